@@ -1,0 +1,37 @@
+"""Deep-learning radiomics that add to hand-crafted radiomics instead of repeating them."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from nonredundant._version import __version__
+
+# Imported on first use: torch, skorch and SimpleITK cost seconds that `--help` should not pay.
+_PUBLIC = {
+    "FeatureSetComparison": "nonredundant.evaluation",
+    "LesionTable": "nonredundant.lesions",
+    "MIDiscriminator": "nonredundant.independence",
+    "NonRedundantCVAE": "nonredundant.cvae",
+    "RadiomicsExtractor": "nonredundant.extraction",
+    "compare_feature_sets": "nonredundant.evaluation",
+    "redundancy_report": "nonredundant.metrics",
+    "redundancy_score": "nonredundant.metrics",
+}
+_MODULES = ("datasets", "displays", "evaluation", "independence", "metrics", "statistics")
+
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name or module when it is first asked for."""
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"nonredundant.{name}")
+    raise AttributeError(f"module 'nonredundant' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """List the public names and modules."""
+    return sorted([*__all__, *_MODULES])
