@@ -58,8 +58,7 @@ class NamedOutputMixin:
             return self
         if transform not in ("default", "pandas", "polars"):
             raise ValueError(
-                "output config must be one of 'default', 'pandas', 'polars', got "
-                f"{transform!r}"
+                f"output config must be one of 'default', 'pandas', 'polars', got {transform!r}"
             )
         # The attribute's name is scikit-learn's, so that `clone` carries the choice over.
         self._sklearn_output_config = {"transform": transform}

@@ -1,0 +1,101 @@
+"""Checks and index arithmetic of a `LesionTable`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+#: The kinds of feature columns, in the order in which a table keeps them.
+BLOCKS = ("hcr", "clinical")
+
+
+def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
+    """Return the lesion → sample positions, checked to be 0, 0, 1, … without a gap."""
+    if sample is None:
+        return np.arange(n_lesions)
+    array = np.asarray(sample)
+    check_length("sample", array, n_lesions, "lesions")
+    if n_lesions == 0:
+        return array.astype(np.int64)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError("sample must be a vector of integer positions")
+    steps = np.diff(array)
+    if array[0] != 0 or (steps < 0).any() or (steps > 1).any():
+        raise ValueError(
+            "sample must start at 0, ascend and leave no sample without a lesion, got "
+            f"{array[:10].tolist()}{'…' if n_lesions > 10 else ''}"
+        )
+    return array.astype(np.int64, copy=False)
+
+
+def check_length(name: str, value: Any, expected: int, unit: str) -> None:
+    """Raise unless the part has one entry a lesion or a sample."""
+    if len(value) != expected:
+        raise ValueError(f"{name} has {len(value)} rows but the table has {expected} {unit}")
+
+
+def check_part(name: str, value: Any, n_lesions: int, dtype: Any) -> np.ndarray | None:
+    """Return the array in its dtype, without a copy where it has it already."""
+    if value is None:
+        return None
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    check_length(name, array, n_lesions, "lesions")
+    return array.astype(dtype, copy=False)
+
+
+def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
+    """Raise unless patches and masks lie on the same 2-D or 3-D grid."""
+    for name, part in (("patches", patches), ("masks", masks)):
+        if part is not None and part.ndim not in (4, 5):
+            raise ValueError(
+                f"{name} must have the shape (n_lesions, C, H, W) or (n_lesions, C, D, H, W), "
+                f"got {part.shape}"
+            )
+    if masks is not None and masks.shape[1] != 1:
+        raise ValueError(f"masks must have one channel, got the shape {masks.shape}")
+    if patches is not None and masks is not None and patches.shape[2:] != masks.shape[2:]:
+        raise ValueError(
+            f"patches and masks lie on different grids: {patches.shape[2:]} and {masks.shape[2:]}"
+        )
+
+
+def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[str, str]:
+    """Return the block of every column, HCR where none is named."""
+    if columns.has_duplicates:
+        raise ValueError(f"duplicated features: {columns[columns.duplicated()].tolist()}")
+    blocks = dict(blocks or {})
+    unknown = sorted(set(blocks) - set(columns))
+    wrong = sorted({kind for kind in blocks.values() if kind not in BLOCKS})
+    if unknown or wrong:
+        raise ValueError(
+            f"blocks maps columns to {' or '.join(map(repr, BLOCKS))}; "
+            f"unknown columns: {unknown}, unknown blocks: {wrong}"
+        )
+    return {name: blocks.get(name, "hcr") for name in columns}
+
+
+def first_of(key: tuple[Any, ...]) -> Any:
+    """Return the sample key of `table[key, ...]` or `table[key, :]`."""
+    rest = [part for part in key[1:] if part is not Ellipsis and part != slice(None)]
+    if rest or not key:
+        raise IndexError("a LesionTable is indexed by sample alone: table[samples]")
+    return key[0]
+
+
+def sample_positions(key: Any, n_samples: int, index: pd.Index) -> np.ndarray:
+    """Return integer sample positions for a NumPy-style key."""
+    if isinstance(key, str):
+        raise IndexError(f"a LesionTable is indexed by position, not by the label {key!r}")
+    positions = np.arange(n_samples)
+    array = key if isinstance(key, slice) else np.asarray(key)
+    if isinstance(array, np.ndarray) and array.size == 0 and array.dtype == np.float64:
+        array = array.astype(np.int64)
+    return np.atleast_1d(positions[array])
+
+
+def take(part: np.ndarray | None, rows: Any) -> np.ndarray | None:
+    """Return rows of a part, a view where NumPy can."""
+    return None if part is None else part[rows]

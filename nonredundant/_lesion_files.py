@@ -1,0 +1,93 @@
+"""How a `LesionTable` lies on disk: an uncompressed npz of plain arrays, no pickle."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from nonredundant.lesions import LesionTable
+
+_FORMAT = "nonredundant lesion table 1"
+_ARRAYS = ("patches", "masks", "positions", "spacing", "sample")
+
+
+def save_arrays(table: LesionTable, path: str | os.PathLike[str]) -> None:
+    """Write the parts of a table, with the names in a JSON header."""
+    wrong = [
+        str(c) for c, t in table.features.dtypes.items() if not pd.api.types.is_numeric_dtype(t)
+    ]
+    if wrong:
+        raise TypeError(f"only numeric features can be saved; these are not: {wrong}")
+    header = {
+        "format": _FORMAT,
+        "columns": [str(name) for name in table.columns],
+        "blocks": {str(name): block for name, block in table.blocks.items()},
+        "index": [_plain(label) for label in table.index],
+        "index_name": table.index.name,
+        "status": [str(value) for value in table.status],
+        "provenance": table.provenance,
+    }
+    arrays = {name: getattr(table, name) for name in _ARRAYS}
+    arrays = {name: value for name, value in arrays.items() if value is not None}
+    target = Path(path)
+    if target.suffix != ".npz":
+        target = target.with_name(target.name + ".npz")
+    np.savez(
+        target,
+        header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+        features=table.features.to_numpy(dtype=np.float64),
+        **arrays,
+    )
+
+
+def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
+    """Return the constructor's arguments from a saved table."""
+    with np.load(path, allow_pickle=False) as file:
+        header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
+        if header.get("format") != _FORMAT:
+            raise ValueError(f"{path} is not a saved LesionTable")
+        mapped = ("patches", "masks") if mmap else ()
+        parts = {n: file[n] for n in _ARRAYS if n in file.files and n not in mapped}
+        parts |= {n: _memory_map(path, n) for n in mapped if n in file.files}
+        features = pd.DataFrame(file["features"], columns=header["columns"])
+    index = pd.Index(header["index"], name=header["index_name"])
+    return {
+        "features": features,
+        "blocks": header["blocks"],
+        "status": header["status"],
+        "index": index,
+        "provenance": header["provenance"],
+        **parts,
+    }
+
+
+def _plain(label: Any) -> Any:
+    """Return a sample's label as a JSON type."""
+    return label.item() if isinstance(label, np.generic) else label
+
+
+def _memory_map(path: str | os.PathLike[str], name: str) -> np.ndarray:
+    """Map one uncompressed member of an npz file."""
+    with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        read = {
+            (1, 0): np.lib.format.read_array_header_1_0,
+            (2, 0): np.lib.format.read_array_header_2_0,
+        }[version]
+        shape, fortran, dtype = read(member)
+        in_member = member.tell()
+        start = archive.getinfo(f"{name}.npy").header_offset
+    with open(path, "rb") as file:
+        # The local header's own name and extra fields have lengths of their own (PKZIP 4.3.7).
+        file.seek(start + 26)
+        name_length, extra_length = np.frombuffer(file.read(4), dtype="<u2")
+    offset = start + 30 + int(name_length) + int(extra_length) + in_member
+    order: Literal["C", "F"] = "F" if fortran else "C"
+    return np.memmap(Path(path), dtype=dtype, mode="r", shape=shape, offset=offset, order=order)

@@ -1,0 +1,479 @@
+"""`LesionTable`: lesions with their features, patches and masks, indexed by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._lesion_checks import (
+    BLOCKS,
+    check_blocks,
+    check_grids,
+    check_length,
+    check_part,
+    check_sample,
+    first_of,
+    sample_positions,
+    take,
+)
+from nonredundant._lesion_files import load_arrays, save_arrays
+
+
+class LesionTable:
+    """Lesions of a cohort: features, patches and masks, array-like over samples.
+
+    A sample (patient) has one or several lesions. Rows of `features`, `patches`, `masks` and
+    `positions` are lesions; `len`, indexing, `status` and cross-validation go by sample.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_lesions, n_features)
+        Features of each lesion.
+    blocks : mapping of str to {"hcr", "clinical"}, optional
+        The kind of each column; columns that are not named are HCR. HCR come first.
+    patches : float32 array of shape (n_lesions, C, *spatial), optional
+        Unmasked crops in the image's intensity units.
+    masks : bool array of shape (n_lesions, 1, *spatial), optional
+        The voxels of the lesion in its patch.
+    sample : int array of shape (n_lesions,), optional
+        Position of the sample that each lesion belongs to, in ascending order. By default
+        each lesion is a sample of its own.
+    positions : array of shape (n_lesions, n_dim), optional
+        Centroids in mm, z-y-x.
+    spacing : array of shape (n_lesions, n_dim) or (n_dim,), optional
+        Voxel size of each patch in mm, z-y-x.
+    status : sequence of str of length n_samples, optional
+        "ok", or why the sample has no values.
+    index : sequence of length n_samples, optional
+        The samples' labels; 0, 1, … by default.
+    provenance : dict, optional
+        Settings and versions that made the table (plain JSON types).
+
+    Attributes
+    ----------
+    features, blocks, patches, masks, sample, positions, spacing, status, index, provenance
+        As above.
+
+    Raises
+    ------
+    ValueError
+        If the parts disagree on the number of lesions or samples, or a sample has no lesion.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> frame = pd.DataFrame({"original_shape_VoxelVolume": [10.0, 20.0, 30.0]})
+    >>> table = LesionTable(frame, sample=[0, 0, 1], index=["anna", "bert"])
+    >>> table
+    LesionTable(2 samples, 3 lesions, 1 HCR, 0 clinical, no patches)
+    >>> table[[1]].features
+          original_shape_VoxelVolume
+    bert                        30.0
+    >>> np.asarray(table[[1]])
+    array([[30.]])
+    """
+
+    def __init__(
+        self,
+        features: pd.DataFrame,
+        *,
+        blocks: Mapping[str, str] | None = None,
+        patches: np.ndarray | None = None,
+        masks: np.ndarray | None = None,
+        sample: Any = None,
+        positions: np.ndarray | None = None,
+        spacing: np.ndarray | None = None,
+        status: Any = None,
+        index: Any = None,
+        provenance: dict[str, Any] | None = None,
+    ) -> None:
+        n_lesions = len(features)
+        self.sample = check_sample(sample, n_lesions)
+        n_samples = int(self.sample[-1]) + 1 if n_lesions else 0
+        self.index = pd.RangeIndex(n_samples) if index is None else pd.Index(index)
+        check_length("index", self.index, n_samples, "samples")
+        self.patches = check_part("patches", patches, n_lesions, np.float32)
+        self.masks = check_part("masks", masks, n_lesions, np.bool_)
+        check_grids(self.patches, self.masks)
+        self.positions = check_part("positions", positions, n_lesions, np.float64)
+        if spacing is not None and np.ndim(spacing) == 1:
+            spacing = np.broadcast_to(spacing, (n_lesions, len(spacing)))
+        self.spacing = check_part("spacing", spacing, n_lesions, np.float64)
+        values = np.full(n_samples, "ok", dtype=object) if status is None else np.asarray(status)
+        check_length("status", values, n_samples, "samples")
+        self.status = pd.Series(values, index=self.index, name="status", dtype=object)
+        self.provenance: dict[str, Any] = dict(provenance or {})
+        self.blocks = check_blocks(blocks, features.columns)
+        ordered = [name for block in BLOCKS for name in self.columns_of(block)]
+        labels = self.index.take(self.sample)
+        if ordered != list(features.columns):
+            features = features[ordered]
+            self.blocks = {name: self.blocks[name] for name in ordered}
+        # A shallow copy: only the row labels are ours, the values stay the caller's.
+        self.features = features.set_axis(labels, axis=0)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        *,
+        features: Any = None,
+        patches: np.ndarray | None = None,
+        masks: np.ndarray | None = None,
+        sample: Any = None,
+        positions: np.ndarray | None = None,
+        spacing: np.ndarray | None = None,
+    ) -> LesionTable:
+        """Build a table from any subset of arrays.
+
+        Parameters
+        ----------
+        features : DataFrame or array of shape (n_lesions, n_features), optional
+            HCR; an array's columns are named `feature0`, …; a table without features has none.
+        patches : array of shape (n_lesions, C, *spatial), optional
+            Unmasked crops.
+        masks : array of shape (n_lesions, 1, *spatial), optional
+            Lesion masks.
+        sample : int array of shape (n_lesions,), optional
+            Position of each lesion's sample; each lesion is its own by default.
+        positions : array of shape (n_lesions, n_dim), optional
+            Centroids in mm, z-y-x.
+        spacing : array of shape (n_dim,) or (n_lesions, n_dim), optional
+            Voxel size of the patches in mm, z-y-x.
+
+        Returns
+        -------
+        LesionTable
+            The table.
+
+        Raises
+        ------
+        ValueError
+            If nothing is given or the parts have different lengths.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> LesionTable.from_arrays(patches=np.zeros((4, 1, 8, 8)))
+        LesionTable(4 samples, 4 lesions, 0 HCR, 0 clinical, patches 1x8x8)
+        """
+        parts = (features, patches, masks, positions, sample)
+        n_lesions = next((len(part) for part in parts if part is not None), None)
+        if n_lesions is None:
+            raise ValueError("from_arrays needs at least one of features, patches, masks")
+        if features is None:
+            features = pd.DataFrame(index=pd.RangeIndex(n_lesions))
+        elif not isinstance(features, pd.DataFrame):
+            array = np.asarray(features)
+            names = [f"feature{i}" for i in range(array.shape[1])]
+            features = pd.DataFrame(array, columns=names)
+        index = None
+        if sample is None and not isinstance(features.index, pd.RangeIndex):
+            index = features.index
+        return cls(
+            features,
+            patches=patches,
+            masks=masks,
+            sample=sample,
+            positions=positions,
+            spacing=spacing,
+            index=index,
+        )
+
+    @property
+    def n_lesions(self) -> int:
+        """Number of lesions, the rows of `features`."""
+        return len(self.features)
+
+    @property
+    def n_samples(self) -> int:
+        """Number of samples, the length of the table."""
+        return len(self.index)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Samples × features, as scikit-learn reads it."""
+        return self.n_samples, self.features.shape[1]
+
+    @property
+    def ndim(self) -> int:
+        """Two, as for any feature matrix."""
+        return 2
+
+    @property
+    def is_single(self) -> bool:
+        """Whether every sample has exactly one lesion."""
+        return self.n_lesions == self.n_samples
+
+    @property
+    def columns(self) -> pd.Index:
+        """Names of the features."""
+        return self.features.columns
+
+    @property
+    def hcr(self) -> pd.DataFrame:
+        """The hand-crafted radiomics, one row a lesion."""
+        return self.features[self.columns_of("hcr")]
+
+    @property
+    def clinical(self) -> pd.DataFrame:
+        """The clinical variables, one row a lesion."""
+        return self.features[self.columns_of("clinical")]
+
+    def columns_of(self, block: str) -> list[str]:
+        """Return the names of one block's columns.
+
+        Parameters
+        ----------
+        block : {"hcr", "clinical"}
+            The block.
+
+        Returns
+        -------
+        list of str
+            The names, in order.
+        """
+        return [name for name, kind in self.blocks.items() if kind == block]
+
+    def __len__(self) -> int:
+        return self.n_samples
+
+    def __iter__(self) -> Iterator[LesionTable]:
+        return (self[[position]] for position in range(self.n_samples))
+
+    def __repr__(self) -> str:
+        patches = "no patches"
+        if self.patches is not None:
+            patches = "patches " + "x".join(map(str, self.patches.shape[1:]))
+        failed = int((self.status != "ok").sum())
+        tail = f", {failed} failed" if failed else ""
+        return (
+            f"LesionTable({self.n_samples} samples, {self.n_lesions} lesions, "
+            f"{len(self.columns_of('hcr'))} HCR, {len(self.columns_of('clinical'))} clinical, "
+            f"{patches}{tail})"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if not self.is_single:
+            raise ValueError(
+                f"{self.n_lesions} lesions of {self.n_samples} samples do not make a matrix with "
+                "a row a sample: aggregate them first, for instance with "
+                "nonredundant.patients.LesionPooling"
+            )
+        if copy is False:
+            raise ValueError("the feature matrix of a LesionTable cannot be had without a copy")
+        return self.features.to_numpy(dtype=np.float64 if dtype is None else dtype)
+
+    def __getitem__(self, key: Any) -> LesionTable:
+        if isinstance(key, tuple):
+            key = first_of(key)
+        rows: Any
+        samples: Any
+        if self.is_single and isinstance(key, slice):
+            samples = rows = key
+            sample = np.arange(len(range(*key.indices(self.n_samples))))
+        else:
+            samples = sample_positions(key, self.n_samples, self.index)
+            rows, sample = self._rows_of(samples)
+        return LesionTable(
+            self.features.iloc[rows],
+            blocks=self.blocks,
+            patches=take(self.patches, rows),
+            masks=take(self.masks, rows),
+            sample=sample,
+            positions=take(self.positions, rows),
+            spacing=take(self.spacing, rows),
+            status=self.status.iloc[samples],
+            index=self.index[samples],
+            provenance=self.provenance,
+        )
+
+    def _rows_of(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lesion rows of the samples, in their order, and each row's new sample."""
+        if self.is_single:
+            return samples, np.arange(len(samples))
+        starts = np.searchsorted(self.sample, np.arange(self.n_samples + 1))
+        counts = np.diff(starts)[samples]
+        sample = np.repeat(np.arange(len(samples)), counts)
+        within = np.arange(len(sample)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return starts[samples][sample] + within, sample
+
+    def replace(self, **parts: Any) -> LesionTable:
+        """Return a table with some parts replaced, sharing the others.
+
+        Parameters
+        ----------
+        **parts
+            Any of the constructor's arguments.
+
+        Returns
+        -------
+        LesionTable
+            The new table.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> table = LesionTable.from_arrays(patches=np.zeros((2, 1, 8, 8)))
+        >>> table.replace(patches=None)
+        LesionTable(2 samples, 2 lesions, 0 HCR, 0 clinical, no patches)
+        """
+        names = ("blocks", "patches", "masks", "sample", "positions", "spacing", "status")
+        current = {name: getattr(self, name) for name in (*names, "index", "provenance")}
+        if "features" in parts and "blocks" not in parts:
+            columns = parts["features"].columns
+            current["blocks"] = {k: v for k, v in self.blocks.items() if k in columns}
+        return LesionTable(**{"features": self.features, **current, **parts})
+
+    def join(self, frame: pd.DataFrame, block: str = "clinical") -> LesionTable:
+        """Return a table with the samples' values added as columns of every lesion of theirs.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_samples, n_columns)
+            One row a sample, in the table's order.
+        block : {"clinical", "hcr"}, default="clinical"
+            The block that the columns belong to.
+
+        Returns
+        -------
+        LesionTable
+            The new table.
+
+        Raises
+        ------
+        ValueError
+            If the number of rows is not that of samples, or a column is there already.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = LesionTable(pd.DataFrame({"volume": [1.0, 2.0, 3.0]}), sample=[0, 0, 1])
+        >>> table.join(pd.DataFrame({"age": [60.0, 70.0]})).features["age"].tolist()
+        [60.0, 60.0, 70.0]
+        """
+        check_length("frame", frame, self.n_samples, "samples")
+        taken = [str(name) for name in frame.columns if name in self.blocks]
+        if taken:
+            raise ValueError(f"the table has columns of these names already: {taken}")
+        added = frame.iloc[self.sample].set_axis(self.features.index, axis=0)
+        blocks = {**self.blocks, **dict.fromkeys(frame.columns, block)}
+        return self.replace(features=pd.concat([self.features, added], axis=1), blocks=blocks)
+
+    @classmethod
+    def concat(cls, tables: Sequence[LesionTable]) -> LesionTable:
+        """Stack tables of the same columns and patch shape, samples after samples.
+
+        Parameters
+        ----------
+        tables : sequence of LesionTable
+            The tables; a part is kept only where every table has it.
+
+        Returns
+        -------
+        LesionTable
+            The stacked table, with the provenance of the first.
+
+        Raises
+        ------
+        ValueError
+            If there is no table or the columns differ.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> one = LesionTable(pd.DataFrame({"volume": [1.0]}), index=["anna"])
+        >>> two = LesionTable(pd.DataFrame({"volume": [2.0]}), index=["bert"])
+        >>> LesionTable.concat([one, two]).index.tolist()
+        ['anna', 'bert']
+        """
+        if not tables:
+            raise ValueError("concat needs at least one table")
+        first = tables[0]
+        for table in tables[1:]:
+            if list(table.columns) != list(first.columns):
+                odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
+                raise ValueError(f"the tables have different columns: {odd}")
+        offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
+        parts: dict[str, Any] = {}
+        for name in ("patches", "masks", "positions", "spacing"):
+            values = [getattr(table, name) for table in tables]
+            parts[name] = None if any(v is None for v in values) else np.concatenate(values)
+        pairs = zip(tables, offsets, strict=True)
+        return cls(
+            pd.concat([table.features for table in tables]),
+            blocks=first.blocks,
+            sample=np.concatenate([table.sample + offset for table, offset in pairs]),
+            status=np.concatenate([table.status.to_numpy() for table in tables]),
+            index=tables[0].index.append([table.index for table in tables[1:]]),
+            provenance=first.provenance,
+            **parts,
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one data frame, a row a lesion, with sample, lesion, status and positions.
+
+        Returns
+        -------
+        DataFrame of shape (n_lesions, n_features + 3 or more)
+            Index: the sample's label. Columns `lesion` (0, 1, … within the sample), `status`,
+            `position_z`, … in mm where known, then the features.
+        """
+        starts = np.searchsorted(self.sample, self.sample)
+        head: dict[str, Any] = {
+            "lesion": np.arange(self.n_lesions) - starts,
+            "status": self.status.to_numpy()[self.sample],
+        }
+        if self.positions is not None:
+            axes = "zyx"[-self.positions.shape[1] :]
+            head |= {f"position_{axis}": self.positions[:, i] for i, axis in enumerate(axes)}
+        return pd.concat([pd.DataFrame(head, index=self.features.index), self.features], axis=1)
+
+    def save(self, path: Any) -> None:
+        """Write the table to an uncompressed `.npz` file, without pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; `.npz` is appended if it has no such ending.
+
+        Raises
+        ------
+        TypeError
+            If features are not numbers or the provenance is not made of JSON types.
+        """
+        save_arrays(self, path)
+
+    @classmethod
+    def load(cls, path: Any, *, mmap: bool = False) -> LesionTable:
+        """Read a table that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+        mmap : bool, default=False
+            Map patches and masks from disk instead of reading them.
+
+        Returns
+        -------
+        LesionTable
+            The table, bitwise as it was saved.
+
+        Raises
+        ------
+        ValueError
+            If the file is not a saved table.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile, pathlib
+        >>> table = LesionTable.from_arrays(patches=np.ones((2, 1, 8, 8)))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table.save(pathlib.Path(folder) / "lesions.npz")
+        ...     LesionTable.load(pathlib.Path(folder) / "lesions.npz")
+        LesionTable(2 samples, 2 lesions, 0 HCR, 0 clinical, patches 1x8x8)
+        """
+        return cls(**load_arrays(path, mmap=mmap))

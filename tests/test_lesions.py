@@ -1,0 +1,210 @@
+"""The container: indexing equals NumPy's on its parts, and nothing is lost on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from nonredundant.lesions import LesionTable
+
+
+def build_table(counts: list[int], *, patches: bool = True) -> LesionTable:
+    """Return a table whose every value is its lesion's number."""
+    sample = np.repeat(np.arange(len(counts)), counts)
+    n_lesions = len(sample)
+    number = np.arange(n_lesions, dtype=np.float64)
+    voxels = np.broadcast_to(number[:, None, None, None], (n_lesions, 1, 8, 8))
+    return LesionTable(
+        pd.DataFrame({"age": number + 100, "volume": number}),
+        blocks={"age": "clinical"},
+        patches=voxels.astype(np.float32) if patches else None,
+        masks=voxels % 2 == 0 if patches else None,
+        sample=sample,
+        positions=np.column_stack([number, number]),
+        spacing=(1.0, 2.0),
+        status=["ok" if i % 3 else f"failed {i}" for i in range(len(counts))],
+        index=[f"case{i}" for i in range(len(counts))],
+        provenance={"settings": {"binWidth": 0.25}},
+    )
+
+
+@st.composite
+def tables_and_keys(draw):
+    counts = draw(st.lists(st.integers(1, 4), min_size=1, max_size=8))
+    n = len(counts)
+    key = draw(
+        st.one_of(
+            st.integers(-n, n - 1),
+            st.lists(st.integers(-n, n - 1), max_size=10),
+            st.lists(st.booleans(), min_size=n, max_size=n).map(np.array),
+            st.slices(n),
+        )
+    )
+    return counts, key
+
+
+@settings(max_examples=150, deadline=None)
+@given(tables_and_keys())
+def test_indexing_equals_numpys_on_the_parts(case):
+    counts, key = case
+    table = build_table(counts)
+    chosen = np.atleast_1d(
+        np.arange(len(counts))[np.array(key, dtype=int) if isinstance(key, list) else key]
+    )
+    groups = [np.flatnonzero(table.sample == position) for position in chosen]
+    rows = np.concatenate(groups) if groups else np.array([], dtype=int)
+    for part in (table[key], table[key, ...]):
+        np.testing.assert_array_equal(part.features.to_numpy(), table.features.to_numpy()[rows])
+        np.testing.assert_array_equal(part.patches, table.patches[rows])
+        np.testing.assert_array_equal(part.masks, table.masks[rows])
+        np.testing.assert_array_equal(part.positions, table.positions[rows])
+        np.testing.assert_array_equal(part.spacing, table.spacing[rows])
+        assert list(part.index) == list(table.index[chosen])
+        assert list(part.status) == list(table.status.iloc[chosen])
+        assert list(part.features.index) == [f"case{i}" for i in table.sample[rows]]
+        assert len(part) == part.shape[0] == part.n_samples == len(chosen)
+        assert part.blocks == table.blocks
+
+
+def test_columns_are_hcr_then_clinical():
+    table = build_table([1, 1])
+    assert list(table.columns) == ["volume", "age"]
+    assert table.columns_of("hcr") == ["volume"]
+    assert list(table.clinical.columns) == ["age"]
+
+
+def test_a_slice_of_single_lesions_is_a_view():
+    table = build_table([1] * 6)
+    part = table[1:4]
+    assert np.shares_memory(part.patches, table.patches)
+    assert np.shares_memory(part.masks, table.masks)
+
+
+def test_matrix_only_when_every_sample_has_one_lesion():
+    np.testing.assert_array_equal(np.asarray(build_table([1, 1])), [[0.0, 100.0], [1.0, 101.0]])
+    with pytest.raises(ValueError, match="3 lesions of 2 samples.*LesionPooling"):
+        np.asarray(build_table([2, 1]))
+
+
+def test_saved_and_loaded_bitwise(tmp_path):
+    table = build_table([2, 1, 3])
+    table.save(tmp_path / "lesions")
+    for mmap in (False, True):
+        loaded = LesionTable.load(tmp_path / "lesions.npz", mmap=mmap)
+        pd.testing.assert_frame_equal(loaded.features, table.features)
+        pd.testing.assert_series_equal(loaded.status, table.status)
+        for name in ("patches", "masks", "positions", "spacing", "sample"):
+            np.testing.assert_array_equal(getattr(loaded, name), getattr(table, name))
+        assert loaded.blocks == table.blocks
+        assert loaded.provenance == table.provenance
+        assert isinstance(loaded.patches, np.memmap) is mmap
+        loaded = None
+
+
+def test_strings_are_refused_on_saving(tmp_path):
+    table = LesionTable(pd.DataFrame({"sex": ["F", "M"]}))
+    with pytest.raises(TypeError, match="sex"):
+        table.save(tmp_path / "lesions.npz")
+
+
+def test_foreign_file_is_refused(tmp_path):
+    np.savez(tmp_path / "other.npz", values=np.zeros(3))
+    with pytest.raises(ValueError, match=r"other.npz is not a saved LesionTable"):
+        LesionTable.load(tmp_path / "other.npz")
+
+
+def test_join_spreads_a_samples_values_over_its_lesions():
+    table = build_table([2, 1]).join(pd.DataFrame({"weight": [70.0, 80.0]}))
+    assert table.features["weight"].tolist() == [70.0, 70.0, 80.0]
+    assert table.blocks["weight"] == "clinical"
+    with pytest.raises(ValueError, match="weight"):
+        table.join(pd.DataFrame({"weight": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match="1 rows but the table has 2 samples"):
+        table.join(pd.DataFrame({"height": [1.0]}))
+
+
+def test_concat_is_the_inverse_of_slicing():
+    table = build_table([2, 1, 3, 1])
+    again = LesionTable.concat([table[:2], table[2:]])
+    pd.testing.assert_frame_equal(again.features, table.features)
+    np.testing.assert_array_equal(again.patches, table.patches)
+    np.testing.assert_array_equal(again.sample, table.sample)
+    assert list(again.index) == list(table.index)
+    with pytest.raises(ValueError, match="volume"):
+        LesionTable.concat([table, table.replace(features=table.features[["age"]])])
+
+
+def test_to_frame_numbers_the_lesions_of_a_sample():
+    frame = build_table([2, 1]).to_frame()
+    assert frame["lesion"].tolist() == [0, 1, 0]
+    assert frame["status"].tolist() == ["failed 0", "failed 0", "ok"]
+    assert {"position_y", "position_x", "volume", "age"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"sample": [0, 2]}, "no sample without a lesion"),
+        ({"sample": [1, 0]}, "ascend"),
+        ({"sample": [0.0, 1.0]}, "integer positions"),
+        ({"sample": [0]}, "sample has 1 rows but the table has 2 lesions"),
+        ({"index": ["a"]}, "index has 1 rows but the table has 2 samples"),
+        ({"patches": np.zeros((3, 1, 8, 8))}, "patches has 3 rows"),
+        ({"patches": np.zeros((2, 8, 8))}, r"shape \(n_lesions, C, H, W\)"),
+        ({"masks": np.zeros((2, 2, 8, 8))}, "one channel"),
+        (
+            {"patches": np.zeros((2, 1, 8, 8)), "masks": np.zeros((2, 1, 9, 8))},
+            "different grids",
+        ),
+        ({"blocks": {"b": "hcr"}}, r"unknown columns: \['b'\]"),
+        ({"blocks": {"a": "image"}}, r"unknown blocks: \['image'\]"),
+    ],
+)
+def test_parts_that_disagree_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        LesionTable(pd.DataFrame({"a": [1.0, 2.0]}), **arguments)
+
+
+def test_duplicated_columns_are_refused():
+    frame = pd.DataFrame([[1.0, 2.0]], columns=["a", "a"])
+    with pytest.raises(ValueError, match=r"duplicated features: \['a'\]"):
+        LesionTable(frame)
+
+
+def test_labels_do_not_index():
+    with pytest.raises(IndexError, match="not by the label 'case0'"):
+        build_table([1, 1])["case0"]
+    with pytest.raises(IndexError, match="by sample alone"):
+        build_table([1, 1])[0, 1]
+
+
+def test_from_arrays_with_any_subset():
+    rng = np.random.default_rng(0)
+    patches = rng.normal(size=(4, 2, 8, 8, 8))
+    table = LesionTable.from_arrays(patches=patches, spacing=(1.0, 1.0, 2.0))
+    assert table.shape == (4, 0)
+    assert table.patches.dtype == np.float32
+    assert table.spacing.shape == (4, 3)
+    frame = pd.DataFrame({"a": [1.0, 2.0]}, index=["x", "y"])
+    assert list(LesionTable.from_arrays(features=frame).index) == ["x", "y"]
+    assert list(LesionTable.from_arrays(features=np.eye(2)).columns) == ["feature0", "feature1"]
+    with pytest.raises(ValueError, match="at least one"):
+        LesionTable.from_arrays()
+
+
+def test_scikit_learn_takes_the_table_as_it_is():
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 30)
+    features = pd.DataFrame(rng.normal(size=(60, 3)) + 2 * y[:, None], columns=list("abc"))
+    table = LesionTable(features, patches=np.zeros((60, 1, 8, 8)))
+    pipeline = make_pipeline(StandardScaler(), LogisticRegression())
+    assert cross_val_score(pipeline, table, y, scoring="roc_auc").mean() > 0.95
+    search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1.0]}).fit(table, y)
+    np.testing.assert_array_equal(search.predict(table), search.predict(features.to_numpy()))
