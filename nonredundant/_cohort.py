@@ -1,0 +1,168 @@
+"""A table or matrix on its way into a network: checked voxels, their scale and their samples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.lesions import LesionTable
+
+#: At most so many masked voxels are read for the percentiles of the cohort's intensities.
+_MOST_VOXELS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """Rows for a network: `x` (n, C, ...), masks, and which rows hold an image at all."""
+
+    x: np.ndarray
+    masks: np.ndarray | None
+    sample: np.ndarray
+    usable: np.ndarray
+    features: pd.DataFrame
+    blocks: dict[str, str]
+    table: LesionTable | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The patches' grid; empty for a matrix."""
+        return self.x.shape[2:]
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of the patches, or columns of the matrix."""
+        return self.x.shape[1]
+
+
+def cohort_of_table(table: LesionTable) -> Cohort:
+    """Return a table's patches, checked.
+
+    Raises
+    ------
+    ValueError
+        If the table has no patches, they are smaller than 8 voxels a side, a usable one holds
+        NaN or infinity, or none is usable.
+    """
+    if table.patches is None:
+        raise ValueError(
+            "the table has no patches to learn from: extract it with "
+            "RadiomicsExtractor(patch_shape=(32, 32, 32))"
+        )
+    if min(table.patches.shape[2:]) < 8:
+        raise ValueError(f"patches must have at least 8 voxels a side, got {table.patches.shape}")
+    usable = (table.status == "ok").to_numpy()[table.sample]
+    if table.masks is not None:
+        usable &= table.masks.reshape(table.n_lesions, -1).any(axis=1)
+    # A sum is finite only if every voxel is, and needs no copy of the patches.
+    sums = table.patches.reshape(table.n_lesions, -1).sum(axis=1, dtype=np.float64)
+    broken = usable & ~np.isfinite(sums)
+    if broken.any():
+        labels = table.features.index[broken].tolist()
+        raise ValueError(
+            f"the patches of {len(labels)} lesions hold NaN or infinite voxels: cases "
+            f"{labels[:5]}; repair these images or drop the cases"
+        )
+    if not usable.any():
+        raise ValueError("no lesion of the table has an image; see table.status for the reasons")
+    return Cohort(
+        table.patches, table.masks, table.sample, usable, table.features, table.blocks, table
+    )
+
+
+def cohort_of_matrix(X: np.ndarray) -> Cohort:
+    """Return the rows of a plain matrix as one-voxel patches without features."""
+    n = len(X)
+    frame = pd.DataFrame(index=pd.RangeIndex(n))
+    return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {}, None)
+
+
+def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return clipping bounds, mean and scale a channel, and the mean total variance a lesion.
+
+    Vétil et al. 2023 clip to the 0.5 and 99.5 percentiles of the training cohort and
+    standardise. A matrix is standardised by column and not clipped.
+    """
+    if not cohort.shape:
+        x = cohort.x[rows].astype(np.float64)
+        scale = x.std(axis=0)
+        scale[scale == 0] = 1.0
+        bound = np.full(x.shape[1], np.inf)
+        total = np.asarray(float((x.std(axis=0) > 0).sum()) or 1.0)
+        return _statistics(-bound, bound, x.mean(axis=0), scale, total)
+    n_voxels = int(np.prod(cohort.shape))
+    counts = np.full(len(rows), n_voxels)
+    if cohort.masks is not None:
+        counts = cohort.masks.reshape(len(cohort.masks), -1).sum(axis=1)[rows]
+    step = max(1, int(counts.sum() * cohort.n_channels // _MOST_VOXELS))
+    parts = []
+    for row in rows:
+        voxels = cohort.x[row].reshape(cohort.n_channels, -1)
+        if cohort.masks is not None:
+            voxels = voxels[:, cohort.masks[row].ravel()]
+        # Without a phase of its own each lesion would give its first voxel, at its border.
+        parts.append(voxels[:, row % min(step, voxels.shape[1]) :: step])
+    voxels = np.concatenate(parts, axis=1).astype(np.float64)
+    low, high = np.percentile(voxels, [0.5, 99.5], axis=1)
+    voxels = np.clip(voxels, low[:, None], high[:, None])
+    scale = voxels.std(axis=1)
+    scale[scale == 0] = 1.0
+    total = np.asarray(counts.mean() * cohort.n_channels)
+    return _statistics(low, high, voxels.mean(axis=1), scale, total)
+
+
+def _statistics(low: Any, high: Any, mean: Any, scale: Any, total: Any) -> dict[str, np.ndarray]:
+    """Return the statistics under the names of the network's buffers."""
+    return {
+        "scaler.low": low,
+        "scaler.high": high,
+        "scaler.mean": mean,
+        "scaler.scale": scale,
+        "total_variance": total,
+    }
+
+
+def split_samples(sample: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
+    """Return which rows are held out: whole samples, so that no patient straddles the split."""
+    samples = np.unique(sample)
+    n_held = int(round(fraction * len(samples)))
+    held = rng.permutation(samples)[:n_held]
+    return np.isin(sample, held)
+
+
+def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, each lesion's class position (-1: unlabelled) and its weight.
+
+    A sample's label reaches its lesions with weights that sum to one, so that patients with
+    many lesions do not dominate.
+
+    Raises
+    ------
+    ValueError
+        If y has another length than the samples, is continuous, or knows fewer than two classes.
+    """
+    labels = pd.Series(np.asarray(y).ravel())
+    n_samples = int(cohort.sample[-1]) + 1
+    if len(labels) != n_samples:
+        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
+    missing = labels.isna().to_numpy()
+    if pd.api.types.is_numeric_dtype(labels.dtype):
+        missing = missing | (labels == -1).to_numpy()
+        fractional = labels[~missing] % 1 != 0
+        if fractional.any():
+            raise ValueError(
+                f"y must hold classes for the label term (gamma > 0), got continuous values such "
+                f"as {labels[~missing][fractional].iloc[0]}"
+            )
+    classes, codes = np.unique(labels[~missing].to_numpy(), return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(
+            f"y holds {len(classes)} class ({classes.tolist()}) among its {(~missing).sum()} "
+            "labels; the label term (gamma > 0) needs two or more"
+        )
+    positions = np.full(n_samples, -1, dtype=np.int64)
+    positions[~missing] = codes
+    weight = 1.0 / np.bincount(cohort.sample)
+    return classes, positions[cohort.sample], weight[cohort.sample].astype(np.float32)

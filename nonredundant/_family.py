@@ -1,0 +1,328 @@
+"""What the estimators of the VAE family share: reading, training, encoding, persistence."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant._cohort import (
+    Cohort,
+    cohort_of_matrix,
+    cohort_of_table,
+    intensity_statistics,
+    split_samples,
+)
+from nonredundant._validation import (
+    Interval,
+    NamedOutputMixin,
+    StrOptions,
+    validate_data,
+)
+from nonredundant.lesions import LesionTable
+
+#: Rows that are encoded or decoded at once.
+CHUNK = 256
+
+#: Constraints of the parameters that every member of the family has.
+TRAINING_CONSTRAINTS: dict[str, Any] = {
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "beta": [Interval(Real, 0, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "augment": [None, callable, list, tuple],
+    "network": [None, dict, callable],
+    "device": [str],
+    "random_state": ["random_state"],
+    "callbacks": [None, list],
+    "net_params": [None, dict],
+    "warm_start": ["boolean"],
+    "verbose": ["verbose"],
+    "output": [StrOptions({"fused", "dlr", "hcr"})],
+}
+
+
+class FamilyEstimator(
+    NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Base of the family: a subclass says what its module is and how its parts are named.
+
+    A subclass has the training parameters as constructor arguments and defines
+    `_module_spec`, `_module_class`, `_weights` and `_term`.
+    """
+
+    max_epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    validation_fraction: float
+    augment: Sequence[str] | Callable[..., Any] | None
+    device: str
+    random_state: Any
+    callbacks: list[Any] | None
+    net_params: dict[str, Any] | None
+    warm_start: bool
+    verbose: int
+
+    # What a subclass says of itself --------------------------------------------------------
+
+    def _module_class(self) -> type:
+        """Return the module that the net trains."""
+        raise NotImplementedError
+
+    def _weights(self) -> dict[str, float]:
+        """Return the weight of each term of the loss."""
+        raise NotImplementedError
+
+    def _term(self) -> Any:
+        """Return the independence term, unfitted, or None."""
+        raise NotImplementedError
+
+    # Reading -------------------------------------------------------------------------------
+
+    def _read(self, X: Any, *, reset: bool) -> Cohort:
+        """Return the cohort of a table or matrix, checked against what was fitted."""
+        if not isinstance(X, LesionTable):
+            matrix = validate_data(
+                self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
+            )
+            cohort = cohort_of_matrix(matrix)
+        else:
+            cohort = cohort_of_table(X)
+            if reset:
+                self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+                self.n_features_in_ = X.shape[1]
+            else:
+                self._check_columns(X)
+        if reset:
+            self._grid = (cohort.n_channels, *cohort.shape)
+        elif self._grid != (cohort.n_channels, *cohort.shape):
+            raise ValueError(
+                f"{type(self).__name__} was fitted on patches of shape {self._grid} (channels "
+                f"first), got {(cohort.n_channels, *cohort.shape)}: extract with the same "
+                "patch_shape"
+            )
+        return cohort
+
+    def _check_columns(self, table: LesionTable) -> None:
+        """Raise if the table has other columns than the one at fit, naming them."""
+        wanted = list(getattr(self, "feature_names_in_", []))
+        missing = [name for name in wanted if name not in table.blocks]
+        unseen = [name for name in table.columns if name not in set(wanted)]
+        if missing or unseen:
+            raise ValueError(
+                "The feature names should match those that were passed during fit. "
+                f"Missing: {missing[:10]} ({len(missing)} in all). "
+                f"Unseen at fit: {unseen[:10]} ({len(unseen)} in all). "
+                "Extract both cohorts with the same settings"
+            )
+
+    # Training ------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        cohort: Cohort,
+        h: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        spec: Mapping[str, Any],
+    ) -> None:
+        """Train a net on the usable rows; nothing is kept of a run that fails."""
+        from nonredundant.nn import training
+
+        rng = check_random_state(self.random_state)
+        usable = np.flatnonzero(cohort.usable)
+        held = split_samples(cohort.sample[usable], self.validation_fraction, rng)
+        rows = usable[~held]
+        dtype = np.float32 if cohort.shape else np.float64
+        parts = (cohort.x, cohort.masks, h.astype(dtype), y, weight.astype(dtype))
+        train = training.LesionDataset(*parts, rows, augment=self._augmentation(cohort))
+        valid = training.LesionDataset(*parts, usable[held]) if held.any() else None
+        seed = rng.randint(2**31 - 1)
+        with training.seeded(seed):
+            resume = self.warm_start and hasattr(self, "net_")
+            if resume:
+                net = self.net_
+            else:
+                statistics = intensity_statistics(cohort, rows)
+                module = self._build_module(spec, statistics)
+                net = self._build_net(module, valid, n_rows=len(rows), n_h=h.shape[1], seed=seed)
+            net.partial_fit(train) if resume else net.fit(train)
+        self.net_ = net
+        self._spec = dict(spec)
+        self.history_ = self._history(net)
+
+    def _augmentation(self, cohort: Cohort) -> Any:
+        """Return the callable that changes training batches, or None."""
+        if self.augment is None or callable(self.augment):
+            return self.augment
+        from nonredundant.nn.augment import KINDS, Augmentation
+
+        known = [k for k in KINDS if len(cohort.shape) == 3 or k != "flip_z"]
+        unknown = [kind for kind in self.augment if kind not in known]
+        if unknown or not cohort.shape:
+            raise ValueError(
+                f"augment={self.augment!r}: {len(cohort.shape)}-D patches can be augmented by "
+                f"{known if cohort.shape else 'nothing'}"
+            )
+        return Augmentation(self.augment)
+
+    def _build_module(
+        self, spec: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
+    ) -> Any:
+        """Return a module of the spec, with some of its arrays set."""
+        import torch
+
+        module = self._module_class()(**spec)
+        if not spec["shape"]:
+            # Rows of a matrix are cheap: doubles make results independent of their batch.
+            module = module.double()
+        state = module.state_dict()
+        for name, value in (weights or {}).items():
+            state[name] = torch.as_tensor(value).to(state[name].dtype)
+        module.load_state_dict(state)
+        return module
+
+    def _build_net(
+        self, module: Any, valid: Any, *, n_rows: int, n_h: int, seed: int, device: str = ""
+    ) -> Any:
+        """Return an untrained net."""
+        from nonredundant.nn import training
+
+        device = device or training.resolve_device(self.device)
+        term = self._term()
+        if term is not None:
+            term.reset(n_h, module.n_latents, device=device, seed=seed)
+        return training.build_net(
+            module,
+            valid=valid,
+            options=self.net_params or {},
+            term=term,
+            weights=self._weights(),
+            max_epochs=self.max_epochs,
+            batch_size=min(self.batch_size, n_rows),
+            lr=self.lr,
+            optimizer__weight_decay=self.weight_decay,
+            callbacks=self.callbacks,
+            device=device,
+            verbose=int(self.verbose),
+        )
+
+    @staticmethod
+    def _history(net: Any) -> pd.DataFrame:
+        """Return the epochs' terms as a data frame, `valid_*` after the training terms."""
+        names = [*net.term_names, *(f"valid_{name}" for name in net.term_names)]
+        kept = [name for name in names if name in net.history[-1]]
+        index = pd.RangeIndex(1, len(net.history) + 1, name="epoch")
+        return pd.DataFrame(net.history[:, kept], columns=kept, index=index)
+
+    # Encoding and decoding -----------------------------------------------------------------
+
+    def _encode(self, cohort: Cohort) -> np.ndarray:
+        """Return the posterior means of all rows; NaN where a row has no image."""
+        from nonredundant.nn import training
+
+        n = len(cohort.x)
+        dtype = np.float32 if cohort.shape else np.float64
+        nothing = np.zeros((n, 0), dtype=dtype)
+        rows = np.flatnonzero(cohort.usable)
+        dataset = training.LesionDataset(
+            cohort.x, cohort.masks, nothing, np.zeros(n), np.zeros(n), rows
+        )
+        values = training.encode(self.net_, dataset, CHUNK)
+        d = np.full((n, values.shape[1]), np.nan)
+        d[rows] = values
+        return d
+
+    def _decode(self, *parts: np.ndarray) -> np.ndarray:
+        """Return patches, in the image's units, from the arguments of `generative`."""
+        import torch
+
+        module = self.net_.module_
+        module.eval()
+        parameter = next(module.parameters())
+        chunks = []
+        for start in range(0, len(parts[0]), CHUNK):
+            tensors = [torch.as_tensor(part[start : start + CHUNK]).to(parameter) for part in parts]
+            with torch.no_grad():
+                chunks.append(module.scaler.inverse(module.generative(*tensors)).cpu().numpy())
+        return np.concatenate(chunks)
+
+    def _fill_missing(self, d: np.ndarray, cohort: Cohort) -> np.ndarray:
+        """Give rows without an image the training cohort's median latent, with one warning."""
+        if cohort.usable.all():
+            return d
+        labels = cohort.features.index[~cohort.usable].tolist()
+        warnings.warn(
+            f"{len(labels)} lesions have no usable image and get the training cohort's median "
+            f"latents: cases {labels[:5]}; drop them where this is not what you want",
+            UserWarning,
+            stacklevel=4,
+        )
+        d[~cohort.usable] = self.dlr_median_
+        return d
+
+    def _rows(self, values: np.ndarray, table: Any) -> Any:
+        """Return rows in the user's container, or as a table where lesions are not samples."""
+        if isinstance(table, LesionTable) and not table.is_single:
+            names = list(self.get_feature_names_out())
+            blocks = {n: "clinical" for n in table.columns_of("clinical") if n in names}
+            return table.replace(features=pd.DataFrame(values, columns=names), blocks=blocks)
+        return self._wrap(values, getattr(table, "index", None))
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns that `transform` gives.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; the names were learned at `fit`.
+
+        Returns
+        -------
+        array of str
+            The names.
+        """
+        check_is_fitted(self, "net_")
+        return np.asarray(self._names_out(), dtype=object)
+
+    def _names_out(self) -> list[str]:
+        """Return the output's column names."""
+        raise NotImplementedError
+
+    # Persistence ---------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state as arrays and plain types, so that no foreign class is pickled."""
+        state = dict(super().__getstate__())
+        net = state.pop("net_", None)
+        if net is not None:
+            weights = net.module_.state_dict()
+            state["_net_weights"] = {name: w.cpu().numpy() for name, w in weights.items()}
+            history = state.pop("history_")
+            state["_history_columns"] = {name: history[name].to_numpy() for name in history}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the net, on the CPU, from its arrays."""
+        state = dict(state)
+        weights = state.pop("_net_weights", None)
+        columns = state.pop("_history_columns", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        module = self._build_module(self._spec, weights)
+        n_h = int(self._spec.get("n_conditions", 0))
+        net = self._build_net(module, None, n_rows=self.batch_size, n_h=n_h, seed=0, device="cpu")
+        self.net_ = net.initialize()
+        index = pd.RangeIndex(1, len(next(iter(columns.values()))) + 1, name="epoch")
+        self.history_ = pd.DataFrame(columns, index=index)

@@ -1,0 +1,155 @@
+"""What a network is told of the hand-crafted features: usable columns, ranked and clipped."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils.validation import check_is_fitted
+
+#: Ranks are mapped to a normal distribution and cut here, so that no lesion stands far out.
+RANK_LIMIT = 3.0
+
+
+class FeatureScaler(TransformerMixin, BaseEstimator):
+    """Impute, rank-normalise and clip features; constant columns are dropped.
+
+    Ranks are steadier than standardised values: radiomic features have heavy tails.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Number of principal components to keep; None keeps every usable column.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        The usable columns.
+    names_out_ : list of str
+        Names of what `transform` returns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"volume": [1.0, 2.0, 400.0]})
+    >>> FeatureScaler().fit_transform(frame).round(1).ravel().tolist()
+    [-3.0, 0.0, 3.0]
+    """
+
+    def __init__(self, n_components: int | None = None) -> None:
+        self.n_components = n_components
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> FeatureScaler:
+        """Learn medians, quantiles and, where asked for, principal components.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            Numeric features; NaN where unknown.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If a column is not numeric or holds infinite values.
+        """
+        values = self._numbers(X)
+        spread = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(
+            values, axis=0, initial=np.inf
+        )
+        names = list(X.columns)
+        dropped = [name for name, keep in zip(names, spread, strict=True) if not keep]
+        if dropped:
+            warnings.warn(
+                f"{len(dropped)} of {len(names)} features have one value or none in the training "
+                f"cohort and are left out: {', '.join(map(str, dropped[:5]))}"
+                f"{', …' if len(dropped) > 5 else ''}",
+                UserWarning,
+                stacklevel=4,
+            )
+        self.columns_ = [name for name, keep in zip(names, spread, strict=True) if keep]
+        self.names_out_ = list(self.columns_)
+        values = values[:, spread]
+        if not self.columns_:
+            return self
+        self.imputer_ = SimpleImputer(strategy="median").fit(values)
+        filled = self.imputer_.transform(values)
+        self.ranks_ = QuantileTransformer(
+            n_quantiles=min(1000, len(filled)), output_distribution="normal", subsample=None
+        ).fit(filled)
+        if self.n_components is not None:
+            n_components = min(self.n_components, *filled.shape)
+            self.pca_ = PCA(n_components, svd_solver="full").fit(self._ranked(filled))
+            self.names_out_ = [f"hcr_pc{i:02d}" for i in range(n_components)]
+        return self
+
+    def impute(self, X: pd.DataFrame) -> np.ndarray:
+        """Return the usable columns in their own units, NaN replaced by training medians.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            The features.
+
+        Returns
+        -------
+        array of shape (n_lesions, n_usable)
+            The values.
+        """
+        check_is_fitted(self, "columns_")
+        if not self.columns_:
+            return np.empty((len(X), 0))
+        return self.imputer_.transform(self._numbers(X[self.columns_]))
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Return ranks on a normal scale, or their principal components.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            The features.
+
+        Returns
+        -------
+        array of shape (n_lesions, len(names_out_))
+            The scaled values.
+        """
+        filled = self.impute(X)
+        if not self.columns_:
+            return filled
+        ranked = self._ranked(filled)
+        return ranked if self.n_components is None else self.pca_.transform(ranked)
+
+    def _ranked(self, filled: np.ndarray) -> np.ndarray:
+        """Return clipped normal scores."""
+        return np.clip(self.ranks_.transform(filled), -RANK_LIMIT, RANK_LIMIT)
+
+    @staticmethod
+    def _numbers(X: pd.DataFrame) -> np.ndarray:
+        """Return the values as floats, or say which columns are not finite numbers."""
+        words = [
+            str(name)
+            for name, kind in X.dtypes.items()
+            if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind))
+        ]
+        if words:
+            raise ValueError(
+                f"features must be numbers, but these are not: {words}; encode them first, for "
+                "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
+            )
+        values = X.to_numpy(dtype=np.float64)
+        infinite = [str(X.columns[i]) for i in np.flatnonzero(np.isinf(values).any(axis=0))]
+        if infinite:
+            raise ValueError(f"features must be finite, but these hold infinity: {infinite}")
+        return values

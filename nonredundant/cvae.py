@@ -1,0 +1,415 @@
+"""`NonRedundantCVAE`: deep radiomics d that are independent of the hand-crafted h."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant._cohort import Cohort, encode_labels
+from nonredundant._family import CHUNK, TRAINING_CONSTRAINTS, FamilyEstimator
+from nonredundant._hcr import FeatureScaler
+from nonredundant._validation import HasMethods, Interval, StrOptions
+
+
+class NonRedundantCVAE(FamilyEstimator):
+    """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
+
+    The encoder sees the masked patch, the decoder sees (h, d), and an independence term keeps
+    d from repeating h (Vétil et al. 2023, arXiv 2308.11389). The loss is
+
+        reconstruction + beta * KL(q(d|x*) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
+
+    where the reconstruction is the fraction of the lesions' voxel variance left unexplained, so
+    that no weight depends on the size of the patches.
+
+    Parameters
+    ----------
+    dlr_size : int, default=16
+        Number of latents d.
+    hcr_size : int or None, default=None
+        None: all usable features are h. An int: that many principal components of them.
+    independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
+default="dcor"
+        What keeps d independent of h; see `nonredundant.independence`.
+    kappa : float, default=0.3
+        Weight of the independence term.
+    beta : float, default=1e-5
+        Weight of the KL term.
+    gamma : float, default=0
+        Weight of the label term; 0 trains without labels.
+    condition_decoder : bool, default=True
+        Whether the decoder sees h.
+    independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
+        The blocks of features that make up h.
+    reconstruction : {"normalised", "summed"}, default="normalised"
+        Divide the squared error by the cohort's variance, or sum it over voxels as published.
+    max_epochs : int, default=300
+        Number of passes over the training cohort.
+    batch_size : int, default=64
+        Lesions a step.
+    lr : float, default=1e-3
+        Learning rate of AdamW.
+    weight_decay : float, default=1e-4
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.1
+        Share of samples kept out of training for the `valid_*` columns of `history_`.
+    augment : sequence of str, callable or None, default=None
+        Names out of `nonredundant.nn.augment.KINDS`, or a function of (patches, masks) tensors.
+        A flip erases what differs between left and right: choose kinds that your label survives.
+    network : dict, callable or None, default=None
+        `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
+        `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
+    output : {"fused", "dlr", "hcr"}, default="fused"
+        Which columns `transform` returns.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and draws; an int makes fits on the CPU bitwise equal.
+    callbacks : list or None, default=None
+        skorch callbacks, for instance early stopping on `valid_total`.
+    net_params : dict or None, default=None
+        Further arguments of the skorch net, for instance `{"mixed_precision": True}`.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; `net_.module_` is the torch module.
+    history_ : DataFrame
+        One row an epoch: `total, reconstruction, kl, independence, label` and `valid_*`.
+    hcr_scaler_ : FeatureScaler
+        What makes h of the features: medians, ranks on a normal scale, principal components.
+    classes_ : array
+        The label term's classes (with `gamma > 0` only).
+    n_dlr_ : int
+        Number of latents.
+    dlr_median_ : array of shape (n_dlr_,)
+        Median latents of the training cohort.
+    feature_names_in_ : array of str
+        Columns of the table at `fit`.
+    n_features_in_ : int
+        Their number.
+
+    See Also
+    --------
+    nonredundant.metrics.redundancy_report : Is d independent of h on data not trained on?
+    nonredundant.evaluation.compare_feature_sets : Does d add anything to h?
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from nonredundant import LesionTable, NonRedundantCVAE
+    >>> rng = np.random.default_rng(0)
+    >>> patches = rng.normal(size=(20, 1, 8, 8)).astype("float32")
+    >>> features = pd.DataFrame({"mean": patches.mean((1, 2, 3)), "sd": patches.std((1, 2, 3))})
+    >>> table = LesionTable(features, patches=patches)
+    >>> cvae = NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0).fit(table)
+    >>> cvae.transform(table).shape
+    (20, 4)
+    >>> cvae.get_feature_names_out().tolist()
+    ['mean', 'sd', 'dlr00', 'dlr01']
+    """
+
+    _parameter_constraints = {
+        **TRAINING_CONSTRAINTS,
+        "dlr_size": [Interval(Integral, 1, None, closed="left")],
+        "hcr_size": [None, Interval(Integral, 1, None, closed="left")],
+        "independence": [
+            None,
+            StrOptions({"density-ratio", "dcor", "hsic", "cross-covariance"}),
+            HasMethods(["penalty", "update", "reset"]),
+        ],
+        "kappa": [Interval(Real, 0, None, closed="left")],
+        "gamma": [Interval(Real, 0, None, closed="left")],
+        "condition_decoder": ["boolean"],
+        "independent_of": [list, tuple],
+        "reconstruction": [StrOptions({"normalised", "summed"})],
+    }
+
+    def __init__(
+        self,
+        dlr_size: int = 16,
+        *,
+        hcr_size: int | None = None,
+        independence: Any = "dcor",
+        kappa: float = 0.3,
+        beta: float = 1e-5,
+        gamma: float = 0.0,
+        condition_decoder: bool = True,
+        independent_of: Sequence[str] = ("hcr",),
+        reconstruction: str = "normalised",
+        max_epochs: int = 300,
+        batch_size: int = 64,
+        lr: float = 1e-3,
+        weight_decay: float = 1e-4,
+        validation_fraction: float = 0.1,
+        augment: Sequence[str] | Callable[..., Any] | None = None,
+        network: Mapping[str, Any] | Callable[..., Any] | None = None,
+        output: str = "fused",
+        device: str = "auto",
+        random_state: Any = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.dlr_size = dlr_size
+        self.hcr_size = hcr_size
+        self.independence = independence
+        self.kappa = kappa
+        self.beta = beta
+        self.gamma = gamma
+        self.condition_decoder = condition_decoder
+        self.independent_of = independent_of
+        self.reconstruction = reconstruction
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.augment = augment
+        self.network = network
+        self.output = output
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None) -> NonRedundantCVAE:
+        """Train the VAE on a cohort's lesions.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            Lesions with patches; a plain matrix is encoded by row, without HCR.
+        y : array-like of shape (n_samples,), optional
+            Labels for the label term; NaN or -1: unlabelled. Ignored while `gamma` is 0.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the table has no usable patches, features are not numbers, or y does not fit.
+        FloatingPointError
+            If a term of the loss stops being a number; the message names term and epoch.
+        """
+        self._validate_params()
+        wrong = sorted(set(self.independent_of) - {"hcr", "clinical"})
+        if wrong or not self.independent_of:
+            raise ValueError(
+                f"independent_of takes 'hcr' and 'clinical', got {tuple(self.independent_of)!r}"
+            )
+        cohort = self._read(X, reset=True)
+        n = len(cohort.x)
+        classes, labels, weight = None, np.full(n, -1, dtype=np.int64), np.ones(n)
+        if self.gamma > 0 and y is not None:
+            classes, labels, weight = encode_labels(y, cohort)
+        self._fit_scalers(cohort)
+        h = self._condition(cohort)
+        spec = {
+            "shape": tuple(cohort.shape),
+            "n_channels": cohort.n_channels,
+            "n_latents": self.dlr_size,
+            "n_conditions": h.shape[1],
+            "n_classes": 0 if classes is None else len(classes),
+            "condition_decoder": self.condition_decoder,
+            "network": self.network,
+            "normalise": self.reconstruction == "normalised",
+        }
+        self._has_condition = h.shape[1] > 0
+        self._train(cohort, h, labels, weight, spec)
+        if classes is not None:
+            self.classes_ = classes
+        self.n_dlr_ = self.dlr_size
+        self.dlr_median_ = np.nanmedian(self._encode(cohort), axis=0)
+        return self
+
+    def _fit_scalers(self, cohort: Cohort) -> None:
+        """Learn what makes h, and which other columns are passed on."""
+        hcr = [name for name, block in cohort.blocks.items() if block == "hcr"]
+        rest = [name for name, block in cohort.blocks.items() if block == "clinical"]
+        usable = cohort.features[cohort.usable]
+        self.hcr_scaler_ = FeatureScaler(self.hcr_size if hcr else None).fit(usable[hcr])
+        self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
+
+    def _condition(self, cohort: Cohort) -> np.ndarray:
+        """Return h: the scaled features of the blocks that d must not repeat."""
+        scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
+        return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
+
+    def _module_class(self) -> type:
+        from nonredundant.nn.vae import ConditionalVAE
+
+        return ConditionalVAE
+
+    def _weights(self) -> dict[str, float]:
+        return {"kl": self.beta, "independence": self.kappa, "label": self.gamma}
+
+    def _term(self) -> Any:
+        if self.independence is None or self.kappa == 0 or not self._has_condition:
+            return None
+        from nonredundant.independence import resolve_independence
+
+        return resolve_independence(self.independence)
+
+    def transform(self, X: Any) -> Any:
+        """Return features and latents of each lesion.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples, n_columns), DataFrame or LesionTable
+            `output="fused"`: the usable features in their own units (NaN imputed by the training
+            median; principal components with `hcr_size`), then the posterior means of d. "dlr"
+            and "hcr": one part alone. With several lesions a sample: a table with these columns.
+        """
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        parts = []
+        if self.output != "dlr":
+            parts += [self._passed_on(cohort)]
+        if self.output != "hcr":
+            parts += [self._fill_missing(self._encode(cohort), cohort)]
+        return self._rows(np.hstack(parts), X)
+
+    def _passed_on(self, cohort: Cohort) -> np.ndarray:
+        """Return the features of the output."""
+        scaler = self.hcr_scaler_
+        hcr = scaler.impute if scaler.n_components is None else scaler.transform
+        return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
+
+    def _names_out(self) -> list[str]:
+        features = [*self.hcr_scaler_.names_out_, *self.clinical_scaler_.names_out_]
+        latents = [f"dlr{i:02d}" for i in range(self.n_dlr_)]
+        return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Return the network's reconstruction of each lesion from (h, d).
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_lesions, C, *spatial)
+            Patches in the images' intensity units; meaningful inside the lesion's mask.
+        """
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        d = self._fill_missing(self._encode(cohort), cohort)
+        return self._decode(d, self._condition(cohort))
+
+    def traverse(self, X: Any, index: int, span: Any = 2.0, *, n_steps: int = 7) -> np.ndarray:
+        """Return reconstructions with one latent varied, the others and h fixed.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The lesions to start from.
+        index : int
+            Which latent varies.
+        span : float or array-like, default=2.0
+            Values added to the latent; a number s means `n_steps` values from -s to s.
+        n_steps : int, default=7
+            Number of values if `span` is a number.
+
+        Returns
+        -------
+        array of shape (n_lesions, n_steps, C, *spatial)
+            Patches in the images' intensity units.
+
+        Raises
+        ------
+        ValueError
+            If there is no such latent.
+        """
+        check_is_fitted(self, "net_")
+        if not -self.n_dlr_ <= index < self.n_dlr_:
+            raise ValueError(f"index must name one of {self.n_dlr_} latents, got {index}")
+        cohort = self._read(X, reset=False)
+        offsets = np.linspace(-span, span, n_steps) if np.ndim(span) == 0 else np.asarray(span)
+        d = self._fill_missing(self._encode(cohort), cohort).repeat(len(offsets), axis=0)
+        d[:, index] += np.tile(offsets, len(cohort.x))
+        patches = self._decode(d, self._condition(cohort).repeat(len(offsets), axis=0))
+        return patches.reshape(len(cohort.x), len(offsets), *patches.shape[1:])
+
+    def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
+        """Return lesions drawn from the model: d from its prior, h of the given lesions.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            Lesions whose h is used.
+        random_state : int, Generator or None, default=None
+            Source of the draws.
+
+        Returns
+        -------
+        array of shape (n_lesions, C, *spatial)
+            Patches in the images' intensity units.
+        """
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        d = np.random.default_rng(random_state).normal(size=(len(cohort.x), self.n_dlr_))
+        return self._decode(d, self._condition(cohort))
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return each lesion's evidence lower bound in the loss's units, higher is better.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_lesions,)
+            -(reconstruction + beta * KL) at the posterior means; NaN without an image.
+        """
+        from nonredundant.nn import training
+
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        rows = np.flatnonzero(cohort.usable)
+        n = len(cohort.x)
+        h = self._condition(cohort).astype(np.float32 if cohort.shape else np.float64)
+        dataset = training.LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
+        scores = np.full(n, np.nan)
+        scores[rows] = training.elbo(self.net_, dataset, CHUNK, self.beta)
+        return scores
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean evidence lower bound a lesion, higher is better.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            The mean of `score_samples` over the lesions that have an image.
+        """
+        return float(np.nanmean(self.score_samples(X)))

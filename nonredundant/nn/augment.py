@@ -1,0 +1,79 @@
+"""Augmentation of whole batches; which kinds are right depends on what the label may lie in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: What `augment=` may name. A flip erases whatever differs between left and right.
+KINDS = ("flip_x", "flip_y", "flip_z", "noise", "rotate", "shift")
+
+
+class Augmentation:
+    """Random changes to patches and their masks, drawn from torch's generator.
+
+    Parameters
+    ----------
+    kinds : sequence of str
+        Names out of `KINDS`: a flip along an axis with probability one half; Gaussian noise of
+        a tenth of the batch's standard deviation; rotation by up to 15 degrees about a random
+        axis; a shift by up to a sixteenth of each side.
+    """
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self.kinds = tuple(kinds)
+
+    def __call__(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return the changed patches and masks."""
+        n_dim = x.ndim - 2
+        for kind in self.kinds:
+            if kind.startswith("flip"):
+                x, mask = _flip(x, mask, axis="zyx".index(kind[-1]) - 3)
+            elif kind == "noise":
+                x = x + 0.1 * x.std() * torch.randn_like(x)
+            elif kind == "rotate":
+                x, mask = _rotate(x, mask, n_dim)
+            elif kind == "shift":
+                x, mask = _shift(x, mask, n_dim)
+        return x, mask
+
+
+def _flip(x: Tensor, mask: Tensor | None, axis: int) -> tuple[Tensor, Tensor | None]:
+    """Mirror a random half of the batch along an axis."""
+    chosen = torch.rand(len(x)) < 0.5
+    shape = (-1,) + (1,) * (x.ndim - 1)
+    x = torch.where(chosen.view(shape), x.flip(axis), x)
+    return x, None if mask is None else torch.where(chosen.view(shape), mask.flip(axis), mask)
+
+
+def _shift(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor | None]:
+    """Move the batch by one offset; what leaves on one side enters on the other."""
+    reach = [max(1, side // 16) for side in x.shape[2:]]
+    offset = [int(torch.randint(-r, r + 1, ())) for r in reach]
+    axes = tuple(range(2, 2 + n_dim))
+    return x.roll(offset, axes), None if mask is None else mask.roll(offset, axes)
+
+
+def _rotate(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor | None]:
+    """Turn each patch by its own small angle."""
+    n = len(x)
+    angle = (torch.rand(n) * 2 - 1) * math.radians(15)
+    if n_dim == 2:
+        cos, sin = angle.cos(), angle.sin()
+        matrix = torch.stack([cos, -sin, sin, cos], dim=1).view(n, 2, 2)
+    else:
+        axis = functional.normalize(torch.randn(n, 3), dim=1) * angle[:, None]
+        skew = torch.zeros(n, 3, 3)
+        skew[:, 0, 1], skew[:, 0, 2], skew[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
+        matrix = torch.linalg.matrix_exp(skew - skew.transpose(1, 2))
+    theta = torch.cat([matrix, torch.zeros(n, n_dim, 1)], dim=2)
+    grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
+    turned = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
+    if mask is None:
+        return turned, None
+    nearest = functional.grid_sample(mask.float(), grid, mode="nearest", align_corners=False)
+    return turned, nearest > 0.5

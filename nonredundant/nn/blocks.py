@@ -1,0 +1,205 @@
+"""Layers shared by the family: encoders, decoders and the scaling of intensities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+_CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
+
+#: The grid that the first layer's blocks aim at, and the one that is not halved any further.
+COARSE_SIDE = 8
+SMALLEST_SIDE = 4
+
+
+class IntensityScaler(nn.Module):
+    """Clip and standardise intensities by the training cohort's statistics, and mask them.
+
+    Scaling a batch on its way costs little and saves a copy of the cohort. Vétil et al. 2023
+    clip to the cohort's 0.5 and 99.5 percentiles before standardising.
+    """
+
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.full((n_channels,), -math.inf))
+        self.register_buffer("high", torch.full((n_channels,), math.inf))
+        self.register_buffer("mean", torch.zeros(n_channels))
+        self.register_buffer("scale", torch.ones(n_channels))
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the masked patch in standardised intensities."""
+        tail = (-1,) + (1,) * (x.ndim - 2)
+        low, high = self.low.view(tail), self.high.view(tail)
+        scaled = (torch.clamp(x, low, high) - self.mean.view(tail)) / self.scale.view(tail)
+        return scaled if mask is None else scaled * mask
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Return standardised intensities in the image's own units."""
+        tail = (-1,) + (1,) * (x.ndim - 2)
+        return x * self.scale.view(tail) + self.mean.view(tail)
+
+
+class ToBlocks(nn.Module):
+    """Cut a patch into blocks: (n, C, *grid * block) to (n, C * block^n_dim, *grid).
+
+    As one matrix product on blocks, the first and last layers cost a tenth of a strided
+    convolution on one input channel, which CPUs compute badly.
+    """
+
+    def __init__(self, grid: Sequence[int], block: int) -> None:
+        super().__init__()
+        self.grid, self.block = tuple(grid), block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the blocks as channels; sides that do not divide are padded with zeros."""
+        n_dim = len(self.grid)
+        missing = [g * self.block - side for g, side in zip(self.grid, x.shape[2:], strict=True)]
+        if any(missing):
+            x = functional.pad(x, [pad for side in missing[::-1] for pad in (0, side)])
+        parts = [size for g in self.grid for size in (g, self.block)]
+        x = x.reshape(*x.shape[:2], *parts)
+        grids, blocks = range(2, 2 + 2 * n_dim, 2), range(3, 3 + 2 * n_dim, 2)
+        return x.permute(0, 1, *blocks, *grids).reshape(x.shape[0], -1, *self.grid)
+
+
+class FromBlocks(nn.Module):
+    """Put blocks together again: the inverse of `ToBlocks`, cropped to the patch's shape."""
+
+    def __init__(self, shape: Sequence[int], grid: Sequence[int], block: int) -> None:
+        super().__init__()
+        self.shape, self.grid, self.block = tuple(shape), tuple(grid), block
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the patch."""
+        n_dim = len(self.grid)
+        x = x.reshape(x.shape[0], -1, *(self.block,) * n_dim, *self.grid)
+        order = [axis for i in range(n_dim) for axis in (2 + n_dim + i, 2 + i)]
+        x = x.permute(0, 1, *order).reshape(*x.shape[:2], *(g * self.block for g in self.grid))
+        return x[(..., *(slice(side) for side in self.shape))]
+
+
+def block_size(shape: Sequence[int]) -> int:
+    """Return the side of the first layer's blocks: what leaves a grid of about eight a side."""
+    return 2 ** max(0, round(math.log2(min(shape) / COARSE_SIDE)))
+
+
+def pyramid(shape: Sequence[int], depth: int | None) -> list[tuple[int, ...]]:
+    """Return the grids of the levels behind the blocks, from the finest to the coarsest.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        The patch's grid.
+    depth : int or None
+        Number of halvings; None halves until the smallest side is at most four.
+
+    Returns
+    -------
+    list of tuple of int
+        `depth + 1` grids; each side is half the one before, rounded up.
+    """
+    block = block_size(shape)
+    grids = [tuple(math.ceil(side / block) for side in shape)]
+    while len(grids) - 1 < depth if depth is not None else min(grids[-1]) > SMALLEST_SIDE:
+        grids.append(tuple(math.ceil(side / 2) for side in grids[-1]))
+    return grids
+
+
+def normalisation(norm: str | None, n_dim: int, n_channels: int) -> nn.Module:
+    """Return instance normalisation, or nothing."""
+    if norm is None:
+        return nn.Identity()
+    return _INSTANCE_NORM[n_dim](n_channels, affine=True)
+
+
+def level_channels(width: int, n_levels: int) -> list[int]:
+    """Return the channels of each level: doubling, but at most four times the width."""
+    return [width * min(2**level, 4) for level in range(n_levels)]
+
+
+class ConvEncoder(nn.Module):
+    """Blocks, then strided convolutions, from a patch to a vector."""
+
+    def __init__(
+        self,
+        n_channels: int,
+        shape: Sequence[int],
+        n_out: int,
+        width: int = 16,
+        depth: int | None = None,
+        norm: str | None = None,
+    ) -> None:
+        super().__init__()
+        n_dim, block, grids = len(shape), block_size(shape), pyramid(shape, depth)
+        channels = level_channels(width, len(grids))
+        layers: list[nn.Module] = [
+            ToBlocks(grids[0], block),
+            _CONVOLUTION[n_dim](n_channels * block**n_dim, width, 1),
+            nn.LeakyReLU(0.1),
+        ]
+        for n_in, n_filters in pairwise(channels):
+            layers.append(_CONVOLUTION[n_dim](n_in, n_filters, 3, stride=2, padding=1))
+            layers.append(normalisation(norm, n_dim, n_filters))
+            layers.append(nn.LeakyReLU(0.1))
+        self.features = nn.Sequential(*layers)
+        self.head = nn.Linear(channels[-1] * math.prod(grids[-1]), n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the vector of each patch."""
+        return self.head(self.features(x).flatten(1))
+
+
+class ConvDecoder(nn.Module):
+    """From a vector to a patch, the encoder's levels in reverse."""
+
+    def __init__(
+        self,
+        n_channels: int,
+        shape: Sequence[int],
+        n_in: int,
+        width: int = 16,
+        depth: int | None = None,
+        norm: str | None = None,
+    ) -> None:
+        super().__init__()
+        n_dim, block = len(shape), block_size(shape)
+        self.grids = pyramid(shape, depth)
+        channels = level_channels(width, len(self.grids))
+        self.coarsest = (channels[-1], *self.grids[-1])
+        self.head = nn.Linear(n_in, math.prod(self.coarsest))
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                _TRANSPOSED[n_dim](n, m, 4, stride=2, padding=1), normalisation(norm, n_dim, m)
+            )
+            for n, m in pairwise(channels[::-1])
+        )
+        self.last = nn.Sequential(
+            _CONVOLUTION[n_dim](width, n_channels * block**n_dim, 1),
+            FromBlocks(shape, self.grids[0], block),
+        )
+        self.activation = nn.LeakyReLU(0.1)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Return the patch of each vector."""
+        x = self.activation(self.head(z).unflatten(1, self.coarsest))
+        for level, grid in zip(self.levels, self.grids[-2::-1], strict=True):
+            # A side that was rounded up on the way down comes back one too long.
+            x = self.activation(level(x)[(..., *(slice(side) for side in grid))])
+        return self.last(x)
+
+
+def dense(n_in: int, n_out: int, width: int) -> nn.Sequential:
+    """Return the perceptron that encodes or decodes rows of a plain matrix."""
+    return nn.Sequential(nn.Linear(n_in, width), nn.LeakyReLU(0.1), nn.Linear(width, n_out))

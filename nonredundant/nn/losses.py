@@ -1,0 +1,129 @@
+"""Pure loss terms of the VAE family, and the one typed record that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+#: The names of the terms everywhere: history, plots, documentation.
+TERM_NAMES = ("reconstruction", "kl", "independence", "label")
+
+
+@dataclass(frozen=True)
+class LossTerms:
+    """The unweighted terms of one batch's loss; `extra` holds those of one model alone."""
+
+    reconstruction: Tensor
+    kl: Tensor
+    independence: Tensor
+    label: Tensor
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def named(self) -> dict[str, Tensor]:
+        """Return the terms by name."""
+        return {name: getattr(self, name) for name in TERM_NAMES} | dict(self.extra)
+
+    def total(self, weights: Mapping[str, float]) -> Tensor:
+        """Return the weighted sum; a term without a weight counts once.
+
+        A term of weight zero is left out, so that what it holds cannot reach the sum.
+        """
+        parts = [
+            value if weights.get(name, 1.0) == 1.0 else weights[name] * value
+            for name, value in self.named().items()
+            if weights.get(name, 1.0) != 0.0
+        ]
+        return torch.stack(parts).sum()
+
+
+def masked_squared_error(x: Tensor, px: Tensor, mask: Tensor | None) -> Tensor:
+    """Return each sample's squared error, summed over channels and its mask's voxels.
+
+    Vétil et al. 2023 (arXiv 2308.11389): voxels outside the lesion do not count.
+
+    Parameters
+    ----------
+    x, px : Tensor of shape (n, C, ...)
+        What was seen and its reconstruction.
+    mask : Tensor of shape (n, 1, ...) or None
+        The voxels that count; None counts all.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        The errors.
+
+    Examples
+    --------
+    >>> import torch
+    >>> x, px = torch.zeros(1, 1, 2, 2), torch.ones(1, 1, 2, 2)
+    >>> masked_squared_error(x, px, torch.tensor([[[[1, 0], [0, 1]]]])).item()
+    2.0
+    """
+    error = (x - px).square()
+    if mask is not None:
+        error = error * mask
+    return error.flatten(1).sum(1)
+
+
+def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_scale: float | Tensor = 1.0) -> Tensor:
+    """Return KL(N(mean, variance) ‖ N(0, prior_scale²)) of each sample, in nats.
+
+    Parameters
+    ----------
+    mean, log_variance : Tensor of shape (n, n_latents)
+        The diagonal Gaussian's parameters.
+    prior_scale : float or Tensor broadcastable to (n, n_latents), default=1.0
+        Standard deviation of the prior.
+
+    Returns
+    -------
+    Tensor of shape (n,)
+        The divergences (Kingma & Welling 2014, appendix B, for scale 1).
+
+    Examples
+    --------
+    >>> import torch
+    >>> gaussian_kl(torch.ones(1, 2), torch.zeros(1, 2)).item()
+    1.0
+    """
+    scale = torch.as_tensor(prior_scale, dtype=mean.dtype, device=mean.device)
+    log_ratio = log_variance - 2 * scale.log()
+    return 0.5 * (log_ratio.exp() + (mean / scale).square() - 1 - log_ratio).sum(1)
+
+
+def label_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the weighted mean cross-entropy over the labelled samples, 0 if none is.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (n, n_classes)
+        Unnormalised scores.
+    y : int Tensor of shape (n,)
+        Class positions; -1 is unlabelled.
+    weight : Tensor of shape (n,), optional
+        How much each sample counts.
+
+    Returns
+    -------
+    Tensor
+        A scalar, in nats.
+
+    Examples
+    --------
+    >>> import torch
+    >>> round(label_cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1])).item(), 4)
+    1.3863
+    """
+    labelled = y >= 0
+    if not labelled.any():
+        return logits.sum() * 0.0
+    losses = functional.cross_entropy(logits[labelled], y[labelled], reduction="none")
+    if weight is None:
+        return losses.mean()
+    chosen = weight[labelled]
+    return (losses * chosen).sum() / chosen.sum()

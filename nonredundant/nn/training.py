@@ -1,0 +1,256 @@
+"""How the family is trained: batches without copies of the cohort, one short step, history."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, PrintLog
+from skorch.helper import predefined_split
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from nonredundant.nn.vae import Batch
+
+
+class LesionDataset(Dataset):
+    """Lesions as batches; a batch is the only copy that is ever made of their voxels."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        masks: np.ndarray | None,
+        h: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        rows: np.ndarray,
+        augment: Any = None,
+    ) -> None:
+        self.x, self.masks, self.h, self.y, self.weight = x, masks, h, y, weight
+        self.rows, self.augment = rows, augment
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """Return a whole batch by one indexing, as torch's loader asks where it can."""
+        rows = self.rows[np.asarray(positions)]
+        x = torch.from_numpy(np.asarray(self.x[rows]))
+        mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
+        if self.augment is not None:
+            x, mask = self.augment(x, mask)
+        parts = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
+        return Batch(x, mask, *parts, torch.from_numpy(rows))
+
+
+def as_is(batch: Batch) -> Batch:
+    """Collate nothing: the dataset returns whole batches."""
+    return batch
+
+
+class TermHistory(Callback):
+    """Average the terms that each batch recorded over the epoch, under the names of the docs."""
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Record the epoch's means, weighted by the batches' sizes."""
+        for prefix, name_of in (("train", "{}"), ("valid", "valid_{}")):
+            batches = [b for b in net.history[-1]["batches"] if f"{prefix}_batch_size" in b]
+            sizes = [batch[f"{prefix}_batch_size"] for batch in batches]
+            for term in net.term_names:
+                values = [batch[f"{prefix}_{term}"] for batch in batches]
+                if values:
+                    net.history.record(
+                        name_of.format(term), float(np.average(values, weights=sizes))
+                    )
+
+
+class ScheduledUpdate(Callback):
+    """Train a scheduled term on all posterior means, every few epochs (Vétil et al. 2023)."""
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **_: Any) -> None:
+        """Freeze the VAE and train the term's own parameters."""
+        term, epoch = net.term, len(net.history) - 1
+        if term is None or term.fit_mode != "scheduled" or epoch % term.every:
+            return
+        means, conditions = [], []
+        for batch in net.get_iterator(dataset_train, training=False):
+            batch = to_device(batch, net.device)
+            with torch.no_grad():
+                means.append(net.module_.inference(net.module_.scaler(batch.x, batch.mask)).mean)
+            conditions.append(batch.h)
+        term.update(torch.cat(conditions), torch.cat(means))
+
+
+class FamilyNet(NeuralNet):
+    """A skorch net whose module returns the terms of its loss (`module.objective`).
+
+    Parameters
+    ----------
+    module : nn.Module
+        Has `objective(batch, penalty) -> (LossTerms, d)`.
+    term : independence term or None
+        Keeps d independent of h; trained beside the module if it has parameters.
+    weights : mapping of str to float
+        Weight of each term of the loss.
+    mixed_precision : bool
+        Run the forward pass in half precision on CUDA.
+    **kwargs
+        As for `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self,
+        module: Any,
+        *,
+        term: Any = None,
+        weights: Mapping[str, float] | None = None,
+        mixed_precision: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.term = term
+        self.weights = weights
+        self.mixed_precision = mixed_precision
+        super().__init__(module, criterion=torch.nn.Identity, **kwargs)
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Callback]]:
+        """The recorder of the terms, the schedule of the term, and a log where asked for."""
+        callbacks: list[tuple[str, Callback]] = [
+            ("terms", TermHistory()),
+            ("schedule", ScheduledUpdate()),
+        ]
+        return callbacks + ([("print_log", PrintLog())] if self.verbose else [])
+
+    def initialize(self) -> FamilyNet:
+        """Build the module, and the scaler of gradients that half precision needs."""
+        super().initialize()
+        on_cuda = torch.device(self.device).type == "cuda"
+        self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.mixed_precision and on_cuda)
+        return self
+
+    @property
+    def term_names(self) -> list[str]:
+        """Names of the recorded terms."""
+        return list(getattr(self, "term_names_", ()))
+
+    def objective(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Return the total loss, h, d and the terms by name."""
+        device = torch.device(self.device).type
+        half = self.mixed_precision and device == "cuda"
+        penalty = None if self.term is None else self.term.penalty
+        with torch.autocast(device, dtype=torch.float16, enabled=half):
+            terms, d = self.module_.objective(batch, penalty)
+            total = terms.total(self.weights or {})
+        return total, batch.h, d, {"total": total, **terms.named()}
+
+    def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+        """Take one step of the VAE and, for a term with parameters, one of the term."""
+        batch = to_device(batch, self.device)
+        self.module_.train()
+        self.optimizer_.zero_grad(set_to_none=True)
+        total, h, d, terms = self.objective(batch)
+        self._record("train", terms)
+        self.grad_scaler_.scale(total).backward()
+        self.grad_scaler_.step(self.optimizer_)
+        self.grad_scaler_.update()
+        if self.term is not None and self.term.fit_mode == "step":
+            self.term.update(h, d.detach())
+        return {"loss": total.detach(), "y_pred": d.detach()}
+
+    def validation_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
+        """Evaluate the objective on a batch that is not trained on."""
+        batch = to_device(batch, self.device)
+        self.module_.eval()
+        with torch.no_grad():
+            total, _h, d, terms = self.objective(batch)
+        self._record("valid", terms)
+        return {"loss": total, "y_pred": d}
+
+    def _record(self, prefix: str, terms: Mapping[str, Tensor]) -> None:
+        """Record the batch's terms, and stop if one is no longer a number."""
+        values = torch.stack([value.detach().float() for value in terms.values()]).tolist()
+        self.term_names_ = list(terms)
+        for name, value in zip(terms, values, strict=True):
+            self.history.record_batch(f"{prefix}_{name}", value)
+        bad = [n for n, v in zip(terms, values, strict=True) if not np.isfinite(v)]
+        if bad:
+            named = [name for name in bad if name != "total"] or bad
+            raise FloatingPointError(
+                f"training diverged: the term {named[0]!r} is no longer a finite number in epoch "
+                f"{len(self.history)}; lower lr (now {self.lr}) or the weight of that term"
+            )
+
+
+def to_device(batch: Batch, device: Any) -> Batch:
+    """Move a batch's tensors to the device."""
+    return Batch(*(part if part is None else part.to(device) for part in batch))
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw from a stream of its own and leave torch's global one as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def resolve_device(device: str) -> str:
+    """Return CUDA where there is one if the device is left to us."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def build_net(
+    module: torch.nn.Module,
+    *,
+    valid: LesionDataset | None,
+    options: Mapping[str, Any],
+    **settings: Any,
+) -> FamilyNet:
+    """Return an untrained net around a module, with the user's options on top."""
+    arguments: dict[str, Any] = {
+        "optimizer": torch.optim.AdamW,
+        "iterator_train__shuffle": True,
+        "iterator_train__collate_fn": as_is,
+        "iterator_valid__collate_fn": as_is,
+        "train_split": None if valid is None else predefined_split(valid),
+        **settings,
+        **options,
+    }
+    return FamilyNet(module, **arguments)
+
+
+def batches(dataset: LesionDataset, batch_size: int, device: str) -> Iterator[Batch]:
+    """Yield the dataset in order, on the device."""
+    for start in range(0, len(dataset), batch_size):
+        stop = min(start + batch_size, len(dataset))
+        yield to_device(dataset.__getitems__(range(start, stop)), device)
+
+
+@torch.no_grad()
+def encode(net: FamilyNet, dataset: LesionDataset, batch_size: int) -> np.ndarray:
+    """Return the posterior means of every row of the dataset."""
+    module = net.module_.eval()
+    parts = [
+        module.inference(module.scaler(batch.x, batch.mask)).mean.cpu().numpy()
+        for batch in batches(dataset, batch_size, net.device)
+    ]
+    return np.concatenate(parts)
+
+
+@torch.no_grad()
+def elbo(net: FamilyNet, dataset: LesionDataset, batch_size: int, beta: float) -> np.ndarray:
+    """Return the evidence lower bound of every row of the dataset."""
+    module = net.module_.eval()
+    parts = [
+        module.elbo(batch, beta).cpu().numpy() for batch in batches(dataset, batch_size, net.device)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,158 @@
+"""The conditional VAE in its inference / generative split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from nonredundant.nn.blocks import ConvDecoder, ConvEncoder, IntensityScaler, dense
+from nonredundant.nn.losses import (
+    LossTerms,
+    gaussian_kl,
+    label_cross_entropy,
+    masked_squared_error,
+)
+
+#: A penalty of the dependence between h and d, both of shape (n, ·), as a scalar.
+Penalty = Callable[[Tensor, Tensor], Tensor]
+
+
+class Batch(NamedTuple):
+    """Lesions on their way through the network; `index` are their rows in the cohort."""
+
+    x: Tensor
+    mask: Tensor | None
+    h: Tensor
+    y: Tensor
+    weight: Tensor
+    index: Tensor
+
+
+class Posterior(NamedTuple):
+    """q(d | x*): a diagonal Gaussian."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+    def sample(self) -> Tensor:
+        """Return one reparametrised draw."""
+        return self.mean + torch.randn_like(self.mean) * (0.5 * self.log_variance).exp()
+
+
+class ConditionalVAE(nn.Module):
+    """q(d | x*) and p(x* | h, d), with an optional linear classifier on (h, d).
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Grid of the patch; empty for rows of a plain matrix.
+    n_channels : int
+        Channels of the patch, or columns of the matrix.
+    n_latents : int
+        Size of d.
+    n_conditions : int
+        Size of h.
+    n_classes : int
+        Classes of the label term; 0 for none.
+    condition_decoder : bool
+        Whether the decoder sees h beside d.
+    network : mapping or callable
+        `width`, `depth` and `norm` of the default blocks, or a factory
+        `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
+    normalise : bool
+        Whether the squared error is divided by the cohort's total variance.
+    """
+
+    total_variance: Tensor
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        n_channels: int,
+        n_latents: int,
+        n_conditions: int = 0,
+        n_classes: int = 0,
+        condition_decoder: bool = True,
+        network: Mapping[str, Any] | Callable[..., Any] | None = None,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.n_latents = n_latents
+        self.condition_decoder = condition_decoder and n_conditions > 0
+        n_in = n_latents + (n_conditions if self.condition_decoder else 0)
+        self.scaler = IntensityScaler(n_channels)
+        self.encoder, self.decoder = build_networks(shape, n_channels, 2 * n_latents, n_in, network)
+        self.classifier = nn.Linear(n_latents + n_conditions, n_classes) if n_classes else None
+        self.register_buffer("total_variance", torch.ones(()))
+
+    def inference(self, x_star: Tensor) -> Posterior:
+        """Return q(d | x*) for masked, standardised patches."""
+        mean, log_variance = self.encoder(x_star).chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(-12.0, 6.0))
+
+    def generative(self, d: Tensor, h: Tensor) -> Tensor:
+        """Return the mean of p(x* | h, d) in standardised intensities."""
+        return self.decoder(torch.cat([h, d], dim=1) if self.condition_decoder else d)
+
+    def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the terms of the loss and the posterior means.
+
+        −E log p(x* | h, d) + β KL(q(d | x*) ‖ N(0, I)) + κ I(h; d) + γ CE(y | h, d)
+        (Vétil et al. 2023, eq. 2, with a label term). The squared error is divided by the
+        training cohort's mean total variance, so it reads as the fraction of variance
+        unexplained and no weight depends on the patch's size.
+        """
+        x_star = self.scaler(batch.x, batch.mask)
+        qd = self.inference(x_star)
+        px = self.generative(qd.sample(), batch.h)
+        error = masked_squared_error(x_star, px, batch.mask).mean()
+        zero = error.new_zeros(())
+        terms = LossTerms(
+            reconstruction=error / self.total_variance if self.normalise else error,
+            kl=gaussian_kl(qd.mean, qd.log_variance).mean(),
+            independence=zero if penalty is None else penalty(batch.h, qd.mean),
+            label=zero if self.classifier is None else self._label_term(batch, qd.mean),
+        )
+        return terms, qd.mean
+
+    def elbo(self, batch: Batch, beta: float) -> Tensor:
+        """Return each lesion's −(reconstruction + β KL), at the posterior mean."""
+        x_star = self.scaler(batch.x, batch.mask)
+        qd = self.inference(x_star)
+        error = masked_squared_error(x_star, self.generative(qd.mean, batch.h), batch.mask)
+        error = error / self.total_variance if self.normalise else error
+        return -(error + beta * gaussian_kl(qd.mean, qd.log_variance))
+
+    def _label_term(self, batch: Batch, d: Tensor) -> Tensor:
+        """Return the classifier's cross-entropy on (h, d)."""
+        assert self.classifier is not None
+        logits = self.classifier(torch.cat([batch.h, d], dim=1))
+        return label_cross_entropy(logits, batch.y, batch.weight)
+
+
+def build_networks(
+    shape: Sequence[int],
+    n_channels: int,
+    n_out: int,
+    n_in: int,
+    network: Mapping[str, Any] | Callable[..., Any] | None,
+) -> tuple[nn.Module, nn.Module]:
+    """Return an encoder to `n_out` values and a decoder from `n_in` values."""
+    if callable(network):
+        return network(shape=shape, n_channels=n_channels, n_out=n_out, n_in=n_in)
+    options = dict(network or {})
+    unknown = sorted(set(options) - {"width", "depth", "norm"})
+    if unknown or options.get("norm") not in (None, "instance"):
+        raise ValueError(
+            "network takes 'width', 'depth' and 'norm' (None or 'instance'), "
+            f"got {dict(network or {})}"
+        )
+    if not shape:
+        width = options.get("width", 64)
+        return dense(n_channels, n_out, width), dense(n_in, n_channels, width)
+    encoder = ConvEncoder(n_channels, shape, n_out, **options)
+    return encoder, ConvDecoder(n_channels, shape, n_in, **options)
