@@ -16,9 +16,18 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.utils import check_random_state
 
+from nonredundant._fetch import fetch_adrenal, fetch_pneumonia, fetch_sts
 from nonredundant._phantoms import Lesion, Scene, draw_lesion, place, render
+from nonredundant._salient import make_contrastive, make_digits_on_textures
 
-__all__ = ["make_lesions"]
+__all__ = [
+    "fetch_adrenal",
+    "fetch_pneumonia",
+    "fetch_sts",
+    "make_contrastive",
+    "make_digits_on_textures",
+    "make_lesions",
+]
 
 _AXES = ("z", "y", "x")
 # Mean and standard deviation of the distance between two uniform points in a square (2) and a
@@ -70,8 +79,8 @@ class _Outcome:
 def make_lesions(
     n_samples: int = 200,
     *,
-    visible_effect: float = 2.8,
-    hidden_effect: float = 2.8,
+    visible_effect: float = 2.7,
+    hidden_effect: float = 2.7,
     worst_effect: float = 0.0,
     relational_effect: float = 0.0,
     clinical_effect: float | None = None,
@@ -107,10 +116,10 @@ def make_lesions(
     ----------
     n_samples : int, default=200
         Number of samples (patients). Sample i does not depend on it.
-    visible_effect : float, default=2.8
+    visible_effect : float, default=2.7
         Effect of the visible factor, which sets the logarithm of the uptake; with several lesions
         its mean over the sample's lesions.
-    hidden_effect : float, default=2.8
+    hidden_effect : float, default=2.7
         Effect of the hidden factor, of the sample's worst lesion if it has several.
     worst_effect : float, default=0.0
         Effect of the visible factor of the worst lesion, the one where it is largest.

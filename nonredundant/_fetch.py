@@ -1,0 +1,378 @@
+"""Public cohorts: read from a local folder, else downloaded once and checked.
+
+A fetcher looks in ``data_home``, then in the folder that the environment variable
+``NONREDUNDANT_DATA`` names, and otherwise downloads into the user's cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Bunch
+
+STS_IMAGES = "https://raw.githubusercontent.com/theibsi/data_sets/master/ibsi_validation/nifti/"
+STS_OUTCOME = (
+    "https://raw.githubusercontent.com/mvallieres/radiomics/master/"
+    "STUDIES/STS_study/WORKSPACE/outcome.mat"
+)
+# SHA-256 of the 51 outcomes written as one string of 0 and 1. It identifies the study's vector
+# whatever the bytes of the MATLAB file around it.
+STS_OUTCOME_SHA256 = "46c38ce7bb825e5f63e68df7dac652451d55fc326467129416d4956a12f67985"
+MEDMNIST = "https://zenodo.org/records/10519652/files/"
+# MD5 sums as MedMNIST publishes them in its own `medmnist/info.py`.
+MEDMNIST_MD5 = {
+    "adrenalmnist3d_64.npz": "17721accfe9fb005146a47d33bc54b2f",
+    "pneumoniamnist.npz": "28209eda62fecd6e6a2d98b1501bb15f",
+}
+SPLITS = ("train", "val", "test")
+
+_STS_DESCR = """Soft-tissue sarcoma: FDG-PET of 51 patients, and whether lung metastases followed.
+
+Images are in SUV, cropped to 5 cm around the tumour, with the tumour's mask. Source: the
+Soft-tissue-Sarcoma collection of The Cancer Imaging Archive, doi 10.7937/K9/TCIA.2015.7GO2GSKS,
+as prepared by A. Zwanenburg for the Image Biomarker Standardisation Initiative
+(github.com/theibsi/data_sets), licence CC BY 3.0. Cite Vallieres et al. 2015, Phys. Med. Biol.
+60:5471, doi 10.1088/0031-9155/60/14/5471.
+"""
+_MEDMNIST_DESCR = """{title}
+
+Source: MedMNIST v2, doi 10.1038/s41597-022-01721-8, zenodo.org/records/10519652, licence CC BY
+4.0. Read from {path}, with the splits {splits}.
+"""
+
+
+def fetch_sts(
+    *,
+    return_X_y: bool = False,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+) -> Any:
+    """Fetch the soft-tissue sarcoma cohort: 51 PET images with tumour masks and an outcome.
+
+    Parameters
+    ----------
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    data_home : path-like or None, default=None
+        Folder that holds `sts/cohort.csv` and its images. None: the folder that the environment
+        variable ``NONREDUNDANT_DATA`` names if it has them, else the user's cache.
+    download_if_missing : bool, default=True
+        Download what is not there; otherwise raise OSError.
+
+    Returns
+    -------
+    Bunch or tuple
+        Bunch with `data`, a case table of 51 rows indexed by `patient_id` with the absolute
+        paths `image` and `mask`; `target`, the Series `lung_metastasis` (1 in 19 patients);
+        `clinical_names`, the clinical columns of `data`; `folder` and `DESCR`.
+
+    Raises
+    ------
+    OSError
+        If files are missing and cannot be downloaded.
+    ValueError
+        If a downloaded file is not the one expected.
+
+    Notes
+    -----
+    A local copy's `cohort.csv` adds the columns `age_years`, `sex`, `weight_kg` and `height_m`.
+    They stand in the headers of the archive's DICOM files only, so a downloaded cohort has no
+    clinical columns. Each downloaded image is checked against its SHA-256, the outcome against
+    that of the study's vector. Images are under CC BY 3.0: cite the source, see ``DESCR``.
+
+    Examples
+    --------
+    >>> from nonredundant.datasets import fetch_sts
+    >>> sts = fetch_sts()  # doctest: +SKIP
+    >>> sts.data.shape, int(sts.target.sum())  # doctest: +SKIP
+    ((51, 6), 19)
+    """
+    folder = _local_folder("sts", "cohort.csv", data_home)
+    if folder is None:
+        target_folder = _cache(data_home) / "sts"
+        complete = (target_folder / "outcome.mat").is_file()  # it is downloaded last
+        _refuse_download(download_if_missing or complete, target_folder)
+        folder, table = target_folder, _download_sts(target_folder)
+    else:
+        table = pd.read_csv(folder / "cohort.csv", index_col="patient_id")
+        for column in ("image", "mask"):
+            table[column] = [str((folder / path).resolve()) for path in table[column]]
+        _check_present(table)
+    target = table.pop("lung_metastasis").astype(int)
+    if return_X_y:
+        return table, target
+    return Bunch(
+        data=table,
+        target=target,
+        clinical_names=[name for name in table.columns if name not in ("image", "mask")],
+        folder=str(folder),
+        DESCR=_STS_DESCR,
+    )
+
+
+def fetch_adrenal(
+    *,
+    split: str | None = None,
+    return_X_y: bool = False,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+) -> Any:
+    """Fetch AdrenalMNIST3D at 64 voxels a side: shapes of adrenal glands from CT.
+
+    Parameters
+    ----------
+    split : {"train", "val", "test"} or None, default=None
+        The official split to return. None: all that the file holds.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    data_home : path-like or None, default=None
+        Folder that holds `medmnist/`. None: as for :func:`fetch_sts`.
+    download_if_missing : bool, default=True
+        Download what is not there; otherwise raise OSError.
+
+    Returns
+    -------
+    Bunch or tuple
+        Bunch with `data`, a case table with the columns `image` (uint8 arrays of 0 and 255, 64
+        voxels a side) and `mask` (uint8, the voxels above 0); `target`, a Series, 1 for a mass or
+        hyperplasia; `split`, a Series of the official splits; `DESCR`.
+
+    Raises
+    ------
+    OSError
+        If the file is missing and cannot be downloaded.
+    ValueError
+        If the split is unknown or not in the file, or a download fails its checksum.
+
+    Notes
+    -----
+    The image is the shape itself, so only shape features carry information. Downloads are checked
+    against the MD5 sum that MedMNIST publishes.
+
+    Examples
+    --------
+    >>> from nonredundant.datasets import fetch_adrenal
+    >>> fetch_adrenal(split="val").data.shape  # doctest: +SKIP
+    (98, 2)
+    """
+    bunch = _fetch_medmnist(
+        "adrenalmnist3d_64.npz",
+        local=("adrenalmnist3d_64.npz", "adrenalmnist3d_64_train_val.npz"),
+        title="AdrenalMNIST3D: adrenal glands, normal (0) or with mass or hyperplasia (1).",
+        split=split,
+        data_home=data_home,
+        download=download_if_missing,
+    )
+    bunch.data["mask"] = pd.Series(
+        [(image > 0).astype(np.uint8) for image in bunch.data["image"]],
+        index=bunch.data.index,
+        dtype=object,
+    )
+    return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def fetch_pneumonia(
+    *,
+    split: str | None = None,
+    return_X_y: bool = False,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+) -> Any:
+    """Fetch PneumoniaMNIST at 28 pixels a side: chest radiographs of children.
+
+    Parameters
+    ----------
+    split : {"train", "val", "test"} or None, default=None
+        The official split to return. None: all that the file holds.
+    return_X_y : bool, default=False
+        Return ``(data, target)`` instead of a Bunch.
+    data_home : path-like or None, default=None
+        Folder that holds `medmnist/`. None: as for :func:`fetch_sts`.
+    download_if_missing : bool, default=True
+        Download what is not there; otherwise raise OSError.
+
+    Returns
+    -------
+    Bunch or tuple
+        Bunch with `data`, a case table with the column `image` (uint8 arrays of shape (28, 28),
+        no mask: images are taken whole); `target`, a Series, 1 for pneumonia; `split`, a Series
+        of the official splits; `DESCR`.
+
+    Raises
+    ------
+    OSError
+        If the file is missing and cannot be downloaded.
+    ValueError
+        If the split is unknown or not in the file, or a download fails its checksum.
+
+    Notes
+    -----
+    Downloads are checked against the MD5 sum that MedMNIST publishes.
+
+    Examples
+    --------
+    >>> from nonredundant.datasets import fetch_pneumonia
+    >>> fetch_pneumonia(split="val").data.shape  # doctest: +SKIP
+    (524, 1)
+    """
+    bunch = _fetch_medmnist(
+        "pneumoniamnist.npz",
+        local=("pneumoniamnist.npz", "pneumoniamnist_28_train_val.npz"),
+        title="PneumoniaMNIST: chest radiographs, normal (0) or with pneumonia (1).",
+        split=split,
+        data_home=data_home,
+        download=download_if_missing,
+    )
+    return (bunch.data, bunch.target) if return_X_y else bunch
+
+
+def _cache(data_home: str | os.PathLike[str] | None) -> Path:
+    """Folder for downloads."""
+    if data_home is not None:
+        return Path(data_home)
+    import pooch
+
+    return Path(pooch.os_cache("nonredundant"))
+
+
+def _local_folder(name: str, marker: str, data_home: str | os.PathLike[str] | None) -> Path | None:
+    """Return the local folder `name` that holds the file `marker`, if there is one."""
+    home = data_home if data_home is not None else os.environ.get("NONREDUNDANT_DATA")
+    folder = Path(home).expanduser().resolve() / name if home else None
+    return folder if folder is not None and (folder / marker).is_file() else None
+
+
+def _refuse_download(allowed: bool, where: Path) -> None:
+    """Raise if the data are missing and may not be downloaded."""
+    if not allowed:
+        raise OSError(
+            f"The data are not under {where}: set the environment variable NONREDUNDANT_DATA to "
+            "the folder that holds them, or pass download_if_missing=True."
+        )
+
+
+def _check_present(table: pd.DataFrame) -> None:
+    """Raise if the case table names files that do not exist."""
+    for column in ("image", "mask"):
+        missing = table.index[[not Path(path).is_file() for path in table[column]]]
+        if len(missing):
+            raise FileNotFoundError(
+                f"{len(missing)} of {len(table)} files of column {column!r} are missing, first "
+                f"{missing[0]}: {table.loc[missing[0], column]}. Restore them, or unset "
+                "NONREDUNDANT_DATA to download the cohort."
+            )
+
+
+def _sts_checksums() -> dict[str, str]:
+    """SHA-256 of each image file of the cohort."""
+    text = resources.files("nonredundant").joinpath("data/sts.sha256").read_text()
+    return {name: digest for digest, name in (line.split() for line in text.splitlines())}
+
+
+def _download_sts(folder: Path) -> pd.DataFrame:
+    """Download the cohort's images and outcome, and build its case table."""
+    import pooch
+
+    checksums = _sts_checksums()
+    urls = {name: f"{STS_IMAGES}{name[:7]}/{name[8:]}" for name in checksums}
+    images = pooch.create(
+        path=folder / "images",
+        base_url=STS_IMAGES,
+        registry={name: f"sha256:{digest}" for name, digest in checksums.items()},
+        urls=urls,
+        retry_if_failed=2,
+    )
+    try:
+        paths = {name: images.fetch(name) for name in checksums}
+        outcome = pooch.retrieve(STS_OUTCOME, known_hash=None, fname="outcome.mat", path=folder)
+    except OSError as error:
+        raise _download_failed(f"soft-tissue sarcoma cohort ({STS_IMAGES})", error) from error
+    patients = sorted({name[:7] for name in checksums})
+    return pd.DataFrame(
+        {
+            "image": [paths[f"{patient}_PET_image.nii.gz"] for patient in patients],
+            "mask": [paths[f"{patient}_PET_mask.nii.gz"] for patient in patients],
+            "lung_metastasis": _read_outcome(Path(outcome)),
+        },
+        index=pd.Index(patients, name="patient_id"),
+    )
+
+
+def _read_outcome(path: Path) -> np.ndarray:
+    """Read the study's outcome vector from its MATLAB file and check that it is the known one."""
+    from scipy.io import loadmat
+
+    variables = [value for name, value in loadmat(path).items() if not name.startswith("__")]
+    outcome = np.ravel(variables[0]).astype(int) if variables else np.empty(0, dtype=int)
+    digest = hashlib.sha256("".join(map(str, outcome)).encode()).hexdigest()
+    if digest != STS_OUTCOME_SHA256:
+        raise ValueError(
+            f"{path} does not hold the outcome of the 51 patients of Vallieres et al. 2015 (it "
+            f"has {outcome.size} values of SHA-256 {digest}). Delete it and fetch again."
+        )
+    return outcome
+
+
+def _download_failed(what: str, error: Exception) -> OSError:
+    """Say what could not be downloaded and what to do."""
+    return OSError(
+        f"The {what} could not be downloaded: {error}. Check the connection, or set the "
+        "environment variable NONREDUNDANT_DATA to a folder that holds the data."
+    )
+
+
+def _fetch_medmnist(
+    name: str,
+    *,
+    local: tuple[str, ...],
+    title: str,
+    split: str | None,
+    data_home: str | os.PathLike[str] | None,
+    download: bool,
+) -> Bunch:
+    """Read one MedMNIST file into a Bunch."""
+    if split is not None and split not in SPLITS:
+        raise ValueError(f"split must be one of {SPLITS} or None, got {split!r}.")
+    folders = [_local_folder("medmnist", marker, data_home) for marker in local]
+    found = [folder / file for folder, file in zip(folders, local, strict=True) if folder]
+    path = found[0] if found else _download_medmnist(name, data_home, download)
+    with np.load(path, allow_pickle=False) as archive:
+        there = [part for part in SPLITS if f"{part}_images" in archive]
+        wanted = there if split is None else [split]
+        if split is not None and split not in there:
+            raise ValueError(f"{path} has no split {split!r}; it holds {', '.join(there)}.")
+        images = [image for part in wanted for image in archive[f"{part}_images"]]
+        labels = [archive[f"{part}_labels"].ravel().astype(int) for part in wanted]
+    parts = [(part, i) for part, each in zip(wanted, labels, strict=True) for i in range(len(each))]
+    index = pd.Index([f"{part}{i:04d}" for part, i in parts])
+    return Bunch(
+        data=pd.DataFrame({"image": pd.Series(images, index=index, dtype=object)}),
+        target=pd.Series(np.concatenate(labels), index=index, name="label"),
+        split=pd.Series([part for part, _ in parts], index=index, name="split"),
+        DESCR=_MEDMNIST_DESCR.format(title=title, path=path, splits=", ".join(wanted)),
+    )
+
+
+def _download_medmnist(name: str, data_home: str | os.PathLike[str] | None, download: bool) -> Path:
+    """Download one MedMNIST file, or find it in the cache."""
+    import pooch
+
+    folder = _cache(data_home) / "medmnist"
+    _refuse_download(download or (folder / name).is_file(), folder)
+    try:
+        return Path(
+            pooch.retrieve(
+                f"{MEDMNIST}{name}",
+                known_hash=f"md5:{MEDMNIST_MD5[name]}",
+                fname=name,
+                path=folder,
+            )
+        )
+    except OSError as error:
+        raise _download_failed(f"file {MEDMNIST}{name}", error) from error
