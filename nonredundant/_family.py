@@ -53,7 +53,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
 
 class FamilyEstimator(
     NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):
+):  # type: ignore[call-arg]
     """Base of the family: a subclass says what its module is and how its parts are named.
 
     A subclass has the training parameters as constructor arguments and defines
@@ -72,6 +72,7 @@ class FamilyEstimator(
     net_params: dict[str, Any] | None
     warm_start: bool
     verbose: int
+    net_: Any
 
     # What a subclass says of itself --------------------------------------------------------
 

@@ -149,7 +149,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
                 "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
             )
         values = X.to_numpy(dtype=np.float64)
-        infinite = [str(X.columns[i]) for i in np.flatnonzero(np.isinf(values).any(axis=0))]
+        infinite = X.columns[np.isinf(values).any(axis=0)].tolist()
         if infinite:
             raise ValueError(f"features must be finite, but these hold infinity: {infinite}")
         return values

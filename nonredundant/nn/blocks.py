@@ -87,7 +87,14 @@ class FromBlocks(nn.Module):
         x = x.reshape(x.shape[0], -1, *(self.block,) * n_dim, *self.grid)
         order = [axis for i in range(n_dim) for axis in (2 + n_dim + i, 2 + i)]
         x = x.permute(0, 1, *order).reshape(*x.shape[:2], *(g * self.block for g in self.grid))
-        return x[(..., *(slice(side) for side in self.shape))]
+        return crop(x, self.shape)
+
+
+def crop(x: Tensor, shape: Sequence[int]) -> Tensor:
+    """Return the first voxels along each side."""
+    for axis, side in enumerate(shape, start=2):
+        x = x.narrow(axis, 0, side)
+    return x
 
 
 def block_size(shape: Sequence[int]) -> int:
@@ -196,7 +203,7 @@ class ConvDecoder(nn.Module):
         x = self.activation(self.head(z).unflatten(1, self.coarsest))
         for level, grid in zip(self.levels, self.grids[-2::-1], strict=True):
             # A side that was rounded up on the way down comes back one too long.
-            x = self.activation(level(x)[(..., *(slice(side) for side in grid))])
+            x = self.activation(crop(level(x), grid))
         return self.last(x)
 
 

@@ -1,9 +1,10 @@
-"""Pure loss terms of the VAE family, and the one typed record that carries them."""
+"""Pure loss terms of the VAE family, and the typed records of a batch and its loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,17 @@ from torch.nn import functional
 
 #: The names of the terms everywhere: history, plots, documentation.
 TERM_NAMES = ("reconstruction", "kl", "independence", "label")
+
+
+class Batch(NamedTuple):
+    """Lesions on their way through the network; `row` is their place in the cohort."""
+
+    x: Tensor
+    mask: Tensor | None
+    h: Tensor
+    y: Tensor
+    weight: Tensor
+    row: Tensor
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from skorch.helper import predefined_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from nonredundant.nn.vae import Batch
+from nonredundant.nn.losses import Batch
 
 
 class LesionDataset(Dataset):
@@ -46,8 +46,8 @@ class LesionDataset(Dataset):
         mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
         if self.augment is not None:
             x, mask = self.augment(x, mask)
-        parts = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
-        return Batch(x, mask, *parts, torch.from_numpy(rows))
+        h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
+        return Batch(x, mask, h, y, weight, torch.from_numpy(rows))
 
 
 def as_is(batch: Batch) -> Batch:
@@ -190,7 +190,9 @@ class FamilyNet(NeuralNet):
 
 def to_device(batch: Batch, device: Any) -> Batch:
     """Move a batch's tensors to the device."""
-    return Batch(*(part if part is None else part.to(device) for part in batch))
+    mask = None if batch.mask is None else batch.mask.to(device)
+    tensors = {n: v.to(device) for n, v in batch._asdict().items() if n != "mask"}
+    return Batch(mask=mask, **tensors)
 
 
 @contextlib.contextmanager

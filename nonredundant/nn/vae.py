@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nonredundant.nn.blocks import ConvDecoder, ConvEncoder, IntensityScaler, dense
 from nonredundant.nn.losses import (
+    Batch,
     LossTerms,
     gaussian_kl,
     label_cross_entropy,
@@ -18,17 +19,6 @@ from nonredundant.nn.losses import (
 
 #: A penalty of the dependence between h and d, both of shape (n, ·), as a scalar.
 Penalty = Callable[[Tensor, Tensor], Tensor]
-
-
-class Batch(NamedTuple):
-    """Lesions on their way through the network; `index` are their rows in the cohort."""
-
-    x: Tensor
-    mask: Tensor | None
-    h: Tensor
-    y: Tensor
-    weight: Tensor
-    index: Tensor
 
 
 class Posterior(NamedTuple):

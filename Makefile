@@ -1,0 +1,37 @@
+# Everything runs in .venv, which is made when it is missing or the requirements changed.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+REPORT ?= report
+
+.PHONY: demo test test-all lint install benchmarks clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	# torch first and pinned: a looser request may bring gigabytes of CUDA libraries.
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,graph,survival]"
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/nonredundant demo -o $(REPORT)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m numpydoc lint $$(git ls-files 'nonredundant/*.py')
+
+test: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+benchmarks: install
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf .venv build *.egg-info
