@@ -110,7 +110,17 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         check_is_fitted(self, "columns_")
         if not self.columns_:
             return np.empty((len(X), 0))
-        return self.imputer_.transform(self._numbers(X[self.columns_]))
+        values = self._numbers(X[self.columns_])
+        holes = np.isnan(values)
+        if holes.any():
+            names = [str(self.columns_[i]) for i in np.flatnonzero(holes.any(axis=0))]
+            warnings.warn(
+                f"{holes.sum()} missing values in {len(names)} features get the training "
+                f"cohort's median: {', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+                UserWarning,
+                stacklevel=3,
+            )
+        return self.imputer_.transform(values)
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Return ranks on a normal scale, or their principal components.
@@ -125,10 +135,11 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         array of shape (n_lesions, len(names_out_))
             The scaled values.
         """
-        filled = self.impute(X)
+        check_is_fitted(self, "columns_")
         if not self.columns_:
-            return filled
-        ranked = self._ranked(filled)
+            return np.empty((len(X), 0))
+        # The hole's warning is `impute`'s: a caller that wants both is warned once.
+        ranked = self._ranked(self.imputer_.transform(self._numbers(X[self.columns_])))
         return ranked if self.n_components is None else self.pca_.transform(ranked)
 
     def _ranked(self, filled: np.ndarray) -> np.ndarray:
