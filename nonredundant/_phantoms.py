@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -71,11 +71,9 @@ class Scene:
         return self.radius[1] / self.spacing * self.max_elongation ** (1 - 1 / self.n_dim)
 
     @property
-    def tile(self) -> int:
-        """Side of the cube in which one lesion is drawn, in voxels."""
-        if not self.several:
-            return self.side
-        return 2 * (math.ceil(self.max_reach + 2 * self.blur_sigma) + 2) + 1
+    def margin(self) -> int:
+        """How far from the border the centre of one of several lesions stays, in voxels."""
+        return math.ceil(self.max_reach) + 2
 
     @property
     def blur_sigma(self) -> float:
@@ -85,7 +83,7 @@ class Scene:
     @property
     def smallest_side(self) -> int:
         """Smallest side that holds any lesion without touching the border, in voxels."""
-        return self.tile + 1 if self.several else 2 * math.ceil(self.max_reach + 2)
+        return 2 * self.margin + 2 if self.several else 2 * math.ceil(self.max_reach + 2)
 
     @cached_property
     def side(self) -> int:
@@ -96,38 +94,44 @@ class Scene:
             return self.smallest_side
         typical = np.mean(self.radius) / self.spacing * math.sqrt(self.max_elongation) + 1
         ball = math.pi ** (self.n_dim / 2) / math.gamma(self.n_dim / 2 + 1) * typical**self.n_dim
-        return self.tile + math.ceil((self.max_lesions * ball / FILL) ** (1 / self.n_dim))
+        return 2 * self.margin + math.ceil((self.max_lesions * ball / FILL) ** (1 / self.n_dim))
 
-    @cached_property
-    def grid(self) -> np.ndarray:
-        """Voxel offsets from the tile's centre, shape (n_dim, tile ** n_dim), float32."""
-        line = np.arange(self.tile, dtype=np.float32) - (self.tile - 1) / 2
-        return np.stack(np.meshgrid(*[line] * self.n_dim, indexing="ij")).reshape(self.n_dim, -1)
-
-    @cached_property
-    def blurring(self) -> np.ndarray:
-        """Matrix of the scanner's blur along one axis; its rows sum to one inside."""
-        kernel = _gaussian_matrix(self.tile, self.blur_sigma)
-        return kernel / kernel.sum(axis=1).max()
-
-    @cached_property
-    def smoothing(self) -> np.ndarray:
-        """Matrix that turns white noise into texture of unit variance at every voxel."""
-        kernel = _gaussian_matrix(self.tile, TEXTURE_LENGTH / self.spacing)
-        return kernel / np.linalg.norm(kernel, axis=1, keepdims=True)
+    @property
+    def span(self) -> float:
+        """Side of the region of the centres of several lesions, in voxels."""
+        return self.side - 1.0 - 2 * self.margin
 
 
-def _gaussian_matrix(n: int, sigma: float) -> np.ndarray:
-    """Gaussian weights between n points on a line; the identity when sigma is 0."""
+@lru_cache(maxsize=64)
+def voxel_offsets(n: int, n_dim: int) -> np.ndarray:
+    """Offsets of the voxels of a tile from its centre, shape (n_dim, n ** n_dim), float32."""
+    line = np.arange(n, dtype=np.float32) - (n - 1) / 2
+    return np.stack(np.meshgrid(*[line] * n_dim, indexing="ij")).reshape(n_dim, -1)
+
+
+@lru_cache(maxsize=64)
+def blurring(n: int, pad: int, sigma: float) -> np.ndarray:
+    """Matrix of the scanner's blur along one axis, from n voxels to `pad` more on either side."""
+    weights = _gaussian(np.arange(-pad, n + pad)[:, None] - np.arange(n)[None, :], sigma)
+    return weights / _gaussian(np.arange(-pad, pad + 1), sigma).sum()
+
+
+@lru_cache(maxsize=64)
+def smoothing(n: int, sigma: float) -> np.ndarray:
+    """Matrix that turns white noise into texture of unit variance at every voxel."""
+    weights = _gaussian(np.arange(n)[:, None] - np.arange(n)[None, :], sigma)
+    return weights / np.linalg.norm(weights, axis=1, keepdims=True)
+
+
+def _gaussian(distance: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian weights at distances in voxels; 1 at 0 and 0 elsewhere when sigma is 0."""
     if sigma == 0:
-        return np.eye(n, dtype=np.float32)
-    line = np.arange(n)
-    squared = (line[:, None] - line[None, :]) ** 2
-    return np.exp(-squared / (2 * sigma**2)).astype(np.float32)
+        return (distance == 0).astype(np.float32)
+    return np.exp(-0.5 * (distance / sigma) ** 2).astype(np.float32)
 
 
 def along_each_axis(matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """Apply one square matrix along every axis of a volume."""
+    """Apply one matrix along every axis of a volume."""
     for _ in range(volume.ndim):  # each pass rotates the axes by one, so that all get their turn
         volume = np.tensordot(volume, matrix, axes=(0, 1))
     return volume
@@ -160,10 +164,11 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
 def draw_tile(
     lesion: Lesion, offset: np.ndarray, rng: np.random.Generator, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Render one lesion: its blurred excess over the background and its mask."""
-    shape = (scene.tile,) * scene.n_dim
+    """Render one lesion: its excess over the background, and on a smaller tile its mask."""
+    n = 2 * math.ceil(lesion.reach) + 3
+    shape = (n,) * scene.n_dim
     to_unit_ball = (lesion.rotation / lesion.semi_axes).T
-    points = scene.grid - offset.astype(np.float32)[:, None]
+    points = voxel_offsets(n, scene.n_dim) - offset.astype(np.float32)[:, None]
     unit = to_unit_ball.astype(np.float32) @ points
     inside = np.einsum("ij,ij->j", unit, unit) <= 1.0
     radius_there = 1.0 / np.linalg.norm(to_unit_ball @ lesion.direction)
@@ -171,11 +176,13 @@ def draw_tile(
     from_spot = points[:, inside] - spot[:, None]
     squared = np.einsum("ij,ij->j", from_spot, from_spot)
     hot = np.exp(squared * np.float32(-0.5 / (HOT_SPOT_WIDTH * lesion.radius) ** 2))
-    texture = along_each_axis(scene.smoothing, rng.standard_normal(shape, dtype=np.float32))
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    texture = along_each_axis(smoothing(n, TEXTURE_LENGTH / scene.spacing), noise)
     uptake = lesion.uptake * (1.0 + lesion.heterogeneity * texture.ravel()[inside])
     excess = np.zeros(inside.size, dtype=np.float32)
     excess[inside] = uptake + HOT_SPOT_GAIN * hot - scene.background
-    return along_each_axis(scene.blurring, excess.reshape(shape)), inside.reshape(shape)
+    blur = blurring(n, math.ceil(3 * scene.blur_sigma), scene.blur_sigma)
+    return along_each_axis(blur, excess.reshape(shape)), inside.reshape(shape)
 
 
 def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.ndarray:
@@ -183,8 +190,7 @@ def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.n
     if not scene.several:
         middle = (scene.side - 1) / 2
         return middle + rng.uniform(-1.0, 1.0, size=(1, scene.n_dim))
-    margin = (scene.tile - 1) / 2
-    low, high = margin, scene.side - 1 - margin
+    low, high = scene.margin, scene.margin + scene.span
     gap = 2.0 * math.sqrt(scene.n_dim)  # in voxels: no voxel of one is a neighbour of another's
     reach = np.array([lesion.reach for lesion in lesions])
     for _ in range(MAX_TRIES):
@@ -214,15 +220,19 @@ def render(
     image *= np.float32(scene.image_noise)
     image += np.float32(scene.background)
     mask = np.zeros(shape, dtype=np.uint8)
-    middle = (scene.tile - 1) / 2
     voxels = []
     for lesion, centre in zip(lesions, centres, strict=True):
-        corner = np.zeros(scene.n_dim, dtype=int)
-        if scene.several:
-            corner = np.round(centre - middle).astype(int)
-        excess, inside = draw_tile(lesion, centre - corner - middle, rng, scene)
-        window = tuple(slice(start, start + scene.tile) for start in corner)
-        image[window] += excess
-        mask[window] |= inside
+        nearest = np.round(centre).astype(int)
+        excess, inside = draw_tile(lesion, centre - nearest, rng, scene)
+        for volume, tile in ((image, excess), (mask, inside)):
+            window, part = _overlap(nearest - len(tile) // 2, len(tile), scene.side)
+            volume[window] += tile[part]
         voxels.append(int(inside.sum()))
     return image, mask, voxels
+
+
+def _overlap(corner: np.ndarray, n: int, side: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Slices of the volume and of a tile of n voxels at `corner` where the two overlap."""
+    low, high = np.maximum(corner, 0), np.minimum(corner + n, side)
+    window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    return window, tuple(slice(a, b) for a, b in zip(low - corner, high - corner, strict=True))

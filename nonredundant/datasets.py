@@ -53,7 +53,7 @@ class _Outcome:
             means = np.array([step.sum() - 1.0 for step in steps])
             mean = means.mean()
             spread = math.sqrt(np.mean([(step**2).sum() for step in steps]) + means.var())
-        span = (scene.side - scene.tile) * scene.spacing
+        span = scene.span * scene.spacing
         far, far_spread = _POINT_DISTANCE[n_dim]
         distance = true["relational"]
         return {
