@@ -18,7 +18,10 @@ HOT_SPOT_RADIUS = 0.55  # of the lesion's own radius in the hot spot's direction
 HOT_SPOT_WIDTH = 0.35  # standard deviation, of the lesion's equivalent radius
 HOT_SPOT_GAIN = 6.0  # SUV above the lesion's uptake, whatever that is
 TEXTURE_LENGTH = 3.0  # mm, standard deviation of the texture's smoothing kernel
-MEDIAN_UPTAKE, UPTAKE_SPREAD = 5.0, 0.30  # SUV; standard deviation of its logarithm
+MEDIAN_UPTAKE = 5.0  # SUV
+# Standard deviation of the uptake's logarithm. Wider among several lesions, which are small and
+# blurred: there the worst one must stand out of what size does to the uptake that is measured.
+UPTAKE_SPREAD, UPTAKE_SPREAD_SEVERAL = 0.30, 0.45
 MEDIAN_HETEROGENEITY, HETEROGENEITY_SPREAD = 0.15, 0.40
 MAX_SEVERITY = 4.0  # cuts the tail, so that no lesion leaves the range of plausible SUV
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -143,6 +146,7 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
     # Among several lesions few are aggressive: with exponential tails the worst one stands out.
     visible = float(rng.exponential() - 1.0 if scene.several else rng.standard_normal())
     visible = min(max(visible, -MAX_SEVERITY), MAX_SEVERITY)
+    spread = UPTAKE_SPREAD_SEVERAL if scene.several else UPTAKE_SPREAD
     low, high = np.log(np.asarray(scene.radius) / scene.spacing)
     radius = math.exp(rng.uniform(low, high))
     elongation = rng.uniform(1.0, scene.max_elongation)
@@ -150,7 +154,7 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
     direction = rng.standard_normal(n_dim)
     return Lesion(
         visible=visible,
-        uptake=MEDIAN_UPTAKE * math.exp(UPTAKE_SPREAD * visible),
+        uptake=MEDIAN_UPTAKE * math.exp(spread * visible),
         heterogeneity=MEDIAN_HETEROGENEITY * math.exp(HETEROGENEITY_SPREAD * rng.standard_normal()),
         radius=radius,
         elongation=elongation,

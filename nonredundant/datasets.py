@@ -182,7 +182,12 @@ def make_lesions(
     Notes
     -----
     With one lesion a sample the visible factor is standard normal. With several it is
-    exponential, shifted to mean 0: few lesions are aggressive, and the worst stands out.
+    exponential, shifted to mean 0: few lesions are aggressive, and the worst stands out. Uptake
+    rises with the visible factor, so the worst lesion is also the one of highest uptake.
+
+    With the defaults, 400 samples for training and the 107 features of pyradiomics (bins of 0.5
+    SUV), a logistic regression reaches an AUC of about 0.755, with the true hidden factor added
+    0.935, and the true probability 0.95.
 
     Examples
     --------

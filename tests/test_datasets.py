@@ -102,6 +102,27 @@ class TestMakeLesions:
             assert len(plain) == (107 if n_dim == 3 else 102)
             np.testing.assert_allclose(turned, plain, rtol=1e-9, atol=1e-12)
 
+    @pytest.mark.slow
+    def test_hidden_factor_is_what_hand_crafted_features_miss(self):
+        from sklearn.linear_model import LogisticRegression, RidgeCV
+        from sklearn.metrics import roc_auc_score
+        from sklearn.model_selection import cross_val_score
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        X, y, truth = make_lesions(900, random_state=10)
+        h = np.array([hand_crafted(c.image, c.mask, c.spacing) for c in X.itertuples()])
+        ridge = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
+        assert cross_val_score(ridge, h, truth["hidden"]).mean() < 0.01
+        assert cross_val_score(ridge, h, truth["visible"]).mean() > 0.95
+        auc = {}
+        for name, features in {"HCR": h, "both": np.column_stack([h, truth["hidden"]])}.items():
+            model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+            model.fit(features[:400], y[:400])
+            auc[name] = roc_auc_score(y[400:], model.decision_function(features[400:]))
+        assert 0.70 < auc["HCR"] < 0.80
+        assert 0.91 < auc["both"] < 0.96
+
     def test_phantom_and_mirror_image_have_the_same_law(self):
         # Any feature of the phantom must be as likely with `hidden` as with `-hidden`. These are
         # not flip-invariant one by one, so they would show a lesion that leans to one side.
@@ -200,6 +221,19 @@ class TestSeveralLesions:
             else:
                 distance = np.linalg.norm(hottest[0] - hottest[1])
                 assert true["relational"] == pytest.approx(distance)
+
+    def test_worst_lesion_is_the_hottest_and_stands_out(self, several):
+        X, _, truth = several
+        lesions = truth.attrs["lesions"]
+        hits = []
+        for name, own in lesions.groupby("sample"):
+            case = X.loc[name]
+            found, n = connected_components(case["mask"], np.ones((3, 3, 3)))
+            measured = [case["image"][found == k].mean() for k in range(1, n + 1)]
+            centre = own.loc[own["is_worst"], ["centre_z", "centre_y", "centre_x"]].to_numpy()[0]
+            hits.append(found[tuple(np.round(centre / 2).astype(int))] == 1 + np.argmax(measured))
+            assert own.loc[own["uptake"].idxmax(), "is_worst"]
+        assert np.mean(hits) > 0.75
 
     def test_clinical_columns_come_when_asked_for(self, several):
         X, _, truth = several
