@@ -106,21 +106,21 @@ class Scene:
 
 
 @lru_cache(maxsize=64)
-def voxel_offsets(n: int, n_dim: int) -> np.ndarray:
+def _voxel_offsets(n: int, n_dim: int) -> np.ndarray:
     """Offsets of the voxels of a tile from its centre, shape (n_dim, n ** n_dim), float32."""
     line = np.arange(n, dtype=np.float32) - (n - 1) / 2
     return np.stack(np.meshgrid(*[line] * n_dim, indexing="ij")).reshape(n_dim, -1)
 
 
 @lru_cache(maxsize=64)
-def blurring(n: int, pad: int, sigma: float) -> np.ndarray:
+def _blurring(n: int, pad: int, sigma: float) -> np.ndarray:
     """Matrix of the scanner's blur along one axis, from n voxels to `pad` more on either side."""
     weights = _gaussian(np.arange(-pad, n + pad)[:, None] - np.arange(n)[None, :], sigma)
     return weights / _gaussian(np.arange(-pad, pad + 1), sigma).sum()
 
 
 @lru_cache(maxsize=64)
-def smoothing(n: int, sigma: float) -> np.ndarray:
+def _smoothing(n: int, sigma: float) -> np.ndarray:
     """Matrix that turns white noise into texture of unit variance at every voxel."""
     weights = _gaussian(np.arange(n)[:, None] - np.arange(n)[None, :], sigma)
     return weights / np.linalg.norm(weights, axis=1, keepdims=True)
@@ -133,7 +133,7 @@ def _gaussian(distance: np.ndarray, sigma: float) -> np.ndarray:
     return np.exp(-0.5 * (distance / sigma) ** 2).astype(np.float32)
 
 
-def along_each_axis(matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:
+def _along_each_axis(matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """Apply one matrix along every axis of a volume."""
     for _ in range(volume.ndim):  # each pass rotates the axes by one, so that all get their turn
         volume = np.tensordot(volume, matrix, axes=(0, 1))
@@ -141,7 +141,20 @@ def along_each_axis(matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:
 
 
 def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
-    """Draw the factors of one lesion."""
+    """Draw the factors of one lesion.
+
+    Parameters
+    ----------
+    rng : Generator
+        Source of randomness.
+    scene : Scene
+        What all phantoms share.
+
+    Returns
+    -------
+    Lesion
+        The factors.
+    """
     n_dim = scene.n_dim
     # Among several lesions few are aggressive: with exponential tails the worst one stands out.
     visible = float(rng.exponential() - 1.0 if scene.several else rng.standard_normal())
@@ -165,14 +178,14 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
     )
 
 
-def draw_tile(
+def _draw_tile(
     lesion: Lesion, offset: np.ndarray, rng: np.random.Generator, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one lesion: its excess over the background, and on a smaller tile its mask."""
     n = 2 * math.ceil(lesion.reach) + 3
     shape = (n,) * scene.n_dim
     to_unit_ball = (lesion.rotation / lesion.semi_axes).T
-    points = voxel_offsets(n, scene.n_dim) - offset.astype(np.float32)[:, None]
+    points = _voxel_offsets(n, scene.n_dim) - offset.astype(np.float32)[:, None]
     unit = to_unit_ball.astype(np.float32) @ points
     inside = np.einsum("ij,ij->j", unit, unit) <= 1.0
     radius_there = 1.0 / np.linalg.norm(to_unit_ball @ lesion.direction)
@@ -181,16 +194,36 @@ def draw_tile(
     squared = np.einsum("ij,ij->j", from_spot, from_spot)
     hot = np.exp(squared * np.float32(-0.5 / (HOT_SPOT_WIDTH * lesion.radius) ** 2))
     noise = rng.standard_normal(shape, dtype=np.float32)
-    texture = along_each_axis(smoothing(n, TEXTURE_LENGTH / scene.spacing), noise)
+    texture = _along_each_axis(_smoothing(n, TEXTURE_LENGTH / scene.spacing), noise)
     uptake = lesion.uptake * (1.0 + lesion.heterogeneity * texture.ravel()[inside])
     excess = np.zeros(inside.size, dtype=np.float32)
     excess[inside] = uptake + HOT_SPOT_GAIN * hot - scene.background
-    blur = blurring(n, math.ceil(3 * scene.blur_sigma), scene.blur_sigma)
-    return along_each_axis(blur, excess.reshape(shape)), inside.reshape(shape)
+    blur = _blurring(n, math.ceil(3 * scene.blur_sigma), scene.blur_sigma)
+    return _along_each_axis(blur, excess.reshape(shape)), inside.reshape(shape)
 
 
 def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.ndarray:
-    """Draw centres (voxels) at which lesions neither touch each other nor the border."""
+    """Draw centres at which lesions neither touch each other nor the border.
+
+    Parameters
+    ----------
+    lesions : list of Lesion
+        The lesions of one sample.
+    rng : Generator
+        Source of randomness.
+    scene : Scene
+        What all phantoms share.
+
+    Returns
+    -------
+    ndarray of shape (n_lesions, n_dim)
+        Centres in voxels.
+
+    Raises
+    ------
+    ValueError
+        If the lesions do not fit into the field.
+    """
     if not scene.several:
         middle = (scene.side - 1) / 2
         return middle + rng.uniform(-1.0, 1.0, size=(1, scene.n_dim))
@@ -218,7 +251,28 @@ def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.n
 def render(
     lesions: list[Lesion], centres: np.ndarray, rng: np.random.Generator, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Render a whole phantom: image (float32), mask (uint8) and each lesion's voxel count."""
+    """Render a whole phantom.
+
+    Parameters
+    ----------
+    lesions : list of Lesion
+        The lesions of one sample.
+    centres : ndarray of shape (n_lesions, n_dim)
+        Their centres in voxels.
+    rng : Generator
+        Source of randomness.
+    scene : Scene
+        What all phantoms share.
+
+    Returns
+    -------
+    image : ndarray
+        Uptake in SUV, float32.
+    mask : ndarray
+        1 inside lesions, uint8.
+    voxels : list of int
+        Number of voxels of each lesion.
+    """
     shape = (scene.side,) * scene.n_dim
     image = rng.standard_normal(shape, dtype=np.float32)
     image *= np.float32(scene.image_noise)
@@ -227,7 +281,7 @@ def render(
     voxels = []
     for lesion, centre in zip(lesions, centres, strict=True):
         nearest = np.round(centre).astype(int)
-        excess, inside = draw_tile(lesion, centre - nearest, rng, scene)
+        excess, inside = _draw_tile(lesion, centre - nearest, rng, scene)
         for volume, tile in ((image, excess), (mask, inside)):
             window, part = _overlap(nearest - len(tile) // 2, len(tile), scene.side)
             volume[window] += tile[part]
