@@ -11,7 +11,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 
 _ORGAN_EDGE = 0.08  # width of the organ's soft border, in half sides of the image
-_PATTERN_PLACE = 0.15  # half range of the pattern's centre, in half sides of the image
+_PATTERN_PLACE = 0.2  # half range of the pattern's centre, in half sides of the image
 
 
 def make_contrastive(
@@ -20,7 +20,7 @@ def make_contrastive(
     n_dim: int = 2,
     size: int = 32,
     target_fraction: float = 0.5,
-    salient_effect: float = 1.0,
+    salient_effect: float = 0.6,
     image_noise: float = 0.1,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
@@ -43,7 +43,7 @@ def make_contrastive(
         Side of the image in voxels, at least 8.
     target_fraction : float, default=0.5
         Probability that an image is a target.
-    salient_effect : float, default=1.0
+    salient_effect : float, default=0.6
         Height of the pattern relative to the organ's mean brightness. 0 is a negative control:
         targets look like background.
     image_noise : float, default=0.1
