@@ -210,7 +210,7 @@ class FamilyEstimator(
             term=term,
             weights=self._weights(),
             max_epochs=self.max_epochs,
-            batch_size=min(self.batch_size, n_rows),
+            batch_size=training.balanced_batch_size(n_rows, self.batch_size),
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
             callbacks=self.callbacks,

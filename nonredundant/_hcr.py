@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
-from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted
 
@@ -83,8 +82,10 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         values = values[:, spread]
         if not self.columns_:
             return self
-        self.imputer_ = SimpleImputer(strategy="median").fit(values)
-        filled = self.imputer_.transform(values)
+        # Medians in a plain array: scikit-learn's imputer keeps a dtype object, which skops
+        # would ask users to trust.
+        self.medians_ = np.nanmedian(values, axis=0)
+        filled = self._filled(values)
         self.ranks_ = QuantileTransformer(
             n_quantiles=min(1000, len(filled)), output_distribution="normal", subsample=None
         ).fit(filled)
@@ -120,7 +121,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
                 UserWarning,
                 stacklevel=3,
             )
-        return self.imputer_.transform(values)
+        return self._filled(values)
 
     def transform(self, X: pd.DataFrame) -> np.ndarray:
         """Return ranks on a normal scale, or their principal components.
@@ -139,8 +140,12 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         if not self.columns_:
             return np.empty((len(X), 0))
         # The hole's warning is `impute`'s: a caller that wants both is warned once.
-        ranked = self._ranked(self.imputer_.transform(self._numbers(X[self.columns_])))
+        ranked = self._ranked(self._filled(self._numbers(X[self.columns_])))
         return ranked if self.n_components is None else self.pca_.transform(ranked)
+
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        """Return the values with medians in their holes."""
+        return np.where(np.isnan(values), self.medians_, values)
 
     def _ranked(self, filled: np.ndarray) -> np.ndarray:
         """Return clipped normal scores."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nonredundant.nn.losses import Batch
+
+#: Rows that an independence term needs.
+LEAST_ROWS = 4
 
 
 class LesionDataset(Dataset):
@@ -144,7 +148,9 @@ class FamilyNet(NeuralNet):
         """Return the total loss, h, d and the terms by name."""
         device = torch.device(self.device).type
         half = self.mixed_precision and device == "cuda"
-        penalty = None if self.term is None else self.term.penalty
+        # Fewer rows carry no unbiased estimate of dependence.
+        estimable = self.term is not None and len(batch.x) >= LEAST_ROWS
+        penalty = self.term.penalty if estimable else None
         with torch.autocast(device, dtype=torch.float16, enabled=half):
             terms, d = self.module_.objective(batch, penalty)
             total = terms.total(self.weights or {})
@@ -208,6 +214,14 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def balanced_batch_size(n_rows: int, batch_size: int) -> int:
+    """Return the size, at most the one asked for, that makes batches about equally large.
+
+    A small last batch would make the independence term's estimate worthless.
+    """
+    return math.ceil(n_rows / math.ceil(n_rows / batch_size))
 
 
 def build_net(

@@ -1,0 +1,104 @@
+"""Penalties against other implementations, their definitions, and what independence means."""
+
+from __future__ import annotations
+
+import dcor
+import numpy as np
+import pytest
+import torch
+
+from nonredundant.nn.penalties import cross_covariance, distance_correlation, hsic
+
+PENALTIES = [distance_correlation, hsic, cross_covariance]
+
+
+def make_pairs(n=40, n_h=5, n_d=3, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    h = torch.randn(n, n_h, generator=generator, dtype=torch.float64)
+    return h, torch.randn(n, n_d, generator=generator, dtype=torch.float64)
+
+
+def scaled(x):
+    return ((x - x.mean(0)) / x.std(0, unbiased=False)).numpy()
+
+
+def test_distance_correlation_equals_dcors():
+    h, d = make_pairs()
+    d = d + h[:, :3].square()
+    expected = dcor.u_distance_correlation_sqr(scaled(h), scaled(d))
+    assert distance_correlation(h, d).item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_hsic_equals_its_definition():
+    h, d = make_pairs()
+    d = d + h[:, :3].sin()
+    n = len(h)
+    centred = []
+    for x in (scaled(h), scaled(d)):
+        distances = ((x[:, None] - x[None]) ** 2).sum(-1)
+        k = np.exp(-distances / (2 * x.shape[1]))
+        np.fill_diagonal(k, 0)
+        u = np.zeros_like(k)
+        for i in range(n):
+            for j in range(n):
+                if i != j:
+                    rows = (k[i].sum() + k[j].sum()) / (n - 2)
+                    u[i, j] = k[i, j] - rows + k.sum() / ((n - 1) * (n - 2))
+        centred.append(u)
+    a, b = centred
+    expected = (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum())
+    assert hsic(h, d).item() == pytest.approx(expected, abs=1e-8)
+
+
+def test_cross_covariance_equals_numpys_correlations():
+    h, d = make_pairs()
+    d = d + h[:, :3]
+    n = len(h)
+    squares = (np.corrcoef(h.T, d.T)[:5, 5:] ** 2).mean()
+    expected = (squares - 1 / (n - 1)) * (n - 1) / (n - 2)
+    assert cross_covariance(h, d).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_mean_is_zero_under_independence(penalty):
+    values = np.array([penalty(*make_pairs(32, seed=seed)).item() for seed in range(400)])
+    assert abs(values.mean()) < 3.5 * values.std() / np.sqrt(len(values))
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_scale_and_shift_of_either_side_do_not_matter(penalty):
+    h, d = make_pairs()
+    moved = penalty(h * 7 + 3, d * torch.tensor([0.01, 5.0, 100.0]) - 2)
+    assert moved.item() == pytest.approx(penalty(h, d).item(), abs=1e-5)
+
+
+@pytest.mark.parametrize("penalty", [distance_correlation, hsic])
+def test_nonlinear_dependence_without_correlation_is_seen(penalty):
+    h, _ = make_pairs(200, 1)
+    assert penalty(h, h.square()).item() > 0.1
+    symmetric = torch.cat([h, -h])
+    assert abs(cross_covariance(symmetric, symmetric.square()).item()) < 0.01
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_gradient_equals_finite_differences(penalty):
+    h, d = make_pairs(8, 3, 2)
+    assert torch.autograd.gradcheck(lambda d: penalty(h, d), d.requires_grad_())
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_gradient_is_finite_where_all_latents_coincide(penalty):
+    h, _ = make_pairs(8, 3, 2)
+    d = torch.zeros(8, 2, dtype=torch.float64, requires_grad=True)
+    penalty(h, d).backward()
+    assert d.grad is not None
+    assert torch.isfinite(d.grad).all()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_rows_that_do_not_match_or_do_not_suffice(penalty):
+    h, d = make_pairs()
+    with pytest.raises(ValueError, match="40 rows but d has 39"):
+        penalty(h, d[:-1])
+    with pytest.raises(ValueError, match="at least 4 rows, got 3"):
+        penalty(h[:3], d[:3])
