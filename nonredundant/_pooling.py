@@ -1,0 +1,312 @@
+"""`LesionPooling`: lesions to one row a patient, without learning anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant._validation import NamedOutputMixin, StrOptions, validate_data
+from nonredundant.lesions import LesionTable
+
+#: The ways to pool; names of the output columns start with them.
+POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
+#: Where the volume of a lesion stands, in order of preference.
+VOLUME_COLUMNS = (
+    "original_shape_VoxelVolume",
+    "original_shape_MeshVolume",
+    "original_shape2D_PixelSurface",
+    "original_shape2D_MeshSurface",
+    "volume",
+)
+
+
+def check_columns(estimator: Any, table: LesionTable) -> None:
+    """Raise if the table has other columns than the one at fit, naming them."""
+    wanted = list(getattr(estimator, "feature_names_in_", []))
+    missing = [name for name in wanted if name not in table.blocks]
+    unseen = [name for name in table.columns if name not in set(wanted)]
+    if missing or unseen:
+        raise ValueError(
+            "The feature names should match those that were passed during fit. "
+            f"Missing: {missing[:10]} ({len(missing)} in all). "
+            f"Unseen at fit: {unseen[:10]} ({len(unseen)} in all). "
+            "Extract both cohorts with the same settings"
+        )
+
+
+def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
+    """Return a table of numbers, a matrix's rows as lesions of their own, checked as at fit."""
+    if not isinstance(X, LesionTable):
+        matrix = validate_data(
+            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        names = getattr(estimator, "feature_names_in_", None)
+        columns = [f"x{i}" for i in range(matrix.shape[1])] if names is None else list(names)
+        return LesionTable(pd.DataFrame(matrix, columns=columns), index=getattr(X, "index", None))
+    if not X.n_samples:
+        raise ValueError(f"{type(estimator).__name__} got a table without samples")
+    words = [name for name, kind in X.features.dtypes.items() if kind.kind not in "biuf"]
+    if words:
+        raise ValueError(
+            f"features must be numbers, but these are not: {words}; encode them first, for "
+            "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
+        )
+    if reset:
+        estimator.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        estimator.n_features_in_ = X.shape[1]
+    else:
+        check_columns(estimator, X)
+        X = X.replace(features=X.features[list(estimator.feature_names_in_)])
+    return X
+
+
+def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
+    """Return each lesion's volume: a named or known column, or its mask's voxels.
+
+    Raises
+    ------
+    ValueError
+        If there is no such column, and neither a known one nor masks.
+    """
+    if column is not None and column not in table.blocks:
+        raise ValueError(f"volume_column={column!r} is not among the table's features")
+    names = [column] if column else [name for name in VOLUME_COLUMNS if name in table.blocks]
+    if names:
+        return table.features[names[0]].to_numpy(dtype=np.float64)
+    if table.masks is not None:
+        voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
+        return table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel
+    raise ValueError(
+        "the volumes of the lesions are not known: the table has no masks and none of the "
+        f"columns {', '.join(VOLUME_COLUMNS)}; name one with volume_column"
+    )
+
+
+def constant_columns(table: LesionTable) -> list[str]:
+    """Return the clinical columns, which must have one value a patient.
+
+    Raises
+    ------
+    ValueError
+        If the lesions of a patient have different values.
+    """
+    names = table.columns_of("clinical")
+    starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+    for name in names:
+        values = table.features[name].to_numpy(dtype=np.float64)
+        first = values[starts][table.sample]
+        other = ~((values == first) | (np.isnan(values) & np.isnan(first)))
+        if other.any():
+            row = int(np.flatnonzero(other)[0])
+            raise ValueError(
+                f"clinical variables have one value a patient, but lesions of case "
+                f"{table.index[table.sample[row]]!r} have {name!r} = {first[row]:g} and "
+                f"{values[row]:g}: move it to the block 'hcr' or correct it"
+            )
+    return names
+
+
+class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+    """Pool the lesions of each patient into one row.
+
+    The baseline that a graph of lesions has to beat: each lesion counts by itself, relations
+    between lesions are lost. Clinical variables, which all lesions of a patient share, are
+    passed on once.
+
+    Parameters
+    ----------
+    how : {"mean", "max", "min", "std", "sum", "largest", "volume"} or list of these, \
+default="mean"
+        What becomes of each feature: its mean, largest, least, standard deviation or sum over
+        the patient's lesions, its value in the largest lesion (the mean of lesions that tie), or
+        its mean weighted by volume. With a list, the columns of each stand side by side.
+    volume_column : str or None, default=None
+        The feature that "largest" and "volume" weigh by. None: pyradiomics' volume (in 2-D its
+        area), else the number of voxels in the lesion's mask.
+
+    Attributes
+    ----------
+    feature_names_in_ : array of str
+        Columns of the table at `fit`.
+    n_features_in_ : int
+        Their number.
+
+    See Also
+    --------
+    LesionGraphClassifier : Attention over the graph of a patient's lesions.
+
+    Notes
+    -----
+    A missing value does not count; a feature that is missing in all lesions of a patient stays
+    missing, for an imputer after this step. The order of lesions does not matter.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from nonredundant import LesionTable
+    >>> from nonredundant.patients import LesionPooling
+    >>> features = pd.DataFrame({"volume": [1.0, 3.0, 5.0], "uptake": [8.0, 4.0, 6.0]})
+    >>> table = LesionTable(features, sample=[0, 0, 1], index=["anna", "bert"])
+    >>> LesionPooling(["max", "volume"]).set_output(transform="pandas").fit_transform(table)
+          max__volume  max__uptake  volume__volume  volume__uptake
+    anna          3.0          8.0             2.5             5.0
+    bert          5.0          6.0             5.0             6.0
+    """
+
+    _parameter_constraints = {
+        "how": [StrOptions(set(POOLINGS)), list, tuple],
+        "volume_column": [str, None],
+    }
+
+    def __init__(
+        self, how: str | Sequence[str] = "mean", *, volume_column: str | None = None
+    ) -> None:
+        self.how = how
+        self.volume_column = volume_column
+
+    def fit(self, X: Any, y: Any = None) -> LesionPooling:
+        """Check the parameters and note the columns; nothing is learned from the values.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The lesions; each row of a matrix is a patient with one lesion.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The transformer.
+
+        Raises
+        ------
+        ValueError
+            If `how` names an unknown way to pool or none, or features are not numbers.
+        """
+        self._validate_params()  # type: ignore[attr-defined]
+        unknown = [how for how in self._ways() if how not in POOLINGS]
+        if unknown or not self._ways():
+            raise ValueError(f"how takes {', '.join(POOLINGS)}, or a list of these: {self.how!r}")
+        table = read_table(self, X, reset=True)
+        clinical = set(constant_columns(table))
+        self._lesion_columns = [name for name in table.columns if name not in clinical]
+        self._clinical_columns = [name for name in table.columns if name in clinical]
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return one row a patient.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples, n_columns) or DataFrame
+            The pooled features, way by way, then the clinical variables.
+
+        Raises
+        ------
+        ValueError
+            If the table has other columns than at `fit`, a clinical variable differs between
+            lesions of one patient, or volumes are needed and not known.
+        """
+        check_is_fitted(self, "n_features_in_")
+        table = read_table(self, X, reset=False)
+        constant_columns(table)
+        values = table.features[self._lesion_columns].to_numpy(dtype=np.float64)
+        starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+        parts = [self._pool(values, table, starts, how) for how in self._ways()]
+        clinical = table.features[self._clinical_columns].to_numpy(dtype=np.float64)[starts]
+        return self._wrap(np.hstack([*parts, clinical]), table.index)
+
+    def pool(self, X: LesionTable) -> LesionTable:
+        """Return the pooled features as a table of one lesion a patient, its blocks kept.
+
+        Parameters
+        ----------
+        X : LesionTable
+            As at `fit`.
+
+        Returns
+        -------
+        LesionTable
+            The pooled table: features, status and provenance, without patches and positions.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from nonredundant import LesionTable
+        >>> table = LesionTable(pd.DataFrame({"uptake": [8.0, 4.0, 6.0]}), sample=[0, 0, 1])
+        >>> LesionPooling("max").fit(table).pool(table)
+        LesionTable(2 samples, 2 lesions, 1 HCR, 0 clinical, no patches)
+        """
+        check_is_fitted(self, "n_features_in_")
+        names = self.get_feature_names_out()
+        values = pd.DataFrame(np.asarray(self.transform(X)), columns=names)
+        return LesionTable(
+            values,
+            blocks=dict.fromkeys(self._clinical_columns, "clinical"),
+            status=X.status.to_numpy(),
+            index=X.index,
+            provenance=X.provenance,
+        )
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns, for instance `max__original_glcm_Contrast`.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; the names were learned at `fit`.
+
+        Returns
+        -------
+        array of str
+            The names.
+        """
+        check_is_fitted(self, "n_features_in_")
+        pooled = [f"{how}__{name}" for how in self._ways() for name in self._lesion_columns]
+        return np.asarray([*pooled, *self._clinical_columns], dtype=object)
+
+    def _ways(self) -> list[str]:
+        """Return the ways to pool as a list."""
+        return [self.how] if isinstance(self.how, str) else list(self.how)
+
+    def _pool(
+        self, values: np.ndarray, table: LesionTable, starts: np.ndarray, how: str
+    ) -> np.ndarray:
+        """Return one row a patient, pooled in one way."""
+        if table.is_single and how not in ("std", "sum"):
+            return values
+        if how == "max":
+            return np.fmax.reduceat(values, starts)
+        if how == "min":
+            return np.fmin.reduceat(values, starts)
+        if how == "sum":
+            known = np.add.reduceat(~np.isnan(values), starts) > 0
+            return np.where(known, np.add.reduceat(np.nan_to_num(values), starts), np.nan)
+        weights = np.ones(len(values))
+        if how in ("largest", "volume"):
+            weights = np.nan_to_num(lesion_volumes(table, self.volume_column))
+        if how == "largest":
+            weights = (weights == np.maximum.reduceat(weights, starts)[table.sample]) * 1.0
+        mean = _weighted_mean(values, weights, starts)
+        if how != "std":
+            return mean
+        return np.sqrt(_weighted_mean((values - mean[table.sample]) ** 2, weights, starts))
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Return each patient's mean over the values that are known, NaN where none is."""
+    known = np.where(np.isnan(values), 0.0, weights[:, None])
+    total = np.add.reduceat(known, starts)
+    mass = np.add.reduceat(known * np.nan_to_num(values), starts)
+    return np.divide(mass, total, out=np.full_like(mass, np.nan), where=total > 0)
