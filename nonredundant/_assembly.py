@@ -1,0 +1,58 @@
+"""The results of single cases, put together into a `LesionTable`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.lesions import LesionTable
+
+
+def assemble(
+    results: list[dict[str, Any]],
+    index: pd.Index,
+    names: Sequence[str],
+    n_dim: int,
+    patch_shape: Sequence[int] | None,
+    provenance: dict[str, Any],
+) -> LesionTable:
+    """Return the table; a failed case has one row of NaN, a patch of zeros and an empty mask.
+
+    The list of results is emptied on the way, so that patches are not held twice.
+    """
+    counts = [1 if result["error"] is not None else len(result["features"]) for result in results]
+    n_lesions = sum(counts)
+    features = np.full((n_lesions, len(names)), np.nan)
+    positions = np.full((n_lesions, n_dim), np.nan)
+    parts: dict[str, Any] = {}
+    if patch_shape is not None:
+        shape = (n_lesions, 1, *patch_shape[-n_dim:])
+        parts["patches"] = np.zeros(shape, dtype=np.float32)
+        parts["masks"] = np.zeros(shape, dtype=np.bool_)
+        parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
+    columns = {name: i for i, name in enumerate(names)}
+    status = []
+    start = 0
+    for i, count in enumerate(counts):
+        result, results[i] = results[i], {}
+        rows = slice(start, start + count)
+        start += count
+        status.append("ok" if result["error"] is None else result["error"])
+        if result["error"] is not None:
+            continue
+        features[rows, [columns[name] for name in result["names"]]] = result["features"]
+        positions[rows] = result["positions"]
+        for name, part in parts.items():
+            part[rows] = result[name]
+    return LesionTable(
+        pd.DataFrame(features, columns=list(names)),
+        sample=np.repeat(np.arange(len(counts)), counts),
+        positions=positions,
+        status=status,
+        index=index,
+        provenance=provenance,
+        **parts,
+    )

@@ -1,0 +1,266 @@
+"""One case from its sources to numbers: what a worker process runs and the cache remembers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nonredundant._geometry import CaseError, align_mask
+from nonredundant._lesion_finding import Lesion, find_lesions, whole_image
+from nonredundant.io import ImageFileError, content_key, read_image, read_mask
+from nonredundant.patches import crop_patch
+from nonredundant.radiomics import compute_features, quiet
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+#: Part of every cache key: raised whenever the same input gives other numbers.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The cells of one row of the case table, paths resolved."""
+
+    image: Any
+    mask: Any = None
+    spacing: Any = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides what is measured of a case; `parameters` in pyradiomics' layout."""
+
+    parameters: Mapping[str, Any]
+    lesions: str = "label"
+    label: int = 1
+    min_voxels: int = 8
+    patch_shape: tuple[int, ...] | None = (32, 32, 32)
+    patch_spacing: float | str = "fit"
+    verbose: int = 0
+
+    @property
+    def key(self) -> str:
+        """Digest of the settings and of the versions that turn them into numbers."""
+        import radiomics
+        import SimpleITK as sitk
+
+        settings = {name: value for name, value in asdict(self).items() if name != "verbose"}
+        versions = [FORMAT, radiomics.__version__, sitk.Version.VersionString(), np.__version__]
+        content = json.dumps([settings, versions], sort_keys=True, default=float)
+        return hashlib.blake2b(content.encode(), digest_size=20).hexdigest()
+
+
+def case_key(sources: Sources, plan_key: str) -> str:
+    """Return the digest under which a case's results are cached: voxels, geometry, settings."""
+    parts = [
+        plan_key,
+        content_key(sources.image, sources.spacing),
+        # Whether there is a mask is content too.
+        "" if sources.mask is None else content_key(sources.mask),
+    ]
+    return hashlib.blake2b("|".join(parts).encode(), digest_size=20).hexdigest()
+
+
+def cached_measure(key: str, sources: Sources, plan: Plan) -> dict[str, Any]:
+    """Measure a case; joblib remembers the result by `key` alone."""
+    return measure_case(sources, plan)
+
+
+def run_case(key: str | None, sources: Sources, plan: Plan, memory: Any) -> dict[str, Any]:
+    """Measure a case through the cache, if there is one; never fails for one case's sake."""
+    try:
+        if memory is None:
+            return measure_case(sources, plan)
+        return remembered(memory)(key, sources, plan)
+    except RuntimeError as error:
+        # SimpleITK out of memory, for instance: not the content's fault, so not cached.
+        return {"error": f"SimpleITK failed: {str(error).strip()}", "file": False}
+
+
+def remembered(memory: Any) -> Any:
+    """Return `cached_measure` with joblib's cache around it."""
+    return memory.cache(cached_measure, ignore=["sources", "plan"])
+
+
+def measure_case(sources: Sources, plan: Plan) -> dict[str, Any]:
+    """Return the numbers of one case, or the reason why there are none.
+
+    Returns
+    -------
+    dict
+        `error`: None or the cause; otherwise `names` and `features` (n_lesions × n_features),
+        `positions` (mm, z-y-x), `patches`, `masks`, `spacing`, `levels` by image type, `notes`
+        (kind → what was found).
+    """
+    import SimpleITK as sitk
+
+    threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    # Sums over an image depend on how threads share it; one thread makes runs bitwise equal.
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+    try:
+        with quiet(plan.verbose), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _measure(sources, plan)
+    except CaseError as error:
+        return {"error": str(error), "file": isinstance(error, ImageFileError)}
+    finally:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
+
+
+def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
+    """Read, check, find lesions and measure each."""
+    setting = plan.parameters["setting"]
+    image = read_image(sources.image, spacing=sources.spacing)
+    notes: dict[str, str] = {}
+    lesions = _lesions(image, sources, plan, notes)
+    _check_voxels(image, lesions)
+    if sources.mask is not None:
+        _note_geometry(image, lesions, notes, bool(setting.get("force2D")))
+    names: list[str] = []
+    rows, levels = [], []
+    for lesion in lesions:
+        values, found = _features(image, lesion, plan.parameters)
+        names = max(names, list(values), key=len)
+        rows.append(values)
+        levels.append(found)
+    result: dict[str, Any] = {
+        "error": None,
+        "n_dim": image.GetDimension(),
+        "names": names,
+        "features": np.array([[row.get(name, np.nan) for name in names] for row in rows]),
+        "positions": np.array([_position(image, lesion) for lesion in lesions]),
+        "levels": {kind: [found[kind] for found in levels if kind in found] for kind in levels[0]},
+        "notes": notes,
+    }
+    if plan.patch_shape is not None:
+        result.update(_patches(image, lesions, plan, notes, whole=sources.mask is None))
+    return result
+
+
+def _lesions(
+    image: sitk.Image, sources: Sources, plan: Plan, notes: dict[str, str]
+) -> list[Lesion]:
+    """Return the lesions of the case on the image's grid."""
+    import SimpleITK as sitk
+
+    setting = plan.parameters["setting"]
+    if sources.mask is None:
+        return [whole_image(image.GetSize()[::-1])]
+    mask = read_mask(sources.mask, image, channel=setting.get("label_channel", 0))
+    if isinstance(sources.image, np.ndarray) and mask.GetSize() == image.GetSize():
+        # An array knows its voxel size but not where it lies: the mask says so, if it can.
+        mask = sitk.Image(mask)  # a copy: the caller's mask keeps its own geometry
+        mask.CopyInformation(image)
+    mask, resampled = align_mask(mask, image, setting.get("geometryTolerance"))
+    if resampled is not None:
+        notes["resampled"] = resampled
+    lesions, dropped = find_lesions(
+        sitk.GetArrayViewFromImage(mask),
+        lesions=plan.lesions,
+        label=plan.label,
+        min_voxels=plan.min_voxels,
+        min_dims=setting.get("minimumROIDimensions", 2),
+    )
+    if dropped:
+        notes["dropped"] = f"{dropped} dropped, {len(lesions)} kept"
+    return lesions
+
+
+def _check_voxels(image: sitk.Image, lesions: list[Lesion]) -> None:
+    """Raise if any voxel is NaN or infinite."""
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayViewFromImage(image)
+    # One pass without a copy; a sum may overflow, so only a suspicion is looked into.
+    if values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64)):
+        return
+    bad = ~np.isfinite(values)
+    if not bad.any():
+        return
+    inside = sum(int(bad[lesion.box][lesion.inside].sum()) for lesion in lesions)
+    raise CaseError(
+        f"{int(bad.sum()):,} of {values.size:,} voxels are NaN or infinite ({inside:,} of them "
+        "inside the lesion); replace them, for instance by the intensity of the background"
+    )
+
+
+def _note_geometry(
+    image: sitk.Image, lesions: list[Lesion], notes: dict[str, str], slicewise: bool
+) -> None:
+    """Note lesions cut off by the border or one slice thick."""
+    shape = image.GetSize()[::-1]
+    cut = sum(lesion.touches_border(shape) for lesion in lesions)
+    if cut:
+        notes["border"] = f"{cut} of {len(lesions)} lesions"
+    flat = sum(lesion.n_dims < image.GetDimension() for lesion in lesions)
+    if flat and not slicewise and image.GetDimension() == 3:
+        notes["flat"] = f"{flat} of {len(lesions)} lesions"
+
+
+def _features(
+    image: sitk.Image, lesion: Lesion, parameters: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
+    """Return pyradiomics' features of one lesion and the grey levels they rest on."""
+    import SimpleITK as sitk
+
+    if _is_local(parameters):
+        box = lesion.box[::-1]
+        size = [one.stop - one.start for one in box]
+        image = sitk.RegionOfInterest(image, size, [one.start for one in box])
+        inside = lesion.inside.view(np.uint8)
+    else:
+        inside = np.zeros(image.GetSize()[::-1], dtype=np.uint8)
+        inside[lesion.box] = lesion.inside
+    mask = sitk.GetImageFromArray(inside)
+    mask.CopyInformation(image)
+    return compute_features(image, mask, parameters)
+
+
+def _is_local(parameters: Mapping[str, Any]) -> bool:
+    """Whether no voxel outside the lesion's box matters, so that the rest need not be passed."""
+    setting = parameters["setting"]
+    return (
+        list(parameters["imageType"]) == ["Original"]
+        and not parameters["imageType"]["Original"]
+        and not setting.get("resampledPixelSpacing")
+        and not setting.get("normalize")
+    )
+
+
+def _position(image: sitk.Image, lesion: Lesion) -> np.ndarray:
+    """Return the centroid in mm, z-y-x."""
+    index = lesion.centroid[::-1].tolist()
+    return np.array(image.TransformContinuousIndexToPhysicalPoint(index))[::-1]
+
+
+def _patches(
+    image: sitk.Image, lesions: list[Lesion], plan: Plan, notes: dict[str, str], *, whole: bool
+) -> dict[str, np.ndarray]:
+    """Crop each lesion's patch."""
+    n_dim = image.GetDimension()
+    shape = plan.patch_shape or ()
+    if len(shape) < n_dim:
+        raise CaseError(
+            f"the image is {n_dim}-D of shape {image.GetSize()[::-1]}, but patch_shape={shape} "
+            f"has {len(shape)} numbers; give {n_dim}"
+        )
+    found = [
+        crop_patch(image, one, shape[-n_dim:], plan.patch_spacing, margin=0 if whole else 1)
+        for one in lesions
+    ]
+    cut = sum(not patch.complete for patch in found)
+    if cut:
+        largest = max(float((one.extent * image.GetSpacing()[::-1]).max()) for one in lesions)
+        notes["cut"] = f"{cut} of {len(lesions)} lesions, the largest {largest:.0f} mm"
+    return {
+        "patches": np.stack([patch.values for patch in found]),
+        "masks": np.stack([patch.inside for patch in found]),
+        "spacing": np.array([[patch.spacing] * n_dim for patch in found]),
+    }

@@ -1,0 +1,410 @@
+"""`RadiomicsExtractor`: from a table of images and masks to a `LesionTable`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from nonredundant._assembly import assemble
+from nonredundant._case_table import case_name, check_case_table, read_rows
+from nonredundant._cases import Plan, Sources
+from nonredundant._clinical import (
+    clinical_names,
+    fit_clinical,
+    is_transformer,
+    listed_columns,
+    transform_clinical,
+)
+from nonredundant._findings import warn_of_failures, warn_of_findings
+from nonredundant._schedule import measure_all
+from nonredundant._validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    NamedOutputMixin,
+    StrOptions,
+)
+from nonredundant.io import CaseError, ImageFileError, n_dimensions
+from nonredundant.lesions import LesionTable
+from nonredundant.radiomics import feature_names, for_dimension, resolve_parameters
+
+__all__ = ["RadiomicsExtractor"]
+
+#: Smallest side of a patch: below it, nothing of a lesion's inside is left.
+_SMALLEST_PATCH = 4
+
+
+class RadiomicsExtractor(
+    NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):  # type: ignore[call-arg]
+    """Measure lesions: pyradiomics' features and a fixed-size patch of each.
+
+    Input is a case table, output a `LesionTable` whatever `set_output` says. Nothing is learned
+    from images; a `clinical` transformer is fitted in `fit`.
+
+    Parameters
+    ----------
+    modality : {"CT", "PET", "MR"} or None, default=None
+        Preset of spacing, normalisation and discretisation; `nonredundant.radiomics.PRESETS` has
+        the numbers, `SOURCES` their papers. None: pyradiomics' defaults.
+    settings : dict, path or None, default=None
+        Settings in pyradiomics' own layout (`setting`, `imageType`, `featureClass`), or its
+        parameter file (YAML or JSON). They win over the preset.
+    bin_width : float or None, default=None
+        Width of a grey level in units of intensity; wins over `settings`.
+    bin_count : int or None, default=None
+        Number of grey levels a lesion; wins over `bin_width` of preset and `settings`.
+    spacing : float, sequence of 3 floats, "native" or None, default=None
+        Voxel size in mm (x-y-z) that images are resampled to for the features; None as preset
+        and `settings` say, "native" not at all.
+    image_types : sequence of str or dict, default=("Original",)
+        pyradiomics' image types, or a dict with the settings of each.
+    feature_classes : sequence of str, dict or None, default=None
+        pyradiomics' feature classes, or a dict with the features of each; None: all. In 2-D
+        images `shape` stands for `shape2D`.
+    patch_shape : tuple of int or None, default=(32, 32, 32)
+        Voxels of a patch, z-y-x; 2-D images use the last two. None: no patches.
+    patch_spacing : float or "fit", default="fit"
+        Voxel size of the patch in mm; "fit": the lesion's bounding cube fills the patch but for
+        one voxel on each side (a whole image fills it entirely).
+    lesions : {"label", "components", "labels"}, default="label"
+        What a lesion is: all voxels equal to `label`; each of their connected components (voxels
+        that share a corner are connected); all voxels of one label, for each label. Lesions are
+        ordered by volume, largest first, then by position.
+    label : int, default=1
+        The mask's value inside lesions.
+    min_voxels : int, default=8
+        Smaller components or labels are dropped, with a warning.
+    clinical : list of str, transformer or None, default=None
+        Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
+        that is fitted on the other columns of the case table.
+    root : path or None, default=None
+        Folder that relative paths start from; None: the working directory.
+    on_error : {"raise", "nan"}, default="raise"
+        Stop at a case that cannot be measured, or give it NaN and the reason in `.status`.
+    memory : path, joblib.Memory or None, default=None
+        Cache of single cases, known by their voxels, geometry, settings and versions.
+    n_jobs : int or None, default=None
+        Cases measured at a time (joblib's processes); any number gives the same values.
+    verbose : int, default=0
+        0: a progress bar on a terminal if the work takes more than two seconds; 1: always a
+        progress bar; 2: also what pyradiomics logs.
+
+    Attributes
+    ----------
+    n_dim_ : int
+        Dimensions of the images at `fit`.
+    clinical_ : transformer, list of str or None
+        The fitted transformer, or `clinical` itself.
+    feature_names_in_ : array of str
+        Columns of the case table at `fit`.
+    n_features_in_ : int
+        Their number.
+
+    See Also
+    --------
+    nonredundant.radiomics.resolve_parameters : Which settings reach pyradiomics.
+    nonredundant.extraction.dissemination_features : How a patient's lesions are spread.
+
+    Notes
+    -----
+    Values are pyradiomics' own (van Griethuysen et al. 2017, doi 10.1158/0008-5472.CAN-17-0339).
+    A mask whose grid lies within a thousandth of a voxel of the image's is taken as it is; one
+    on another grid of the same space is resampled with a warning; one that lies elsewhere is an
+    error.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> mask = np.zeros((12, 12, 12), dtype=bool)
+    >>> mask[3:9, 3:9, 3:9] = True
+    >>> cases = pd.DataFrame(
+    ...     {"image": [rng.gamma(9, 0.5, mask.shape) for _ in range(2)], "mask": [mask] * 2},
+    ...     index=["anna", "bert"],
+    ... )
+    >>> table = RadiomicsExtractor(modality="PET", patch_shape=(8, 8, 8)).fit_transform(cases)
+    >>> table
+    LesionTable(2 samples, 2 lesions, 107 HCR, 0 clinical, patches 1x8x8x8)
+    >>> table.features["original_shape_VoxelVolume"].tolist()
+    [216.0, 216.0]
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "modality": [StrOptions({"CT", "PET", "MR"}), None],
+        "settings": [dict, str, Path, None],
+        "bin_width": [Interval(Real, 0, None, closed="neither"), None],
+        "bin_count": [Interval(Integral, 2, None, closed="left"), None],
+        "spacing": [
+            Interval(Real, 0, None, closed="neither"),
+            tuple,
+            list,
+            np.ndarray,
+            StrOptions({"native"}),
+            None,
+        ],
+        "image_types": [tuple, list, dict],
+        "feature_classes": [tuple, list, dict, None],
+        "patch_shape": [tuple, list, None],
+        "patch_spacing": [Interval(Real, 0, None, closed="neither"), StrOptions({"fit"})],
+        "lesions": [StrOptions({"label", "components", "labels"})],
+        "label": [Interval(Integral, 1, None, closed="left")],
+        "min_voxels": [Interval(Integral, 1, None, closed="left")],
+        "clinical": [tuple, list, HasMethods(["fit", "transform"]), None],
+        "root": [str, Path, None],
+        "on_error": [StrOptions({"raise", "nan"})],
+        "memory": [str, Path, HasMethods(["cache"]), None],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+    }
+
+    def __init__(
+        self,
+        modality: str | None = None,
+        *,
+        settings: Mapping[str, Any] | str | Path | None = None,
+        bin_width: float | None = None,
+        bin_count: int | None = None,
+        spacing: float | Sequence[float] | str | None = None,
+        image_types: Sequence[str] | Mapping[str, Any] = ("Original",),
+        feature_classes: Sequence[str] | Mapping[str, Any] | None = None,
+        patch_shape: Sequence[int] | None = (32, 32, 32),
+        patch_spacing: float | str = "fit",
+        lesions: str = "label",
+        label: int = 1,
+        min_voxels: int = 8,
+        clinical: Any = None,
+        root: str | Path | None = None,
+        on_error: str = "raise",
+        memory: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.modality = modality
+        self.settings = settings
+        self.bin_width = bin_width
+        self.bin_count = bin_count
+        self.spacing = spacing
+        self.image_types = image_types
+        self.feature_classes = feature_classes
+        self.patch_shape = patch_shape
+        self.patch_spacing = patch_spacing
+        self.lesions = lesions
+        self.label = label
+        self.min_voxels = min_voxels
+        self.clinical = clinical
+        self.root = root
+        self.on_error = on_error
+        self.memory = memory
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(self, X: pd.DataFrame, y: Any = None) -> RadiomicsExtractor:
+        """Check parameters and case table, and fit the clinical transformer if there is one.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Case table.
+        y : array of shape (n_samples,), optional
+            Handed to the clinical transformer.
+
+        Returns
+        -------
+        self
+            The fitted extractor.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a parameter is out of range or pyradiomics does not accept the settings.
+        TypeError, ValueError
+            If X is not a case table.
+        """
+        self._plan()
+        X = check_case_table(X, listed_columns(self.clinical))
+        self.clinical_ = fit_clinical(self.clinical, X, y)
+        transform_clinical(self.clinical_, X)
+        self.n_dim_ = _first_dimension(read_rows(X, self.root))
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return self
+
+    def transform(self, X: pd.DataFrame) -> LesionTable:
+        """Measure the lesions of each case.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Case table.
+
+        Returns
+        -------
+        LesionTable
+            One row a lesion, samples in the order of X.
+
+        Raises
+        ------
+        CaseError
+            With `on_error="raise"`, if a case cannot be measured; it is a `ValueError`, and an
+            `OSError` too if a file is at fault.
+        TypeError, ValueError
+            If X is not a case table, or mixes 2-D and 3-D images.
+        """
+        plan = self._plan()
+        X = check_case_table(X, listed_columns(self.clinical))
+        clinical = transform_clinical(self._clinical(), X)
+        sources = read_rows(X, self.root)
+        names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
+        results: list[Any] = [None] * len(X)
+        stream = measure_all(
+            sources, plan, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+        )
+        # Closed here: the traceback of an error would keep it, and pyradiomics' log, on hold.
+        with contextlib.closing(stream):
+            for i, result in stream:
+                if result["error"] is not None and self.on_error == "raise":
+                    kind = ImageFileError if result["file"] else CaseError
+                    raise kind(f"{names[i]}: {result['error']}")
+                results[i] = result
+        self._tell(names, results, plan)
+        n_dim = _common_dimension(names, results)
+        if n_dim is None:
+            n_dim = getattr(self, "n_dim_", 3)
+        hcr = feature_names(for_dimension(plan.parameters, n_dim), n_dim)
+        table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
+        return table if clinical is None else table.join(clinical, block="clinical")
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of `.features`.
+
+        Parameters
+        ----------
+        input_features : array of str, optional
+            Ignored: names follow from the settings.
+
+        Returns
+        -------
+        array of str
+            HCR as pyradiomics names them, then clinical variables.
+        """
+        n_dim = getattr(self, "n_dim_", 3)
+        hcr = feature_names(for_dimension(self._plan().parameters, n_dim), n_dim)
+        return np.asarray([*hcr, *clinical_names(self._clinical())], dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.allow_nan = True
+        tags.no_validation = True
+        tags.requires_fit = is_transformer(self.clinical)
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "clinical_") or not is_transformer(self.clinical)
+
+    def _clinical(self) -> Any:
+        """Return what `fit` learned of the clinical variables; a list needs no fit."""
+        return getattr(self, "clinical_", self.clinical)
+
+    def _plan(self) -> Plan:
+        """Check the parameters and sum up what is measured of each case."""
+        self._validate_params()
+        try:
+            parameters = resolve_parameters(
+                modality=self.modality,
+                settings=self.settings,
+                bin_width=self.bin_width,
+                bin_count=self.bin_count,
+                spacing=self.spacing,
+                image_types=self.image_types,
+                feature_classes=self.feature_classes,
+            )
+        except ValueError as error:
+            raise InvalidParameterError(str(error)) from error
+        label = self.label
+        if label == 1:
+            label = parameters["setting"].get("label", 1)
+        return Plan(
+            parameters=parameters,
+            lesions=self.lesions,
+            label=int(label),
+            min_voxels=int(self.min_voxels),
+            patch_shape=_checked_shape(self.patch_shape),
+            patch_spacing=self.patch_spacing,
+            verbose=int(self.verbose),
+        )
+
+    def _tell(self, names: list[str], results: list[Any], plan: Plan) -> None:
+        """Warn once a kind of what was found in the cases."""
+        pairs = list(zip(names, results, strict=True))
+        good = [(name, result) for name, result in pairs if result["error"] is None]
+        failed = [(name, result["error"]) for name, result in pairs if result["error"] is not None]
+        if good:
+            warn_of_findings(good, plan.parameters["setting"])
+        if failed:
+            warn_of_failures(failed, len(pairs))
+
+    def _provenance(self, plan: Plan) -> dict[str, Any]:
+        """Return what made the table, in JSON types."""
+        import radiomics
+        import SimpleITK as sitk
+
+        from nonredundant._version import __version__
+
+        content = {name: value for name, value in asdict(plan).items() if name != "verbose"}
+        content["patch_shape"] = None if plan.patch_shape is None else list(plan.patch_shape)
+        versions = {
+            "nonredundant": __version__,
+            "pyradiomics": radiomics.__version__,
+            "SimpleITK": sitk.Version.VersionString(),
+            "numpy": np.__version__,
+        }
+        return {"modality": self.modality, **content, "versions": versions}
+
+
+def _checked_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return the patch's shape as plain integers."""
+    if shape is None:
+        return None
+    good = all(isinstance(n, Integral) and n >= _SMALLEST_PATCH for n in shape)
+    if not good or len(shape) not in (2, 3):
+        raise InvalidParameterError(
+            "The 'patch_shape' parameter of RadiomicsExtractor must be None or 2 or 3 integers of "
+            f"at least {_SMALLEST_PATCH}. Got {shape!r} instead."
+        )
+    return tuple(int(n) for n in shape)
+
+
+def _first_dimension(sources: list[Sources]) -> int:
+    """Return the dimensions of the first image that can be read."""
+    for one in sources:
+        try:
+            return n_dimensions(one.image)
+        except CaseError:
+            # `transform` says what is wrong with this case, and `on_error` what to do about it.
+            continue
+    return 3
+
+
+def _common_dimension(names: list[str], results: list[Any]) -> int | None:
+    """Return the dimensions of all images, or say which two differ."""
+    seen = {
+        result["n_dim"]: name
+        for name, result in zip(names, results, strict=True)
+        if result["error"] is None
+    }
+    if len(seen) > 1:
+        raise ValueError(
+            "a table holds 2-D images or 3-D images, not both: "
+            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
+        )
+    return next(iter(seen), None)

@@ -1,0 +1,218 @@
+"""pyradiomics: its settings, its features' names, and one quiet call of it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nonredundant._geometry import CaseError
+from nonredundant._parameters import CLASSES, PREFIXES, for_dimension, resolve_parameters
+from nonredundant._presets import PRESETS, SOURCES
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+__all__ = [
+    "PRESETS",
+    "SOURCES",
+    "compute_features",
+    "feature_names",
+    "for_dimension",
+    "quiet",
+    "resolve_parameters",
+]
+
+#: A level at which no logger speaks.
+_QUIET = logging.CRITICAL + 1
+
+
+def compute_features(
+    image: sitk.Image, mask: sitk.Image, parameters: Mapping[str, Any]
+) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
+    """Compute pyradiomics' features of label 1.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        Grey-level image.
+    mask : SimpleITK.Image
+        Mask on the image's grid, 1 inside the lesion.
+    parameters : mapping
+        As `resolve_parameters` returns them.
+
+    Returns
+    -------
+    features : dict of str to float
+        Values by pyradiomics' names, in its order.
+    levels : dict of str to (int, float)
+        By image type: number of grey levels that the lesion spans, and its intensity range.
+
+    Raises
+    ------
+    CaseError
+        If pyradiomics refuses the case.
+
+    Examples
+    --------
+    >>> import numpy as np, SimpleITK as sitk
+    >>> image = sitk.GetImageFromArray(np.arange(125.0).reshape(5, 5, 5))
+    >>> mask = sitk.GetImageFromArray(np.ones((5, 5, 5), dtype=np.uint8))
+    >>> parameters = resolve_parameters(bin_width=10, feature_classes=["firstorder"])
+    >>> features, levels = compute_features(image, mask, parameters)
+    >>> features["original_firstorder_Mean"], levels["original"]
+    (62.0, (13, 124.0))
+    """
+    extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())))
+    extractor.levels = {}
+    try:
+        with np.errstate(all="ignore"):
+            values = extractor.execute(image, mask, label=1)
+    except (ValueError, AssertionError, IndexError) as error:
+        reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
+        raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
+    return {name: float(np.real(value)) for name, value in values.items()}, extractor.levels
+
+
+@functools.lru_cache(maxsize=8)
+def _extractor(parameters: str) -> Any:
+    """Return a pyradiomics extractor that also counts grey levels."""
+    from radiomics import featureextractor, imageoperations
+
+    class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
+        """Notes how many grey levels each image type's discretisation leaves."""
+
+        levels: dict[str, tuple[int, float]]
+
+        def computeFeatures(  # noqa: N802
+            self, image: Any, mask: Any, image_type_name: str, **kwargs: Any
+        ) -> Any:
+            """Count grey levels, then compute as ever."""
+            import SimpleITK as sitk
+
+            inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
+            values = sitk.GetArrayViewFromImage(image)[inside]
+            # pyradiomics' own bins of the two extremes: the span does not depend on the others.
+            ends = np.array([values.min(), values.max()])
+            edges = imageoperations.getBinEdges(ends, **kwargs)
+            low, high = np.digitize(ends, edges)
+            self.levels[image_type_name] = (int(high - low + 1), float(ends[1] - ends[0]))
+            return super().computeFeatures(image, mask, image_type_name, **kwargs)
+
+    content = json.loads(parameters)
+    extractor = CountingExtractor(**{**content["setting"], "additionalInfo": False})
+    extractor.enabledImagetypes = content["imageType"]
+    extractor.enabledFeatures = content["featureClass"] or dict.fromkeys(
+        extractor.featureClassNames, []
+    )
+    return extractor
+
+
+def feature_names(parameters: Mapping[str, Any], n_dim: int = 3) -> list[str]:
+    """Return the names of the features that the parameters ask for, in pyradiomics' order.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As `resolve_parameters` returns them.
+    n_dim : {2, 3}, default=3
+        Dimensions of the images.
+
+    Returns
+    -------
+    list of str
+        The names.
+
+    Raises
+    ------
+    ValueError
+        If an image type yields no feature.
+
+    Examples
+    --------
+    >>> names = feature_names(resolve_parameters())
+    >>> len(names), names[0]
+    (107, 'original_shape_Elongation')
+    """
+    return list(_names(json.dumps(parameters), n_dim))
+
+
+@functools.lru_cache(maxsize=32)
+def _names(parameters: str, n_dim: int) -> tuple[str, ...]:
+    """Compute the features of a small random lesion; only pyradiomics knows their names."""
+    import SimpleITK as sitk
+
+    content = json.loads(parameters)
+    setting = content["setting"]
+    width = setting.get("binWidth", 25.0)
+    side = 16
+    # What moves voxels or drops them has no say in names, and might leave nothing of the lesion.
+    for name in ("resampledPixelSpacing", "resegmentRange", "normalize", "minimumROISize"):
+        setting.pop(name, None)
+    noise = np.random.default_rng(0).normal(size=(side,) * n_dim) * 4 * width
+    mask = np.zeros((side,) * n_dim, dtype=np.uint8)
+    box = [slice(5, 11)] * n_dim
+    if n_dim == 3 and setting.get("force2D"):
+        box[setting.get("force2Ddimension", 0)] = slice(8, 9)
+    mask[tuple(box)] = 1
+    image = sitk.GetImageFromArray(noise)
+    # Wide enough for the widest filter.
+    widest = [args.get("sigma", []) for args in content["imageType"].values()]
+    sigmas = [setting.get("sigma", []), *widest]
+    image.SetSpacing([max([1.0, *(one for part in sigmas for one in part)])] * n_dim)
+    label = sitk.GetImageFromArray(mask)
+    label.CopyInformation(image)
+    with quiet():
+        names, _ = compute_features(image, label, content)
+    if any(not name.startswith("shape") for name in content["featureClass"] or CLASSES):
+        for image_type in content["imageType"]:
+            if not any(name.startswith(PREFIXES[image_type]) for name in names):
+                raise ValueError(
+                    f"image type {image_type!r} yields no features for {n_dim}-D images: it "
+                    "needs another setting or another package (see pyradiomics' log with "
+                    "verbose=2)"
+                )
+    return tuple(names)
+
+
+@contextlib.contextmanager
+def quiet(verbose: int = 0) -> Iterator[None]:
+    """Keep pyradiomics and ITK from writing to stderr.
+
+    Parameters
+    ----------
+    verbose : int, default=0
+        From 2 on they may speak.
+
+    Yields
+    ------
+    None
+        The time during which they are silent.
+
+    Examples
+    --------
+    >>> import logging
+    >>> with quiet():
+    ...     logging.getLogger("radiomics").isEnabledFor(logging.CRITICAL)
+    False
+    """
+    if verbose >= 2:
+        yield
+        return
+    import radiomics  # noqa: F401  (its import sets the level that is kept and restored here)
+    import SimpleITK as sitk
+
+    logger = logging.getLogger("radiomics")
+    level, display = logger.level, sitk.ProcessObject.GetGlobalWarningDisplay()
+    logger.setLevel(_QUIET)
+    sitk.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        sitk.ProcessObject.SetGlobalWarningDisplay(display)
