@@ -47,7 +47,8 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
         )
         names = getattr(estimator, "feature_names_in_", None)
         columns = [f"x{i}" for i in range(matrix.shape[1])] if names is None else list(names)
-        return LesionTable(pd.DataFrame(matrix, columns=columns), index=getattr(X, "index", None))
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return LesionTable(pd.DataFrame(matrix, columns=columns), index=index)
     if not X.n_samples:
         raise ValueError(f"{type(estimator).__name__} got a table without samples")
     words = [name for name, kind in X.features.dtypes.items() if kind.kind not in "biuf"]
@@ -275,6 +276,12 @@ default="mean"
         check_is_fitted(self, "n_features_in_")
         pooled = [f"{how}__{name}" for how in self._ways() for name in self._lesion_columns]
         return np.asarray([*pooled, *self._clinical_columns], dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say that values may be missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def _ways(self) -> list[str]:
         """Return the ways to pool as a list."""

@@ -2,6 +2,279 @@
 
 from __future__ import annotations
 
-from nonredundant._pooling import LesionPooling
+from typing import Any
 
-__all__ = ["LesionPooling"]
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+from sklearn.base import ClassifierMixin
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d
+
+from nonredundant._patient_graph import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant._pooling import LesionPooling
+from nonredundant._validation import StrOptions
+
+__all__ = ["LesionGraphClassifier", "LesionPooling"]
+
+
+class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
+    """Classify patients by the graph of their lesions and by their clinical variables.
+
+    Each lesion is a node with its features, edges carry the distance between two lesions.
+    Graph attention (GATv2) updates the lesions, which then attend to the clinical variables; a
+    readout weighs the lesions of a patient into one vector. After Thiery et al. (MICCAI 2023,
+    arXiv 2310.16863); needs torch-geometric (`pip install "nonredundant[graph]"`).
+
+    Parameters
+    ----------
+    hidden_size : int, default=32
+        Length of a lesion's vector; a multiple of `heads`.
+    n_layers : int, default=1
+        Rounds of attention between lesions; with 0 each lesion stands for itself.
+    heads : int, default=4
+        Attention heads.
+    edges : {"knn", "complete", "radius"}, default="knn"
+        Which lesions of a patient see each other: the `n_neighbors` nearest, all, or those
+        within `radius`. Memory grows linearly with the lesions of a patient for "knn" and as
+        their square for "complete".
+    n_neighbors : int, default=32
+        Neighbours of a lesion with `edges="knn"`. As set, patients with up to 33 lesions have
+        complete graphs.
+    radius : float, default=100.0
+        Largest distance in mm with `edges="radius"`.
+    clinical : {"cross-attention", "concat", "none"}, default="cross-attention"
+        How clinical variables reach the prediction: beside the readout and as tokens that
+        lesions attend to, beside the readout alone, or not at all.
+    readout : {"attention", "mean", "max"}, default="attention"
+        How the lesions of a patient make one vector.
+    dropout : float, default=0.1
+        Share of units dropped in training.
+    class_weight : "balanced", dict or None, default=None
+        Weights of the classes in the loss, as in scikit-learn.
+    max_epochs : int, default=200
+        Most passes over the training patients.
+    batch_size : int, default=32
+        Patients a step.
+    lr : float, default=3e-3
+        Learning rate of AdamW.
+    weight_decay : float, default=1e-2
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.2
+        Share of the patients held out for early stopping; 0 trains for `max_epochs`.
+    patience : int or None, default=20
+        Epochs without a better loss on the held-out patients before training stops and goes
+        back to the best; None never stops.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the initial weights and the batches.
+    callbacks : list or None, default=None
+        Further skorch callbacks.
+    net_params : dict or None, default=None
+        Further arguments of the skorch net.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    classes_ : array
+        The classes.
+    net_ : skorch.NeuralNet
+        The trained net; `net_.module_` is the torch module.
+    history_ : DataFrame
+        One row an epoch: `total`, the training loss, and `valid_total`.
+    lesion_scaler_, clinical_scaler_ : FeatureScaler
+        Impute, rank and clip the features of lesions and the clinical variables.
+    feature_names_in_ : array of str
+        Columns of the table at `fit`.
+    n_features_in_ : int
+        Their number.
+
+    See Also
+    --------
+    LesionPooling : The baseline without relations between lesions.
+
+    Notes
+    -----
+    Predictions depend on neither the order of lesions nor on where and how the patient lies:
+    positions enter as distances alone.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from nonredundant import LesionTable
+    >>> from nonredundant.patients import LesionGraphClassifier
+    >>> rng = np.random.default_rng(0)
+    >>> sample = np.repeat(np.arange(30), 3)
+    >>> uptake = rng.normal(size=90)
+    >>> y = np.array([uptake[sample == i].max() > 0.8 for i in range(30)])
+    >>> table = LesionTable(
+    ...     pd.DataFrame({"uptake": uptake}), sample=sample, positions=rng.normal(size=(90, 3))
+    ... )
+    >>> graph = LesionGraphClassifier(max_epochs=5, random_state=0, device="cpu").fit(table, y)
+    >>> graph.predict_proba(table).shape
+    (30, 2)
+    >>> weights = graph.explain(table).query("kind == 'lesion'").groupby("sample")["weight"].sum()
+    >>> bool(np.allclose(weights, 1))
+    True
+    """
+
+    _parameter_constraints = {
+        **GRAPH_CONSTRAINTS,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    def __init__(
+        self,
+        hidden_size: int = 32,
+        *,
+        n_layers: int = 1,
+        heads: int = 4,
+        edges: str = "knn",
+        n_neighbors: int = 32,
+        radius: float = 100.0,
+        clinical: str = "cross-attention",
+        readout: str = "attention",
+        dropout: float = 0.1,
+        class_weight: Any = None,
+        max_epochs: int = 200,
+        batch_size: int = 32,
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        validation_fraction: float = 0.2,
+        patience: int | None = 20,
+        device: str = "auto",
+        random_state: Any = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.heads = heads
+        self.edges = edges
+        self.n_neighbors = n_neighbors
+        self.radius = radius
+        self.clinical = clinical
+        self.readout = readout
+        self.dropout = dropout
+        self.class_weight = class_weight
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> LesionGraphClassifier:
+        """Train on patients.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The lesions with their positions; the block "clinical" has one value a patient. A
+            row of a matrix is a patient with one lesion.
+        y : array-like of shape (n_samples,)
+            The classes of the patients.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+
+        Raises
+        ------
+        ValueError
+            If y has one class, another length or missing values; if positions are needed and
+            missing; if a clinical variable differs between lesions of one patient.
+        FloatingPointError
+            If the loss stops being a number.
+        """
+        from nonredundant.nn._graph_training import ClassLoss
+
+        self._check_parameters()
+        patients = self._read(X, reset=True)
+        codes = self._encode(y, patients.table.n_samples)
+        weights = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[codes]
+        )
+        loss = ClassLoss(weights)
+        self._train(patients, codes, codes, loss, len(self.classes_))
+        return self
+
+    def _encode(self, y: Any, n_samples: int) -> np.ndarray:
+        """Return each patient's class as a position in `classes_`."""
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        labels = column_or_1d(y, warn=True)
+        if len(labels) != n_samples:
+            raise ValueError(f"y has {len(labels)} labels but there are {n_samples} patients")
+        missing = pd.isna(labels)
+        if missing.any():
+            raise ValueError(
+                f"y has {missing.sum()} missing labels (NaN); drop these patients, the "
+                "classifier needs all labels"
+            )
+        check_classification_targets(labels)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"y holds one class ({self.classes_.tolist()}) in {n_samples} patients; a "
+                "classifier needs two or more"
+            )
+        return codes
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return scores: the log odds of the second class, or one a class if there are more.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+            The scores.
+        """
+        logits = self._logits(X)
+        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            The probabilities, in the order of `classes_`.
+        """
+        return softmax(self._logits(X), axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            The classes.
+        """
+        return self.classes_[self._logits(X).argmax(axis=1)]

@@ -1,0 +1,122 @@
+"""Which lesions of a patient a graph connects: built once a table, by index arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nonredundant.lesions import LesionTable
+
+#: At most so many pairs of lesions are looked at together.
+MOST_PAIRS = 2_000_000
+#: Neighbours that are as far as the last one, up to rounding, are all kept: which of them came
+#: first must not depend on the order of lesions nor on a rotation.
+_TIE = 1e-6
+
+
+@dataclass(frozen=True)
+class LesionEdges:
+    """Edges source -> target between rows of a table, patient after patient.
+
+    `start[p]` is the first edge of patient p, `start[-1]` the number of edges. Each lesion has
+    an edge to itself, of distance 0. `distance` is in mm.
+    """
+
+    source: np.ndarray
+    target: np.ndarray
+    distance: np.ndarray
+    start: np.ndarray
+
+
+def lesion_edges(table: LesionTable, kind: str, n_neighbors: int, radius: float) -> LesionEdges:
+    """Connect the lesions of each patient.
+
+    Raises
+    ------
+    ValueError
+        If distances are needed and the table has no positions, or a patient with several
+        lesions has one whose position is not a number.
+    """
+    counts = np.bincount(table.sample, minlength=table.n_samples)
+    starts = np.cumsum(counts) - counts
+    positions = _checked_positions(table, counts)
+    parts = [
+        _chunk_edges(starts[a:b], counts[a:b], positions, kind, n_neighbors, radius)
+        for a, b in _chunks(counts)
+    ]
+    source, target, distance = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    per_patient = np.bincount(table.sample[target], minlength=table.n_samples)
+    start = np.concatenate([[0], np.cumsum(per_patient)])
+    return LesionEdges(source, target, distance.astype(np.float32), start)
+
+
+def _checked_positions(table: LesionTable, counts: np.ndarray) -> np.ndarray:
+    """Return positions in mm that are numbers wherever a distance needs them."""
+    several = counts[table.sample] > 1
+    if table.positions is None:
+        if several.any():
+            raise ValueError(
+                "the graph of a patient needs the distances between lesions, but the table has "
+                "no positions: extract it with RadiomicsExtractor(lesions='components'), or give "
+                "LesionTable the centroids in mm"
+            )
+        return np.zeros((table.n_lesions, 1))
+    unknown = several & ~np.isfinite(table.positions).all(axis=1)
+    if unknown.any():
+        labels = table.features.index[unknown].unique().tolist()
+        raise ValueError(
+            f"{unknown.sum()} lesions of {len(labels)} patients with several lesions have no "
+            f"finite position: cases {labels[:5]}; repair or drop them"
+        )
+    return np.nan_to_num(table.positions)
+
+
+def _chunks(counts: np.ndarray) -> list[tuple[int, int]]:
+    """Return ranges of patients that have few enough pairs of lesions to look at together."""
+    group = np.cumsum(counts.astype(np.int64) ** 2) // MOST_PAIRS
+    bounds = [0, *(np.flatnonzero(np.diff(group)) + 1), len(counts)]
+    return [(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+
+
+def _chunk_edges(
+    starts: np.ndarray,
+    counts: np.ndarray,
+    positions: np.ndarray,
+    kind: str,
+    n_neighbors: int,
+    radius: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return source, target and distance of the edges of some patients, by target."""
+    patient = np.repeat(np.arange(len(counts)), counts**2)
+    within = np.arange(len(patient)) - np.repeat(np.cumsum(counts**2) - counts**2, counts**2)
+    target = starts[patient] + within // counts[patient]
+    source = starts[patient] + within % counts[patient]
+    distance = np.linalg.norm(positions[target] - positions[source], axis=1)
+    if kind == "complete":
+        return source, target, distance
+    if kind == "radius":
+        keep = (distance <= radius * (1 + _TIE)) | (source == target)
+    else:
+        keep = _nearest(source, target, distance, np.repeat(counts, counts), n_neighbors)
+    return source[keep], target[keep], distance[keep]
+
+
+def _nearest(
+    source: np.ndarray, target: np.ndarray, distance: np.ndarray, degree: np.ndarray, k: int
+) -> np.ndarray:
+    """Return which pairs link a target to itself or one of its k nearest lesions."""
+    # Sorted by target and distance, a target's pairs stay where they are as a block; its own
+    # pair comes first even where another lesion lies at the same place.
+    order = np.lexsort((np.where(source == target, -1.0, distance), target))
+    first = np.cumsum(degree) - degree
+    limit = distance[order][first + np.minimum(k, degree - 1)]
+    return (distance <= np.repeat(limit, degree) * (1 + _TIE)) | (source == target)
+
+
+def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, Any]:
+    """Return the numbers of all ranges start..stop one after another, and their lengths."""
+    lengths = stop - start
+    offset = np.repeat(start - (np.cumsum(lengths) - lengths), lengths)
+    return np.arange(len(offset)) + offset, lengths

@@ -1,0 +1,336 @@
+"""What estimators on the graph of a patient's lesions share: reading, training, attention."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant._hcr import FeatureScaler
+from nonredundant._lesion_edges import LesionEdges, lesion_edges
+from nonredundant._pooling import constant_columns, read_table
+from nonredundant._validation import Interval, StrOptions
+from nonredundant.lesions import LesionTable
+
+#: Patients that are predicted at once.
+CHUNK = 64
+
+GRAPH_CONSTRAINTS: dict[str, Any] = {
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "n_layers": [Interval(Integral, 0, None, closed="left")],
+    "heads": [Interval(Integral, 1, None, closed="left")],
+    "edges": [StrOptions({"complete", "knn", "radius"})],
+    "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    "radius": [Interval(Real, 0, None, closed="neither")],
+    "clinical": [StrOptions({"cross-attention", "concat", "none"})],
+    "readout": [StrOptions({"attention", "mean", "max"})],
+    "dropout": [Interval(Real, 0, 1, closed="left")],
+    "max_epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+    "patience": [Interval(Integral, 1, None, closed="left"), None],
+    "device": [str],
+    "random_state": ["random_state"],
+    "callbacks": [None, list],
+    "net_params": [None, dict],
+    "verbose": ["verbose"],
+}
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Lesions and clinical variables as the network takes them."""
+
+    table: LesionTable
+    nodes: np.ndarray
+    clinical: np.ndarray
+    edges: LesionEdges
+
+
+class PatientGraphEstimator(BaseEstimator):
+    """Base of the classifier and the survival model: a subclass says what its outputs mean."""
+
+    hidden_size: int
+    n_layers: int
+    heads: int
+    edges: str
+    n_neighbors: int
+    radius: float
+    clinical: str
+    readout: str
+    dropout: float
+    max_epochs: int
+    batch_size: int
+    lr: float
+    weight_decay: float
+    validation_fraction: float
+    patience: int | None
+    device: str
+    random_state: Any
+    callbacks: list[Any] | None
+    net_params: dict[str, Any] | None
+    verbose: int
+    net_: Any
+
+    def _check_parameters(self) -> None:
+        """Raise if a parameter is out of range or two do not fit."""
+        self._validate_params()  # type: ignore[attr-defined]
+        if self.hidden_size % self.heads:
+            raise ValueError(
+                f"hidden_size={self.hidden_size} must be a multiple of heads={self.heads}"
+            )
+
+    # Reading -------------------------------------------------------------------------------
+
+    def _read(self, X: Any, *, reset: bool) -> Patients:
+        """Return the patients of a table, or of a matrix with one lesion a row."""
+        table = read_table(self, X, reset=reset)
+        clinical_names = constant_columns(table)
+        edges = lesion_edges(table, self.edges, self.n_neighbors, self.radius)
+        starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+        lesions, clinical = table.hcr, table.features[clinical_names].iloc[starts]
+        if reset:
+            self._is_matrix = not isinstance(X, LesionTable)
+            self.lesion_scaler_ = FeatureScaler().fit(lesions)
+            self.clinical_scaler_ = FeatureScaler().fit(clinical)
+            _warn_missing(lesions, "lesions")
+            _warn_missing(clinical, "patients")
+        # Rows of a matrix are cheap: doubles make results independent of their batch.
+        dtype = np.float64 if self._is_matrix else np.float32
+        nodes = self.lesion_scaler_.transform(lesions).astype(dtype)
+        if not nodes.shape[1]:
+            nodes = np.ones((len(nodes), 1), dtype=dtype)
+        return Patients(
+            table, nodes, self.clinical_scaler_.transform(clinical).astype(dtype), edges
+        )
+
+    # Training ------------------------------------------------------------------------------
+
+    def _train(
+        self,
+        patients: Patients,
+        label: np.ndarray,
+        strata: np.ndarray,
+        loss: Callable[..., Any],
+        n_outputs: int,
+    ) -> None:
+        """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
+        from nonredundant.nn import _graph_training as graphs
+        from nonredundant.nn.training import resolve_device, seeded
+
+        rng = check_random_state(self.random_state)
+        held = hold_out(strata, self.validation_fraction, rng)
+        parts = (patients.nodes, patients.clinical, patients.table.sample, patients.edges, label)
+        train = graphs.PatientDataset(*parts, np.flatnonzero(~held))
+        valid = graphs.PatientDataset(*parts, np.flatnonzero(held)) if held.any() else None
+        spec = {
+            "n_features": patients.nodes.shape[1],
+            "n_clinical": patients.clinical.shape[1],
+            "n_outputs": n_outputs,
+            "hidden_size": self.hidden_size,
+            "n_layers": self.n_layers,
+            "heads": self.heads,
+            "clinical": self.clinical,
+            "readout": self.readout,
+            "dropout": float(self.dropout),
+        }
+        with seeded(rng.randint(2**31 - 1)):
+            module = self._build_module(spec, {"basis.scale": _distance_scale(patients.edges)})
+            net = self._build_net(module, valid, loss, resolve_device(self.device))
+            net.fit(train)
+        self.net_ = net
+        self._spec = spec
+        names = {"train_loss": "total", "valid_loss": "valid_total"}
+        kept = [name for name in names if name in net.history[-1]]
+        index = pd.RangeIndex(1, len(net.history) + 1, name="epoch")
+        self.history_ = pd.DataFrame(
+            net.history[:, kept], columns=[names[name] for name in kept], index=index
+        )
+
+    def _build_module(self, spec: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
+        """Return a module of the spec, with some of its arrays set."""
+        import torch
+
+        from nonredundant.nn.graph import LesionGraphNet
+
+        module = LesionGraphNet(**spec)
+        if self._is_matrix:
+            module = module.double()
+        state = module.state_dict()
+        for name, value in weights.items():
+            state[name] = torch.as_tensor(value).to(state[name].dtype)
+        module.load_state_dict(state)
+        return module
+
+    def _build_net(self, module: Any, valid: Any, loss: Any, device: str) -> Any:
+        """Return an untrained net."""
+        from nonredundant.nn._graph_training import build_graph_net
+
+        return build_graph_net(
+            module,
+            valid=valid,
+            patience=self.patience,
+            callbacks=self.callbacks,
+            options=self.net_params or {},
+            loss=loss,
+            max_epochs=self.max_epochs,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            optimizer__weight_decay=self.weight_decay,
+            device=device,
+            verbose=int(self.verbose),
+        )
+
+    # Prediction ----------------------------------------------------------------------------
+
+    def _outputs(self, patients: Patients) -> tuple[np.ndarray, ...]:
+        """Return logits and the attention by lesion, edge and clinical variable."""
+        from nonredundant.nn import _graph_training as graphs
+
+        n = patients.table.n_samples
+        dataset = graphs.PatientDataset(
+            patients.nodes,
+            patients.clinical,
+            patients.table.sample,
+            patients.edges,
+            np.zeros(n),
+            np.arange(n),
+        )
+        parts = graphs.outputs(self.net_, dataset, CHUNK)
+        return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
+
+    def _logits(self, X: Any) -> np.ndarray:
+        """Return the network's outputs, a row a patient."""
+        check_is_fitted(self, "net_")
+        return self._outputs(self._read(X, reset=False))[0].astype(np.float64)
+
+    def explain(self, X: Any) -> pd.DataFrame:
+        """Return where the network looked: attention by lesion, edge and clinical variable.
+
+        Attention says what a prediction was computed from, not what caused the outcome.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+
+        Returns
+        -------
+        DataFrame
+            A row a patient and lesion, edge or variable, with the columns `sample` (the
+            patient's label), `kind` ("lesion", "edge" or "clinical"), `lesion` (0, 1, … in the
+            patient; of an edge: the lesion that looks), `other` (of an edge: the lesion that is
+            looked at), `variable`, `distance` (mm, of an edge) and `weight`. The weights of a
+            patient's lesions sum to one, as do those of its variables and of the edges from one
+            lesion. The share of a lesion that it gives to itself is the edge to itself.
+        """
+        check_is_fitted(self, "net_")
+        patients = self._read(X, reset=False)
+        _logits, lesion, edge, clinical = self._outputs(patients)
+        table, edges = patients.table, patients.edges
+        number = np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample)
+        labels = table.index.take(table.sample)
+        by_lesion = {"sample": labels, "lesion": number, "weight": lesion}
+        by_edge = {
+            "sample": labels.take(edges.target),
+            "lesion": number[edges.target],
+            "other": number[edges.source],
+            "distance": edges.distance,
+            "weight": edge,
+        }
+        frames = [pd.DataFrame(by_lesion).assign(kind="lesion")]
+        if self.n_layers:
+            frames.append(pd.DataFrame(by_edge).assign(kind="edge"))
+        if clinical.shape[1]:
+            starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+            weights = np.add.reduceat(clinical * lesion[:, None], starts)
+            names = self.clinical_scaler_.columns_
+            by_variable = {
+                "sample": np.repeat(table.index, len(names)),
+                "variable": np.tile(np.asarray(names, dtype=object), table.n_samples),
+                "weight": weights.ravel(),
+            }
+            frames.append(pd.DataFrame(by_variable).assign(kind="clinical"))
+        columns = ["sample", "kind", "lesion", "other", "variable", "distance", "weight"]
+        whole = dict.fromkeys(("lesion", "other"), "Int64")
+        parts = [
+            frame.reindex(columns=columns).astype(whole | {"distance": float}) for frame in frames
+        ]
+        # A column that a kind lacks is all missing there; its type is the other kinds'.
+        parts = [part.astype({"variable": object, "weight": float}) for part in parts]
+        return pd.concat(parts, ignore_index=True)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say that values may be missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    # Persistence ---------------------------------------------------------------------------
+
+    def _loss(self) -> Any:
+        """Return a loss for a net that only predicts."""
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state as arrays and plain types, so that no foreign class is pickled."""
+        state = dict(super().__getstate__())
+        net = state.pop("net_", None)
+        if net is not None:
+            weights = net.module_.state_dict()
+            state["_net_weights"] = {name: w.cpu().numpy() for name, w in weights.items()}
+            history = state.pop("history_")
+            state["_history_columns"] = {name: history[name].to_numpy() for name in history}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the net, on the CPU, from its arrays."""
+        state = dict(state)
+        weights = state.pop("_net_weights", None)
+        columns = state.pop("_history_columns", None)
+        super().__setstate__(state)
+        if weights is None:
+            return
+        module = self._build_module(self._spec, weights)
+        self.net_ = self._build_net(module, None, None, "cpu").initialize()
+        index = pd.RangeIndex(1, len(columns["total"]) + 1, name="epoch")
+        self.history_ = pd.DataFrame(columns, index=index)
+
+
+def hold_out(strata: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
+    """Return which patients are held out: the same fraction of each stratum, none emptied."""
+    held = np.zeros(len(strata), dtype=bool)
+    for stratum in np.unique(strata):
+        members = rng.permutation(np.flatnonzero(strata == stratum))
+        held[members[: min(int(round(fraction * len(members))), len(members) - 1)]] = True
+    return held
+
+
+def _distance_scale(edges: LesionEdges) -> float:
+    """Return the mean distance between linked lesions, in mm."""
+    far = edges.distance[edges.distance > 0]
+    return float(far.mean()) if len(far) else 1.0
+
+
+def _warn_missing(frame: pd.DataFrame, what: str) -> None:
+    """Say once, at fit, how much is missing."""
+    holes = frame.isna().to_numpy()
+    if holes.any():
+        names = [str(name) for name in frame.columns[holes.any(axis=0)]]
+        warnings.warn(
+            f"{holes.sum()} missing values of {holes.any(axis=1).sum()} {what} in {len(names)} "
+            "columns get the training cohort's median: "
+            f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+            UserWarning,
+            stacklevel=4,
+        )

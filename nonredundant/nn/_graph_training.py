@@ -1,0 +1,165 @@
+"""How the graph of lesions is trained: batches by index arithmetic, early stopping, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import EarlyStopping
+from skorch.helper import predefined_split
+from skorch.utils import noop
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from nonredundant._lesion_edges import LesionEdges, ranges
+from nonredundant.nn.graph import GraphBatch, GraphOutput
+
+
+class PatientDataset(Dataset):
+    """Patients as batches: concatenated lesions and edges, without a loop over either."""
+
+    def __init__(
+        self,
+        nodes: np.ndarray,
+        clinical: np.ndarray,
+        sample: np.ndarray,
+        edges: LesionEdges,
+        label: np.ndarray,
+        patients: np.ndarray,
+    ) -> None:
+        self.nodes, self.clinical, self.edges = nodes, clinical, edges
+        self.label, self.patients = label, patients
+        self.start = np.searchsorted(sample, np.arange(len(clinical) + 1))
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    def __getitem__(self, position: int) -> GraphBatch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> GraphBatch:
+        """Return a whole batch, as torch's loader asks where it can."""
+        chosen = self.patients[np.asarray(positions)]
+        rows, n_lesions = ranges(self.start[chosen], self.start[chosen + 1])
+        links, n_links = ranges(self.edges.start[chosen], self.edges.start[chosen + 1])
+        # What a lesion's row in the table loses to become its row in the batch.
+        shift = np.repeat(self.start[chosen] - (np.cumsum(n_lesions) - n_lesions), n_links)
+        parts = (
+            self.clinical[chosen],
+            self.nodes[rows],
+            np.repeat(np.arange(len(chosen)), n_lesions),
+            self.edges.source[links] - shift,
+            self.edges.target[links] - shift,
+            self.edges.distance[links].astype(self.nodes.dtype),
+            self.label[chosen],
+        )
+        return GraphBatch(*(torch.from_numpy(part) for part in parts))
+
+
+def as_is(batch: GraphBatch) -> GraphBatch:
+    """Collate nothing: the dataset returns whole batches."""
+    return batch
+
+
+def to_device(batch: GraphBatch, device: Any) -> GraphBatch:
+    """Move a batch's tensors to the device."""
+    return GraphBatch(*(part.to(device) for part in batch))
+
+
+class ClassLoss:
+    """Cross-entropy, each class with its weight."""
+
+    def __init__(self, weights: np.ndarray) -> None:
+        self.weights = torch.from_numpy(weights)
+
+    def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
+        """Return the weighted mean over the patients."""
+        return functional.cross_entropy(logits, label, self.weights.to(logits))
+
+
+class GraphNet(NeuralNet):
+    """A skorch net whose batches are graphs.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Maps a GraphBatch to a GraphOutput.
+    loss : callable
+        (logits, label) to a scalar.
+    **kwargs
+        As for `skorch.NeuralNet`.
+    """
+
+    def __init__(
+        self, module: Any, *, loss: Callable[[Tensor, Tensor], Tensor], **kwargs: Any
+    ) -> None:
+        self.loss = loss
+        super().__init__(module, criterion=torch.nn.Identity, **kwargs)
+
+    def train_step(self, batch: GraphBatch, **_: Any) -> dict[str, Any]:
+        """Take one step."""
+        self.module_.train()
+        self.optimizer_.zero_grad(set_to_none=True)
+        loss, logits = self._objective(batch)
+        loss.backward()
+        self.optimizer_.step()
+        return {"loss": loss.detach(), "y_pred": logits.detach()}
+
+    def validation_step(self, batch: GraphBatch, **_: Any) -> dict[str, Any]:
+        """Evaluate the loss on patients that are not trained on."""
+        self.module_.eval()
+        with torch.no_grad():
+            loss, logits = self._objective(batch)
+        return {"loss": loss, "y_pred": logits}
+
+    def _objective(self, batch: GraphBatch) -> tuple[Tensor, Tensor]:
+        """Return the loss and the outputs, or stop if the loss is no longer a number."""
+        batch = to_device(batch, self.device)
+        logits = self.module_(batch).logits
+        loss = self.loss(logits, batch.label)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"training diverged: the loss is no longer a finite number in epoch "
+                f"{len(self.history)}; lower lr (now {self.lr})"
+            )
+        return loss, logits
+
+
+def build_graph_net(
+    module: torch.nn.Module,
+    *,
+    valid: PatientDataset | None,
+    patience: int | None,
+    callbacks: Sequence[Any] | None,
+    options: Mapping[str, Any],
+    **settings: Any,
+) -> GraphNet:
+    """Return an untrained net around a module, with the user's options on top."""
+    own: list[Any] = list(callbacks or [])
+    if valid is not None and patience is not None:
+        own.append(EarlyStopping("valid_loss", patience=patience, load_best=True, sink=noop))
+    arguments: dict[str, Any] = {
+        "optimizer": torch.optim.AdamW,
+        "iterator_train__shuffle": True,
+        "iterator_train__collate_fn": as_is,
+        "iterator_valid__collate_fn": as_is,
+        "train_split": None if valid is None else predefined_split(valid),
+        "callbacks": own,
+        **settings,
+        **options,
+    }
+    return GraphNet(module, **arguments)
+
+
+@torch.no_grad()
+def outputs(net: GraphNet, dataset: PatientDataset, batch_size: int) -> Iterator[GraphOutput]:
+    """Yield the outputs of the dataset, in order, on the CPU."""
+    module = net.module_.eval()
+    for start in range(0, len(dataset), batch_size):
+        stop = min(start + batch_size, len(dataset))
+        batch = to_device(dataset.__getitems__(range(start, stop)), net.device)
+        yield GraphOutput(*(part.cpu() for part in module(batch)))
