@@ -1,0 +1,238 @@
+"""What a feature set is made of: hand-crafted columns, a learned block, or a cheap baseline."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.feature_selection import f_classif
+
+from nonredundant.lesions import LesionTable
+
+DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
+#: What a reviewer asks for before believing in a network.
+BASELINES = (
+    "volume",
+    "max intensity",
+    "volume + max intensity",
+    "HCR+PCA",
+    "HCR+DLR-residual",
+)
+_CHEAP = {
+    "volume": ("volume",),
+    "max intensity": ("maximum",),
+    "volume + max intensity": ("volume", "maximum"),
+    "clinical": (),
+}
+_VOLUME = ("shape_VoxelVolume", "shape_MeshVolume", "shape2D_PixelSurface", "shape2D_MeshSurface")
+_MAXIMUM = ("firstorder_Maximum",)
+#: A picked column may not be a near copy (Spearman) of one that was picked before it.
+_MAX_CORRELATION = 0.9
+
+_PATTERN = re.compile(
+    r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
+    r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
+)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which hand-crafted columns a set uses: whole classes, and the k best of the others.
+
+    `classes=None` means all columns; `k` columns are picked inside the fold by their rank F-test.
+    """
+
+    classes: tuple[str, ...] | None = None
+    k: int = 0
+
+    def columns(self, hcr: pd.DataFrame, y: np.ndarray) -> list[str]:
+        """Return the columns, picked on training rows only."""
+        if self.classes is None:
+            return list(hcr.columns)
+        kept = [name for name in hcr.columns if _class_of(name) in self.classes]
+        rest = hcr.drop(columns=kept)
+        return kept + pick_columns(rest, y, self.k) if self.k else kept
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing that is learned from the patches, once a fold, for every set that uses it."""
+
+    kind: Literal["vae", "pca", "residual"]
+    term: bool = False
+    size: int | None = None
+    selection: Selection = Selection()
+    name: str = "DLR"
+
+    @property
+    def source(self) -> Variant:
+        """What must be fitted first: the plain network whose latents are residualised."""
+        if self.kind != "residual":
+            return self
+        name = self.name.removesuffix("-residual")
+        return Variant("vae", False, self.size, self.selection, name)
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """A named set of columns that classifiers are trained on."""
+
+    name: str
+    selection: Selection | None = None
+    variant: Variant | None = None
+    cheap: tuple[str, ...] = ()
+    clinical: bool = False
+
+    @property
+    def is_fused(self) -> bool:
+        """Whether hand-crafted and learned features stand side by side."""
+        return self.selection is not None and self.variant is not None
+
+    @property
+    def is_hcr(self) -> bool:
+        """Whether the set holds hand-crafted features only."""
+        return self.selection is not None and self.variant is None
+
+
+def parse_feature_set(name: str) -> FeatureSet:
+    """Return the feature set of a name such as `HCR`, `D32-MI`, `H8+D16` or `volume`.
+
+    Raises
+    ------
+    ValueError
+        If the name follows no known pattern.
+    """
+    if name in _CHEAP:
+        return FeatureSet(name, cheap=_CHEAP[name], clinical=name == "clinical")
+    match = _PATTERN.match(name)
+    parts = match.groupdict() if match else {}
+    learned = parts.get("dlr") or parts.get("pca")
+    if (
+        not match
+        or not (parts["hcr"] or learned)
+        or bool(parts["plus"]) != bool(parts["hcr"] and learned)
+    ):
+        raise ValueError(
+            f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
+            "(deep; '-MI' with the independence term, '-residual' residualised on the "
+            f"hand-crafted), 'PCA', two of them joined by '+', or one of {tuple(_CHEAP)}"
+        )
+    selection = None
+    if parts["hcr"]:
+        selection = Selection() if parts["hcr"] == "HCR" else Selection((), int(parts["hcr"][1:]))
+    variant = None
+    if learned:
+        variant = _variant(learned, parts["ending"], selection or Selection())
+    return FeatureSet(name, selection, variant, clinical=selection is not None)
+
+
+def _variant(learned: str, ending: str | None, selection: Selection) -> Variant:
+    """Return what is learned for the part of the name that stands for it."""
+    digits = re.sub(r"\D", "", learned)
+    size = int(digits) if digits else None
+    if learned.startswith("PCA"):
+        return Variant("pca", size=size, name=learned)
+    kind: Literal["vae", "residual"] = "residual" if ending == "-residual" else "vae"
+    return Variant(kind, ending == "-MI", size, selection, learned + (ending or ""))
+
+
+def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -> list[FeatureSet]:
+    """Return the sets in order, the baselines after them, each once.
+
+    Raises
+    ------
+    ValueError
+        If there is none or a name is unknown.
+    """
+    wanted = [sets] if isinstance(sets, str) else [*sets]
+    if not wanted:
+        raise ValueError("feature_sets is empty: name at least one, for instance 'HCR'")
+    resolved = [s if isinstance(s, FeatureSet) else parse_feature_set(s) for s in wanted]
+    if baselines:
+        resolved += [parse_feature_set(name) for name in BASELINES]
+    return list({one.name: one for one in resolved}.values())
+
+
+def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
+    """Return what a set is tested against: hand-crafted alone, and fused without the term."""
+    hcr = [s for s in sets if s.is_hcr]
+    same = [s for s in hcr if one.selection is not None and s.selection == one.selection]
+    found = [s.name for s in (same or hcr)[:1]]
+    twins = [
+        s.name
+        for s in sets
+        if s.is_fused and one.is_fused and s.variant and one.variant
+        if s.variant.kind == "vae" and not s.variant.term and s.selection == one.selection
+        if one.variant.kind != "vae" or one.variant.size == s.variant.size
+    ]
+    return [name for name in dict.fromkeys([*found, *twins[:1]]) if name != one.name]
+
+
+def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
+    """Return the k columns of the highest rank F statistic that do not copy each other."""
+    values = frame.fillna(frame.median()).fillna(0.0).to_numpy(dtype=float)
+    varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
+    columns = np.flatnonzero(varies)
+    ranks = rankdata(values[:, columns], axis=0)
+    strength = f_classif(ranks, y)[0]
+    order = np.argsort(-np.nan_to_num(strength, nan=-1.0, posinf=np.inf), kind="stable")
+    correlation = np.abs(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
+    picked: list[int] = []
+    for position in order:
+        if len(picked) < k and (correlation[position, picked] <= _MAX_CORRELATION).all():
+            picked.append(position)
+    picked += [p for p in order if p not in picked][: k - len(picked)]
+    return [str(frame.columns[columns[p]]) for p in picked]
+
+
+def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+    """Return one row a sample: the mean over its lesions."""
+    frame = pd.DataFrame(values)
+    if table.is_single:
+        return frame.set_axis(table.index, axis=0)
+    return frame.groupby(table.sample).mean().set_axis(table.index, axis=0)
+
+
+def size_and_uptake(table: LesionTable) -> pd.DataFrame:
+    """Return total volume and maximum intensity of each sample, NaN where they are unknown."""
+    features = table.features.reset_index(drop=True)
+    volume = _first_column(features, _VOLUME)
+    if volume is None and table.masks is not None:
+        voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
+        volume = pd.Series(table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel)
+    maximum = _first_column(features, _MAXIMUM)
+    if maximum is None and table.patches is not None:
+        first = table.patches[:, :1]
+        inside = np.ones_like(first, dtype=bool) if table.masks is None else table.masks
+        top = np.where(inside, first, -np.inf).reshape(table.n_lesions, -1).max(axis=1)
+        maximum = pd.Series(np.where(np.isfinite(top), top, np.nan))
+    nothing = pd.Series(np.nan, index=features.index)
+    columns = {
+        "volume": nothing if volume is None else volume,
+        "maximum": nothing if maximum is None else maximum,
+    }
+    grouped = pd.DataFrame(columns).groupby(table.sample)
+    total = grouped["volume"].sum(min_count=1)
+    return pd.DataFrame({"volume": total, "maximum": grouped["maximum"].max()}).set_axis(
+        table.index, axis=0
+    )
+
+
+def _first_column(features: pd.DataFrame, endings: Sequence[str]) -> pd.Series | None:
+    """Return the first column of the original image with one of the endings."""
+    for ending in endings:
+        for name in features.columns:
+            if str(name).startswith("original") and str(name).endswith(ending):
+                return features[name]
+    return None
+
+
+def _class_of(name: str) -> str:
+    """Return the pyradiomics class of a column: `original_shape_Sphericity` → `shape`."""
+    parts = str(name).split("_")
+    return parts[1].removesuffix("2D") if len(parts) > 2 and parts[0] == "original" else ""

@@ -1,0 +1,199 @@
+"""One classifier on one feature set in one fold: tuned, fitted, scored, with its responses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from nonredundant import _classifiers as classifiers
+from nonredundant._folds import Fold
+from nonredundant._threads import one_thread, recorded_warnings
+
+
+@dataclass
+class Fitted:
+    """One classifier on one feature set in one fold."""
+
+    feature_set: str
+    classifier: str
+    repeat: int
+    fold: int
+    model: Any
+    chosen: dict[str, Any]
+    columns: list[str]
+    n_base: int
+    response: np.ndarray
+    external: np.ndarray
+    scores: dict[str, float]
+    threshold: float
+    weights: np.ndarray | None
+    seconds: float
+    warnings: list[str] = field(default_factory=list)
+
+
+class Recorded(ClassifierMixin, BaseEstimator):
+    """A classifier that answers with responses computed before, so that scorers can read them.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, n_classes) or (n_samples, 1)
+        Probabilities, or binary margins in one column.
+    """
+
+    def __init__(self, response: Any, n_classes: int = 2) -> None:
+        self.response = response
+        self.n_classes = n_classes
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Positions of the classes."""
+        return np.arange(self.n_classes)
+
+    def fit(self, X: Any, y: Any = None) -> Recorded:
+        """Do nothing; there is nothing to learn.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Ignored.
+
+        Returns
+        -------
+        self
+            The classifier.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the responses of the rows.
+
+        Parameters
+        ----------
+        X : int array of shape (n_samples,)
+            Row numbers.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Probabilities; margins are squashed by the logistic function.
+        """
+        response = self.response[np.asarray(X).ravel()]
+        if response.shape[1] > 1:
+            return response
+        p = 1 / (1 + np.exp(-response[:, 0]))
+        return np.column_stack([1 - p, p])
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the class of the highest response.
+
+        Parameters
+        ----------
+        X : int array of shape (n_samples,)
+            Row numbers.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Positions of the classes.
+        """
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def fit_classifier(
+    feature_set: str,
+    name: str,
+    estimator: Any,
+    base: pd.DataFrame,
+    added: pd.DataFrame,
+    y: np.ndarray,
+    fold: Fold,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    options: dict[str, Any],
+) -> Fitted:
+    """Tune and fit one classifier on training rows; score and predict the held-out ones."""
+    start = time.perf_counter()
+    X = np.hstack([base.to_numpy(dtype=float), added.to_numpy(dtype=float)])
+    scorers = options["scorers"]
+    with recorded_warnings() as messages, one_thread(torch_too=False):
+        pipeline = classifiers.make_pipeline(
+            name,
+            estimator,
+            base.shape[1] or added.shape[1],
+            class_weight=options["class_weight"],
+            sampler=options["sampler"],
+            seed=fold.seed,
+        )
+        tuned = classifiers.tune(
+            name,
+            pipeline,
+            X[fold.train],
+            y[fold.train],
+            splits,
+            learned=bool(base.shape[1] and added.shape[1]),
+            own=estimator is not None,
+            metric=_metric(scorers, len(np.unique(y))),
+        )
+        model = tuned.model
+        scores = {
+            metric: float(scorer(model, X[fold.test], y[fold.test]))
+            for metric, scorer in scorers.items()
+        }
+        response = classifiers.respond(model, X[fold.test])
+        rest = X[len(y) :]
+        external = classifiers.respond(model, rest) if len(rest) else response[:0]
+    return Fitted(
+        feature_set,
+        name,
+        fold.repeat,
+        fold.fold,
+        model,
+        tuned.chosen,
+        [*map(str, base.columns), *map(str, added.columns)],
+        base.shape[1],
+        response,
+        external,
+        scores,
+        _threshold(tuned, y[fold.train]),
+        classifiers.weights_of(model, X.shape[1]),
+        time.perf_counter() - start,
+        messages,
+    )
+
+
+def _metric(scorers: dict[str, Any], n_classes: int) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Return what inner cross-validation maximises, of labels and responses."""
+    first, scorer = next(iter(scorers.items()))
+    if n_classes == 2 and first == "roc_auc":
+        return _auc
+    return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
+
+
+def _auc(y: np.ndarray, response: np.ndarray) -> float:
+    """Return the area under the ROC curve by ranks, a hundred times faster than by the curve."""
+    positive = y == 1
+    n_positive = int(positive.sum())
+    ranks = rankdata(response[:, -1])[positive].sum()
+    pairs = n_positive * (len(y) - n_positive)
+    return float((ranks - n_positive * (n_positive + 1) / 2) / pairs)
+
+
+def _threshold(tuned: classifiers.Tuned, y: np.ndarray) -> float:
+    """Return Youden's threshold on inner held-out responses, on the scale of predictions."""
+    if len(np.unique(y)) != 2 or not len(tuned.rows):
+        return float("nan")
+    from nonredundant.statistics import operating_point
+
+    scores = tuned.responses[:, -1]
+    if isinstance(tuned.model, classifiers.CalibratedMargin):
+        scores = tuned.model.probability(scores)
+    return float(operating_point(y[tuned.rows], scores))

@@ -1,0 +1,164 @@
+"""Which samples are trained on and which are held out, at both levels of cross-validation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.model_selection import (
+    RepeatedStratifiedKFold,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
+
+#: Inner cross-validation is repeated until about so many samples have been scored.
+_INNER_SCORES = 160
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One split: positions of samples, and the seed of everything drawn in it."""
+
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
+    seed: int
+
+
+def make_folds(
+    y: np.ndarray,
+    *,
+    cv: Any = 5,
+    n_repeats: int = 1,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[Fold]:
+    """Return the folds of a cross-validation.
+
+    Parameters
+    ----------
+    y : int array of shape (n_samples,)
+        Positions of the classes.
+    cv : int or splitter
+        Number of stratified folds, or a scikit-learn splitter.
+    n_repeats : int
+        Repeats, for an int `cv`.
+    groups : array of shape (n_samples,), optional
+        Samples of one group are never on both sides.
+    seed : int
+        Seed of the shuffles and of the folds' own seeds.
+
+    Returns
+    -------
+    list of Fold
+        Repeat by repeat.
+
+    Raises
+    ------
+    ValueError
+        If a class has fewer samples (or groups) than folds, a fold lacks a class on either
+        side, or a splitter breaks a group up.
+    """
+    if isinstance(cv, Integral):
+        splits = list(_stratified(y, int(cv), n_repeats, groups, seed))
+        n_splits = int(cv)
+    else:
+        splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
+        n_splits = _splits_a_repeat(cv, len(splits), y, groups)
+    folds = []
+    for i, (train, test) in enumerate(splits):
+        repeat, fold = divmod(i, n_splits)
+        _check_split(y, groups, train, test, f"fold {fold} of repeat {repeat}")
+        own = np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0]
+        folds.append(Fold(repeat, fold, np.sort(train), np.sort(test), int(own % (2**31 - 1))))
+    return folds
+
+
+def _stratified(
+    y: np.ndarray, n_splits: int, n_repeats: int, groups: np.ndarray | None, seed: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield stratified folds, whole groups where there are any."""
+    if n_splits < 2 or n_repeats < 1:
+        raise ValueError(
+            f"cv must be at least 2 and n_repeats at least 1, got cv={n_splits} and "
+            f"n_repeats={n_repeats}"
+        )
+    smallest, unit = _smallest_class(y, groups)
+    if smallest < n_splits:
+        raise ValueError(
+            f"the rarest class has {smallest} {unit} but cv={n_splits} folds need one each: "
+            f"use cv={max(2, smallest)} or fewer, or collect more samples"
+        )
+    if groups is None:
+        shuffled = RepeatedStratifiedKFold(
+            n_splits=n_splits, n_repeats=n_repeats, random_state=seed
+        )
+        yield from shuffled.split(np.zeros(len(y)), y)
+        return
+    for repeat in range(n_repeats):
+        grouped = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed + repeat)
+        yield from grouped.split(np.zeros(len(y)), y, groups)
+
+
+def _smallest_class(y: np.ndarray, groups: np.ndarray | None) -> tuple[int, str]:
+    """Return how many samples, or groups, hold the rarest class."""
+    if groups is None:
+        return int(np.bincount(y).min()), "samples"
+    return min(len(np.unique(groups[y == k])) for k in np.unique(y)), "groups"
+
+
+def _splits_a_repeat(cv: Any, n: int, y: np.ndarray, groups: np.ndarray | None) -> int:
+    """Return how many splits make one repeat of a splitter."""
+    repeats = getattr(cv, "n_repeats", None)
+    return n // int(repeats) if isinstance(repeats, Integral) and repeats else n
+
+
+def _check_split(
+    y: np.ndarray, groups: np.ndarray | None, train: np.ndarray, test: np.ndarray, where: str
+) -> None:
+    """Raise where a split cannot be trusted or scored."""
+    shared = np.intersect1d(train, test)
+    if len(shared):
+        raise ValueError(f"{where}: samples {shared[:5].tolist()} are trained on and tested on")
+    if groups is not None:
+        both = np.intersect1d(groups[train], groups[test])
+        if len(both):
+            raise ValueError(
+                f"{where}: groups {both[:5].tolist()} are on both sides; use a splitter that "
+                "keeps groups whole, such as StratifiedGroupKFold, or an int"
+            )
+    for side, rows in (("training", train), ("test", test)):
+        missing = np.setdiff1d(y, y[rows])
+        if len(missing):
+            raise ValueError(
+                f"{where}: its {side} part of {len(rows)} samples lacks class "
+                f"{missing.tolist()}; use fewer folds or a stratified splitter"
+            )
+
+
+def inner_splits(
+    y: np.ndarray, groups: np.ndarray | None, seed: int, *, n_splits: int = 5
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return the splits that tune a classifier on training rows; small cohorts get repeats."""
+    n_splits = max(2, min(n_splits, _smallest_class(y, groups)[0]))
+    n_repeats = max(1, min(4, math.ceil(_INNER_SCORES / len(y))))
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for repeat in range(n_repeats):
+        splitter: StratifiedKFold | StratifiedGroupKFold
+        if groups is None:
+            splitter = StratifiedKFold(n_splits, shuffle=True, random_state=seed + repeat)
+        else:
+            splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed + repeat)
+        found += list(splitter.split(np.zeros(len(y)), y, groups))
+    return [s for s in found if _has_all(y, s)]
+
+
+def _has_all(y: np.ndarray, split: Sequence[np.ndarray]) -> bool:
+    """Whether both sides of a split hold every class."""
+    n = len(np.unique(y))
+    return all(len(np.unique(y[rows])) == n for rows in split)

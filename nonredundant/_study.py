@@ -1,0 +1,230 @@
+"""The run of a comparison: which fits it takes, in parallel, once each, kept where asked for."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from nonredundant._feature_sets import FeatureSet, Variant, pool_samples, size_and_uptake
+from nonredundant._fitting import Fitted, fit_classifier
+from nonredundant._folds import Fold, inner_splits
+from nonredundant._representations import Learned, learn, residualise
+from nonredundant._threads import one_thread, recorded_warnings
+from nonredundant._version import __version__
+from nonredundant.lesions import LesionTable
+
+
+@dataclass
+class Study:
+    """Everything a comparison needs, checked; samples from `n` on are the held-out test set."""
+
+    table: LesionTable
+    y: np.ndarray
+    n: int
+    folds: list[Fold]
+    sets: list[FeatureSet]
+    cvae: Any
+    estimators: dict[str, Any]
+    scorers: dict[str, Any]
+    groups: np.ndarray | None = None
+    clinical: Any = None
+    cases: pd.DataFrame | None = None
+    class_weight: Any = None
+    sampler: Any = None
+    audit: dict[str, Any] | None = None
+    memory: Any = None
+    n_jobs: int | None = None
+    verbose: int = 0
+
+
+@dataclass
+class Results:
+    """What the run leaves."""
+
+    learned: list[Learned]
+    fitted: list[Fitted]
+    audits: list[pd.DataFrame]
+    seconds: dict[str, float]
+
+
+def run(study: Study) -> Results:
+    """Fit what must be fitted, each thing once, and score it."""
+    seconds = {}
+    start = time.perf_counter()
+    tables = {id(fold): study_table(study, fold) for fold in study.folds}
+    learned = _learn_all(study, tables)
+    seconds["features"] = time.perf_counter() - start
+    start = time.perf_counter()
+    fitted = _fit_all(study, tables, learned)
+    seconds["classifiers"] = time.perf_counter() - start
+    start = time.perf_counter()
+    audits = _audit_all(study, tables, learned)
+    seconds["audit"] = time.perf_counter() - start
+    return Results(list(learned.values()), fitted, audits, seconds)
+
+
+def study_table(study: Study, fold: Fold) -> LesionTable:
+    """Return the table with clinical columns made by a transformer that saw training rows only."""
+    if study.cases is None or study.clinical is None:
+        return study.table
+    if isinstance(study.clinical, (list, tuple)):
+        frame = study.cases[list(study.clinical)]
+    else:
+        transformer = clone(study.clinical)
+        transformer.fit(study.cases.iloc[fold.train], study.y[fold.train])
+        values = transformer.transform(study.cases)
+        names = [str(name) for name in transformer.get_feature_names_out()]
+        values = values.toarray() if hasattr(values, "toarray") else values
+        frame = pd.DataFrame(np.asarray(values, dtype=float), columns=names)
+    return study.table.join(frame.reset_index(drop=True), block="clinical")
+
+
+def _learn_all(
+    study: Study, tables: dict[int, LesionTable]
+) -> dict[tuple[int, int, Variant], Learned]:
+    """Fit every variant in every fold: networks and components first, then the residuals."""
+    variants = list(dict.fromkeys(s.variant for s in study.sets if s.variant is not None))
+    sources = list(dict.fromkeys(variant.source for variant in variants))
+    key = ""
+    if study.memory is not None and sources:
+        table = study.table
+        parts = (table.features, table.blocks, table.patches, table.masks, table.sample)
+        clinical = None if study.clinical is None else (study.clinical, study.cases)
+        key = joblib.hash((parts, study.y, clinical, __version__))
+    call = _cached(study, learn, ["table", "y"])
+    tasks = [
+        (tables[id(fold)], study.y, fold, variant, study.cvae, key)
+        for fold in study.folds
+        for variant in sources
+    ]
+    found = {
+        (one.repeat, one.fold, one.variant): one
+        for one in _parallel(study, call, tasks, "deep features")
+    }
+    for fold in study.folds:
+        hcr = pool_samples(study.table, study.table.hcr)
+        for variant in variants:
+            if variant.kind == "residual":
+                source = found[fold.repeat, fold.fold, variant.source]
+                place = (fold.repeat, fold.fold, variant)
+                found[place] = residualise(source, variant, hcr, study.y, fold)
+    return found
+
+
+def _fit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> list[Fitted]:
+    """Fit every classifier on every set in every fold."""
+    tasks = []
+    cheap = size_and_uptake(study.table)
+    for fold in study.folds:
+        table = tables[id(fold)]
+        groups = None if study.groups is None else study.groups[fold.train]
+        splits = inner_splits(study.y[fold.train], groups, fold.seed)
+        for one in study.sets:
+            place = (fold.repeat, fold.fold, one.variant)
+            base, added = matrices(one, table, cheap, learned.get(place), study.y, fold)
+            for name, estimator in study.estimators.items():
+                options = {
+                    "class_weight": study.class_weight,
+                    "sampler": study.sampler,
+                    "scorers": study.scorers,
+                }
+                work = (base, added, study.y[: study.n], fold, splits)
+                tasks.append((one.name, name, estimator, *work, options))
+    return list(_parallel(study, _cached(study, fit_classifier, []), tasks, "classifiers"))
+
+
+def matrices(
+    one: FeatureSet,
+    table: LesionTable,
+    cheap: pd.DataFrame,
+    learned: Learned | None,
+    y: np.ndarray,
+    fold: Fold,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a set's own columns and its learned block, a row a sample."""
+    base = pd.DataFrame(index=table.index)
+    if one.cheap:
+        base = cheap[list(one.cheap)]
+    if one.selection is not None:
+        hcr = pool_samples(table, table.hcr)
+        base = hcr[one.selection.columns(hcr.iloc[fold.train], y[fold.train])]
+    if one.clinical:
+        base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)
+    added = pd.DataFrame(index=table.index)
+    if learned is not None:
+        added = pd.DataFrame(learned.d, columns=learned.columns, index=table.index)
+    return base, added
+
+
+def _audit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> list[pd.DataFrame]:
+    """Audit every variant on the held-out rows of the first repeat's folds."""
+    if study.audit is None:
+        return []
+    tasks = []
+    for (repeat, number, variant), one in learned.items():
+        if repeat:
+            continue
+        fold = next(f for f in study.folds if (f.repeat, f.fold) == (repeat, number))
+        table = tables[id(fold)]
+        hcr = pool_samples(table, table.hcr)
+        h = hcr[variant.selection.columns(hcr.iloc[fold.train], study.y[fold.train])]
+        h = h.fillna(h.iloc[fold.train].median()).fillna(0.0)
+        tasks.append((variant.name, h, one.d, fold, study.audit))
+    if not tasks or not tasks[0][1].shape[1]:
+        return []
+    return list(_parallel(study, _cached(study, audit_variant, []), tasks, "audit"))
+
+
+def audit_variant(
+    name: str, h: pd.DataFrame, d: np.ndarray, fold: Fold, options: dict[str, Any]
+) -> pd.DataFrame:
+    """Audit one variant on a fold's held-out rows."""
+    from nonredundant.metrics import redundancy_report
+
+    held = h.iloc[fold.test]
+    held = held.loc[:, held.nunique() > 1]
+    with recorded_warnings(), one_thread(torch_too=True):
+        report = redundancy_report(
+            held.to_numpy(dtype=float), d[fold.test], random_state=fold.seed, **options
+        )
+    report.index.name = "method"
+    report = report.reset_index()
+    report.insert(0, "feature_set", name)
+    report.insert(1, "fold", fold.fold)
+    return report
+
+
+def _cached(study: Study, function: Callable[..., Any], ignore: list[str]) -> Callable[..., Any]:
+    """Return the function, remembering its results on disk if the study has a memory."""
+    if study.memory is None:
+        return function
+    memory = study.memory
+    if not hasattr(memory, "cache"):
+        memory = joblib.Memory(memory, verbose=0)
+    return memory.cache(function, ignore=ignore)
+
+
+def _parallel(
+    study: Study, call: Callable[..., Any], tasks: list[tuple], what: str
+) -> Iterable[Any]:
+    """Return the tasks' results in their order, with a progress bar over those that are done."""
+    from tqdm.auto import tqdm
+
+    results: list[Any] = [None] * len(tasks)
+    parallel = joblib.Parallel(n_jobs=study.n_jobs, return_as="generator_unordered")
+    done = parallel(joblib.delayed(_numbered)(i, call, task) for i, task in enumerate(tasks))
+    for i, result in tqdm(done, total=len(tasks), desc=what, disable=not study.verbose):
+        results[i] = result
+    return results
+
+
+def _numbered(i: int, call: Callable[..., Any], task: tuple) -> tuple[int, Any]:
+    """Return the result with its place, as results come in any order."""
+    return i, call(*task)

@@ -1,0 +1,335 @@
+"""The tables of a comparison: scores, intervals, paired tests, predictions, audit, weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._feature_sets import references
+from nonredundant._fitting import Fitted, Recorded
+from nonredundant._study import Results, Study
+
+N_RESAMPLES = 1000
+_PAIR = ["feature_set", "reference", "classifier", "metric"]
+
+
+def score_table(fitted: list[Fitted]) -> pd.DataFrame:
+    """Return one row a fold, set, classifier and metric."""
+    rows = [
+        (one.feature_set, one.classifier, one.repeat, one.fold, metric, score)
+        for one in fitted
+        for metric, score in one.scores.items()
+    ]
+    columns = ["feature_set", "classifier", "repeat", "fold", "metric", "score"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
+    """Return mean, spread and the corrected resampled interval of each set."""
+    from nonredundant.statistics import resampled_interval
+
+    rows = []
+    for place, group in scores.groupby(["feature_set", "classifier", "metric"], sort=False):
+        values = group["score"].to_numpy()
+        low = high = float("nan")
+        if len(values) > 1:
+            low, high = resampled_interval(values, *sizes)[1:] if np.ptp(values) else values[:2]
+        spread = values.std(ddof=1) if len(values) > 1 else float("nan")
+        rows.append((*place, values.mean(), spread, low, high))
+    columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
+    """Return the corrected resampled t-test of each set against its references."""
+    from nonredundant.statistics import resampled_test
+
+    wide = scores.pivot_table(
+        index=["repeat", "fold"], columns=["feature_set", "classifier", "metric"], values="score"
+    )
+    rows = []
+    for name, reference in _pairs(study):
+        for clf in study.estimators:
+            for metric in study.scorers:
+                difference = wide[name, clf, metric] - wide[reference, clf, metric]
+                test = _test(difference.to_numpy(), lambda d: resampled_test(d, *sizes))
+                rows.append((name, reference, clf, metric, *test, "corrected resampled t"))
+    return _with_holm(rows)
+
+
+def _test(difference: np.ndarray, test: Callable[[np.ndarray], Any]) -> tuple[float, ...]:
+    """Return estimate, interval and p; identical scores are no difference at all."""
+    if len(difference) < 2:
+        return float(difference.mean()), float("nan"), float("nan"), float("nan")
+    if not np.any(difference):
+        return 0.0, 0.0, 0.0, 1.0
+    return tuple(float(value) for value in test(difference)[:4])
+
+
+def _pairs(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield each set with each of its references."""
+    for one in study.sets:
+        for reference in references(study.sets, one):
+            yield one.name, reference
+
+
+def _with_holm(rows: list[tuple]) -> pd.DataFrame:
+    """Return the tests with p-values corrected over all sets and classifiers of a reference."""
+    from nonredundant.statistics import holm
+
+    columns = [*_PAIR, "estimate", "low", "high", "p_value", "method"]
+    tests = pd.DataFrame(rows, columns=columns)
+    tests.insert(8, "p_holm", np.nan)
+    for _, family in tests.groupby(["reference", "metric"], sort=False):
+        known = family.index[family["p_value"].notna()]
+        if len(known):
+            tests.loc[known, "p_holm"] = holm(tests.loc[known, "p_value"].to_numpy())
+    return tests
+
+
+def prediction_table(
+    study: Study, fitted: list[Fitted], classes: np.ndarray, y: np.ndarray
+) -> pd.DataFrame:
+    """Return the out-of-fold predictions, one row a sample, repeat, set and classifier."""
+    folds = {(fold.repeat, fold.fold): fold for fold in study.folds}
+    index = study.table.index[: study.n]
+    parts = []
+    for one in fitted:
+        test = folds[one.repeat, one.fold].test
+        head = {
+            "sample": index[test],
+            "repeat": one.repeat,
+            "fold": one.fold,
+            "feature_set": one.feature_set,
+            "classifier": one.classifier,
+            "y": classes[y[test]],
+        }
+        parts.append(pd.DataFrame({**head, **score_columns(one.response, classes)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_columns(response: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the columns of predictions: `score` of the second class, or one a class."""
+    if len(classes) == 2:
+        return {"score": response[:, -1]}
+    return {f"score_{label}": response[:, k] for k, label in enumerate(classes)}
+
+
+def ensembles(fitted: list[Fitted]) -> dict[tuple[str, str], np.ndarray]:
+    """Return the mean response of all fold models to the held-out test set."""
+    found: dict[tuple[str, str], list[np.ndarray]] = {}
+    for one in fitted:
+        found.setdefault((one.feature_set, one.classifier), []).append(one.external)
+    return {place: np.mean(parts, axis=0) for place, parts in found.items()}
+
+
+def ensemble_predictions(
+    study: Study, mean: dict[tuple[str, str], np.ndarray], classes: np.ndarray, y: np.ndarray
+) -> pd.DataFrame:
+    """Return the ensembles' predictions of the held-out test set; repeat and fold are -1."""
+    parts = []
+    for (feature_set, classifier), response in mean.items():
+        head = {
+            "sample": study.table.index[study.n :],
+            "repeat": -1,
+            "fold": -1,
+            "feature_set": feature_set,
+            "classifier": classifier,
+            "y": classes[y],
+        }
+        parts.append(pd.DataFrame({**head, **score_columns(response, classes)}))
+    return pd.concat(parts, ignore_index=True)
+
+
+class TestSet:
+    """Intervals and paired tests of ensembles on a held-out test set."""
+
+    #: Not a test case, whatever pytest makes of the name.
+    __test__ = False
+
+    def __init__(
+        self, study: Study, mean: dict[tuple[str, str], np.ndarray], y: np.ndarray, seed: int
+    ) -> None:
+        self.study, self.mean, self.y, self.seed = study, mean, y, seed
+        self.rows = np.arange(len(y))
+        self.binary = len(np.unique(study.y)) == 2
+
+    def summary(self) -> pd.DataFrame:
+        """Return score and 95 % interval: DeLong for an AUC, else the stratified bootstrap."""
+        from nonredundant.statistics import bootstrap_interval, delong_interval
+
+        rows = []
+        for (feature_set, clf), response in self.mean.items():
+            for metric in self.study.scorers:
+                if self._by_delong(metric):
+                    found = delong_interval(self.y, response[:, -1])
+                else:
+                    found = bootstrap_interval(
+                        self.y,
+                        self.rows,
+                        self._metric(metric, response),
+                        n_resamples=N_RESAMPLES,
+                        random_state=self.seed,
+                    )
+                rows.append((feature_set, clf, metric, found[0], np.nan, found[1], found[2]))
+        columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def tests(self) -> pd.DataFrame:
+        """Return DeLong's paired test of AUCs, else the paired bootstrap."""
+        rows = []
+        for name, reference in _pairs(self.study):
+            for clf in self.study.estimators:
+                for metric in self.study.scorers:
+                    pair = self.mean[name, clf], self.mean[reference, clf]
+                    test, method = self._compare(metric, *pair)
+                    rows.append((name, reference, clf, metric, *test, method))
+        return _with_holm(rows)
+
+    def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[tuple, str]:
+        """Return the paired test of two responses."""
+        from nonredundant.statistics import delong_test, paired_bootstrap
+
+        method = "DeLong" if self._by_delong(metric) else "paired bootstrap"
+        if np.array_equal(a, b):
+            return (0.0, 0.0, 0.0, 1.0), method
+        if self._by_delong(metric):
+            return tuple(delong_test(self.y, a[:, -1], b[:, -1])[:4]), method
+        both = np.vstack([a, b])
+        found = paired_bootstrap(
+            self.y,
+            self.rows,
+            self.rows + len(self.y),
+            self._metric(metric, both),
+            n_resamples=N_RESAMPLES,
+            random_state=self.seed,
+        )
+        return tuple(found[:4]), method
+
+    def _by_delong(self, metric: str) -> bool:
+        """Whether the metric is the AUC of two classes."""
+        return self.binary and metric == "roc_auc"
+
+    def _metric(self, metric: str, response: np.ndarray) -> Callable[..., float]:
+        """Return the scorer as a function of labels and row numbers."""
+        n_classes = len(np.unique(self.study.y))
+        recorded, scorer = Recorded(response, n_classes), self.study.scorers[metric]
+        return lambda y, rows: float(scorer(recorded, np.asarray(rows, dtype=int), y))
+
+
+def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
+    """Return DeLong's test on pooled out-of-fold predictions of the first repeat.
+
+    A second opinion: it takes the fold models as given and does not see that another training
+    set would give other ones.
+    """
+    from nonredundant.statistics import delong_test
+
+    rows: list[tuple] = []
+    first = predictions[predictions["repeat"] == 0]
+    if "score" not in first or "roc_auc" not in study.scorers:
+        return _with_holm(rows)
+    index = study.table.index[: study.n]
+    wide = {
+        place: group.set_index("sample")["score"].reindex(index).to_numpy()
+        for place, group in first.groupby(["feature_set", "classifier"])
+    }
+    for name, reference in _pairs(study):
+        for clf in study.estimators:
+            a, b = wide[name, clf], wide[reference, clf]
+            seen = ~np.isnan(a)
+            test = (0.0, 0.0, 0.0, 1.0)
+            if not np.array_equal(a[seen], b[seen]):
+                test = tuple(delong_test(y[seen], a[seen], b[seen])[:4])
+            rows.append((name, reference, clf, "roc_auc", *test, "DeLong, pooled out-of-fold"))
+    return _with_holm(rows)
+
+
+def redundancy_table(audits: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the audit of each learned block: folds averaged, p-values combined by Stouffer.
+
+    The folds' held-out rows are disjoint, so their nulls are independent: the mean's 95 % point
+    follows from the folds' own as for a sum of normal variables.
+    """
+    from scipy.stats import combine_pvalues
+
+    columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
+    rows = []
+    if not audits:
+        return pd.DataFrame(columns=["feature_set", "method", *columns])
+    every = pd.concat(audits, ignore_index=True)
+    for (name, method), group in every.groupby(["feature_set", "method"], sort=False):
+        group = group[group["estimate"].notna()]
+        if group.empty:
+            continue
+        spread = np.sqrt(((group["null_95"] - group["null_mean"]) ** 2).sum()) / len(group)
+        null = float(group["null_mean"].mean())
+        p = group["p_value"].clip(1e-12, 1 - 1e-3).to_numpy()
+        combined = float(combine_pvalues(p, method="stouffer").pvalue)
+        estimate = float(group["estimate"].mean())
+        rows.append((name, method, estimate, null, null + spread, combined, group["unit"].iloc[0]))
+    return pd.DataFrame(rows, columns=["feature_set", "method", *columns])
+
+
+def history_table(results: Results) -> pd.DataFrame:
+    """Return the losses of every network, one row an epoch."""
+    parts = []
+    for one in results.learned:
+        if one.history is not None:
+            part = one.history.rename_axis("epoch").reset_index()
+            part.insert(0, "feature_set", one.variant.name)
+            part.insert(1, "repeat", one.repeat)
+            part.insert(2, "fold", one.fold)
+            parts.append(part)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
+    """Return what inner cross-validation chose, and the threshold it set."""
+    rows = [
+        {
+            "feature_set": one.feature_set,
+            "classifier": one.classifier,
+            "repeat": one.repeat,
+            "fold": one.fold,
+            "C": one.chosen.get("classifier__C", np.nan),
+            "block_weight": one.chosen.get("blocks__weight", np.nan),
+            "threshold": one.threshold,
+        }
+        for one in fitted
+    ]
+    return pd.DataFrame(rows)
+
+
+def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
+    """Return each feature's coefficient or importance, one row a fold model and feature."""
+    parts = []
+    for one in fitted:
+        if one.weights is None:
+            continue
+        n_added = len(one.columns) - one.n_base
+        head = {
+            "feature_set": one.feature_set,
+            "classifier": one.classifier,
+            "repeat": one.repeat,
+            "fold": one.fold,
+            "feature": one.columns,
+            "block": ["base"] * one.n_base + ["learned"] * n_added,
+            "weight": one.weights,
+        }
+        parts.append(pd.DataFrame(head))
+    columns = ["feature_set", "classifier", "repeat", "fold", "feature", "block", "weight"]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
+
+
+def warning_list(study: Study, results: Results) -> list[str]:
+    """Return every warning once, with the number of fits that raised it."""
+    counts: dict[str, int] = {}
+    raised = [one.warnings for one in results.learned] + [one.warnings for one in results.fitted]
+    for messages in raised:
+        for message in messages:
+            counts[message] = counts.get(message, 0) + 1
+    return [f"{message} ({n} fits)" if n > 1 else message for message, n in counts.items()]
