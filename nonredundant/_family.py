@@ -156,7 +156,7 @@ class FamilyEstimator(
             else:
                 statistics = intensity_statistics(cohort, rows)
                 module = self._build_module(spec, statistics)
-                net = self._build_net(module, valid, n_rows=len(rows), n_h=h.shape[1], seed=seed)
+                net = self._build_net(module, valid, n_rows=len(rows), seed=seed)
             net.partial_fit(train) if resume else net.fit(train)
         self.net_ = net
         self._spec = dict(spec)
@@ -194,7 +194,7 @@ class FamilyEstimator(
         return module
 
     def _build_net(
-        self, module: Any, valid: Any, *, n_rows: int, n_h: int, seed: int, device: str = ""
+        self, module: Any, valid: Any, *, n_rows: int, seed: int, device: str = ""
     ) -> Any:
         """Return an untrained net."""
         from nonredundant.nn import training
@@ -202,7 +202,7 @@ class FamilyEstimator(
         device = device or training.resolve_device(self.device)
         term = self._term()
         if term is not None:
-            term.reset(n_h, module.n_latents, device=device, seed=seed)
+            term.reset(*module.pair_sizes, device=device, seed=seed)
         return training.build_net(
             module,
             valid=valid,
@@ -322,8 +322,7 @@ class FamilyEstimator(
         if weights is None:
             return
         module = self._build_module(self._spec, weights)
-        n_h = int(self._spec.get("n_conditions", 0))
-        net = self._build_net(module, None, n_rows=self.batch_size, n_h=n_h, seed=0, device="cpu")
+        net = self._build_net(module, None, n_rows=self.batch_size, seed=0, device="cpu")
         self.net_ = net.initialize()
         index = pd.RangeIndex(1, len(next(iter(columns.values()))) + 1, name="epoch")
         self.history_ = pd.DataFrame(columns, index=index)

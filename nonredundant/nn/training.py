@@ -83,13 +83,15 @@ class ScheduledUpdate(Callback):
         term, epoch = net.term, len(net.history) - 1
         if term is None or term.fit_mode != "scheduled" or epoch % term.every:
             return
-        means, conditions = [], []
+        firsts, seconds = [], []
         for batch in net.get_iterator(dataset_train, training=False):
             batch = to_device(batch, net.device)
             with torch.no_grad():
-                means.append(net.module_.inference(net.module_.scaler(batch.x, batch.mask)).mean)
-            conditions.append(batch.h)
-        term.update(torch.cat(conditions), torch.cat(means))
+                d = net.module_.inference(net.module_.scaler(batch.x, batch.mask)).mean
+            first, second = net.module_.pair(batch, d)
+            firsts.append(first)
+            seconds.append(second)
+        term.update(torch.cat(firsts), torch.cat(seconds))
 
 
 class FamilyNet(NeuralNet):
@@ -98,7 +100,8 @@ class FamilyNet(NeuralNet):
     Parameters
     ----------
     module : nn.Module
-        Has `objective(batch, penalty) -> (LossTerms, d)`.
+        Has `objective(batch, penalty) -> (LossTerms, d)` and `pair(batch, d)`: what the
+        independence term keeps apart.
     term : independence term or None
         Keeps d independent of h; trained beside the module if it has parameters.
     weights : mapping of str to float
@@ -144,8 +147,8 @@ class FamilyNet(NeuralNet):
         """Names of the recorded terms."""
         return list(getattr(self, "term_names_", ()))
 
-    def objective(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Return the total loss, h, d and the terms by name."""
+    def objective(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Return the total loss, d and the terms by name."""
         device = torch.device(self.device).type
         half = self.mixed_precision and device == "cuda"
         # Fewer rows carry no unbiased estimate of dependence.
@@ -154,20 +157,20 @@ class FamilyNet(NeuralNet):
         with torch.autocast(device, dtype=torch.float16, enabled=half):
             terms, d = self.module_.objective(batch, penalty)
             total = terms.total(self.weights or {})
-        return total, batch.h, d, {"total": total, **terms.named()}
+        return total, d, {"total": total, **terms.named()}
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Take one step of the VAE and, for a term with parameters, one of the term."""
         batch = to_device(batch, self.device)
         self.module_.train()
         self.optimizer_.zero_grad(set_to_none=True)
-        total, h, d, terms = self.objective(batch)
+        total, d, terms = self.objective(batch)
         self._record("train", terms)
         self.grad_scaler_.scale(total).backward()
         self.grad_scaler_.step(self.optimizer_)
         self.grad_scaler_.update()
         if self.term is not None and self.term.fit_mode == "step":
-            self.term.update(h, d.detach())
+            self.term.update(*self.module_.pair(batch, d.detach()))
         return {"loss": total.detach(), "y_pred": d.detach()}
 
     def validation_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
@@ -175,7 +178,7 @@ class FamilyNet(NeuralNet):
         batch = to_device(batch, self.device)
         self.module_.eval()
         with torch.no_grad():
-            total, _h, d, terms = self.objective(batch)
+            total, d, terms = self.objective(batch)
         self._record("valid", terms)
         return {"loss": total, "y_pred": d}
 

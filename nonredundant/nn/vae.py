@@ -72,12 +72,22 @@ class ConditionalVAE(nn.Module):
         super().__init__()
         self.normalise = normalise
         self.n_latents = n_latents
+        self.n_conditions = n_conditions
         self.condition_decoder = condition_decoder and n_conditions > 0
         n_in = n_latents + (n_conditions if self.condition_decoder else 0)
         self.scaler = IntensityScaler(n_channels)
         self.encoder, self.decoder = build_networks(shape, n_channels, 2 * n_latents, n_in, network)
         self.classifier = nn.Linear(n_latents + n_conditions, n_classes) if n_classes else None
         self.register_buffer("total_variance", torch.ones(()))
+
+    @property
+    def pair_sizes(self) -> tuple[int, int]:
+        """Sizes of what the independence term keeps apart: h and d."""
+        return self.n_conditions, self.n_latents
+
+    def pair(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the independence term keeps apart: h and the posterior means of d."""
+        return batch.h, d
 
     def inference(self, x_star: Tensor) -> Posterior:
         """Return q(d | x*) for masked, standardised patches."""
