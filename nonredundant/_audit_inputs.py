@@ -1,0 +1,112 @@
+"""What the audit reads: paired rows, checked, and put on a scale that no column dominates."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import ndtri
+from scipy.stats import rankdata
+
+#: Fewer rows leave nothing to estimate a dependence from.
+MIN_ROWS = 8
+
+
+def check_pair(h: Any, d: Any, cv: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return h and d as finite matrices of paired rows without constant columns."""
+    named = [(name, _matrix(x, name)) for name, x in (("h", h), ("d", d))]
+    (_, first), (_, second) = named
+    if len(first) != len(second):
+        raise ValueError(
+            f"h has {len(first)} rows but d has {len(second)}: row i of both must describe the "
+            "same sample"
+        )
+    if isinstance(h, pd.DataFrame) and isinstance(d, pd.DataFrame) and not h.index.equals(d.index):
+        raise ValueError(
+            "h and d have different indices, so their rows may not describe the same samples: "
+            "pass d.loc[h.index], or arrays if the order is right"
+        )
+    n = len(first)
+    if n < max(MIN_ROWS, 2 * cv):
+        raise ValueError(
+            f"an audit with cv={cv} needs at least {max(MIN_ROWS, 2 * cv)} rows, got {n}"
+        )
+    return _varying(first, "h"), _varying(second, "d")
+
+
+def _matrix(x: Any, name: str) -> pd.DataFrame:
+    """Return x as a frame of finite numbers, one row a sample."""
+    if isinstance(x, pd.DataFrame):
+        frame = x
+    else:
+        # A lesion table with several lesions a sample refuses here, and says to aggregate.
+        values = np.asarray(x)
+        if values.ndim == 1:
+            values = values[:, None]
+        if values.ndim != 2:
+            raise ValueError(f"{name} must have one row a sample, got shape {values.shape}")
+        columns = getattr(getattr(x, "features", None), "columns", None)
+        frame = pd.DataFrame(values, columns=columns)
+    try:
+        frame = frame.astype(float)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} must be numeric: {error}") from error
+    bad = ~np.isfinite(frame.to_numpy())
+    if bad.any():
+        columns = list(frame.columns[bad.any(axis=0)])
+        raise ValueError(
+            f"{name} has {int(bad.sum())} NaN or infinite values in {int(bad.any(axis=1).sum())} "
+            f"rows, in the columns {_few(columns)}: impute them or leave those rows out of both "
+            "h and d"
+        )
+    return frame
+
+
+def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
+    """Return the columns that vary, with a warning that names the others."""
+    values = frame.to_numpy(dtype=float)
+    constant = np.ptp(values, axis=0) == 0
+    if constant.all():
+        raise ValueError(
+            f"{name} has no column that varies over its {len(frame)} rows: there is nothing to audit"
+        )
+    if constant.any():
+        warnings.warn(
+            f"{name} has {int(constant.sum())} constant columns, which the audit leaves out: "
+            f"{_few(list(frame.columns[constant]))}",
+            UserWarning,
+            stacklevel=4,
+        )
+    return values[:, ~constant]
+
+
+def _few(names: list, at_most: int = 5) -> str:
+    """Return the first names, and how many more there are."""
+    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
+    return ", ".join(str(name) for name in names[:at_most]) + more
+
+
+def normal_scores(x: np.ndarray) -> np.ndarray:
+    """Return each column's normal scores (van der Waerden), of mean 0 and variance 1.
+
+    A monotone map of each column: it changes neither independence nor mutual information, and
+    takes scale, skew and outliers away.
+    """
+    scores = ndtri(rankdata(x, axis=0) / (len(x) + 1))
+    centred = scores - scores.mean(axis=0)
+    return centred / centred.std(axis=0)
+
+
+def leading_components(
+    x: np.ndarray, *, explained: float = 1.0, at_most: int | None = None
+) -> np.ndarray:
+    """Return the scores on the leading principal components, in their natural scale."""
+    centred = x - x.mean(axis=0)
+    u, s, _ = np.linalg.svd(centred, full_matrices=False)
+    share = np.cumsum(s**2) / np.sum(s**2)
+    # The tolerance keeps `explained=1` from asking for directions of rounding error.
+    size = int(np.searchsorted(share, explained - 1e-9)) + 1
+    size = min(size, len(s), at_most or len(s))
+    return u[:, :size] * s[:size]

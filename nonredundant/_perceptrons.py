@@ -1,0 +1,214 @@
+"""Small networks in NumPy, trained side by side: one for every fold at once.
+
+An audit refits its networks on permuted rows many times. They are so small that the overhead of
+a general framework would cost more than the arithmetic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_BETAS = (0.9, 0.999)
+
+
+class Perceptrons:
+    """Replicas of a network with one hidden layer of rectified units, trained by Adam.
+
+    The last layer starts at zero when `silent`, so that an untrained network predicts nothing.
+    """
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        n_replicas: int,
+        sizes: tuple[int, int, int],
+        *,
+        silent: bool,
+    ) -> None:
+        n_in, n_hidden, n_out = sizes
+        shapes = [(n_in, n_hidden), (1, n_hidden), (n_hidden, n_out), (1, n_out)]
+        total = sum(a * b for a, b in shapes)
+        self.flat = np.zeros((n_replicas, total), dtype=np.float32)
+        self.gradient = np.zeros_like(self.flat)
+        self._mean, self._square, self._steps = (
+            np.zeros_like(self.flat),
+            np.zeros_like(self.flat),
+            0,
+        )
+        self.weights, self.slopes, start = [], [], 0
+        for shape in shapes:
+            stop = start + shape[0] * shape[1]
+            self.weights.append(self.flat[:, start:stop].reshape(n_replicas, *shape))
+            self.slopes.append(self.gradient[:, start:stop].reshape(n_replicas, *shape))
+            start = stop
+        self.weights[0][:] = rng.normal(0, np.sqrt(2 / n_in), self.weights[0].shape)
+        if not silent:
+            self.weights[2][:] = rng.normal(0, np.sqrt(1 / n_hidden), self.weights[2].shape)
+
+    def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return hidden units and outputs of shape (n_replicas, n, size)."""
+        w1, b1, w2, b2 = self.weights
+        hidden = x @ w1
+        hidden += b1
+        np.maximum(hidden, 0, out=hidden)
+        return hidden, hidden @ w2 + b2
+
+    def backward(self, x: np.ndarray, hidden: np.ndarray, slope: np.ndarray) -> None:
+        """Store the gradient of a loss whose derivative in the outputs is `slope`."""
+        w2 = self.weights[2]
+        np.matmul(hidden.swapaxes(1, 2), slope, out=self.slopes[2])
+        np.sum(slope, axis=1, keepdims=True, out=self.slopes[3])
+        inner = slope @ w2.swapaxes(1, 2)
+        inner *= hidden > 0
+        np.matmul(x.swapaxes(-1, -2), inner, out=self.slopes[0])
+        np.sum(inner, axis=1, keepdims=True, out=self.slopes[1])
+
+    def step(self, lr: float, decay: float) -> None:
+        """Take a step of Adam with decoupled weight decay."""
+        self._steps += 1
+        b1, b2 = _BETAS
+        self._mean += (1 - b1) * (self.gradient - self._mean)
+        self._square += (1 - b2) * (self.gradient**2 - self._square)
+        rate = lr * np.sqrt(1 - b2**self._steps) / (1 - b1**self._steps)
+        self.flat *= 1 - lr * decay
+        self.flat -= rate * self._mean / (np.sqrt(self._square) + 1e-8)
+
+
+@dataclass
+class Split:
+    """Row numbers of one fold: to fit on, to stop by, to judge on."""
+
+    fit: np.ndarray
+    stop: np.ndarray
+    test: np.ndarray
+
+
+def splits(folds: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> list[Split]:
+    """Set a fifth of each fold's training rows aside to stop the training by."""
+    result = []
+    for train, test in folds:
+        mixed = rng.permutation(train)
+        n_stop = max(2, len(train) // 5)
+        result.append(Split(np.sort(mixed[n_stop:]), np.sort(mixed[:n_stop]), test))
+    return result
+
+
+def out_of_fold(
+    x: np.ndarray,
+    y: np.ndarray,
+    parts: list[Split],
+    rng: np.random.Generator,
+    *,
+    n_hidden: int = 64,
+    n_steps: int = 150,
+    lr: float = 5e-3,
+    decay: float = 0.1,
+) -> np.ndarray:
+    """Return out-of-fold predictions of y from x by one network a fold, stopped early."""
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    n, replicas = len(x), len(parts)
+    weight = np.zeros((replicas, n, 1), dtype=np.float32)
+    for r, part in enumerate(parts):
+        weight[r, part.fit] = 1 / (len(part.fit) * np.mean(y**2) * y.shape[1])
+    offset = np.stack([y[part.fit].mean(axis=0) for part in parts])[:, None]
+    nets = Perceptrons(rng, replicas, (x.shape[1], n_hidden, y.shape[1]), silent=True)
+    best = np.full(replicas, np.inf)
+    predicted = np.empty_like(y)
+    for step in range(n_steps + 1):
+        hidden, out = nets.forward(x)
+        error = out + offset - y
+        if step % 5 == 0:
+            for r, part in enumerate(parts):
+                loss = np.sum(error[r, part.stop] ** 2)
+                if loss < best[r]:
+                    best[r] = loss
+                    predicted[part.test] = out[r, part.test] + offset[r]
+        error *= weight
+        nets.backward(x, hidden, error)
+        nets.step(lr, decay)
+    return predicted
+
+
+def cross_logits(
+    h: np.ndarray,
+    d: np.ndarray,
+    parts: list[Split],
+    rng: np.random.Generator,
+    *,
+    n_hidden: int = 64,
+    n_embedded: int = 16,
+    block: int = 50,
+    n_steps: int = 150,
+    lr: float = 5e-3,
+    decay: float = 0.1,
+) -> list[np.ndarray]:
+    """Return each fold's held-out logits of "row i of h belongs to row j of d".
+
+    The discriminator is log D/(1-D) = f(h)·g(d) + c with f and g networks, trained by
+    logistic loss on true pairs against all other pairs of a block of training rows, so that no
+    pair mixes training and held-out rows.
+    """
+    h, d = h.astype(np.float32), d.astype(np.float32)
+    replicas = len(parts)
+    f = Perceptrons(rng, replicas, (h.shape[1], n_hidden, n_embedded), silent=False)
+    g = Perceptrons(rng, replicas, (d.shape[1], n_hidden, n_embedded), silent=False)
+    for nets in (f, g):
+        nets.weights[2] *= 0.3
+    best = np.full(replicas, np.inf)
+    kept: list[np.ndarray] = [np.empty(0)] * replicas
+    n_fit = min(len(part.fit) for part in parts)
+    block = min(block, n_fit)
+    n_blocks = n_fit // block
+    for step in range(n_steps + 1):
+        if step % 10 == 0:
+            _keep_best(f, g, h, d, parts, best, kept)
+        rows = np.stack([rng.permutation(part.fit)[: n_blocks * block] for part in parts])
+        a, b = h[rows], d[rows]
+        hidden_f, out_f = f.forward(a)
+        hidden_g, out_g = g.forward(b)
+        u = out_f.reshape(replicas * n_blocks, block, n_embedded)
+        v = out_g.reshape(replicas * n_blocks, block, n_embedded)
+        slope = _logistic_slope(u @ v.swapaxes(1, 2), n_blocks)
+        f.backward(a, hidden_f, (slope @ v).reshape(out_f.shape))
+        g.backward(b, hidden_g, (slope.swapaxes(1, 2) @ u).reshape(out_g.shape))
+        f.step(lr, decay)
+        g.step(lr, decay)
+    return kept
+
+
+def _logistic_slope(logits: np.ndarray, n_blocks: int) -> np.ndarray:
+    """Return the derivative of the balanced logistic loss in the logits of square blocks."""
+    size = logits.shape[-1]
+    np.clip(logits, -30, 30, out=logits)
+    np.negative(logits, out=logits)
+    np.exp(logits, out=logits)
+    logits += 1
+    np.reciprocal(logits, out=logits)
+    diagonal = np.arange(size)
+    true = (logits[:, diagonal, diagonal] - 1) / (size * n_blocks)
+    logits /= size * (size - 1) * n_blocks
+    logits[:, diagonal, diagonal] = true
+    return logits
+
+
+def _keep_best(
+    f: Perceptrons,
+    g: Perceptrons,
+    h: np.ndarray,
+    d: np.ndarray,
+    parts: list[Split],
+    best: np.ndarray,
+    kept: list[np.ndarray],
+) -> None:
+    """Keep each fold's held-out logits while the loss on its stopping rows still falls."""
+    u, v = f.forward(h)[1], g.forward(d)[1]
+    for r, part in enumerate(parts):
+        logits = u[r, part.stop] @ v[r, part.stop].T
+        true = np.diagonal(logits)
+        other = logits[~np.eye(len(logits), dtype=bool)]
+        loss = np.mean(np.logaddexp(0, -true)) + np.mean(np.logaddexp(0, other))
+        if loss < best[r]:
+            best[r] = loss
+            kept[r] = u[r, part.test] @ v[r, part.test].T
