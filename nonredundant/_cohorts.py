@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -36,9 +36,10 @@ class Cohorts:
     cases: pd.DataFrame | None = None
     clinical: Any = None
     extractor: str | None = None
+    failed: dict[str, str] = field(default_factory=dict)
 
 
-def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> Cohorts:
+def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **settings: Any) -> Cohorts:
     """Return the lesions of both cohorts, extracted once a case.
 
     Raises
@@ -66,11 +67,17 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> Cohort
         from nonredundant.extraction import RadiomicsExtractor
 
         extractor = RadiomicsExtractor()
-    clinical = extractor.get_params(deep=False).get("clinical")
-    cases = X if held is None else pd.concat([X, held])
-    plain = clone(extractor).set_params(clinical=None)
+    own = extractor.get_params(deep=False)
+    # What the user set on the extractor wins over what the comparison was given.
+    unset = {k: v for k, v in settings.items() if k in own and not own[k]}
+    plain = clone(extractor).set_params(clinical=None, **unset)
+    cases = X
+    if held is not None:
+        if held.index.isin(X.index).any():
+            held = held.set_axis([f"test {label}" for label in held.index], axis=0)
+        cases = pd.concat([X, held])
     table = plain.fit(cases).transform(cases)
-    return Cohorts(table, len(X), cases, clinical, repr(extractor))
+    return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor))
 
 
 def check_labels(
@@ -130,15 +137,22 @@ def drop_failed(
     kept = fine[: cohorts.n]
     if fine.all():
         return cohorts, codes, codes_test, kept, []
+    if not kept.any():
+        raise ValueError(
+            f"none of the {cohorts.n} samples could be extracted; the first because "
+            f"{table.status.iloc[0]}"
+        )
     lost = table.index[~fine].tolist()
+    failed = {str(label): str(table.status[label]) for label in lost}
     message = (
         f"{len(lost)} samples could not be extracted and are left out: {lost[:5]}"
-        f"{', …' if len(lost) > 5 else ''}; the first because {table.status.iloc[~fine].iloc[0]}"
+        f"{', …' if len(lost) > 5 else ''}; the first because {next(iter(failed.values()))}"
     )
     rest = replace(
         cohorts,
         table=table[fine],
         n=int(kept.sum()),
+        failed=failed,
         cases=None if cohorts.cases is None else cohorts.cases[fine],
     )
     held = None if codes_test is None else codes_test[fine[cohorts.n :]]

@@ -141,7 +141,7 @@ def fit_classifier(
             splits,
             learned=bool(base.shape[1] and added.shape[1]),
             own=estimator is not None,
-            metric=_metric(scorers, len(np.unique(y))),
+            metric=inner_metric(scorers, len(np.unique(y))),
         )
         model = tuned.model
         scores = {
@@ -170,7 +170,9 @@ def fit_classifier(
     )
 
 
-def _metric(scorers: dict[str, Any], n_classes: int) -> Callable[[np.ndarray, np.ndarray], float]:
+def inner_metric(
+    scorers: dict[str, Any], n_classes: int
+) -> Callable[[np.ndarray, np.ndarray], float]:
     """Return what inner cross-validation maximises, of labels and responses."""
     first, scorer = next(iter(scorers.items()))
     if n_classes == 2 and first == "roc_auc":

@@ -10,8 +10,8 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 
+from nonredundant._clinical import fit_clinical, transform_clinical
 from nonredundant._feature_sets import FeatureSet, Variant, pool_samples, size_and_uptake
 from nonredundant._fitting import Fitted, fit_classifier
 from nonredundant._folds import Fold, inner_splits
@@ -74,16 +74,9 @@ def study_table(study: Study, fold: Fold) -> LesionTable:
     """Return the table with clinical columns made by a transformer that saw training rows only."""
     if study.cases is None or study.clinical is None:
         return study.table
-    if isinstance(study.clinical, (list, tuple)):
-        frame = study.cases[list(study.clinical)]
-    else:
-        transformer = clone(study.clinical)
-        transformer.fit(study.cases.iloc[fold.train], study.y[fold.train])
-        values = transformer.transform(study.cases)
-        names = [str(name) for name in transformer.get_feature_names_out()]
-        values = values.toarray() if hasattr(values, "toarray") else values
-        frame = pd.DataFrame(np.asarray(values, dtype=float), columns=names)
-    return study.table.join(frame.reset_index(drop=True), block="clinical")
+    fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], study.y[fold.train])
+    frame = transform_clinical(fitted, study.cases)
+    return study.table if frame is None else study.table.join(frame, block="clinical")
 
 
 def _learn_all(

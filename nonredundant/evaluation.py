@@ -33,9 +33,11 @@ from nonredundant._feature_sets import (
     size_and_uptake,
 )
 from nonredundant._folds import make_folds
+from nonredundant._model import FeatureSetClassifier
 from nonredundant._study import Results, Study, run
+from nonredundant._threads import recorded_warnings
 
-__all__ = ["FeatureSetComparison", "compare_feature_sets"]
+__all__ = ["FeatureSetClassifier", "FeatureSetComparison", "compare_feature_sets"]
 
 AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor")
 #: Below so many held-out rows a fold, an estimator cannot be trained on part of them.
@@ -157,9 +159,11 @@ def compare_feature_sets(
     start = time.perf_counter()
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     named = None if experiment is None else get_experiment(experiment)
-    cohorts = read_cohorts(X, test, extractor)
+    with recorded_warnings() as found:
+        cohorts = read_cohorts(X, test, extractor, n_jobs=n_jobs, memory=memory, verbose=verbose)
     codes, classes, codes_test = check_labels(y, None if test is None else test[1], cohorts)
     cohorts, codes, codes_test, kept, messages = drop_failed(cohorts, codes, codes_test)
+    messages = [*found, *messages]
     groups = None if groups is None else _check_groups(groups, len(kept))[kept]
     extraction_seconds = time.perf_counter() - start
     study = Study(
@@ -290,6 +294,7 @@ def _settings(
         "n_test": study.table.n_samples - study.n,
         "classes": [str(label) for label in classes],
         "cohort": describe(cohorts, study.y, classes),
+        "failed": cohorts.failed,
         "experiment": None if named is None else named.about,
         "cvae": None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
         "extractor": cohorts.extractor,

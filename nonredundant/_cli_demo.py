@@ -1,0 +1,61 @@
+"""The demonstration: phantoms with a known truth through the whole pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from nonredundant._cli_tools import tell, write_results
+
+#: What fits into two minutes on two cores.
+PATCH = (16, 16, 16)
+N_FOLDS = 3
+N_EPOCHS = 60
+SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
+
+
+def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
+    """Make phantoms, extract, compare, audit, write the report, and say what was found."""
+    tell("Loading torch and pyradiomics …")
+    from nonredundant.cvae import NonRedundantCVAE
+    from nonredundant.datasets import make_lesions
+    from nonredundant.evaluation import compare_feature_sets
+    from nonredundant.extraction import RadiomicsExtractor
+
+    tell(
+        f"Drawing {n_samples} PET-like lesions. Their label depends on the uptake, which "
+        "hand-crafted radiomics see,\nand on the side on which a hot spot lies, which they cannot."
+    )
+    cases, y, _ = make_lesions(n_samples, random_state=seed)
+    comparison = compare_feature_sets(
+        cases,
+        y,
+        extractor=RadiomicsExtractor(modality="PET", patch_shape=PATCH),
+        cvae=NonRedundantCVAE(max_epochs=N_EPOCHS),
+        feature_sets=SETS,
+        classifiers=("LR",),
+        cv=N_FOLDS,
+        n_jobs=n_jobs,
+        random_state=seed,
+        verbose=1,
+    )
+    write_results(comparison, output, redundancy_sentence(comparison.redundancy))
+    return 0
+
+
+def redundancy_sentence(redundancy: Any) -> str:
+    """Return what the audit found, before and after, in one sentence."""
+    wide = redundancy.pivot(index="method", columns="feature_set", values="estimate")
+    null = redundancy[redundancy["feature_set"] == "DLR-MI"].set_index("method")["null_mean"]
+    names = {
+        "dcor": "distance correlation",
+        "discriminator-auc": "a fresh discriminator's AUC",
+        "r2-forest": "a forest's R²",
+        "r2-ridge": "a ridge's R²",
+    }
+    parts = [
+        f"{names.get(str(method), method)} {row['DLR']:.2f} without and {row['DLR-MI']:.2f} with "
+        f"the independence term ({null[method]:.2f} by chance)"
+        for method, row in wide.iterrows()
+    ]
+    return f"What the deep features repeat of the hand-crafted, held out: {'; '.join(parts)}."

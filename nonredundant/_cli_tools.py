@@ -1,0 +1,181 @@
+"""What the commands share: reading case tables, telling of problems, trusted model files."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+#: Modules whose classes a model file may hold beside those that skops trusts by itself.
+_TRUSTED = ("nonredundant.", "imblearn.")
+_TRUSTED_TYPES = ("numpy.dtype",)
+
+
+def say(message: str) -> None:
+    """Print a line of result to standard output."""
+    typer.echo(message)
+
+
+def tell(message: str) -> None:
+    """Print a line that is no result to standard error."""
+    typer.echo(message, err=True)
+
+
+def command(function: Callable[..., int]) -> Callable[..., None]:
+    """Turn problems into one line and an exit code instead of a traceback."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            try:
+                code = function(*args, **kwargs)
+            except KeyboardInterrupt:
+                tell("Interrupted.")
+                raise typer.Exit(130) from None
+            except (ValueError, TypeError, OSError, ImportError) as error:
+                tell(f"Error: {error}")
+                raise typer.Exit(WRONG_USE) from None
+        if code:
+            raise typer.Exit(code)
+
+    return run
+
+
+def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
+    """Print a warning without the line of code that it came from."""
+    tell(f"Warning: {message}")
+
+
+def read_cases(path: Path, *needed: str) -> Any:
+    """Return a case table from a CSV file, its paths resolved against the file's folder.
+
+    Raises
+    ------
+    ValueError
+        If the file is no table, lacks a column or names a case twice.
+    OSError
+        If there is no such file.
+    """
+    import pandas as pd
+
+    try:
+        cases = pd.read_csv(path)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV table: {error}") from error
+    missing = [name for name in ("image", *needed) if name and name not in cases.columns]
+    if missing:
+        raise ValueError(f"{path} lacks the columns {missing}; it has {list(cases.columns)}")
+    first = cases.columns[0]
+    if first not in ("image", "mask", *needed) and cases[first].is_unique:
+        cases = cases.set_index(first)
+    for name in ("image", "mask"):
+        if name in cases:
+            cases[name] = [_resolve(cell, path.parent) for cell in cases[name]]
+    return cases
+
+
+def _resolve(cell: Any, folder: Path) -> Any:
+    """Return a path below the table's folder if it is there, else as it was written."""
+    if not isinstance(cell, str):
+        return None
+    beside = folder / cell
+    return str(beside.resolve()) if beside.exists() else cell
+
+
+def split_list(value: str | None) -> list[str]:
+    """Return the parts of a comma-separated option."""
+    return [part.strip() for part in (value or "").split(",") if part.strip()]
+
+
+def labels_of(cases: Any, target: str, path: Path) -> Any:
+    """Return the label column, none missing."""
+    labels = cases[target]
+    if labels.isna().any():
+        rows = cases.index[labels.isna()].tolist()
+        raise ValueError(
+            f"{path}: {len(rows)} cases have no {target!r}: {rows[:5]}; label or remove them"
+        )
+    return labels
+
+
+def clinical_columns(cases: Any, names: list[str]) -> Any:
+    """Return the transformer of clinical columns: numbers imputed, words as indicators."""
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.preprocessing import OneHotEncoder
+
+    if not names:
+        return None
+    numeric = [name for name in names if pd.api.types.is_numeric_dtype(cases[name])]
+    words = [name for name in names if name not in numeric]
+    encoder = OneHotEncoder(drop="if_binary", handle_unknown="ignore", sparse_output=False)
+    return ColumnTransformer(
+        [("number", SimpleImputer(strategy="median"), numeric), ("word", encoder, words)],
+        verbose_feature_names_out=False,
+    )
+
+
+def report_failures(status: Any) -> int:
+    """Tell of the cases that failed; return the exit code."""
+    failed = status[status != "ok"]
+    for label, reason in failed.items():
+        tell(f"Failed: {label}: {reason}")
+    return SOME_FAILED if len(failed) else OK
+
+
+def write_results(comparison: Any, output: Path, *more: str) -> None:
+    """Write report and tables, and say what was found and where to look."""
+    output.mkdir(parents=True, exist_ok=True)
+    comparison.to_csv(output / "tables")
+    page = comparison.to_html(output / "index.html")
+    say("")
+    for line in (comparison.answer(), *more):
+        say(line)
+    say(f"Report: {page}")
+    say(f"Tables: {output / 'tables'}")
+
+
+def load_model(path: Path) -> Any:
+    """Return a saved model; a file that holds types of others is refused.
+
+    Raises
+    ------
+    ValueError
+        If the file is no model of this package, or holds types that are not trusted.
+    """
+    import zipfile
+
+    import skops.io
+
+    from nonredundant.evaluation import FeatureSetClassifier
+
+    try:
+        found = skops.io.get_untrusted_types(file=path)
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(f"{path} is not a model file: {error}") from error
+    odd = [t for t in found if not t.startswith(_TRUSTED) and t not in _TRUSTED_TYPES]
+    if odd:
+        raise ValueError(
+            f"{path} holds types that are not trusted: {odd}; a model made by `nonredundant fit` "
+            "holds none, so this file is refused"
+        )
+    model = skops.io.load(path, trusted=found)
+    if not isinstance(model, FeatureSetClassifier):
+        raise ValueError(f"{path} holds a {type(model).__name__}, not a fitted model")
+    return model
+
+
+def cores(jobs: int) -> int:
+    """Return the number of fits to run at once; 0 means every core."""
+    import joblib
+
+    return jobs if jobs > 0 else joblib.cpu_count()

@@ -1,0 +1,286 @@
+"""The command `nonredundant`: a thin shell over the public functions.
+
+Exit codes: 0 all is well, 1 some cases failed, 2 wrong use.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from nonredundant._cli_tools import (
+    OK,
+    clinical_columns,
+    command,
+    cores,
+    labels_of,
+    load_model,
+    read_cases,
+    report_failures,
+    say,
+    split_list,
+    tell,
+    write_results,
+)
+from nonredundant._version import __version__
+
+app = typer.Typer(
+    help="Radiomics that add to each other: extract, compare, fit and predict.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Cases = Annotated[
+    Path, typer.Argument(help="CSV with the columns image, mask and others.", metavar="CASES.csv")
+]
+Modality = Annotated[
+    str | None, typer.Option(help="CT, PET or MR: preset of spacing and grey levels.")
+]
+Settings = Annotated[
+    Path | None, typer.Option(help="pyradiomics parameter file (YAML or JSON).", metavar="FILE")
+]
+BinWidth = Annotated[float | None, typer.Option(help="Width of a grey level.")]
+Patch = Annotated[int, typer.Option(help="Voxels a side of the patches that the network sees.")]
+Jobs = Annotated[int, typer.Option(help="Processes; 0: one a core.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of the network.")]
+Clinical = Annotated[str | None, typer.Option(help="Clinical columns.", metavar="COL,COL")]
+Target = Annotated[str, typer.Option(help="Column with the label.", metavar="COL")]
+
+
+def _version(value: bool) -> None:
+    """Print the version and leave."""
+    if value:
+        say(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Radiomics that add to each other: extract, compare, fit and predict."""
+
+
+@app.command(epilog="Example: nonredundant demo -o report")
+@command
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
+    samples: Annotated[int, typer.Option(min=60, help="Number of phantoms.")] = 160,
+    jobs: Jobs = 0,
+    seed: Seed = 0,
+) -> int:
+    """Show the whole product on phantoms made on the spot, within two minutes."""
+    from nonredundant._cli_demo import run_demo
+
+    return run_demo(output, n_samples=samples, n_jobs=cores(jobs), seed=seed)
+
+
+@app.command(epilog="Example: nonredundant extract cases.csv --modality PET -o lesions.npz")
+@command
+def extract(
+    cases: Cases,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.npz")],
+    modality: Modality = None,
+    settings: Settings = None,
+    bin_width: BinWidth = None,
+    patch: Patch = 32,
+    lesions: Annotated[str, typer.Option(help="label, components or labels.")] = "label",
+    csv: Annotated[Path | None, typer.Option(help="Also write the features as CSV.")] = None,
+    jobs: Jobs = 0,
+) -> int:
+    """Measure lesions: hand-crafted radiomics and patches."""
+    table = read_cases(cases)
+    extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions)
+    found = extractor.fit(table).transform(table)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found.save(output)
+    if csv is not None:
+        found.to_frame().to_csv(csv, index_label="sample")
+    say(f"{found}\nwritten to {output}")
+    return report_failures(found.status)
+
+
+@app.command(
+    epilog="Example: nonredundant evaluate cases.csv --target relapse --modality PET -o report/"
+)
+@command
+def evaluate(
+    cases: Cases,
+    target: Target,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
+    modality: Modality = None,
+    settings: Settings = None,
+    bin_width: BinWidth = None,
+    patch: Patch = 32,
+    clinical: Clinical = None,
+    experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
+    feature_sets: Annotated[
+        str | None, typer.Option(help="Instead of the default sets.", metavar="SET,SET")
+    ] = None,
+    classifiers: Annotated[str, typer.Option(metavar="LR,SVM,RF")] = "LR,SVM,RF",
+    scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
+    folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="Its repeats.")] = 1,
+    groups: Annotated[
+        str | None, typer.Option(help="Column whose values stay together.", metavar="COL")
+    ] = None,
+    test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
+    epochs: Epochs = None,
+    jobs: Jobs = 0,
+    seed: Seed = 0,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue a run that was interrupted.")
+    ] = False,
+) -> int:
+    """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
+    from nonredundant.evaluation import DEFAULT_SETS, compare_feature_sets
+
+    names = split_list(clinical)
+    table = read_cases(cases, target, *names, *([groups] if groups else []))
+    held = None
+    if test is not None:
+        held_table = read_cases(test, target, *names)
+        held = held_table, labels_of(held_table, target, test)
+    cache = output / "cache"
+    if cache.exists() and not resume:
+        shutil.rmtree(cache)
+    comparison = compare_feature_sets(
+        table,
+        labels_of(table, target, cases),
+        extractor=_extractor(
+            modality, settings, bin_width, patch, jobs, clinical=clinical_columns(table, names)
+        ),
+        cvae=_cvae(epochs),
+        feature_sets=split_list(feature_sets) or DEFAULT_SETS,
+        classifiers=split_list(classifiers),
+        cv=folds,
+        n_repeats=repeats,
+        groups=None if groups is None else table[groups],
+        test=held,
+        scoring=split_list(scoring),
+        experiment=experiment,
+        memory=str(cache),
+        n_jobs=cores(jobs),
+        random_state=seed,
+        verbose=1,
+    )
+    write_results(comparison, output)
+    shutil.rmtree(cache)
+    failed = comparison.settings["failed"]
+    for label, reason in failed.items():
+        tell(f"Failed: {label}: {reason}")
+    return 1 if failed else OK
+
+
+@app.command(epilog="Example: nonredundant fit cases.csv --target relapse -o model.skops")
+@command
+def fit(
+    cases: Cases,
+    target: Target,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.skops")],
+    feature_set: Annotated[str, typer.Option(metavar="SET")] = "HCR+DLR-MI",
+    classifier: Annotated[str, typer.Option(help="LR, SVM or RF.")] = "LR",
+    modality: Modality = None,
+    settings: Settings = None,
+    bin_width: BinWidth = None,
+    patch: Patch = 32,
+    clinical: Clinical = None,
+    epochs: Epochs = None,
+    jobs: Jobs = 0,
+    seed: Seed = 0,
+) -> int:
+    """Fit one feature set and classifier on all cases and save them."""
+    import skops.io
+
+    from nonredundant.evaluation import FeatureSetClassifier
+
+    names = split_list(clinical)
+    table = read_cases(cases, target, *names)
+    extractor = _extractor(
+        modality, settings, bin_width, patch, jobs, clinical=clinical_columns(table, names)
+    )
+    model = FeatureSetClassifier(
+        feature_set,
+        classifier=classifier,
+        extractor=extractor,
+        cvae=_cvae(epochs),
+        random_state=seed,
+    )
+    model.fit(table, labels_of(table, target, cases).to_numpy())
+    output.parent.mkdir(parents=True, exist_ok=True)
+    skops.io.dump(model, output)
+    say(f"{feature_set} with {classifier}, fitted on {model.fingerprint_['n_samples']} cases")
+    say(f"written to {output}")
+    return 1 if model.fingerprint_["n_samples"] < len(table) else OK
+
+
+@app.command(epilog="Example: nonredundant predict model.skops new.csv -o predictions.csv")
+@command
+def predict(
+    model: Annotated[Path, typer.Argument(help="File of `fit`.", metavar="MODEL.skops")],
+    cases: Cases,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.csv")],
+    jobs: Jobs = 0,
+) -> int:
+    """Apply a saved model to new cases; tell which lie outside of what it was trained on."""
+    import pandas as pd
+
+    fitted = load_model(model)
+    table = read_cases(cases)
+    fitted.extractor_.set_params(n_jobs=cores(jobs))
+    lesions = fitted.extractor_.transform(table)
+    p = fitted.predict_proba(lesions)
+    found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
+    fine = lesions.status == "ok"
+    found.insert(0, "predicted", pd.Series(fitted.classes_[p[fine].argmax(1)], found.index[fine]))
+    found["status"] = lesions.status
+    found["outside"] = fitted.outside(table, lesions=lesions)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    found.to_csv(output, index_label="sample")
+    for label, reason in found["outside"][found["outside"] != ""].items():
+        tell(f"Warning: {label} lies outside of the training cohort: {reason}")
+    say(f"{int(fine.sum())} of {len(found)} cases predicted\nwritten to {output}")
+    return report_failures(lesions.status)
+
+
+def _extractor(
+    modality: str | None,
+    settings: Path | None,
+    bin_width: float | None,
+    patch: int,
+    jobs: int,
+    **more: Any,
+) -> Any:
+    """Return the extractor that the options describe; single failures do not stop it."""
+    from nonredundant.extraction import RadiomicsExtractor
+
+    return RadiomicsExtractor(
+        modality=modality,
+        settings=None if settings is None else str(settings),
+        bin_width=bin_width,
+        patch_shape=(patch, patch, patch),
+        on_error="nan",
+        n_jobs=cores(jobs),
+        verbose=1,
+        **more,
+    )
+
+
+def _cvae(epochs: int | None) -> Any:
+    """Return the network with its defaults, or another number of epochs."""
+    from nonredundant.cvae import NonRedundantCVAE
+
+    return NonRedundantCVAE() if epochs is None else NonRedundantCVAE(max_epochs=epochs)
+
+
+def main() -> None:
+    """Run the command line; the entry point of `nonredundant`."""
+    app()
