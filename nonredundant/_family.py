@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
@@ -36,6 +37,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 2, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
+    "lr_schedule": [StrOptions({"cosine", "constant"})],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "beta": [Interval(Real, 0, None, closed="left")],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
@@ -63,6 +65,7 @@ class FamilyEstimator(
     max_epochs: int
     batch_size: int
     lr: float
+    lr_schedule: str = "cosine"
     weight_decay: float
     validation_fraction: float
     augment: Sequence[str] | Callable[..., Any] | None
@@ -203,6 +206,8 @@ class FamilyEstimator(
         term = self._term()
         if term is not None:
             term.reset(*module.pair_sizes, device=device, seed=seed)
+        batch_size = training.balanced_batch_size(n_rows, self.batch_size)
+        n_steps = self.max_epochs * math.ceil(n_rows / batch_size)
         return training.build_net(
             module,
             valid=valid,
@@ -210,7 +215,8 @@ class FamilyEstimator(
             term=term,
             weights=self._weights(),
             max_epochs=self.max_epochs,
-            batch_size=training.balanced_batch_size(n_rows, self.batch_size),
+            batch_size=batch_size,
+            n_steps=n_steps if self.lr_schedule == "cosine" else None,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
             callbacks=self.callbacks,

@@ -47,12 +47,14 @@ default="dcor"
         The blocks of features that make up h.
     reconstruction : {"normalised", "summed"}, default="normalised"
         Divide the squared error by the cohort's variance, or sum it over voxels as published.
-    max_epochs : int, default=300
+    max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
         Lesions a step.
-    lr : float, default=1e-3
-        Learning rate of AdamW.
+    lr : float, default=3e-3
+        Highest learning rate of AdamW.
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        Whether the learning rate rises and falls over the epochs or stays.
     weight_decay : float, default=1e-4
         Weight decay of AdamW.
     validation_fraction : float, default=0.1
@@ -145,9 +147,10 @@ default="dcor"
         condition_decoder: bool = True,
         independent_of: Sequence[str] = ("hcr",),
         reconstruction: str = "normalised",
-        max_epochs: int = 300,
+        max_epochs: int = 100,
         batch_size: int = 64,
-        lr: float = 1e-3,
+        lr: float = 3e-3,
+        lr_schedule: str = "cosine",
         weight_decay: float = 1e-4,
         validation_fraction: float = 0.1,
         augment: Sequence[str] | Callable[..., Any] | None = None,
@@ -172,6 +175,7 @@ default="dcor"
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
+        self.lr_schedule = lr_schedule
         self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.augment = augment

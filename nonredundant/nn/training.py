@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, PrintLog
+from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 from torch import Tensor
+from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from nonredundant.nn.losses import Batch
@@ -106,6 +107,8 @@ class FamilyNet(NeuralNet):
         Keeps d independent of h; trained beside the module if it has parameters.
     weights : mapping of str to float
         Weight of each term of the loss.
+    n_steps : int or None
+        Steps over which the learning rate rises and falls; None keeps it constant.
     mixed_precision : bool
         Run the forward pass in half precision on CUDA.
     **kwargs
@@ -118,9 +121,11 @@ class FamilyNet(NeuralNet):
         *,
         term: Any = None,
         weights: Mapping[str, float] | None = None,
+        n_steps: int | None = None,
         mixed_precision: bool = False,
         **kwargs: Any,
     ) -> None:
+        self.n_steps = n_steps
         self.term = term
         self.weights = weights
         self.mixed_precision = mixed_precision
@@ -131,8 +136,12 @@ class FamilyNet(NeuralNet):
         """The recorder of the terms, the schedule of the term, and a log where asked for."""
         callbacks: list[tuple[str, Callback]] = [
             ("terms", TermHistory()),
-            ("schedule", ScheduledUpdate()),
+            ("term_schedule", ScheduledUpdate()),
         ]
+        if self.n_steps is not None:
+            factor = WarmCosine(self.n_steps)
+            rate = LRScheduler(policy=LambdaLR, lr_lambda=factor, step_every="batch")
+            callbacks.append(("lr_schedule", rate))
         return callbacks + ([("print_log", PrintLog())] if self.verbose else [])
 
     def initialize(self) -> FamilyNet:
@@ -217,6 +226,23 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+class WarmCosine:
+    """Learning-rate factor: up in the first tenth of the steps, then down a cosine to nearly 0.
+
+    A third of the epochs reaches what a constant rate does (Smith & Topin 2019 found the like).
+    """
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = max(1, n_steps)
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of a step."""
+        progress = min(step / self.n_steps, 1.0)
+        if progress < 0.1:
+            return 0.05 + 0.95 * progress / 0.1
+        return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
 
 
 def balanced_batch_size(n_rows: int, batch_size: int) -> int:
