@@ -43,7 +43,7 @@ def assemble(
         status.append("ok" if result["error"] is None else result["error"])
         if result["error"] is not None:
             continue
-        features[rows, [columns[name] for name in result["names"]]] = result["features"]
+        features[rows, [columns[name] for name in result["names"].split("\n")]] = result["features"]
         positions[rows] = result["positions"]
         for name, part in parts.items():
             part[rows] = result[name]

@@ -54,7 +54,7 @@ class Plan:
         settings = {name: value for name, value in asdict(self).items() if name != "verbose"}
         versions = [FORMAT, radiomics.__version__, sitk.Version.VersionString(), np.__version__]
         content = json.dumps([settings, versions], sort_keys=True, default=float)
-        return hashlib.blake2b(content.encode(), digest_size=20).hexdigest()
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 def case_key(sources: Sources, plan_key: str) -> str:
@@ -65,7 +65,7 @@ def case_key(sources: Sources, plan_key: str) -> str:
         # Whether there is a mask is content too.
         "" if sources.mask is None else content_key(sources.mask),
     ]
-    return hashlib.blake2b("|".join(parts).encode(), digest_size=20).hexdigest()
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
 def cached_measure(key: str, sources: Sources, plan: Plan) -> dict[str, Any]:
@@ -133,7 +133,8 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
     result: dict[str, Any] = {
         "error": None,
         "n_dim": image.GetDimension(),
-        "names": names,
+        # One string: joblib reads a cached list name by name, which takes longer than all else.
+        "names": "\n".join(names),
         "features": np.array([[row.get(name, np.nan) for name in names] for row in rows]),
         "positions": np.array([_position(image, lesion) for lesion in lesions]),
         "levels": {kind: [found[kind] for found in levels if kind in found] for kind in levels[0]},

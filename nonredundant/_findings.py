@@ -40,10 +40,22 @@ _KINDS = {
         "raise patch_spacing or patch_shape, or set patch_spacing='fit'",
     ),
     "missing": (
-        "cases lack features that the settings ask for, which are NaN",
-        "images are too small for the widest filter: lower sigma or pass larger images",
+        "cases lack features that the settings ask for; these are NaN",
+        "if images are too small for a filter, lower its sigma or leave it out",
     ),
 }
+
+
+def note_missing(result: dict[str, Any], names: Sequence[str]) -> None:
+    """Note the features that a case lacks or that pyradiomics could not compute."""
+    present = result["names"].split("\n")
+    known = set(present)
+    absent = [name for name in names if name not in known]
+    undefined = np.isnan(result["features"]).any(axis=0)
+    absent += [name for name, is_nan in zip(present, undefined, strict=True) if is_nan]
+    if absent:
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        result["notes"] = {**result["notes"], "missing": absent[0] + more}
 
 
 def warn_of_findings(
@@ -76,10 +88,13 @@ def _warn(message: str) -> None:
 
 
 def _examples(hits: Sequence[tuple[str, str]]) -> str:
-    """Name the first few cases."""
-    shown = "; ".join(f"{name}: {detail}" for name, detail in hits[:_SHOWN])
-    more = len(hits) - _SHOWN
-    return shown + (f"; and {more} more" if more > 0 else "")
+    """Name the first case in full and the next few by their labels."""
+    shown = "{}: {}".format(*hits[0])
+    others = [name.split(" (")[0] for name, _ in hits[1 : 1 + _SHOWN]]
+    more = len(hits) - 1 - len(others)
+    if others:
+        shown += f"; also {', '.join(others)}" + (f" and {more} more" if more else "")
+    return shown
 
 
 def _warn_of_grey_levels(

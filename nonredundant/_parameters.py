@@ -63,8 +63,9 @@ def resolve_parameters(
         Sections `setting`, `imageType`, `featureClass`, or a YAML or JSON file with these.
     bin_width, bin_count : number, optional
         Discretisation; either puts the other out of force.
-    spacing : float, sequence of float or "native", optional
-        Voxel size in mm (x-y-z) to resample to; "native" undoes a preset's resampling.
+    spacing : float, sequence of 2 or 3 floats or "native", optional
+        Voxel size in mm (x-y-z) to resample to, 0 or none for z to keep it; "native" undoes a
+        preset's resampling.
     image_types : sequence of str or mapping, default=("Original",)
         Image types, or image types with their own settings.
     feature_classes : sequence of str or mapping, optional
@@ -97,10 +98,10 @@ def resolve_parameters(
     if bin_count is not None:
         setting.pop("binWidth", None)
         setting["binCount"] = bin_count
-    if spacing == "native":
+    if isinstance(spacing, str) and spacing == "native":
         setting.pop("resampledPixelSpacing", None)
     elif spacing is not None:
-        setting["resampledPixelSpacing"] = np.broadcast_to(spacing, 3).tolist()
+        setting["resampledPixelSpacing"] = _three_numbers(spacing)
     types = given.get("imageType") or image_types
     classes = given.get("featureClass") if feature_classes is None else feature_classes
     if classes is None and settings is None:
@@ -145,6 +146,8 @@ def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
             classes["shape2D"] = None
         if setting.get("resampledPixelSpacing"):
             setting["resampledPixelSpacing"] = setting["resampledPixelSpacing"][:2]
+        # There is no third dimension to leave out.
+        setting.pop("force2D", None)
     return {**parameters, "setting": setting, "featureClass": classes}
 
 
@@ -172,6 +175,18 @@ def _load(settings: Any) -> dict[str, Any]:
             f"and 'featureClass', got {found}"
         )
     return content
+
+
+def _three_numbers(spacing: Any) -> list[float]:
+    """Return the voxel size along x, y and z; 0 keeps what the image has."""
+    values = np.atleast_1d(np.asarray(spacing, dtype=np.float64)).tolist()
+    if len(values) == 1:
+        values *= 3
+    elif len(values) == 2:
+        values.append(0.0)
+    if len(values) != 3 or not all(np.isfinite(value) and value >= 0 for value in values):
+        raise ValueError(f"spacing must be 1 to 3 numbers of mm, not negative, got {spacing!r}")
+    return values
 
 
 def _sections(names: Any, empty: Any) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ Group = tuple[str, list[int]]
 
 def measure_all(
     sources: list[Sources], plan: Plan, *, memory: Any, n_jobs: int | None, verbose: int
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Yield each case's position and result: first what the cache has, then the others.
 
     Cases of the same content are measured once.
@@ -39,7 +39,7 @@ def measure_all(
         for key, positions in groups:
             first = sources[positions[0]]
             if cached.check_call_in_cache(key, first, plan):
-                result = run_case(key, first, plan, memory)
+                result = cached(key, first, plan)
                 yield from ((i, result) for i in positions)
             else:
                 fresh.append((key, positions))
@@ -67,7 +67,7 @@ def _measured(
     memory: Any,
     n_jobs: int | None,
     verbose: int,
-) -> Iterator[Result]:
+) -> Generator[Result]:
     """Measure one case of each group."""
     if not fresh:
         return

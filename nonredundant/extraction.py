@@ -23,7 +23,8 @@ from nonredundant._clinical import (
     listed_columns,
     transform_clinical,
 )
-from nonredundant._findings import warn_of_failures, warn_of_findings
+from nonredundant._dissemination import dissemination_features
+from nonredundant._findings import note_missing, warn_of_failures, warn_of_findings
 from nonredundant._schedule import measure_all
 from nonredundant._validation import (
     HasMethods,
@@ -36,7 +37,7 @@ from nonredundant.io import CaseError, ImageFileError, n_dimensions
 from nonredundant.lesions import LesionTable
 from nonredundant.radiomics import feature_names, for_dimension, resolve_parameters
 
-__all__ = ["RadiomicsExtractor"]
+__all__ = ["RadiomicsExtractor", "dissemination_features"]
 
 #: Smallest side of a patch: below it, nothing of a lesion's inside is left.
 _SMALLEST_PATCH = 4
@@ -275,11 +276,11 @@ class RadiomicsExtractor(
                     kind = ImageFileError if result["file"] else CaseError
                     raise kind(f"{names[i]}: {result['error']}")
                 results[i] = result
-        self._tell(names, results, plan)
         n_dim = _common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(for_dimension(plan.parameters, n_dim), n_dim)
+        self._tell(names, results, plan, hcr)
         table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
 
@@ -343,11 +344,13 @@ class RadiomicsExtractor(
             verbose=int(self.verbose),
         )
 
-    def _tell(self, names: list[str], results: list[Any], plan: Plan) -> None:
+    def _tell(self, names: list[str], results: list[Any], plan: Plan, hcr: list[str]) -> None:
         """Warn once a kind of what was found in the cases."""
         pairs = list(zip(names, results, strict=True))
         good = [(name, result) for name, result in pairs if result["error"] is None]
         failed = [(name, result["error"]) for name, result in pairs if result["error"] is not None]
+        for _, result in good:
+            note_missing(result, hcr)
         if good:
             warn_of_findings(good, plan.parameters["setting"])
         if failed:

@@ -223,7 +223,7 @@ def content_key(source: Any, spacing: Any = None) -> str:
     >>> content_key(np.zeros((2, 2))) == content_key(np.zeros((2, 2)), spacing=2)
     False
     """
-    digest = hashlib.blake2b(digest_size=20)
+    digest = hashlib.sha256()
     for part in _content(source, spacing):
         digest.update(part)
     return digest.hexdigest()

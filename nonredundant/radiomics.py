@@ -95,6 +95,8 @@ def _extractor(parameters: str) -> Any:
             """Count grey levels, then compute as ever."""
             import SimpleITK as sitk
 
+            if all(name.startswith("shape") for name in self.enabledFeatures):
+                return {}
             inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
             values = sitk.GetArrayViewFromImage(image)[inside]
             # pyradiomics' own bins of the two extremes: the span does not depend on the others.
