@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant._geometry import CaseError
+from nonredundant._nifti import missing_bytes
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -271,13 +272,20 @@ def _read(source: Any, spacing: Any) -> sitk.Image:
     try:
         if path.is_dir():
             return sitk.ReadImage(_series_files(path))
-        return sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise ImageFileError(
             f"{path} ({_size(path)}) cannot be read as an image ({reason}); is it complete, and "
             "in a format that SimpleITK knows (NIfTI, NRRD, MHA, DICOM)?"
         ) from error
+    missing = missing_bytes(path)
+    if missing:
+        raise ImageFileError(
+            f"{path} ({_size(path)}) is truncated: {missing:,} bytes of its voxels are missing; "
+            "copy or export it again"
+        )
+    return image
 
 
 def _unknown_kind(source: Any) -> CaseError:
