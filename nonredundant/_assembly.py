@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant._cases import names_of
 from nonredundant.lesions import LesionTable
 
 
@@ -43,7 +44,7 @@ def assemble(
         status.append("ok" if result["error"] is None else result["error"])
         if result["error"] is not None:
             continue
-        features[rows, [columns[name] for name in result["names"].split("\n")]] = result["features"]
+        features[rows, [columns[name] for name in names_of(result)]] = result["features"]
         positions[rows] = result["positions"]
         for name, part in parts.items():
             part[rows] = result[name]

@@ -84,6 +84,11 @@ def run_case(key: str | None, sources: Sources, plan: Plan, memory: Any) -> dict
         return {"error": f"SimpleITK failed: {str(error).strip()}", "file": False}
 
 
+def names_of(result: Mapping[str, Any]) -> list[str]:
+    """Return the names of a result's features."""
+    return result["names"].split("\n") if result["names"] else []
+
+
 def remembered(memory: Any) -> Any:
     """Return `cached_measure` with joblib's cache around it."""
     return memory.cache(cached_measure, ignore=["sources", "plan"])
@@ -135,7 +140,7 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
         "n_dim": image.GetDimension(),
         # One string: joblib reads a cached list name by name, which takes longer than all else.
         "names": "\n".join(names),
-        "features": np.array([[row.get(name, np.nan) for name in names] for row in rows]),
+        "features": np.array([[row.get(name, np.nan) for name in names] for row in rows], float),
         "positions": np.array([_position(image, lesion) for lesion in lesions]),
         "levels": {kind: [found[kind] for found in levels if kind in found] for kind in levels[0]},
         "notes": notes,

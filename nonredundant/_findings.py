@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from nonredundant._cases import names_of
+
 #: Grey levels between which texture matrices say something.
 FEW_LEVELS, MANY_LEVELS = 8, 512
 #: The number of grey levels that the suggested bin width aims at.
@@ -48,7 +50,7 @@ _KINDS = {
 
 def note_missing(result: dict[str, Any], names: Sequence[str]) -> None:
     """Note the features that a case lacks or that pyradiomics could not compute."""
-    present = result["names"].split("\n")
+    present = names_of(result)
     known = set(present)
     absent = [name for name in names if name not in known]
     undefined = np.isnan(result["features"]).any(axis=0)

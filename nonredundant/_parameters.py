@@ -17,19 +17,19 @@ from nonredundant._presets import PRESETS
 #: The classes that pyradiomics computes by default; in 2-D `shape2D` stands in for `shape`.
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
 
-#: How the features of an image type begin.
-PREFIXES = {
-    "Original": "original_",
-    "LoG": "log-sigma",
-    "Wavelet": "wavelet",
-    "Square": "square_",
-    "SquareRoot": "squareroot_",
-    "Logarithm": "logarithm_",
-    "Exponential": "exponential_",
-    "Gradient": "gradient_",
-    "LBP2D": "lbp-2D",
-    "LBP3D": "lbp-3D",
-}
+#: The image types that pyradiomics knows.
+IMAGE_TYPES = (
+    "Original",
+    "LoG",
+    "Wavelet",
+    "Square",
+    "SquareRoot",
+    "Logarithm",
+    "Exponential",
+    "Gradient",
+    "LBP2D",
+    "LBP3D",
+)
 
 #: Filter widths (mm) of "LoG" where the user names none: pyradiomics would compute nothing.
 DEFAULT_SIGMA = [1.0, 3.0]
@@ -201,9 +201,11 @@ def _sections(names: Any, empty: Any) -> dict[str, Any]:
 def _image_types(types: Any, setting: Mapping[str, Any]) -> dict[str, Any]:
     """Return the image types with their settings, LoG with a default width."""
     sections = _sections(types, {})
-    unknown = sorted(set(sections) - set(PREFIXES))
+    unknown = sorted(set(sections) - set(IMAGE_TYPES))
     if unknown or not sections:
-        raise ValueError(f"image_types must be some of {list(PREFIXES)}, got {unknown or 'none'}")
+        raise ValueError(
+            f"image_types must be some of {list(IMAGE_TYPES)}, got {unknown or 'none'}"
+        )
     if "LoG" in sections and "sigma" not in sections["LoG"] and "sigma" not in setting:
         sections["LoG"] = {**sections["LoG"], "sigma": DEFAULT_SIGMA}
     return sections

@@ -35,7 +35,7 @@ from nonredundant._validation import (
 )
 from nonredundant.io import CaseError, ImageFileError, n_dimensions
 from nonredundant.lesions import LesionTable
-from nonredundant.radiomics import feature_names, for_dimension, resolve_parameters
+from nonredundant.radiomics import feature_names, resolve_parameters
 
 __all__ = ["RadiomicsExtractor", "dissemination_features"]
 
@@ -279,7 +279,7 @@ class RadiomicsExtractor(
         n_dim = _common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(for_dimension(plan.parameters, n_dim), n_dim)
+        hcr = feature_names(plan.parameters, n_dim)
         self._tell(names, results, plan, hcr)
         table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
@@ -298,7 +298,7 @@ class RadiomicsExtractor(
             HCR as pyradiomics names them, then clinical variables.
         """
         n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(for_dimension(self._plan().parameters, n_dim), n_dim)
+        hcr = feature_names(self._plan().parameters, n_dim)
         return np.asarray([*hcr, *clinical_names(self._clinical())], dtype=object)
 
     def __sklearn_tags__(self) -> Any:

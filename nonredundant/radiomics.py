@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant._geometry import CaseError
-from nonredundant._parameters import CLASSES, PREFIXES, for_dimension, resolve_parameters
+from nonredundant._parameters import for_dimension, resolve_parameters
 from nonredundant._presets import PRESETS, SOURCES
 
 if TYPE_CHECKING:
@@ -141,45 +141,65 @@ def feature_names(parameters: Mapping[str, Any], n_dim: int = 3) -> list[str]:
     >>> len(names), names[0]
     (107, 'original_shape_Elongation')
     """
-    return list(_names(json.dumps(parameters), n_dim))
+    return list(_names(json.dumps(for_dimension(parameters, n_dim)), n_dim))
 
 
 @functools.lru_cache(maxsize=32)
 def _names(parameters: str, n_dim: int) -> tuple[str, ...]:
-    """Compute the features of a small random lesion; only pyradiomics knows their names."""
-    import SimpleITK as sitk
+    """Ask pyradiomics' image types and classes about a small phantom: no other list is true."""
+    from radiomics import imageoperations
 
     content = json.loads(parameters)
     setting = content["setting"]
-    width = setting.get("binWidth", 25.0)
+    image, mask, box = _phantom(content, n_dim)
+    extractor = _extractor(parameters)
+    extractor.levels = {}
+    bounds = np.array([end for one in box[::-1] for end in (one.start, one.stop - 1)])
+    with quiet(), np.errstate(all="ignore"):
+        names = list(extractor.computeShape(image, mask, bounds, **setting))
+        for image_type, own in content["imageType"].items():
+            make = getattr(imageoperations, f"get{image_type}Image")
+            found = [
+                name
+                for filtered, name, kwargs in make(image, mask, **{**setting, **own})
+                for name in extractor.computeFeatures(
+                    *imageoperations.cropToTumorMask(filtered, mask, bounds), name, **kwargs
+                )
+            ]
+            _check_yield(image_type, found, extractor.enabledFeatures, n_dim)
+            names += found
+    return tuple(names)
+
+
+def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[slice]]:
+    """Return a small random image, its mask and the mask's box (z-y-x)."""
+    import SimpleITK as sitk
+
+    setting = content["setting"]
     side = 16
-    # What moves voxels or drops them has no say in names, and might leave nothing of the lesion.
-    for name in ("resampledPixelSpacing", "resegmentRange", "normalize", "minimumROISize"):
-        setting.pop(name, None)
-    noise = np.random.default_rng(0).normal(size=(side,) * n_dim) * 4 * width
-    mask = np.zeros((side,) * n_dim, dtype=np.uint8)
+    # Some ten grey levels, and voxels wide enough for the widest filter.
+    noise = np.random.default_rng(0).normal(size=(side,) * n_dim) * 2 * setting.get("binWidth", 25)
+    own = [args.get("sigma", []) for args in content["imageType"].values()]
+    widths = [width for sigmas in (setting.get("sigma", []), *own) for width in sigmas]
     box = [slice(5, 11)] * n_dim
     if n_dim == 3 and setting.get("force2D"):
+        # 2-D shape exists of single slices only.
         box[setting.get("force2Ddimension", 0)] = slice(8, 9)
-    mask[tuple(box)] = 1
-    image = sitk.GetImageFromArray(noise)
-    # Wide enough for the widest filter.
-    widest = [args.get("sigma", []) for args in content["imageType"].values()]
-    sigmas = [setting.get("sigma", []), *widest]
-    image.SetSpacing([max([1.0, *(one for part in sigmas for one in part)])] * n_dim)
-    label = sitk.GetImageFromArray(mask)
-    label.CopyInformation(image)
-    with quiet():
-        names, _ = compute_features(image, label, content)
-    if any(not name.startswith("shape") for name in content["featureClass"] or CLASSES):
-        for image_type in content["imageType"]:
-            if not any(name.startswith(PREFIXES[image_type]) for name in names):
-                raise ValueError(
-                    f"image type {image_type!r} yields no features for {n_dim}-D images: it "
-                    "needs another setting or another package (see pyradiomics' log with "
-                    "verbose=2)"
-                )
-    return tuple(names)
+    inside = np.zeros(noise.shape, dtype=np.uint8)
+    inside[tuple(box)] = 1
+    image, mask = sitk.GetImageFromArray(noise), sitk.GetImageFromArray(inside)
+    for one in (image, mask):
+        one.SetSpacing([float(max([1.0, *widths]))] * n_dim)
+    return image, mask, box
+
+
+def _check_yield(image_type: str, found: list[str], classes: Mapping[str, Any], n_dim: int) -> None:
+    """Raise if an image type that should give features gives none."""
+    if not found and any(not name.startswith("shape") for name in classes):
+        raise ValueError(
+            f"image type {image_type!r} yields no features for {n_dim}-D images: it needs another "
+            "setting or another package (see pyradiomics' log with verbose=2)"
+        )
 
 
 @contextlib.contextmanager
