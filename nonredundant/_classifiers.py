@@ -58,8 +58,12 @@ def resolve_classifiers(classifiers: Any) -> dict[str, Any]:
     return found
 
 
-def make_sampler(sampler: Any, seed: int) -> Any:
-    """Return an imbalanced-learn sampler from its name or a clone of one, seeded."""
+def make_sampler(sampler: Any, seed: int, smallest: int = 6) -> Any:
+    """Return an imbalanced-learn sampler from its name or a clone of one, seeded.
+
+    `smallest` is the size of the rarest class that it will meet, among whose members SMOTE looks
+    for neighbours.
+    """
     if sampler is None:
         return None
     if isinstance(sampler, str):
@@ -70,6 +74,8 @@ def make_sampler(sampler: Any, seed: int) -> Any:
         if sampler.lower() not in known:
             raise ValueError(f"unknown sampler {sampler!r}: choose from {tuple(known)}")
         sampler = known[sampler.lower()]()
+        if isinstance(sampler, SMOTE):
+            sampler.set_params(k_neighbors=max(1, min(5, smallest - 1)))
     sampler = clone(sampler)
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)
@@ -84,6 +90,7 @@ def make_pipeline(
     class_weight: Any = None,
     sampler: Any = None,
     seed: int = 0,
+    smallest: int = 6,
 ) -> Any:
     """Return imputer, block scaler, sampler and classifier as one untrained pipeline."""
     from imblearn.pipeline import Pipeline
@@ -98,7 +105,7 @@ def make_pipeline(
     steps = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
         ("blocks", BlockScaler(n_base)),
-        ("sampler", make_sampler(sampler, seed)),
+        ("sampler", make_sampler(sampler, seed, smallest)),
         ("classifier", final),
     ]
     return Pipeline([step for step in steps if step[1] is not None])

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit, softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from nonredundant import _classifiers as classifiers
-from nonredundant._folds import Fold
+from nonredundant._folds import Fold, smallest_class
 from nonredundant._threads import one_thread, recorded_warnings
 
 
@@ -88,10 +89,12 @@ class Recorded(ClassifierMixin, BaseEstimator):
             Probabilities; margins are squashed by the logistic function.
         """
         response = self.response[np.asarray(X).ravel()]
-        if response.shape[1] > 1:
+        if response.shape[1] == 1:
+            p = expit(response[:, 0])
+            return np.column_stack([1 - p, p])
+        if np.allclose(response.sum(axis=1), 1):
             return response
-        p = 1 / (1 + np.exp(-response[:, 0]))
-        return np.column_stack([1 - p, p])
+        return softmax(response, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of the highest response.
@@ -132,6 +135,7 @@ def fit_classifier(
             class_weight=options["class_weight"],
             sampler=options["sampler"],
             seed=fold.seed,
+            smallest=smallest_class(y[fold.train], splits),
         )
         tuned = classifiers.tune(
             name,
@@ -175,18 +179,27 @@ def inner_metric(
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """Return what inner cross-validation maximises, of labels and responses."""
     first, scorer = next(iter(scorers.items()))
-    if n_classes == 2 and first == "roc_auc":
+    if first == ("roc_auc" if n_classes == 2 else "roc_auc_ovr"):
         return _auc
     return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
 
 
 def _auc(y: np.ndarray, response: np.ndarray) -> float:
-    """Return the area under the ROC curve by ranks, a hundred times faster than by the curve."""
-    positive = y == 1
-    n_positive = int(positive.sum())
-    ranks = rankdata(response[:, -1])[positive].sum()
-    pairs = n_positive * (len(y) - n_positive)
-    return float((ranks - n_positive * (n_positive + 1) / 2) / pairs)
+    """Return the area under the ROC curve by ranks, far faster than by the curve.
+
+    For more than two classes it is the mean over each class against the rest.
+    """
+    n_classes = response.shape[1]
+    if n_classes <= 2:
+        return _rank_auc(y == 1, response[:, -1])
+    return float(np.mean([_rank_auc(y == k, response[:, k]) for k in range(n_classes)]))
+
+
+def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
+    """Return the share of pairs in which the positive one scores higher."""
+    n = int(positive.sum())
+    ranks = rankdata(score)[positive].sum()
+    return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
 def _threshold(tuned: classifiers.Tuned, y: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
@@ -68,7 +69,10 @@ def make_folds(
         splits = list(_stratified(y, int(cv), n_repeats, groups, seed))
         n_splits = int(cv)
     else:
-        splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
+        with warnings.catch_warnings():
+            # A splitter that ignores groups is an error below, if it breaks one up.
+            warnings.filterwarnings("ignore", "The groups parameter is ignored")
+            splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
         n_splits = _splits_a_repeat(cv, len(splits), y, groups)
     folds = []
     for i, (train, test) in enumerate(splits):
@@ -162,3 +166,8 @@ def _has_all(y: np.ndarray, split: Sequence[np.ndarray]) -> bool:
     """Whether both sides of a split hold every class."""
     n = len(np.unique(y))
     return all(len(np.unique(y[rows])) == n for rows in split)
+
+
+def smallest_class(y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
+    """Return the size of the rarest class among the training rows of all splits."""
+    return min(int(np.bincount(y[train]).min()) for train, _ in [*splits, (np.arange(len(y)),) * 2])

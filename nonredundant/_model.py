@@ -19,7 +19,7 @@ from nonredundant._feature_sets import (
     size_and_uptake,
 )
 from nonredundant._fitting import inner_metric
-from nonredundant._folds import Fold, inner_splits
+from nonredundant._folds import Fold, inner_splits, smallest_class
 from nonredundant._representations import learn, residualise
 from nonredundant.lesions import LesionTable
 
@@ -285,6 +285,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         from sklearn.pipeline import Pipeline
 
         ((name, estimator),) = classifiers.resolve_classifiers(self.classifier).items()
+        splits = inner_splits(y, None, seed)
         pipeline = classifiers.make_pipeline(
             name,
             estimator,
@@ -292,6 +293,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             class_weight=self.class_weight,
             sampler=self.sampler,
             seed=seed,
+            smallest=smallest_class(y, splits),
         )
         n_classes = len(self.classes_)
         metric = "roc_auc" if n_classes == 2 else "roc_auc_ovr"
@@ -300,7 +302,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             pipeline,
             np.hstack([base, added]),
             y,
-            inner_splits(y, None, seed),
+            splits,
             learned=bool(base.shape[1] and added.shape[1]),
             own=estimator is not None,
             metric=inner_metric({metric: get_scorer(metric)}, n_classes),
