@@ -1,0 +1,231 @@
+"""Feature sets side by side: the forest plot of scores and paired differences."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant import _display_style as look
+
+
+class FeatureSetComparisonDisplay:
+    """Forest plot: each feature set's score, and its paired difference to a reference.
+
+    Parameters
+    ----------
+    feature_sets : sequence of str
+        Names, from top to bottom.
+    score, low, high : array of shape (n_sets,)
+        Score and 95 % interval; NaN where there is no interval.
+    difference, difference_low, difference_high : array of shape (n_sets,)
+        Paired difference to the reference and its 95 % interval; NaN where none was tested.
+    p_value, p_holm : array of shape (n_sets,)
+        Paired p, and p corrected over all sets and classifiers by Holm's method.
+    metric, classifier : str
+        What was measured, of which classifier.
+    reference : str or None
+        The set that differences are to.
+    highlighted : str or None
+        The set whose row is shaded: the comparison asked for before looking.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes
+        Scores, then differences if there are any.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.evaluation.compare_feature_sets : Makes the comparison.
+
+    Examples
+    --------
+    >>> from nonredundant.displays import FeatureSetComparisonDisplay
+    >>> display = FeatureSetComparisonDisplay(
+    ...     feature_sets=["HCR", "HCR+DLR-MI"], score=[0.75, 0.86], low=[0.70, 0.82],
+    ...     high=[0.80, 0.90], difference=[float("nan"), 0.11],
+    ...     difference_low=[float("nan"), 0.06], difference_high=[float("nan"), 0.16],
+    ...     p_value=[float("nan"), 0.001], p_holm=[float("nan"), 0.002], reference="HCR",
+    ... ).plot()
+    >>> [text.get_text() for text in display.axes_[0].get_yticklabels()]
+    ['HCR', 'HCR+DLR-MI']
+    """
+
+    def __init__(
+        self,
+        *,
+        feature_sets: Any,
+        score: Any,
+        low: Any,
+        high: Any,
+        difference: Any,
+        difference_low: Any,
+        difference_high: Any,
+        p_value: Any,
+        p_holm: Any,
+        metric: str = "roc_auc",
+        classifier: str = "",
+        reference: str | None = None,
+        highlighted: str | None = None,
+    ) -> None:
+        self.feature_sets = list(feature_sets)
+        self.score, self.low, self.high = map(_floats, (score, low, high))
+        self.difference = _floats(difference)
+        self.difference_low = _floats(difference_low)
+        self.difference_high = _floats(difference_high)
+        self.p_value, self.p_holm = _floats(p_value), _floats(p_holm)
+        self.metric, self.classifier = metric, classifier
+        self.reference, self.highlighted = reference, highlighted
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison: Any,
+        *,
+        metric: str | None = None,
+        classifier: str | None = None,
+        reference: str | None = None,
+        ax: Any = None,
+    ) -> FeatureSetComparisonDisplay:
+        """Draw the scores of a comparison.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            What `compare_feature_sets` returned.
+        metric : str, optional
+            A scoring name; the primary one by default.
+        classifier : str, optional
+            A classifier; the primary one by default.
+        reference : str, optional
+            The set that differences are to; that of the primary comparison by default.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        FeatureSetComparisonDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the comparison holds no scores of that metric and classifier.
+        """
+        primary = comparison.primary
+        metric = metric or primary["metric"]
+        classifier = classifier or primary["classifier"]
+        summary = look.pick(comparison.summary, metric=metric, classifier=classifier)
+        if reference is None:
+            reference = primary.get("reference")
+        tests = look.pick(
+            comparison.tests, False, metric=metric, classifier=classifier, reference=reference
+        )
+        columns = ["estimate", "low", "high", "p_value", "p_holm"]
+        tests = tests.set_index("feature_set")[columns].reindex(summary["feature_set"])
+        display = cls(
+            feature_sets=summary["feature_set"],
+            score=summary["mean"],
+            low=summary["low"],
+            high=summary["high"],
+            difference=tests["estimate"],
+            difference_low=tests["low"],
+            difference_high=tests["high"],
+            p_value=tests["p_value"],
+            p_holm=tests["p_holm"],
+            metric=metric,
+            classifier=classifier,
+            reference=reference,
+            highlighted=primary["feature_set"],
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> FeatureSetComparisonDisplay:
+        """Draw on an axes, which is subdivided.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        tested = bool(np.isfinite(self.difference).any())
+        n = len(self.feature_sets)
+        size = (8.5 if tested else 5.0, 1.2 + 0.36 * n)
+        ratios = {"width_ratios": (1, 1.4)} if tested else {}
+        self.ax_, grid = look.panels(ax, 1, 1 + tested, size, **ratios)
+        self.axes_ = grid.ravel()
+        self.figure_ = self.ax_.figure
+        label = look.metric_name(self.metric)
+        first = self.axes_[0]
+        self._rows(first, self.score, self.low, self.high)
+        look.name_rows(first, self.feature_sets)
+        first.set_ylabel("feature set")
+        first.set_xlabel(f"{label}, 95 % interval")
+        if self.classifier:
+            first.set_title(self.classifier, fontsize=10, loc="left")
+        if tested:
+            self._plot_differences(self.axes_[1], label)
+        return self
+
+    def _plot_differences(self, ax: Any, label: str) -> None:
+        """Draw the paired differences, with p beside them."""
+        self._rows(ax, self.difference, self.difference_low, self.difference_high)
+        ax.axvline(0, color="0.3", linewidth=1, linestyle=":")
+        look.name_rows(ax, [""] * len(self.feature_sets))
+        ax.set_xlabel(f"difference in {label} to {self.reference}, 95 % interval")
+        ax.set_ylabel("")
+        left, right = ax.get_xlim()
+        # The text stands inside the axes, so that no neighbour can cut it off.
+        ax.set_xlim(left, right + 0.75 * (right - left))
+        ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
+        ax.set_xticks(ticks)
+        for row, (name, p, holm) in enumerate(
+            zip(self.feature_sets, self.p_value, self.p_holm, strict=True)
+        ):
+            text = "reference" if name == self.reference else look.p_text(p)
+            if np.isfinite(holm):
+                text += f" ({look.p_text(holm).removeprefix('p = ').removeprefix('p ')})"
+            ax.annotate(
+                text,
+                (0.99, row),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="center",
+                fontsize=look.SMALL,
+            )
+        ax.set_title("paired p (Holm)", fontsize=look.SMALL, loc="right")
+
+    def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+        """Draw a point and its interval a row."""
+        for row, name in enumerate(self.feature_sets):
+            chosen = name == self.highlighted
+            if chosen:
+                ax.axhspan(row - 0.45, row + 0.45, color="0.9", zorder=0)
+            if np.isfinite(value[row]):
+                ends = np.array([[value[row] - low[row]], [high[row] - value[row]]])
+                ax.errorbar(
+                    value[row],
+                    row,
+                    xerr=ends if np.isfinite(ends).all() else None,
+                    color=look.COLOURS[2] if chosen else look.COLOURS[0],
+                    marker="D" if chosen else "o",
+                    markersize=6,
+                    capsize=3,
+                    linewidth=1.5,
+                )
+        look.despine(ax)
+
+
+def _floats(values: Any) -> np.ndarray:
+    """Return values as a float array."""
+    return np.asarray(pd.Series(values), dtype=float)

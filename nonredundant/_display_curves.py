@@ -1,0 +1,442 @@
+"""ROC and calibration curves of predictions, with bands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant import _display_style as look
+
+#: Bootstrap samples behind a band.
+N_RESAMPLES = 500
+_GRID = np.linspace(0, 1, 101)
+
+
+class RocBandDisplay:
+    """ROC curves with pointwise 95 % bands.
+
+    Parameters
+    ----------
+    feature_sets : sequence of str
+        Names of the curves.
+    fpr : array of shape (n_points,)
+        False positive rates that the curves share.
+    tpr, low, high : array of shape (n_sets, n_points)
+        True positive rates and their band.
+    auc : array of shape (n_sets,)
+        Area under the curve; the mean over fold models if there are several.
+    title : str
+        Whose predictions these are.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+
+    Notes
+    -----
+    The curve of cross-validation is the mean of the fold models' curves at equal false positive
+    rate. The band is a bootstrap of samples within each class: it says how another sample of
+    patients would move the curve of these models, not how another training set would.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.displays import RocBandDisplay
+    >>> y = np.array([0, 0, 1, 1])
+    >>> display = RocBandDisplay.from_predictions(y, {"HCR": [0.1, 0.4, 0.35, 0.8]})
+    >>> display.auc
+    array([0.75])
+    """
+
+    def __init__(
+        self,
+        *,
+        feature_sets: Any,
+        fpr: Any,
+        tpr: Any,
+        low: Any,
+        high: Any,
+        auc: Any,
+        title: str = "",
+    ) -> None:
+        self.feature_sets, self.title = list(feature_sets), title
+        self.fpr, self.tpr, self.low, self.high, self.auc = map(
+            np.asarray, (fpr, tpr, low, high, auc)
+        )
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: Any, scores: Mapping[str, Any], *, random_state: Any = 0, ax: Any = None
+    ) -> RocBandDisplay:
+        """Draw the curves of predictions.
+
+        Parameters
+        ----------
+        y_true : array of shape (n_samples,)
+            Labels, 1 or True for the positive class.
+        scores : mapping of str to array of shape (n_samples,)
+            Name → scores, higher for the positive class.
+        random_state : int, Generator or None, default=0
+            Seed of the bootstrap.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        RocBandDisplay
+            The display, drawn.
+        """
+        positive = np.asarray(y_true).astype(bool)
+        head = {"sample": np.arange(len(positive)), "repeat": 0, "fold": 0, "positive": positive}
+        parts = {name: pd.DataFrame({**head, "score": score}) for name, score in scores.items()}
+        return cls(**_roc_bands(parts, random_state)).plot(ax)
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison: Any,
+        *,
+        feature_sets: Sequence[str] | None = None,
+        classifier: str | None = None,
+        random_state: Any = 0,
+        ax: Any = None,
+    ) -> RocBandDisplay:
+        """Draw the curves of a comparison's predictions.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            What `compare_feature_sets` returned, of two classes.
+        feature_sets : sequence of str, optional
+            The sets to draw; by default the two of the primary comparison.
+        classifier : str, optional
+            A classifier; the primary one by default.
+        random_state : int, Generator or None, default=0
+            Seed of the bootstrap.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        RocBandDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes, or no predictions of such a set.
+        """
+        parts, title = _predictions(comparison, feature_sets, classifier)
+        return cls(**_roc_bands(parts, random_state), title=title).plot(ax)
+
+    def plot(self, ax: Any = None) -> RocBandDisplay:
+        """Draw on an axes.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_` and `figure_`.
+        """
+        self.ax_ = ax = look.single(ax, (4.4, 4.4))
+        self.figure_ = ax.figure
+        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=(0, (1, 2)))
+        for i, style in enumerate(look.styles(len(self.feature_sets))):
+            ax.fill_between(
+                self.fpr, self.low[i], self.high[i], color=style.colour, alpha=0.15, linewidth=0
+            )
+            ax.plot(
+                self.fpr,
+                self.tpr[i],
+                color=style.colour,
+                linestyle=style.line,
+                label=f"{self.feature_sets[i]}, AUC {self.auc[i]:.3f}",
+            )
+        _unit_square(ax, self.title)
+        ax.set_xlabel("1 − specificity")
+        ax.set_ylabel("sensitivity")
+        ax.legend(loc="lower right", frameon=False, fontsize=look.SMALL)
+        return self
+
+
+class CalibrationBandDisplay:
+    """Observed frequency against predicted probability, with 95 % bands.
+
+    Parameters
+    ----------
+    feature_sets : sequence of str
+        Names of the curves.
+    predicted, observed, low, high : sequence of arrays
+        One array a set: mean prediction, observed frequency and its interval, a value a bin.
+    brier : sequence of float
+        Brier score of each set.
+    title : str
+        Whose predictions these are.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+
+    Notes
+    -----
+    Bins hold equal numbers of predictions. Intervals are Wilson's, counting each sample once
+    however often cross-validation was repeated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.displays import CalibrationBandDisplay
+    >>> p = np.repeat([0.25, 0.75], 4)
+    >>> y = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+    >>> CalibrationBandDisplay.from_predictions(y, {"HCR": p}, n_bins=2).observed[0]
+    array([0.25, 0.75])
+    """
+
+    def __init__(
+        self,
+        *,
+        feature_sets: Any,
+        predicted: Any,
+        observed: Any,
+        low: Any,
+        high: Any,
+        brier: Any,
+        title: str = "",
+    ) -> None:
+        self.feature_sets, self.title = list(feature_sets), title
+        self.predicted, self.observed = list(predicted), list(observed)
+        self.low, self.high, self.brier = list(low), list(high), list(brier)
+
+    @classmethod
+    def from_predictions(
+        cls, y_true: Any, scores: Mapping[str, Any], *, n_bins: int | None = None, ax: Any = None
+    ) -> CalibrationBandDisplay:
+        """Draw the curves of predicted probabilities.
+
+        Parameters
+        ----------
+        y_true : array of shape (n_samples,)
+            Labels, 1 or True for the positive class.
+        scores : mapping of str to array of shape (n_samples,)
+            Name → probability of the positive class.
+        n_bins : int, optional
+            Number of bins; by default one a 20 samples, 3 to 10.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CalibrationBandDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If scores are not probabilities.
+        """
+        positive = np.asarray(y_true).astype(bool)
+        head = {"sample": np.arange(len(positive)), "positive": positive}
+        parts = {name: pd.DataFrame({**head, "score": score}) for name, score in scores.items()}
+        return cls(**_reliability(parts, n_bins)).plot(ax)
+
+    @classmethod
+    def from_comparison(
+        cls,
+        comparison: Any,
+        *,
+        feature_sets: Sequence[str] | None = None,
+        classifier: str | None = None,
+        n_bins: int | None = None,
+        ax: Any = None,
+    ) -> CalibrationBandDisplay:
+        """Draw the curves of a comparison's predictions.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            What `compare_feature_sets` returned, of two classes.
+        feature_sets : sequence of str, optional
+            The sets to draw; by default the two of the primary comparison.
+        classifier : str, optional
+            A classifier with probabilities; the primary one by default.
+        n_bins : int, optional
+            Number of bins; by default one a 20 samples, 3 to 10.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CalibrationBandDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes, no predictions of such a set, or margins in place
+            of probabilities.
+        """
+        parts, title = _predictions(comparison, feature_sets, classifier)
+        return cls(**_reliability(parts, n_bins), title=title).plot(ax)
+
+    def plot(self, ax: Any = None) -> CalibrationBandDisplay:
+        """Draw on an axes.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_` and `figure_`.
+        """
+        self.ax_ = ax = look.single(ax, (4.4, 4.4))
+        self.figure_ = ax.figure
+        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=(0, (1, 2)))
+        for i, style in enumerate(look.styles(len(self.feature_sets))):
+            x = self.predicted[i]
+            ax.fill_between(
+                x, self.low[i], self.high[i], color=style.colour, alpha=0.15, linewidth=0
+            )
+            ax.plot(
+                x,
+                self.observed[i],
+                color=style.colour,
+                linestyle=style.line,
+                marker=style.marker,
+                markersize=5,
+                label=f"{self.feature_sets[i]}, Brier {self.brier[i]:.3f}",
+            )
+        _unit_square(ax, self.title)
+        ax.set_xlabel("predicted probability")
+        ax.set_ylabel("observed frequency")
+        ax.legend(loc="upper left", frameon=False, fontsize=look.SMALL)
+        return self
+
+
+def _unit_square(ax: Any, title: str) -> None:
+    """Give the axes equal scales from 0 to 1."""
+    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    ax.set_title(title, fontsize=10, loc="left")
+    look.despine(ax)
+
+
+def _predictions(
+    comparison: Any, feature_sets: Sequence[str] | None, classifier: str | None
+) -> tuple[dict[str, pd.DataFrame], str]:
+    """Return the predictions of each set, with the label as truth value, and a title."""
+    classes, primary = comparison.settings["classes"], comparison.primary
+    if len(classes) != 2:
+        raise ValueError(f"the curve is defined for two classes, got {classes}")
+    classifier = classifier or primary["classifier"]
+    if feature_sets is None:
+        feature_sets = [primary[name] for name in ("reference", "feature_set") if primary.get(name)]
+    parts = {}
+    for name in feature_sets:
+        own = look.pick(comparison.predictions, feature_set=name, classifier=classifier)
+        parts[name] = own.assign(positive=own["y"].astype(str) == str(classes[1]))
+    where = "test set" if comparison.settings.get("n_test") else "cross-validation"
+    return parts, f"{classifier}, {where}"
+
+
+def _roc_bands(parts: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str, Any]:
+    """Return the arrays of a `RocBandDisplay`."""
+    from sklearn.metrics import roc_auc_score
+
+    curves, areas = [], []
+    for part in parts.values():
+        part = part.assign(code=pd.factorize(part["sample"])[0])
+        positive = part.groupby("code")["positive"].first().to_numpy()
+        # The same draws for every set: differences between bands are not the bootstrap's.
+        drawn = _draws(positive, np.random.default_rng(random_state))
+        folds = [fold for _, fold in part.groupby(["repeat", "fold"])]
+        mean = _mean_roc(folds, drawn)
+        curves.append((mean[0], *np.quantile(mean[1:], [0.025, 0.975], axis=0)))
+        both = [fold for fold in folds if fold["positive"].nunique() == 2]
+        areas.append(np.mean([roc_auc_score(fold["positive"], fold["score"]) for fold in both]))
+    tpr, low, high = np.swapaxes(curves, 0, 1)
+    names = list(parts)
+    return {"feature_sets": names, "fpr": _GRID, "tpr": tpr, "low": low, "high": high, "auc": areas}
+
+
+def _draws(positive: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return how often each sample is drawn, class by class; in the first row once each."""
+    drawn = np.ones((N_RESAMPLES + 1, len(positive)))
+    for label in (False, True):
+        place = np.flatnonzero(positive == label)
+        if len(place):
+            equal = np.full(len(place), 1 / len(place))
+            drawn[1:, place] = rng.multinomial(len(place), equal, size=N_RESAMPLES)
+    return drawn
+
+
+def _mean_roc(folds: list[pd.DataFrame], drawn: np.ndarray) -> np.ndarray:
+    """Return the mean curve of the folds under each draw; a fold without both classes is left out.
+
+    Raises
+    ------
+    ValueError
+        If no fold holds both classes.
+    """
+    total, count = np.zeros((len(drawn), len(_GRID))), np.zeros((len(drawn), 1))
+    for fold in folds:
+        weight = drawn[:, fold["code"].to_numpy()]
+        positive, score = fold["positive"].to_numpy(), fold["score"].to_numpy()
+        order = np.argsort(-score, kind="stable")
+        # Samples of equal score pass the threshold together.
+        last = np.append(np.diff(score[order]) != 0, True)
+        hits = np.cumsum(weight[:, order] * positive[order], axis=1)[:, last]
+        false = np.cumsum(weight[:, order] * ~positive[order], axis=1)[:, last]
+        for i in np.flatnonzero((hits[:, -1] > 0) & (false[:, -1] > 0)):
+            fpr, tpr = (np.append(0, one[i] / one[i, -1]) for one in (false, hits))
+            total[i] += np.interp(_GRID, fpr, tpr)
+            count[i] += 1
+    if not count[0]:
+        raise ValueError("a ROC curve needs both classes in a fold")
+    mean = total / np.maximum(count, 1)
+    mean[:, 0] = 0
+    return mean[count[:, 0] > 0]
+
+
+def _reliability(parts: Mapping[str, pd.DataFrame], n_bins: int | None) -> dict[str, Any]:
+    """Return the arrays of a `CalibrationBandDisplay`."""
+    found: dict[str, Any] = {name: [] for name in ("predicted", "observed", "low", "high", "brier")}
+    for name, part in parts.items():
+        score = part["score"]
+        if not score.between(0, 1).all():
+            raise ValueError(
+                f"calibration needs probabilities; {name!r} has scores from {score.min():.3g} to "
+                f"{score.max():.3g}"
+            )
+        n = part["sample"].nunique()
+        wanted = n_bins or int(np.clip(n // 20, 3, 10))
+        edges = np.unique(np.quantile(score, np.linspace(0, 1, wanted + 1)))
+        bins = part.groupby(np.digitize(score, edges[1:-1]))
+        predicted, observed = bins["score"].mean(), bins["positive"].mean()
+        low, high = _wilson(observed.to_numpy(), bins["sample"].nunique().to_numpy())
+        values = (predicted, observed, low, high, np.mean((score - part["positive"]) ** 2))
+        for key, value in zip(found, values, strict=True):
+            found[key].append(np.asarray(value))
+    return {"feature_sets": list(parts), **found}
+
+
+def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return Wilson's 95 % interval of a share of n."""
+    z2 = 1.959963984540054**2
+    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)
+    return centre - half, centre + half

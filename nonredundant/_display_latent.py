@@ -1,0 +1,460 @@
+"""Where samples lie in the latent space, and which hand-crafted features latents follow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant import _display_style as look
+
+_LATENTS = r"^(dlr|common|salient|latent)\d+$"
+#: Numeric columns with more distinct values than this are drawn on a colour scale.
+_MAX_CATEGORIES = 7
+
+
+class LatentSpaceDisplay:
+    """Samples in the plane of the latents' principal components and of their discriminants.
+
+    Parameters
+    ----------
+    pca : array of shape (n_samples, 2)
+        Principal components.
+    explained : array of shape (2,)
+        Share of the latents' variance in each.
+    colour_by : array of shape (n_samples,)
+        A category or number of each sample.
+    lda : array of shape (n_samples, 1 or 2), optional
+        Linear discriminants, of each sample from a fit that did not see it.
+    y : array of shape (n_samples,), optional
+        The classes of the discriminants.
+    colour_name : str
+        What `colour_by` is.
+    title : str
+        What the samples are.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes
+        The components, then the discriminants if there are any.
+    figure_ : Figure
+        The figure.
+
+    Notes
+    -----
+    Discriminants fitted and drawn on the same samples separate classes even in noise. Here each
+    sample is placed by a fit, with shrinkage, on the other folds of 5; planes of different folds
+    are rotated onto each other by their class means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.displays import LatentSpaceDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat(["benign", "malignant"], 20)
+    >>> display = LatentSpaceDisplay.from_latents(rng.normal(size=(40, 4)), y)
+    >>> display.pca.shape, display.lda.shape
+    ((40, 2), (40, 1))
+    """
+
+    def __init__(
+        self,
+        *,
+        pca: Any,
+        explained: Any,
+        colour_by: Any,
+        lda: Any = None,
+        y: Any = None,
+        colour_name: str = "class",
+        title: str = "",
+    ) -> None:
+        self.pca, self.explained = np.asarray(pca), np.asarray(explained)
+        self.colour_by, self.colour_name = np.asarray(colour_by), colour_name
+        self.lda = None if lda is None else np.asarray(lda)
+        self.y = None if y is None else np.asarray(y)
+        self.title = title
+
+    @classmethod
+    def from_latents(
+        cls,
+        latents: Any,
+        y: Any = None,
+        *,
+        colour_by: Any = None,
+        colour_name: str | None = None,
+        title: str = "",
+        ax: Any = None,
+    ) -> LatentSpaceDisplay:
+        """Draw latents.
+
+        Parameters
+        ----------
+        latents : array of shape (n_samples, n_latents)
+            Learned features.
+        y : array-like of shape (n_samples,), optional
+            Classes; without them there are no discriminants.
+        colour_by : array-like of shape (n_samples,), optional
+            Another category or number to colour by; the class by default.
+        colour_name : str, optional
+            What `colour_by` is.
+        title : str, default=""
+            What the samples are.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display, drawn.
+        """
+        from sklearn.decomposition import PCA
+
+        latents = np.asarray(latents, dtype=float)
+        standardised = (latents - latents.mean(axis=0)) / _spread(latents)
+        model = PCA(min(2, *latents.shape), svd_solver="full").fit(standardised)
+        pca, explained = np.zeros((len(latents), 2)), np.zeros(2)
+        pca[:, : model.n_components_] = model.transform(standardised)
+        explained[: model.n_components_] = model.explained_variance_ratio_
+        y = None if y is None else np.asarray(y)
+        name = colour_name or getattr(colour_by, "name", None) or "class"
+        if colour_by is None:
+            colour_by = np.full(len(latents), "samples") if y is None else y
+        display = cls(
+            pca=pca,
+            explained=explained,
+            colour_by=colour_by,
+            lda=None if y is None else _held_out_discriminants(standardised, y),
+            y=y,
+            colour_name=str(name),
+            title=title,
+        )
+        return display.plot(ax)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any = None, *, colour_by: Any = None, ax: Any = None
+    ) -> LatentSpaceDisplay:
+        """Draw the latents of lesions.
+
+        Parameters
+        ----------
+        estimator : NonRedundantCVAE or another of its family
+            Fitted.
+        X : LesionTable
+            Lesions; preferably ones that the estimator was not fitted on.
+        y : array-like of shape (n_samples,), optional
+            Classes of the samples; without them there are no discriminants.
+        colour_by : str or array-like of shape (n_samples,), optional
+            Name of a feature in X, or values; the class by default.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the estimator gives no latents (`output="hcr"`), or X has no such column.
+        """
+        latents = latent_frame(estimator, X)
+        name = None
+        if isinstance(colour_by, str):
+            name = colour_by
+            if name not in X.features:
+                raise ValueError(f"X has no column {name!r}; it has {list(X.features)[:10]}, …")
+            colour_by = X.features[name].to_numpy()
+        y, colour_by = (_by_lesion(values, X) for values in (y, colour_by))
+        return cls.from_latents(latents, y, colour_by=colour_by, colour_name=name, ax=ax)
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Any, *, feature_set: str | None = None, fold: int = 0, ax: Any = None
+    ) -> LatentSpaceDisplay:
+        """Draw the held-out samples of one fold of a comparison.
+
+        Each fold has its own network, so that latents of different folds cannot share a plane.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            What `compare_feature_sets` returned.
+        feature_set : str, optional
+            A learned block; by default that of the primary comparison, or else the first.
+        fold : int, default=0
+            The fold whose held-out samples are drawn.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        LatentSpaceDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the comparison has no such block or fold.
+        """
+        blocks = comparison.latents
+        if feature_set is None:
+            primary = comparison.primary["feature_set"].rpartition("+")[2]
+            feature_set = primary if primary in blocks else next(iter(blocks), None)
+        if feature_set not in blocks:
+            raise ValueError(f"no latents of {feature_set!r}; there are those of {list(blocks)}")
+        own = look.pick(blocks[feature_set], fold=fold).drop(columns="fold")
+        labels = comparison.cv_predictions.drop_duplicates("sample").set_index("sample")["y"]
+        title = f"{feature_set}, held-out samples of fold {fold + 1}"
+        return cls.from_latents(own, labels.loc[own.index].to_numpy(), title=title, ax=ax)
+
+    def plot(self, ax: Any = None) -> LatentSpaceDisplay:
+        """Draw on an axes, which is subdivided.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        n = 1 if self.lda is None else 2
+        self.ax_, grid = look.panels(ax, 1, n, (4.4 * n, 3.8))
+        self.axes_, self.figure_ = grid.ravel(), self.ax_.figure
+        first = self.axes_[0]
+        drawn = self._scatter(first, self.pca[:, 0], self.pca[:, 1])
+        shares = [f"principal component {i + 1} ({e:.0%})" for i, e in enumerate(self.explained)]
+        first.set(xlabel=shares[0], ylabel=shares[1])
+        first.set_title(self.title, fontsize=10, loc="left")
+        if self.lda is not None:
+            self._plot_discriminants(self.axes_[1])
+        if drawn is not None:
+            self.figure_.colorbar(drawn, ax=list(self.axes_), label=self.colour_name)
+        elif len(pd.unique(self.colour_by)) > 1:
+            self.axes_[-1].legend(title=self.colour_name, fontsize=look.SMALL)
+        return self
+
+    def _plot_discriminants(self, ax: Any) -> None:
+        """Draw the discriminants; a single one with a row a class."""
+        if self.lda.shape[1] > 1:
+            self._scatter(ax, self.lda[:, 0], self.lda[:, 1])
+            ax.set(xlabel="held-out discriminant 1", ylabel="held-out discriminant 2")
+            return
+        classes, row = np.unique(self.y, return_inverse=True)
+        spread = np.empty(len(row))
+        for k in range(len(classes)):
+            own = np.flatnonzero(row == k)
+            # Golden-ratio steps fill the row evenly and are the same in every run.
+            spread[own] = (np.arange(len(own)) * 0.618034) % 1 - 0.5
+        self._scatter(ax, self.lda[:, 0], row + 0.6 * spread)
+        ax.set_yticks(range(len(classes)), [str(label) for label in classes])
+        ax.set(xlabel="held-out discriminant", ylabel="class")
+
+    def _scatter(self, ax: Any, x: np.ndarray, y: np.ndarray) -> Any:
+        """Draw the samples; return what a colour bar needs if colours are a scale."""
+        look.despine(ax)
+        values = self.colour_by
+        categories = pd.unique(values[~pd.isna(values)])
+        if np.issubdtype(values.dtype, np.number) and len(categories) > _MAX_CATEGORIES:
+            return ax.scatter(
+                x, y, c=values, cmap=look.SEQUENTIAL, s=18, edgecolor="0.3", linewidth=0.3
+            )
+        categories = np.sort(categories)
+        for label, style in zip(categories, look.styles(len(categories)), strict=True):
+            own = values == label
+            ax.scatter(
+                x[own],
+                y[own],
+                s=18,
+                color=style.colour,
+                marker=style.marker,
+                alpha=0.8,
+                linewidth=0,
+                label=str(label),
+            )
+        return None
+
+
+class CorrelationMapDisplay:
+    """Spearman's correlation of each latent with named hand-crafted features.
+
+    Parameters
+    ----------
+    correlation : array of shape (n_features, n_latents)
+        Spearman's correlations.
+    features, latents : sequence of str
+        Names of rows and columns.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+
+    Notes
+    -----
+    Only monotone dependence shows; `RedundancyDisplay` shows what stronger methods find.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from nonredundant.displays import CorrelationMapDisplay
+    >>> h = pd.DataFrame({"volume": [1.0, 2.0, 3.0], "maximum": [5.0, 9.0, 7.0]})
+    >>> d = pd.DataFrame({"dlr00": [9.0, 4.0, 1.0]})
+    >>> CorrelationMapDisplay.from_features(h, d).correlation
+    array([[-1. ],
+           [-0.5]])
+    """
+
+    def __init__(self, correlation: Any, features: Any, latents: Any) -> None:
+        self.correlation = np.asarray(correlation, dtype=float)
+        self.features, self.latents = list(features), list(latents)
+
+    @classmethod
+    def from_features(
+        cls, h: pd.DataFrame, d: pd.DataFrame, *, n_features: int = 20, ax: Any = None
+    ) -> CorrelationMapDisplay:
+        """Draw the correlations of two sets of columns.
+
+        Parameters
+        ----------
+        h, d : DataFrame of shape (n_samples, n_features), (n_samples, n_latents)
+            Hand-crafted and learned features, row by row of the same samples.
+        n_features : int, default=20
+            Number of columns of h to draw: those with the largest |correlation|.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CorrelationMapDisplay
+            The display, drawn.
+        """
+        h, d = (frame.reset_index(drop=True).rank() for frame in (h, d))
+        varying = h.columns[h.nunique() > 1]
+        found = np.array([d.corrwith(h[name]).to_numpy() for name in varying])
+        strength = np.nanmax(np.abs(found), axis=1, initial=0)
+        kept = np.sort(np.argsort(-strength, kind="stable")[:n_features])
+        return cls(found[kept], varying[kept], d.columns).plot(ax)
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, *, features: Any = None, n_features: int = 20, ax: Any = None
+    ) -> CorrelationMapDisplay:
+        """Draw the correlations of lesions' features with their latents.
+
+        Parameters
+        ----------
+        estimator : NonRedundantCVAE or another of its family
+            Fitted.
+        X : LesionTable
+            Lesions; preferably ones that the estimator was not fitted on.
+        features : sequence of str, optional
+            Hand-crafted features; all by default.
+        n_features : int, default=20
+            Number of them to draw: those with the largest |correlation|.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        CorrelationMapDisplay
+            The display, drawn.
+        """
+        h = X.hcr if features is None else X.features[list(features)]
+        return cls.from_features(h, latent_frame(estimator, X), n_features=n_features, ax=ax)
+
+    def plot(self, ax: Any = None) -> CorrelationMapDisplay:
+        """Draw on an axes.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_` and `figure_`.
+        """
+        n_rows, n_columns = self.correlation.shape
+        size = (3.6 + 0.36 * n_columns, 1.4 + 0.25 * n_rows)
+        self.ax_ = ax = look.single(ax, size)
+        self.figure_ = ax.figure
+        image = ax.imshow(self.correlation, cmap=look.SEQUENTIAL, vmin=-1, vmax=1, aspect="auto")
+        ax.set_xticks(range(n_columns), self.latents, rotation=90, fontsize=look.SMALL)
+        ax.set_yticks(range(n_rows), self.features, fontsize=look.SMALL)
+        ax.set_xlabel("latent")
+        ax.set_ylabel("hand-crafted feature")
+        for (i, j), value in np.ndenumerate(self.correlation):
+            if abs(value) >= 0.3:
+                ax.text(
+                    j,
+                    i,
+                    f"{value:+.1f}",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="black" if value > 0 else "white",
+                )
+        self.figure_.colorbar(image, ax=ax, label="Spearman's correlation")
+        return self
+
+
+def latent_frame(estimator: Any, X: Any) -> pd.DataFrame:
+    """Return the latents of each lesion, by name."""
+    names = pd.Index(estimator.get_feature_names_out())
+    kept = names.str.match(_LATENTS)
+    if not kept.any():
+        raise ValueError(f"{estimator!r} gives no latents: set output='dlr' or 'fused'")
+    values = estimator.transform(X)
+    values = getattr(values, "features", values)
+    return pd.DataFrame(np.asarray(values)[:, kept], columns=names[kept])
+
+
+def _by_lesion(values: Any, X: Any) -> Any:
+    """Return values of samples as values of their lesions."""
+    if values is None or len(values) == len(X.features):
+        return values
+    return np.asarray(values)[X.sample]
+
+
+def _spread(values: np.ndarray) -> np.ndarray:
+    """Return standard deviations, 1 for constants."""
+    spread = values.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
+
+
+def _held_out_discriminants(latents: np.ndarray, y: np.ndarray) -> np.ndarray | None:
+    """Return each sample's discriminants from a fit without it; None if a class is too small."""
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+    from sklearn.model_selection import StratifiedKFold
+
+    classes, counts = np.unique(y, return_counts=True)
+    n_splits = min(5, counts.min())
+    if len(classes) < 2 or n_splits < 2:
+        return None
+
+    def fit(rows: np.ndarray) -> Any:
+        return LinearDiscriminantAnalysis(solver="eigen", shrinkage="auto").fit(
+            latents[rows], y[rows]
+        )
+
+    whole = fit(np.arange(len(y)))
+    n_axes = min(2, len(classes) - 1, latents.shape[1])
+    target = whole.transform(whole.means_)[:, :n_axes]
+    found = np.empty((len(y), n_axes))
+    for train, test in StratifiedKFold(n_splits, shuffle=True, random_state=0).split(latents, y):
+        model = fit(train)
+        means = model.transform(model.means_)[:, :n_axes]
+        u, _, v = np.linalg.svd(means.T @ target)
+        found[test] = model.transform(latents[test])[:, :n_axes] @ (u @ v)
+    return found

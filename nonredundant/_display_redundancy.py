@@ -1,0 +1,194 @@
+"""Redundancy of learned features with hand-crafted ones, against what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant import _display_style as look
+
+#: How the audit's methods are written in pictures.
+METHOD_NAMES = {
+    "r2-ridge": "ridge",
+    "r2-forest": "forest",
+    "r2-mlp": "perceptron",
+    "r2-boosting": "boosting",
+    "discriminator-auc": "fresh discriminator",
+    "discriminator-nats": "fresh discriminator",
+    "ksg": "nearest neighbours (KSG)",
+    "dcor": "distance correlation",
+    "hsic": "HSIC",
+}
+_UNIT_NAMES = {
+    "R²": "R² of hand-crafted features from latents",
+    "AUC": "AUC of true against shuffled pairs",
+    "nats": "mutual information (nats)",
+    "correlation": "dependence (0: none, 1: full)",
+}
+
+
+class RedundancyDisplay:
+    """What fresh estimators find shared between h and d, against permuted rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `feature_set, method, estimate, null_mean, null_95, p_value, unit`: a row an estimate.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes
+        One a unit.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.metrics.redundancy_report : Makes the estimates.
+
+    Notes
+    -----
+    The grey bar reaches from the mean to the 95 % point of the null: an estimate inside or left
+    of it is what independent features give. Filled markers have p < 0.05.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.displays import RedundancyDisplay
+    >>> from nonredundant.metrics import redundancy_report
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(60, 3))
+    >>> settings = {"methods": ["dcor", "r2-ridge"], "random_state": 0}
+    >>> display = RedundancyDisplay.from_reports({
+    ...     "before": redundancy_report(h, h[:, :2] + rng.normal(size=(60, 2)), **settings),
+    ...     "after": redundancy_report(h, rng.normal(size=(60, 2)), **settings),
+    ... })
+    >>> len(display.axes_)
+    2
+    """
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self.table = table
+
+    @classmethod
+    def from_reports(
+        cls, reports: Mapping[str, pd.DataFrame], *, ax: Any = None
+    ) -> RedundancyDisplay:
+        """Draw reports side by side, for instance before and after.
+
+        Parameters
+        ----------
+        reports : mapping of str to DataFrame
+            Name → what `redundancy_report` returned.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        RedundancyDisplay
+            The display, drawn.
+        """
+        parts = [
+            report.rename_axis("method").reset_index().assign(feature_set=name)
+            for name, report in reports.items()
+        ]
+        return cls(pd.concat(parts, ignore_index=True)).plot(ax)
+
+    @classmethod
+    def from_comparison(
+        cls, comparison: Any, *, feature_sets: Any = None, ax: Any = None
+    ) -> RedundancyDisplay:
+        """Draw the audit of a comparison.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            What `compare_feature_sets` returned.
+        feature_sets : sequence of str, optional
+            The learned blocks to draw; all by default.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        RedundancyDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If the comparison has no audit, or none of these sets.
+        """
+        table = comparison.redundancy
+        if feature_sets is not None:
+            table = table[table["feature_set"].isin(list(feature_sets))]
+        if table.empty:
+            there = comparison.redundancy["feature_set"].unique().tolist()
+            raise ValueError(f"no audit to draw: the comparison audited {there}")
+        return cls(table.reset_index(drop=True)).plot(ax)
+
+    def plot(self, ax: Any = None) -> RedundancyDisplay:
+        """Draw on an axes, which is subdivided: a panel a unit.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        units = list(dict.fromkeys(self.table["unit"]))
+        names = list(dict.fromkeys(self.table["feature_set"]))
+        counts = [self.table.loc[self.table["unit"] == u, "method"].nunique() for u in units]
+        row = 0.16 + 0.17 * len(names)
+        height = 0.75 * len(units) + row * sum(counts) + 0.3
+        self.ax_, grid = look.panels(ax, len(units), 1, (6.5, height), height_ratios=counts)
+        self.axes_, self.figure_ = grid.ravel(), self.ax_.figure
+        for axes, unit in zip(self.axes_, units, strict=True):
+            self._plot_unit(axes, unit, names)
+        handles = self.axes_[0].get_legend_handles_labels()
+        self.axes_[0].legend(
+            *handles,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=3,
+            frameon=False,
+            fontsize=look.SMALL,
+        )
+        return self
+
+    def _plot_unit(self, ax: Any, unit: str, names: list[str]) -> None:
+        """Draw the methods of one unit, a row a method."""
+        table = self.table[self.table["unit"] == unit]
+        methods = list(dict.fromkeys(table["method"]))
+        shift = look.offsets(len(names), 0.7)
+        for i, (name, style) in enumerate(zip(names, look.styles(len(names)), strict=True)):
+            own = table[table["feature_set"] == name]
+            y = np.array([methods.index(method) for method in own["method"]]) + shift[i]
+            ax.barh(
+                y,
+                own["null_95"] - own["null_mean"],
+                left=own["null_mean"],
+                height=0.6 / len(names),
+                color="0.8",
+                edgecolor="0.5",
+                linewidth=0.6,
+                label="chance: mean to 95 %" if i == len(names) - 1 else None,
+            )
+            found = (own["p_value"] < 0.05).to_numpy()
+            common = {"color": style.colour, "marker": style.marker, "linestyle": "none"}
+            ax.plot(own["estimate"][found], y[found], **common)
+            ax.plot(own["estimate"][~found], y[~found], **common, markerfacecolor="white")
+            ax.plot([], [], **common, label=name)
+        look.name_rows(ax, [METHOD_NAMES.get(method, method) for method in methods])
+        ax.set_ylabel("method")
+        ax.set_xlabel(_UNIT_NAMES.get(unit, unit))
+        look.despine(ax)

@@ -1,0 +1,27 @@
+"""Pictures of a comparison and of a trained network, as scikit-learn's Display classes.
+
+Each class stores the arrays that it draws, is made by `from_estimator`, `from_comparison` or
+another `from_…`, which draw, and draws again with `plot(ax)`. Colours are Okabe and Ito's, and
+series differ in marker or line as well, so that pictures survive grey print.
+"""
+
+from __future__ import annotations
+
+from nonredundant._display_comparison import FeatureSetComparisonDisplay
+from nonredundant._display_curves import CalibrationBandDisplay, RocBandDisplay
+from nonredundant._display_latent import CorrelationMapDisplay, LatentSpaceDisplay
+from nonredundant._display_redundancy import RedundancyDisplay
+from nonredundant._display_training import LossCurveDisplay, SweepDisplay
+from nonredundant._display_weights import FeatureWeightsDisplay
+
+__all__ = [
+    "CalibrationBandDisplay",
+    "CorrelationMapDisplay",
+    "FeatureSetComparisonDisplay",
+    "FeatureWeightsDisplay",
+    "LatentSpaceDisplay",
+    "LossCurveDisplay",
+    "RedundancyDisplay",
+    "RocBandDisplay",
+    "SweepDisplay",
+]
