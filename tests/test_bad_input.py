@@ -116,7 +116,7 @@ def test_the_error_names_case_cause_and_remedy(folder, image, mask, cause, remed
 @pytest.mark.parametrize("cached", [False, True])
 def test_other_cases_survive(folder, image, mask, cause, remedy, cached):
     memory = folder / "cache" if cached else None
-    tool = extractor(on_error="nan", memory=memory)
+    tool = extractor(on_error="nan", memory=memory, feature_classes=["firstorder"])
     with pytest.warns(UserWarning, match="1 of 3 cases failed.*case 'bert'") as caught:
         table = tool.fit_transform(cases_with(image, mask))
     assert len(caught) == 1
@@ -125,7 +125,9 @@ def test_other_cases_survive(folder, image, mask, cause, remedy, cached):
     assert table.features.loc["bert"].isna().all()
     assert not table.patches[1].any()
     assert not table.masks[1].any()
-    alone = extractor().fit_transform(cases_with(image, mask).loc[["anna", "carl"]])
+    alone = extractor(feature_classes=["firstorder"]).fit_transform(
+        cases_with(image, mask).loc[["anna", "carl"]]
+    )
     np.testing.assert_array_equal(table[[0, 2]].features, alone.features)
 
 
@@ -222,7 +224,8 @@ def test_a_constant_lesion_is_told_and_has_pyradiomics_values():
 )
 def test_grey_levels_out_of_bounds_are_told_once(width, bound, change):
     cases = pd.DataFrame({"image": [image_of(i) for i in range(3)], "mask": [box()] * 3})
-    messages, _ = warnings_of(extractor(bin_width=width, n_jobs=2), cases)
+    tool = extractor(bin_width=width, feature_classes=["firstorder"], n_jobs=2)
+    messages, _ = warnings_of(tool, cases)
     assert len(messages) == 1
     assert f"bin_width={width:g}" in messages[0]
     assert f"3 of 3 lesions with {bound} grey levels" in messages[0]
