@@ -330,7 +330,7 @@ class CalibrationBandDisplay:
 
 def _unit_square(ax: Any, title: str) -> None:
     """Give the axes equal scales from 0 to 1."""
-    ax.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set_title(title, fontsize=10, loc="left")
     look.despine(ax)
 

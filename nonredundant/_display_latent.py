@@ -209,7 +209,7 @@ class LatentSpaceDisplay:
             raise ValueError(f"no latents of {feature_set!r}; there are those of {list(blocks)}")
         own = look.pick(blocks[feature_set], fold=fold).drop(columns="fold")
         labels = comparison.cv_predictions.drop_duplicates("sample").set_index("sample")["y"]
-        title = f"{feature_set}, held-out samples of fold {fold + 1}"
+        title = f"{feature_set}, held-out samples of fold {fold}"
         return cls.from_latents(own, labels.loc[own.index].to_numpy(), title=title, ax=ax)
 
     def plot(self, ax: Any = None) -> LatentSpaceDisplay:
@@ -234,27 +234,30 @@ class LatentSpaceDisplay:
         first.set(xlabel=shares[0], ylabel=shares[1])
         first.set_title(self.title, fontsize=10, loc="left")
         if self.lda is not None:
-            self._plot_discriminants(self.axes_[1])
+            self._plot_discriminants(self.axes_[1], self.lda)
         if drawn is not None:
             self.figure_.colorbar(drawn, ax=list(self.axes_), label=self.colour_name)
         elif len(pd.unique(self.colour_by)) > 1:
-            self.axes_[-1].legend(title=self.colour_name, fontsize=look.SMALL)
+            handles, labels = first.get_legend_handles_labels()
+            for handle, label in zip(handles, labels, strict=True):
+                handle.set_label(f"{self.colour_name} {label}")
+            look.legend_above(self.ax_, handles)
         return self
 
-    def _plot_discriminants(self, ax: Any) -> None:
+    def _plot_discriminants(self, ax: Any, lda: np.ndarray) -> None:
         """Draw the discriminants; a single one with a row a class."""
-        if self.lda.shape[1] > 1:
-            self._scatter(ax, self.lda[:, 0], self.lda[:, 1])
+        if lda.shape[1] > 1:
+            self._scatter(ax, lda[:, 0], lda[:, 1])
             ax.set(xlabel="held-out discriminant 1", ylabel="held-out discriminant 2")
             return
-        classes, row = np.unique(self.y, return_inverse=True)
+        classes, row = np.unique(np.asarray(self.y), return_inverse=True)
         spread = np.empty(len(row))
         for k in range(len(classes)):
             own = np.flatnonzero(row == k)
             # Golden-ratio steps fill the row evenly and are the same in every run.
             spread[own] = (np.arange(len(own)) * 0.618034) % 1 - 0.5
-        self._scatter(ax, self.lda[:, 0], row + 0.6 * spread)
-        ax.set_yticks(range(len(classes)), [str(label) for label in classes])
+        self._scatter(ax, lda[:, 0], row + 0.6 * spread)
+        look.name_rows(ax, [str(label) for label in classes])
         ax.set(xlabel="held-out discriminant", ylabel="class")
 
     def _scatter(self, ax: Any, x: np.ndarray, y: np.ndarray) -> Any:

@@ -29,6 +29,8 @@ _UNIT_NAMES = {
     "correlation": "dependence (0: none, 1: full)",
 }
 
+_CHANCE: dict[str, Any] = {"facecolor": "0.8", "edgecolor": "0.5", "linewidth": 0.6}
+
 
 class RedundancyDisplay:
     """What fresh estimators find shared between h and d, against permuted rows.
@@ -154,16 +156,25 @@ class RedundancyDisplay:
         self.axes_, self.figure_ = grid.ravel(), self.ax_.figure
         for axes, unit in zip(self.axes_, units, strict=True):
             self._plot_unit(axes, unit, names)
-        handles = self.axes_[0].get_legend_handles_labels()
-        self.axes_[0].legend(
-            *handles,
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            ncols=3,
-            frameon=False,
-            fontsize=look.SMALL,
-        )
+        self.figure_.align_ylabels(list(self.axes_))
+        look.legend_above(self.ax_, self._keys(names))
         return self
+
+    @staticmethod
+    def _keys(names: list[str]) -> list[Any]:
+        """Return the legend: the series, then what grey bars and open markers mean."""
+        from matplotlib.patches import Patch
+
+        series = [
+            look.key(name, color=style.colour, marker=style.marker, linestyle="none")
+            for name, style in zip(names, look.styles(len(names)), strict=True)
+        ]
+        hollow = {"color": "0.3", "marker": "o", "markerfacecolor": "white", "linestyle": "none"}
+        return [
+            *series,
+            Patch(**_CHANCE, label="chance: mean to 95 %"),
+            look.key("hollow: p ≥ 0.05", **hollow),
+        ]
 
     def _plot_unit(self, ax: Any, unit: str, names: list[str]) -> None:
         """Draw the methods of one unit, a row a method."""
@@ -178,16 +189,14 @@ class RedundancyDisplay:
                 own["null_95"] - own["null_mean"],
                 left=own["null_mean"],
                 height=0.6 / len(names),
-                color="0.8",
-                edgecolor="0.5",
-                linewidth=0.6,
-                label="chance: mean to 95 %" if i == len(names) - 1 else None,
+                **_CHANCE,
             )
             found = (own["p_value"] < 0.05).to_numpy()
             common = {"color": style.colour, "marker": style.marker, "linestyle": "none"}
             ax.plot(own["estimate"][found], y[found], **common)
             ax.plot(own["estimate"][~found], y[~found], **common, markerfacecolor="white")
-            ax.plot([], [], **common, label=name)
+        # The bars would otherwise fix the axes' ends and cut markers there in half.
+        ax.use_sticky_edges = False
         look.name_rows(ax, [METHOD_NAMES.get(method, method) for method in methods])
         ax.set_ylabel("method")
         ax.set_xlabel(_UNIT_NAMES.get(unit, unit))

@@ -79,6 +79,25 @@ def panels(
     return host, np.array(axes, dtype=object).reshape(n_rows, n_columns)
 
 
+def legend_above(host: Any, handles: Sequence[Any], n_columns: int = 4) -> None:
+    """Put a legend above the axes, where it hides nothing."""
+    host.legend(
+        handles=list(handles),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=n_columns,
+        frameon=False,
+        fontsize=SMALL,
+    )
+
+
+def key(label: str, **kind: Any) -> Any:
+    """Return a legend entry drawn as a line or marker of this kind."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], label=label, **kind)
+
+
 def despine(ax: Any) -> None:
     """Take away the lines on top and on the right."""
     ax.spines[["top", "right"]].set_visible(False)

@@ -17,6 +17,7 @@ _TERM_NAMES = {
     "independence": "independence",
     "label": "label",
 }
+_LINES = {"training": "-", "validation": "--"}
 _KEYS = {"feature_set", "repeat", "fold", "epoch"}
 
 
@@ -146,7 +147,7 @@ class LossCurveDisplay:
         """
         terms = list(dict.fromkeys(self.curves["term"]))
         names = list(dict.fromkeys(self.curves["series"]))
-        n_columns = min(3, len(terms))
+        n_columns = 2 if len(terms) in (2, 4) else min(3, len(terms))
         n_rows = -(-len(terms) // n_columns)
         size = (3.1 * n_columns + 0.6, 2.4 * n_rows + 0.3)
         self.ax_, grid = look.panels(ax, n_rows, n_columns, size)
@@ -157,11 +158,14 @@ class LossCurveDisplay:
         for axes, term in zip(self.axes_, terms, strict=True):
             self._plot_term(axes, self.curves[self.curves["term"] == term], looks)
             axes.set_title(_TERM_NAMES.get(term, term.replace("_", " ")), fontsize=10)
-        for axes in self.axes_[-n_columns:]:
-            axes.set_xlabel("epoch")
-        for axes in self.axes_[::n_columns]:
-            axes.set_ylabel("loss")
-        self.axes_[0].legend(frameon=False, fontsize=look.SMALL)
+            axes.set(xlabel="epoch", ylabel="loss")
+        marked = [
+            look.key(name, color=style.colour, marker=style.marker, markersize=4)
+            for name, style in looks.items()
+            if len(looks) > 1
+        ]
+        parts = [look.key(part, color="0.3", linestyle=line) for part, line in _LINES.items()]
+        look.legend_above(self.ax_, [*marked, *parts])
         return self
 
     @staticmethod
@@ -173,11 +177,10 @@ class LossCurveDisplay:
                 own["epoch"],
                 own["mean"],
                 color=style.colour,
-                linestyle="-" if part == "training" else "--",
+                linestyle=_LINES[str(part)],
                 marker=style.marker if len(looks) > 1 else None,
                 markevery=max(1, len(own) // 5),
                 markersize=4,
-                label=f"{name}, {part}" if name else part,
             )
             if (own["high"] > own["low"]).any():
                 ax.fill_between(
@@ -188,7 +191,7 @@ class LossCurveDisplay:
 
 def _curves(history: pd.DataFrame) -> pd.DataFrame:
     """Return mean and range of each term over the networks of a series; terms of 0 left out."""
-    names = [name for name in history if name not in _KEYS]
+    names = [str(name) for name in history if name not in _KEYS]
     parts = []
     for name in names:
         if not history[name].fillna(0).any():

@@ -25,6 +25,8 @@ class FeatureWeightsDisplay:
         Size of the group of largest weights whose members are counted.
     feature_set, classifier : str
         Whose weights these are.
+    hcr_name : str, default="HCR"
+        What the features that are not learned are.
 
     Attributes
     ----------
@@ -53,10 +55,12 @@ class FeatureWeightsDisplay:
         k: int = 10,
         feature_set: str = "",
         classifier: str = "",
+        hcr_name: str = "HCR",
     ) -> None:
         self.hcr_weights = np.atleast_2d(np.asarray(hcr_weights, dtype=float))
         self.dlr_weights = np.atleast_2d(np.asarray(dlr_weights, dtype=float))
         self.feature_set, self.classifier = feature_set, classifier
+        self.hcr_name = hcr_name
         self.dlr_count = np.array(
             [_counts(*pair) for pair in zip(self.hcr_weights, self.dlr_weights, strict=True)]
         )
@@ -110,7 +114,15 @@ class FeatureWeightsDisplay:
                 f"{feature_set!r} does not hold both hand-crafted and learned features"
             )
         blocks = [_descending(table[table["block"] == name]) for name in ("base", "learned")]
-        return cls(*blocks, k=k, feature_set=feature_set, classifier=classifier).plot(ax)
+        clinical = comparison.settings.get("cohort", {}).get("n_clinical")
+        display = cls(
+            *blocks,
+            k=k,
+            feature_set=feature_set,
+            classifier=classifier,
+            hcr_name="HCR and clinical" if clinical else "HCR",
+        )
+        return display.plot(ax)
 
     def plot(self, ax: Any = None) -> FeatureWeightsDisplay:
         """Draw on an axes, which is subdivided.
@@ -135,40 +147,36 @@ class FeatureWeightsDisplay:
         """Draw each block's weights in descending order, the range over models as a line."""
         n_hcr, n_dlr = self.hcr_weights.shape[1], self.dlr_weights.shape[1]
         gap = max(1, round(0.03 * (n_hcr + n_dlr)))
+        x_dlr = n_hcr + gap + np.arange(n_dlr)
         blocks = [
-            (np.arange(n_hcr), self.hcr_weights, look.HCR_COLOUR, "", f"HCR ({n_hcr})"),
-            (
-                n_hcr + gap + np.arange(n_dlr),
-                self.dlr_weights,
-                look.DLR_COLOUR,
-                "////",
-                f"DLR ({n_dlr})",
-            ),
+            (np.arange(n_hcr), self.hcr_weights, {"color": look.HCR_COLOUR}),
+            (x_dlr, self.dlr_weights, {"color": look.DLR_COLOUR, "hatch": "////"}),
         ]
-        for x, weights, colour, hatch, label in blocks:
+        for x, weights, kind in blocks:
             mean = np.nanmean(weights, axis=0)
-            ax.bar(
-                x,
-                mean,
-                width=0.85,
-                color=colour,
-                hatch=hatch,
-                edgecolor="white",
-                lw=0.2,
-                label=label,
-            )
+            ax.bar(x, mean, width=0.85, edgecolor="white", linewidth=0.2, **kind)
             if len(weights) > 1:
                 low, high = np.nanmin(weights, axis=0), np.nanmax(weights, axis=0)
                 ax.vlines(x, low, high, color="0.25", linewidth=0.7)
         largest = np.sort(np.hstack([self.hcr_weights, self.dlr_weights]), axis=1)[:, ::-1]
         level = np.nanmean(largest[:, self.k - 1])
         ax.axhline(level, color="0.3", linestyle="--", linewidth=1)
-        ax.set_xticks([])
+        ax.annotate(
+            f"{self.k} largest above",
+            (1, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="right",
+            fontsize=look.SMALL,
+        )
+        names = [f"{self.hcr_name}: {n_hcr}", f"DLR: {n_dlr}"]
+        ax.set_xticks([(n_hcr - 1) / 2, x_dlr.mean()], names)
+        ax.tick_params(axis="x", length=0)
         ax.set_xlabel("features, each block from largest to smallest")
         ax.set_ylabel("|weight|")
         who = ", ".join(part for part in (self.feature_set, self.classifier) if part)
         ax.set_title(who, fontsize=10, loc="left")
-        ax.legend(frameon=False, fontsize=look.SMALL)
         look.despine(ax)
 
     def _plot_counts(self, ax: Any) -> None:
@@ -189,15 +197,14 @@ class FeatureWeightsDisplay:
             fontsize=look.SMALL,
             loc="right",
         )
+        middle = 0.6 * n
         ax.annotate(
             "chance",
-            (n, n_dlr),
-            xytext=(-4, -10),
+            (middle, middle * chance),
+            xytext=(8, -8),
             textcoords="offset points",
-            ha="right",
             va="top",
             fontsize=look.SMALL,
-            color="0.3",
         )
         ax.set_xlabel("k largest weights")
         ax.set_ylabel("DLR among them")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from nonredundant._display_comparison import FeatureSetComparisonDisplay
 from nonredundant._display_curves import CalibrationBandDisplay, RocBandDisplay
+from nonredundant._display_images import ReconstructionDisplay, TraversalDisplay
 from nonredundant._display_latent import CorrelationMapDisplay, LatentSpaceDisplay
 from nonredundant._display_redundancy import RedundancyDisplay
 from nonredundant._display_training import LossCurveDisplay, SweepDisplay
@@ -21,7 +22,9 @@ __all__ = [
     "FeatureWeightsDisplay",
     "LatentSpaceDisplay",
     "LossCurveDisplay",
+    "ReconstructionDisplay",
     "RedundancyDisplay",
     "RocBandDisplay",
     "SweepDisplay",
+    "TraversalDisplay",
 ]

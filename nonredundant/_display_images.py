@@ -1,0 +1,340 @@
+"""Lesions as the network sees and draws them: reconstructions and latent traversals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+
+from nonredundant import _display_style as look
+
+View = Literal["slice", "mip"]
+_VIEW_NAMES = {"slice": "middle slice", "mip": "maximum over depth", None: ""}
+
+
+class ReconstructionDisplay:
+    """Lesions beside what the network makes of them: original, masked, reconstructed, error.
+
+    Parameters
+    ----------
+    original : array of shape (n_lesions, height, width)
+        The patches.
+    reconstructed, error : array of shape (n_lesions, height, width)
+        The reconstruction and its absolute error; NaN outside the lesion.
+    mask : bool array of shape (n_lesions, height, width)
+        The lesions.
+    l2 : array of shape (n_lesions,)
+        Root of the mean squared error over all of a lesion's voxels, not only those in view.
+    names : sequence of str
+        The lesions' names.
+    view : {"slice", "mip"} or None
+        How volumes became images; None for what is 2-D.
+
+    Attributes
+    ----------
+    masked : array of shape (n_lesions, height, width)
+        What the network sees.
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes of shape (n_lesions, 4)
+        The images.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.cvae.NonRedundantCVAE.reconstruct : Makes the reconstructions.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant import LesionTable, NonRedundantCVAE
+    >>> from nonredundant.displays import ReconstructionDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(patches=rng.normal(size=(12, 1, 8, 8)))
+    >>> cvae = NonRedundantCVAE(dlr_size=2, max_epochs=1, random_state=0).fit(table)
+    >>> ReconstructionDisplay.from_estimator(cvae, table, rows=[3, 5]).axes_.shape
+    (2, 4)
+    """
+
+    def __init__(
+        self,
+        *,
+        original: Any,
+        reconstructed: Any,
+        error: Any,
+        mask: Any,
+        l2: Any,
+        names: Any,
+        view: View | None = None,
+    ) -> None:
+        self.original, self.mask = np.asarray(original), np.asarray(mask, dtype=bool)
+        self.reconstructed, self.error = np.asarray(reconstructed), np.asarray(error)
+        self.masked = np.where(self.mask, self.original, np.nan)
+        self.l2, self.names, self.view = np.asarray(l2), list(names), view
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        rows: Sequence[int] = (0, 1, 2),
+        view: View = "slice",
+        channel: int = 0,
+        ax: Any = None,
+    ) -> ReconstructionDisplay:
+        """Draw reconstructions of some lesions.
+
+        Parameters
+        ----------
+        estimator : NonRedundantCVAE or another with `reconstruct`
+            Fitted.
+        X : LesionTable
+            Lesions; preferably ones that the estimator was not fitted on.
+        rows : sequence of int, default=(0, 1, 2)
+            Samples to draw, with all their lesions.
+        view : {"slice", "mip"}, default="slice"
+            Volumes are shown by the slice in the lesion's middle or by the maximum over depth.
+        channel : int, default=0
+            Channel of the patches.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        ReconstructionDisplay
+            The display, drawn.
+        """
+        table = X[[row for row in rows if row < len(X)]]
+        original, mask = _patches(table, channel)
+        drawn = estimator.reconstruct(table)[:, channel]
+        error = np.where(mask, np.abs(drawn - original), np.nan)
+        axes = tuple(range(1, error.ndim))
+        images = [_flatten(one, mask, view) for one in (original, drawn, error)]
+        flat_mask = _flatten(mask, mask, view).astype(bool)
+        display = cls(
+            original=images[0],
+            reconstructed=np.where(flat_mask, images[1], np.nan),
+            error=images[2],
+            mask=flat_mask,
+            l2=np.sqrt(np.nanmean(error**2, axis=axes)),
+            names=[str(name) for name in table.features.index],
+            view=view if mask.ndim == 4 else None,
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> ReconstructionDisplay:
+        """Draw on an axes, which is subdivided: a row a lesion.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        n = len(self.original)
+        self.ax_, self.axes_ = look.panels(ax, n, 4, (8.4, 0.4 + 1.9 * n), hspace=0.05, wspace=0.05)
+        self.figure_ = self.ax_.figure
+        most = np.nanmax(self.error)
+        for i, row in enumerate(self.axes_):
+            grey = {"cmap": "gray", "vmin": self.original[i].min(), "vmax": self.original[i].max()}
+            for axes, images in zip(
+                row[:3], (self.original, self.masked, self.reconstructed), strict=True
+            ):
+                _show(axes, images[i], self.mask[i], **grey)
+            shown = _show(row[3], self.error[i], self.mask[i], cmap="magma", vmin=0, vmax=most)
+            row[0].set_ylabel(self.names[i], fontsize=look.SMALL)
+            row[3].set_xlabel(f"l2 error {self.l2[i]:.3g}", fontsize=look.SMALL)
+        titles = ("original", "masked", "reconstructed", "|error|")
+        for axes, title in zip(self.axes_[0], titles, strict=True):
+            axes.set_title(title, fontsize=10)
+        self.axes_[-1, 0].set_xlabel(_VIEW_NAMES[self.view], fontsize=look.SMALL)
+        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label="|error|", shrink=0.9)
+        return self
+
+
+class TraversalDisplay:
+    """What a latent draws: it varies, the others and h stay; each with its difference to 0.
+
+    Parameters
+    ----------
+    images : array of shape (n_latents, n_steps, height, width)
+        Reconstructions, NaN outside the lesion.
+    offsets : array of shape (n_steps,)
+        What was added to the latent.
+    latents : sequence of str
+        Names of the latents.
+    title : str
+        Name of the lesion.
+
+    Attributes
+    ----------
+    middle : int
+        The step of the smallest offset.
+    differences : array of shape (n_latents, n_steps, height, width)
+        Images less the one of the smallest offset.
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes of shape (2 * n_latents, n_steps)
+        A row of images and a row of differences a latent.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.cvae.NonRedundantCVAE.traverse : Makes the images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant import LesionTable, NonRedundantCVAE
+    >>> from nonredundant.displays import TraversalDisplay
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(patches=rng.normal(size=(12, 1, 8, 8)))
+    >>> cvae = NonRedundantCVAE(dlr_size=2, max_epochs=1, random_state=0).fit(table)
+    >>> display = TraversalDisplay.from_estimator(cvae, table, latents=[0, 1], n_steps=3)
+    >>> display.images.shape, display.offsets.tolist()
+    ((2, 3, 8, 8), [-2.0, 0.0, 2.0])
+    """
+
+    def __init__(self, *, images: Any, offsets: Any, latents: Any, title: str = "") -> None:
+        self.images, self.offsets = np.asarray(images), np.asarray(offsets, dtype=float)
+        self.latents, self.title = list(latents), title
+        self.middle = int(np.argmin(np.abs(self.offsets)))
+        self.differences = self.images - self.images[:, [self.middle]]
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        row: int = 0,
+        latents: Sequence[int] = (0, 1, 2),
+        span: float = 2.0,
+        n_steps: int = 5,
+        view: View = "slice",
+        channel: int = 0,
+        ax: Any = None,
+    ) -> TraversalDisplay:
+        """Draw traversals from one lesion.
+
+        Parameters
+        ----------
+        estimator : NonRedundantCVAE or another with `traverse`
+            Fitted.
+        X : LesionTable
+            Lesions.
+        row : int, default=0
+            The sample to start from; its first lesion is drawn.
+        latents : sequence of int, default=(0, 1, 2)
+            Latents to vary.
+        span : float, default=2.0
+            Largest value added to a latent, on both sides.
+        n_steps : int, default=5
+            Number of values; an odd number holds the reconstruction itself.
+        view : {"slice", "mip"}, default="slice"
+            Volumes are shown by the slice in the lesion's middle or by the maximum over depth.
+        channel : int, default=0
+            Channel of the patches.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        TraversalDisplay
+            The display, drawn.
+        """
+        table = X[[row]]
+        _, mask = _patches(table, channel)
+        mask = np.repeat(mask[:1], n_steps, axis=0)
+        shown = _flatten(mask, mask, view).astype(bool)
+        offsets = np.linspace(-span, span, n_steps)
+        images = []
+        for index in latents:
+            drawn = estimator.traverse(table, index, offsets)[0][:, channel]
+            images.append(np.where(shown, _flatten(drawn, mask, view), np.nan))
+        display = cls(
+            images=images,
+            offsets=offsets,
+            latents=[f"dlr{index:02d}" for index in latents],
+            title=str(table.features.index[0]),
+        )
+        return display.plot(ax)
+
+    def plot(self, ax: Any = None) -> TraversalDisplay:
+        """Draw on an axes, which is subdivided.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        n, n_steps = self.images.shape[:2]
+        size = (1.0 + 1.3 * n_steps, 0.6 + 2.6 * n)
+        self.ax_, self.axes_ = look.panels(ax, 2 * n, n_steps, size, hspace=0.05, wspace=0.05)
+        self.figure_ = self.ax_.figure
+        mask = np.isfinite(self.images[0, 0])
+        grey = {"cmap": "gray", "vmin": np.nanmin(self.images), "vmax": np.nanmax(self.images)}
+        most = max(np.nanmax(np.abs(self.differences)), np.finfo(float).tiny)
+        signed = {"cmap": look.SEQUENTIAL, "vmin": -most, "vmax": most}
+        for i, name in enumerate(self.latents):
+            for j in range(n_steps):
+                _show(self.axes_[2 * i, j], self.images[i, j], mask, **grey)
+                shown = _show(self.axes_[2 * i + 1, j], self.differences[i, j], mask, **signed)
+            self.axes_[2 * i, 0].set_ylabel(name, fontsize=look.SMALL)
+            self.axes_[2 * i + 1, 0].set_ylabel("difference", fontsize=look.SMALL)
+        for axes, offset in zip(self.axes_[0], self.offsets, strict=True):
+            axes.set_title(f"{offset:+.3g}", fontsize=10)
+        self.axes_[-1, 0].set_xlabel(self.title, fontsize=look.SMALL)
+        label = f"difference to the image at {self.offsets[self.middle]:+.3g}"
+        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.7)
+        return self
+
+
+def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return one channel of a table's patches, and the masks; without masks all is lesion.
+
+    Raises
+    ------
+    ValueError
+        If the table has no patches.
+    """
+    if table.patches is None:
+        raise ValueError("X has no patches to draw: extract it with a patch_shape")
+    patches = table.patches[:, channel]
+    masks = np.ones(patches.shape, dtype=bool) if table.masks is None else table.masks[:, 0]
+    return patches, masks
+
+
+def _flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
+    """Return an image of each volume: the slice in the lesion's middle, or the maximum."""
+    if volumes.ndim == 3:
+        return volumes
+    if view == "mip":
+        return np.max(volumes, axis=1, where=~np.isnan(volumes), initial=np.nanmin(volumes))
+    images = []
+    for volume, mask in zip(volumes, masks, strict=True):
+        depths = np.flatnonzero(mask.any(axis=(1, 2)))
+        images.append(volume[(depths[0] + depths[-1]) // 2 if len(depths) else len(volume) // 2])
+    return np.array(images)
+
+
+def _show(ax: Any, image: np.ndarray, mask: np.ndarray, **kind: Any) -> Any:
+    """Draw an image with the lesion's outline."""
+    shown = ax.imshow(image, interpolation="nearest", **kind)
+    if mask.any() and not mask.all():
+        ax.contour(mask, levels=[0.5], colors=look.COLOURS[1], linewidths=0.8)
+    ax.set(xticks=[], yticks=[])
+    return shown
