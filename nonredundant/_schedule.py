@@ -73,7 +73,8 @@ def _measured(
         return
     from tqdm import tqdm
 
-    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator")
+    # Cases differ tenfold in size: batches of several would leave one process waiting at the end.
+    run = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
     jobs = (
         joblib.delayed(run_case)(key, sources[positions[0]], plan, memory)
         for key, positions in fresh
