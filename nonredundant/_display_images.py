@@ -20,10 +20,8 @@ class ReconstructionDisplay:
     ----------
     original : array of shape (n_lesions, height, width)
         The patches.
-    reconstructed, error : array of shape (n_lesions, height, width)
-        The reconstruction and its absolute error; NaN outside the lesion.
-    mask : bool array of shape (n_lesions, height, width)
-        The lesions.
+    masked, reconstructed, error : array of shape (n_lesions, height, width)
+        What the network sees, what it draws, and the absolute error; NaN outside the lesion.
     l2 : array of shape (n_lesions,)
         Root of the mean squared error over all of a lesion's voxels, not only those in view.
     names : sequence of str
@@ -33,8 +31,6 @@ class ReconstructionDisplay:
 
     Attributes
     ----------
-    masked : array of shape (n_lesions, height, width)
-        What the network sees.
     ax_ : Axes
         The axes that was subdivided.
     axes_ : array of Axes of shape (n_lesions, 4)
@@ -62,16 +58,15 @@ class ReconstructionDisplay:
         self,
         *,
         original: Any,
+        masked: Any,
         reconstructed: Any,
         error: Any,
-        mask: Any,
         l2: Any,
         names: Any,
         view: View | None = None,
     ) -> None:
-        self.original, self.mask = np.asarray(original), np.asarray(mask, dtype=bool)
+        self.original, self.masked = np.asarray(original), np.asarray(masked)
         self.reconstructed, self.error = np.asarray(reconstructed), np.asarray(error)
-        self.masked = np.where(self.mask, self.original, np.nan)
         self.l2, self.names, self.view = np.asarray(l2), list(names), view
 
     @classmethod
@@ -110,16 +105,15 @@ class ReconstructionDisplay:
         table = X[[row for row in rows if row < len(X)]]
         original, mask = _patches(table, channel)
         drawn = estimator.reconstruct(table)[:, channel]
-        error = np.where(mask, np.abs(drawn - original), np.nan)
-        axes = tuple(range(1, error.ndim))
-        images = [_flatten(one, mask, view) for one in (original, drawn, error)]
-        flat_mask = _flatten(mask, mask, view).astype(bool)
+        masked, drawn, error = (
+            np.where(mask, one, np.nan) for one in (original, drawn, np.abs(drawn - original))
+        )
         display = cls(
-            original=images[0],
-            reconstructed=np.where(flat_mask, images[1], np.nan),
-            error=images[2],
-            mask=flat_mask,
-            l2=np.sqrt(np.nanmean(error**2, axis=axes)),
+            original=_flatten(original, mask, view),
+            masked=_flatten(masked, mask, view),
+            reconstructed=_flatten(drawn, mask, view),
+            error=_flatten(error, mask, view),
+            l2=np.sqrt(np.nanmean(error**2, axis=tuple(range(1, error.ndim)))),
             names=[str(name) for name in table.features.index],
             view=view if mask.ndim == 4 else None,
         )
@@ -143,12 +137,13 @@ class ReconstructionDisplay:
         self.figure_ = self.ax_.figure
         most = np.nanmax(self.error)
         for i, row in enumerate(self.axes_):
+            mask = np.isfinite(self.masked[i])
             grey = {"cmap": "gray", "vmin": self.original[i].min(), "vmax": self.original[i].max()}
             for axes, images in zip(
                 row[:3], (self.original, self.masked, self.reconstructed), strict=True
             ):
-                _show(axes, images[i], self.mask[i], **grey)
-            shown = _show(row[3], self.error[i], self.mask[i], cmap="magma", vmin=0, vmax=most)
+                _show(axes, images[i], mask, **grey)
+            shown = _show(row[3], self.error[i], mask, cmap="magma", vmin=0, vmax=most)
             row[0].set_ylabel(self.names[i], fontsize=look.SMALL)
             row[3].set_xlabel(f"l2 error {self.l2[i]:.3g}", fontsize=look.SMALL)
         titles = ("original", "masked", "reconstructed", "|error|")
@@ -254,12 +249,11 @@ class TraversalDisplay:
         table = X[[row]]
         _, mask = _patches(table, channel)
         mask = np.repeat(mask[:1], n_steps, axis=0)
-        shown = _flatten(mask, mask, view).astype(bool)
         offsets = np.linspace(-span, span, n_steps)
         images = []
         for index in latents:
             drawn = estimator.traverse(table, index, offsets)[0][:, channel]
-            images.append(np.where(shown, _flatten(drawn, mask, view), np.nan))
+            images.append(_flatten(np.where(mask, drawn, np.nan), mask, view))
         display = cls(
             images=images,
             offsets=offsets,
@@ -296,9 +290,9 @@ class TraversalDisplay:
             self.axes_[2 * i, 0].set_ylabel(name, fontsize=look.SMALL)
             self.axes_[2 * i + 1, 0].set_ylabel("difference", fontsize=look.SMALL)
         for axes, offset in zip(self.axes_[0], self.offsets, strict=True):
-            axes.set_title(f"{offset:+.3g}", fontsize=10)
+            axes.set_title(_signed(offset), fontsize=10)
         self.axes_[-1, 0].set_xlabel(self.title, fontsize=look.SMALL)
-        label = f"difference to the image at {self.offsets[self.middle]:+.3g}"
+        label = f"difference to the image at {_signed(self.offsets[self.middle])}"
         self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.7)
         return self
 
@@ -323,12 +317,19 @@ def _flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
     if volumes.ndim == 3:
         return volumes
     if view == "mip":
-        return np.max(volumes, axis=1, where=~np.isnan(volumes), initial=np.nanmin(volumes))
+        known = np.isfinite(volumes)
+        highest = np.max(volumes, axis=1, where=known, initial=-np.inf)
+        return np.where(known.any(axis=1), highest, np.nan)
     images = []
     for volume, mask in zip(volumes, masks, strict=True):
         depths = np.flatnonzero(mask.any(axis=(1, 2)))
         images.append(volume[(depths[0] + depths[-1]) // 2 if len(depths) else len(volume) // 2])
     return np.array(images)
+
+
+def _signed(value: float) -> str:
+    """Return a number with its sign, 0 without."""
+    return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 
 def _show(ax: Any, image: np.ndarray, mask: np.ndarray, **kind: Any) -> Any:

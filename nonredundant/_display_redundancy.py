@@ -157,7 +157,7 @@ class RedundancyDisplay:
         for axes, unit in zip(self.axes_, units, strict=True):
             self._plot_unit(axes, unit, names)
         self.figure_.align_ylabels(list(self.axes_))
-        look.legend_above(self.ax_, self._keys(names))
+        look.legend_above(self.axes_[0], self._keys(names), 3)
         return self
 
     @staticmethod

@@ -79,10 +79,12 @@ def panels(
     return host, np.array(axes, dtype=object).reshape(n_rows, n_columns)
 
 
-def legend_above(host: Any, handles: Sequence[Any], n_columns: int = 4) -> None:
-    """Put a legend above the axes, where it hides nothing."""
-    host.legend(
+def legend_above(ax: Any, handles: Sequence[Any], n_columns: int, title: str = "") -> None:
+    """Put a legend above an axes without a title, where it hides nothing."""
+    ax.legend(
         handles=list(handles),
+        title=title or None,
+        alignment="left",
         loc="lower left",
         bbox_to_anchor=(0, 1),
         ncols=n_columns,
@@ -114,9 +116,7 @@ def offsets(n: int, width: float = 0.5) -> np.ndarray:
     return (np.arange(n) - (n - 1) / 2) * (width / n)
 
 
-def label_ends(
-    ax: Any, ends: Sequence[tuple[float, float]], names: Sequence[str], colours: Sequence[str]
-) -> None:
+def label_ends(ax: Any, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """Write each name beside the end of its line, moved apart where they would overlap."""
     step = 1.25 * SMALL * ax.figure.dpi / 72
     pixels = ax.transData.transform(np.asarray(ends, dtype=float))
@@ -133,7 +133,6 @@ def label_ends(
             ends[place],
             xytext=(6, shift),
             textcoords="offset points",
-            color=colours[place],
             fontsize=SMALL,
             va="center",
             annotation_clip=False,

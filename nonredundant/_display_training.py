@@ -10,13 +10,7 @@ import pandas as pd
 
 from nonredundant import _display_style as look
 
-_TERM_NAMES = {
-    "total": "total",
-    "reconstruction": "reconstruction",
-    "kl": "KL divergence",
-    "independence": "independence",
-    "label": "label",
-}
+_TERM_NAMES = {"kl": "KL divergence"}
 _LINES = {"training": "-", "validation": "--"}
 _KEYS = {"feature_set", "repeat", "fold", "epoch"}
 
@@ -50,8 +44,8 @@ class LossCurveDisplay:
     >>> epochs = pd.RangeIndex(1, 4, name="epoch")
     >>> history = pd.DataFrame({"kl": [3.0, 2.0, 1.5], "valid_kl": [3.1, 2.3, 2.0]}, index=epochs)
     >>> display = LossCurveDisplay.from_history(history)
-    >>> display.axes_[0].get_title()
-    'KL divergence'
+    >>> display.axes_[0].get_ylabel()
+    'KL divergence loss'
     """
 
     def __init__(self, curves: pd.DataFrame) -> None:
@@ -157,15 +151,15 @@ class LossCurveDisplay:
         looks = dict(zip(names, look.styles(len(names)), strict=True))
         for axes, term in zip(self.axes_, terms, strict=True):
             self._plot_term(axes, self.curves[self.curves["term"] == term], looks)
-            axes.set_title(_TERM_NAMES.get(term, term.replace("_", " ")), fontsize=10)
-            axes.set(xlabel="epoch", ylabel="loss")
+            name = _TERM_NAMES.get(term, term.replace("_", " "))
+            axes.set(xlabel="epoch", ylabel=f"{name} loss")
         marked = [
             look.key(name, color=style.colour, marker=style.marker, markersize=4)
             for name, style in looks.items()
             if len(looks) > 1
         ]
         parts = [look.key(part, color="0.3", linestyle=line) for part, line in _LINES.items()]
-        look.legend_above(self.ax_, [*marked, *parts])
+        look.legend_above(self.axes_[0], [*marked, *parts], 2)
         return self
 
     @staticmethod
@@ -190,13 +184,15 @@ class LossCurveDisplay:
 
 
 def _curves(history: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and range of each term over the networks of a series; terms of 0 left out."""
+    """Return mean and range of each term over the networks of a series.
+
+    A term that is 0 throughout was not part of that series' loss and is left out.
+    """
     names = [str(name) for name in history if name not in _KEYS]
     parts = []
     for name in names:
-        if not history[name].fillna(0).any():
-            continue
-        every = history.groupby(["feature_set", "epoch"], sort=False)[name]
+        used = history[name].fillna(0).ne(0).groupby(history["feature_set"]).transform("any")
+        every = history[used].groupby(["feature_set", "epoch"], sort=False)[name]
         part = every.agg(mean="mean", low="min", high="max").reset_index()
         term = name.removeprefix("valid_")
         part.insert(0, "term", term)
@@ -330,7 +326,7 @@ class SweepDisplay:
         ax.set_xticks(range(len(values)), [f"{value:g}" for value in values])
         ax.margins(x=0.08)
         look.despine(ax)
-        look.label_ends(ax, ends, names, [looks[name].colour for name in names])
+        look.label_ends(ax, ends, names)
 
 
 _PARAMETER_NAMES = {

@@ -163,8 +163,7 @@ class FeatureWeightsDisplay:
         ax.axhline(level, color="0.3", linestyle="--", linewidth=1)
         ax.annotate(
             f"{self.k} largest above",
-            (1, level),
-            xycoords=("axes fraction", "data"),
+            (n_hcr - 1, level),
             xytext=(0, 3),
             textcoords="offset points",
             ha="right",

@@ -7,10 +7,12 @@ series differ in marker or line as well, so that pictures survive grey print.
 
 from __future__ import annotations
 
+from nonredundant._display_calibration import CalibrationBandDisplay
 from nonredundant._display_comparison import FeatureSetComparisonDisplay
-from nonredundant._display_curves import CalibrationBandDisplay, RocBandDisplay
+from nonredundant._display_correlation import CorrelationMapDisplay
+from nonredundant._display_curves import RocBandDisplay
 from nonredundant._display_images import ReconstructionDisplay, TraversalDisplay
-from nonredundant._display_latent import CorrelationMapDisplay, LatentSpaceDisplay
+from nonredundant._display_latent import LatentSpaceDisplay
 from nonredundant._display_redundancy import RedundancyDisplay
 from nonredundant._display_training import LossCurveDisplay, SweepDisplay
 from nonredundant._display_weights import FeatureWeightsDisplay
