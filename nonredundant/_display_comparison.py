@@ -25,8 +25,8 @@ class FeatureSetComparisonDisplay:
         Paired p, and p corrected over all sets and classifiers by Holm's method.
     metric, classifier : str
         What was measured, of which classifier.
-    reference : str or None
-        The set that differences are to.
+    reference : sequence of str or None
+        The set that each difference is to.
     highlighted : str or None
         The set whose row is shaded: the comparison asked for before looking.
 
@@ -50,7 +50,8 @@ class FeatureSetComparisonDisplay:
     ...     feature_sets=["HCR", "HCR+DLR-MI"], score=[0.75, 0.86], low=[0.70, 0.82],
     ...     high=[0.80, 0.90], difference=[float("nan"), 0.11],
     ...     difference_low=[float("nan"), 0.06], difference_high=[float("nan"), 0.16],
-    ...     p_value=[float("nan"), 0.001], p_holm=[float("nan"), 0.002], reference="HCR",
+    ...     p_value=[float("nan"), 0.001], p_holm=[float("nan"), 0.002],
+    ...     reference=[None, "HCR"],
     ... ).plot()
     >>> [text.get_text() for text in display.axes_[0].get_yticklabels()]
     ['HCR', 'HCR+DLR-MI']
@@ -68,9 +69,9 @@ class FeatureSetComparisonDisplay:
         difference_high: Any,
         p_value: Any,
         p_holm: Any,
+        reference: Any,
         metric: str = "roc_auc",
         classifier: str = "",
-        reference: str | None = None,
         highlighted: str | None = None,
     ) -> None:
         self.feature_sets = list(feature_sets)
@@ -80,7 +81,7 @@ class FeatureSetComparisonDisplay:
         self.difference_high = _floats(difference_high)
         self.p_value, self.p_holm = _floats(p_value), _floats(p_holm)
         self.metric, self.classifier = metric, classifier
-        self.reference, self.highlighted = reference, highlighted
+        self.reference, self.highlighted = list(reference), highlighted
 
     @classmethod
     def from_comparison(
@@ -103,7 +104,8 @@ class FeatureSetComparisonDisplay:
         classifier : str, optional
             A classifier; the primary one by default.
         reference : str, optional
-            The set that differences are to; that of the primary comparison by default.
+            The set that differences are to; by default the hand-crafted set that each set was
+            tested against.
         ax : Axes, optional
             Where to draw; a new figure by default.
 
@@ -121,13 +123,12 @@ class FeatureSetComparisonDisplay:
         metric = metric or primary["metric"]
         classifier = classifier or primary["classifier"]
         summary = look.pick(comparison.summary, metric=metric, classifier=classifier)
-        if reference is None:
-            reference = primary.get("reference")
-        tests = look.pick(
-            comparison.tests, False, metric=metric, classifier=classifier, reference=reference
-        )
-        columns = ["estimate", "low", "high", "p_value", "p_holm"]
-        tests = tests.set_index("feature_set")[columns].reindex(summary["feature_set"])
+        tests = look.pick(comparison.tests, False, metric=metric, classifier=classifier)
+        if reference is not None:
+            tests = look.pick(tests, reference=reference)
+        # The hand-crafted reference comes first where a set was tested against several.
+        first = tests.drop_duplicates("feature_set").set_index("feature_set")
+        tests = first.reindex(summary["feature_set"])
         display = cls(
             feature_sets=summary["feature_set"],
             score=summary["mean"],
@@ -140,7 +141,7 @@ class FeatureSetComparisonDisplay:
             p_holm=tests["p_holm"],
             metric=metric,
             classifier=classifier,
-            reference=reference,
+            reference=[name if isinstance(name, str) else None for name in tests["reference"]],
             highlighted=primary["feature_set"],
         )
         return display.plot(ax)
@@ -182,19 +183,22 @@ class FeatureSetComparisonDisplay:
         self._rows(ax, self.difference, self.difference_low, self.difference_high)
         ax.axvline(0, color="0.3", linewidth=1, linestyle=":")
         look.name_rows(ax, [""] * len(self.feature_sets))
-        ax.set_xlabel(f"difference in {label} to {self.reference}, 95 % interval")
+        references = set(self.reference) - {None}
+        one = len(references) == 1
+        to = references.copy().pop() if one else "its reference"
+        ax.set_xlabel(f"difference in {label} to {to}, 95 % interval")
         ax.set_ylabel("")
         left, right = ax.get_xlim()
         # The text stands inside the axes, so that no neighbour can cut it off.
         ax.set_xlim(left, right + 0.75 * (right - left))
         ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
         ax.set_xticks(ticks)
-        for row, (name, p, holm) in enumerate(
-            zip(self.feature_sets, self.p_value, self.p_holm, strict=True)
-        ):
-            text = "reference" if name == self.reference else look.p_text(p)
-            if np.isfinite(holm):
-                text += f" ({look.p_text(holm).removeprefix('p = ').removeprefix('p ')})"
+        for row, name in enumerate(self.feature_sets):
+            text = self._verdict(row)
+            if self.reference[row] is None and name in references:
+                text = "reference"
+            elif text and not one:
+                text += f" to {self.reference[row]}"
             ax.annotate(
                 text,
                 (0.99, row),
@@ -204,6 +208,13 @@ class FeatureSetComparisonDisplay:
                 fontsize=look.SMALL,
             )
         ax.set_title("paired p (Holm)", fontsize=look.SMALL, loc="right")
+
+    def _verdict(self, row: int) -> str:
+        """Return a row's p, and in brackets p corrected for all comparisons."""
+        text = look.p_text(self.p_value[row])
+        if np.isfinite(self.p_holm[row]):
+            text += f" ({look.p_text(self.p_holm[row]).removeprefix('p ').removeprefix('= ')})"
+        return text
 
     def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Draw a point and its interval a row."""

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nonredundant import _display_style as look
+from nonredundant._display_latent import latent_names
 
 View = Literal["slice", "mip"]
 _VIEW_NAMES = {"slice": "middle slice", "mip": "maximum over depth", None: ""}
@@ -211,7 +212,7 @@ class TraversalDisplay:
         X: Any,
         *,
         row: int = 0,
-        latents: Sequence[int] = (0, 1, 2),
+        latents: Sequence[int] | None = None,
         span: float = 2.0,
         n_steps: int = 5,
         view: View = "slice",
@@ -228,8 +229,8 @@ class TraversalDisplay:
             Lesions.
         row : int, default=0
             The sample to start from; its first lesion is drawn.
-        latents : sequence of int, default=(0, 1, 2)
-            Latents to vary.
+        latents : sequence of int, optional
+            Latents to vary; by default the first three.
         span : float, default=2.0
             Largest value added to a latent, on both sides.
         n_steps : int, default=5
@@ -246,18 +247,20 @@ class TraversalDisplay:
         TraversalDisplay
             The display, drawn.
         """
+        names = latent_names(estimator)
+        chosen = range(min(3, len(names))) if latents is None else latents
         table = X[[row]]
         _, mask = _patches(table, channel)
         mask = np.repeat(mask[:1], n_steps, axis=0)
         offsets = np.linspace(-span, span, n_steps)
         images = []
-        for index in latents:
+        for index in chosen:
             drawn = estimator.traverse(table, index, offsets)[0][:, channel]
             images.append(_flatten(np.where(mask, drawn, np.nan), mask, view))
         display = cls(
             images=images,
             offsets=offsets,
-            latents=[f"dlr{index:02d}" for index in latents],
+            latents=[names[index] for index in chosen],
             title=str(table.features.index[0]),
         )
         return display.plot(ax)

@@ -202,9 +202,11 @@ class LatentSpaceDisplay:
             If the comparison has no such block or fold.
         """
         blocks = comparison.latents
+        if not blocks:
+            raise ValueError("no latents to draw: the comparison learned none")
         if feature_set is None:
             primary = comparison.primary["feature_set"].rpartition("+")[2]
-            feature_set = primary if primary in blocks else next(iter(blocks), None)
+            feature_set = primary if primary in blocks else next(iter(blocks))
         if feature_set not in blocks:
             raise ValueError(f"no latents of {feature_set!r}; there are those of {list(blocks)}")
         own = look.pick(blocks[feature_set], fold=fold).drop(columns="fold")
@@ -282,15 +284,22 @@ class LatentSpaceDisplay:
         return None
 
 
+def latent_names(estimator: Any) -> list[str]:
+    """Return the names of an estimator's latents."""
+    names = pd.Index(estimator.get_feature_names_out())
+    found = names[names.str.match(_LATENTS)].tolist()
+    if not found:
+        raise ValueError(f"{estimator!r} gives no latents: set output='dlr' or 'fused'")
+    return found
+
+
 def latent_frame(estimator: Any, X: Any) -> pd.DataFrame:
     """Return the latents of each lesion, by name."""
-    names = pd.Index(estimator.get_feature_names_out())
-    kept = names.str.match(_LATENTS)
-    if not kept.any():
-        raise ValueError(f"{estimator!r} gives no latents: set output='dlr' or 'fused'")
+    names = latent_names(estimator)
+    kept = np.isin(estimator.get_feature_names_out().astype(str), names)
     values = estimator.transform(X)
     values = getattr(values, "features", values)
-    return pd.DataFrame(np.asarray(values)[:, kept], columns=names[kept])
+    return pd.DataFrame(np.asarray(values)[:, kept], columns=names)
 
 
 def _by_lesion(values: Any, X: Any) -> Any:

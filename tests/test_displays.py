@@ -304,6 +304,16 @@ def test_forest_plot_takes_another_reference(data):
     assert "HCR+DLR" in display.axes_[1].get_xlabel()
 
 
+def test_forest_plot_names_each_reference_where_they_differ(data):
+    part = SimpleNamespace(**vars(data.found), primary=data.found.primary)
+    part.tests = part.tests.query("feature_set != 'HCR+DLR-MI' or reference == 'HCR+DLR'")
+    display = displays.FeatureSetComparisonDisplay.from_comparison(part)
+    assert display.reference == [None, "HCR", "HCR", "HCR+DLR"]
+    texts = [text.get_text() for text in display.axes_[1].texts]
+    assert [text.rpartition(" to ")[2] for text in texts] == ["reference", *display.reference[1:]]
+    assert "its reference" in display.axes_[1].get_xlabel()
+
+
 def test_forest_plot_without_tests_or_intervals_has_one_panel():
     nothing = [np.nan, np.nan]
     display = displays.FeatureSetComparisonDisplay(
@@ -316,6 +326,7 @@ def test_forest_plot_without_tests_or_intervals_has_one_panel():
         difference_high=nothing,
         p_value=nothing,
         p_holm=nothing,
+        reference=[None, None],
     ).plot()
     assert len(display.axes_) == 1
     assert not any(container.has_xerr for container in display.axes_[0].containers)
@@ -362,6 +373,14 @@ def test_redundancy_stands_against_its_null():
     assert drawn == {(0.4, False), (0.9, False), (0.01, True), (0.57, False)}
     named = [text.get_text() for text in r2.get_legend().get_texts()]
     assert named[:2] == ["before", "after"]
+
+
+def test_redundancy_without_permutations_is_drawn_without_a_null():
+    unknown = report([0.4, 0.9], [np.nan, np.nan]).assign(null_mean=np.nan, null_95=np.nan)
+    display = displays.RedundancyDisplay.from_reports({"DLR": unknown})
+    display.figure_.draw_without_rendering()
+    estimates = [list(line.get_xdata()) for line in display.axes_[0].lines]
+    assert sum(estimates, []) == [0.4]
 
 
 def test_redundancy_of_some_sets(data):
@@ -594,6 +613,8 @@ def test_latents_of_one_fold_are_drawn_with_their_labels(data):
     assert "fold 2" in display.title
     with pytest.raises(ValueError, match="DLR-MI"):
         displays.LatentSpaceDisplay.from_comparison(data.found, feature_set="PCA")
+    with pytest.raises(ValueError, match="learned none"):
+        displays.LatentSpaceDisplay.from_comparison(SimpleNamespace(latents={}))
 
 
 def test_bad_columns_and_outputs_are_named(data):
