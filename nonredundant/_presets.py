@@ -41,8 +41,9 @@ SOURCES: dict[str, str] = {
     ),
     "MR": (
         "Intensities are arbitrary: standardised over the image and cut at 3 standard "
-        "deviations (Collewet et al. 2004, doi 10.1016/j.mri.2003.09.001), times 100; bin width "
-        "5, 1 mm isotropic by cubic B-splines and the shift by 300 are pyradiomics' own example "
-        "for MR (van Griethuysen et al. 2017)"
+        "deviations (Collewet et al. 2004, doi 10.1016/j.mri.2003.09.001); times 100, bin width 5, "
+        "the shift by 300 and cubic B-splines are those of pyradiomics' own examples for MR (van "
+        "Griethuysen et al. 2017), which propose 1 mm for volumes of thin slices and 2 or 3 mm "
+        "for slices of 3 or 5 mm"
     ),
 }
