@@ -144,7 +144,7 @@ def test_slices_as_3d_images_have_2d_shape():
 @pytest.mark.parametrize("name", ["brain1", "brain2", "breast1"])
 def test_values_are_those_of_pyradiomics_on_its_own_cases(name):
     paths = [str(CASES / f"{name}_{part}.nrrd") for part in ("image", "label")]
-    settings = {"setting": {"binWidth": 15}, "imageType": {"Original": {}, "LoG": {"sigma": [3.0]}}}
+    settings = {"setting": {"binWidth": 15}, "imageType": ALL_TYPES}
     ours = without_warnings_of_levels(lambda: extract(*paths, settings=settings))
     theirs = reference(*paths, settings)
     np.testing.assert_allclose(ours[theirs.index], theirs, rtol=1e-9, atol=1e-12)
