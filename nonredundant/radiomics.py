@@ -1,4 +1,4 @@
-"""pyradiomics: its settings, its features' names, and one quiet call of it."""
+"""Settings of pyradiomics, the names of its features, and one quiet call of it."""
 
 from __future__ import annotations
 
