@@ -450,6 +450,18 @@ def test_roc_areas_are_those_of_the_summary(data):
         assert (tpr <= high + 1e-12).all()
 
 
+def test_roc_of_a_test_set_is_that_of_the_ensemble(data):
+    held = SimpleNamespace(
+        primary=data.found.primary, settings=data.found.settings | {"n_test": 72}
+    )
+    held.predictions = data.found.predictions.assign(repeat=-1, fold=-1)
+    display = displays.RocBandDisplay.from_comparison(held)
+    for name, area in zip(("HCR", "HCR+DLR-MI"), display.auc, strict=True):
+        own = held.predictions.query("feature_set == @name")
+        assert area == pytest.approx(roc_auc_score(own["y"] == "malignant", own["score"]))
+    assert display.ax_.get_title("left") == "LR, test set"
+
+
 def test_roc_of_four_samples_and_of_a_perfect_score():
     y = [0, 0, 1, 1]
     scores = {"known": [0.1, 0.4, 0.35, 0.8], "perfect": [0.1, 0.2, 0.3, 0.4], "tied": [1] * 4}
