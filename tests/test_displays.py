@@ -457,7 +457,7 @@ def test_roc_of_a_test_set_is_that_of_the_ensemble(data):
     held.predictions = data.found.predictions.assign(repeat=-1, fold=-1)
     display = displays.RocBandDisplay.from_comparison(held)
     for name, area in zip(("HCR", "HCR+DLR-MI"), display.auc, strict=True):
-        own = held.predictions.query("feature_set == @name")
+        own = held.predictions[held.predictions["feature_set"] == name]
         assert area == pytest.approx(roc_auc_score(own["y"] == "malignant", own["score"]))
     assert display.ax_.get_title("left") == "LR, test set"
 
