@@ -146,7 +146,7 @@ def test_slices_as_3d_images_have_2d_shape():
     [
         ("brain1", {"Original": {}, "LoG": {"sigma": [3.0]}}),
         ("brain2", {"Original": {}, "LoG": {"sigma": [3.0]}}),
-        # The smallest: the nine images of the wavelets take long.
+        # The smallest: eight wavelet images of the others take long.
         ("breast1", ALL_TYPES),
     ],
 )
