@@ -1,0 +1,190 @@
+"""Calibration, net benefit and operating points of predicted probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._scored import check_scored
+
+#: Probabilities are kept this far from 0 and 1, where their logit is infinite.
+_EDGE = 1e-6
+
+
+def calibration_summary(y: Any, p: Any) -> dict[str, float]:
+    """Return calibration slope, intercept and Brier score of predicted probabilities.
+
+    The slope is that of an unpenalised logistic regression of y on logit p (1 is right; below 1:
+    too extreme). The intercept is that of the same regression with the slope held at 1 (0 is
+    right; above 0: too low on the whole), "calibration in the large" (Van Calster et al. 2019,
+    doi 10.1186/s12916-019-1466-7).
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    p : array-like of shape (n,)
+        Predicted probabilities of the positive class.
+
+    Returns
+    -------
+    dict
+        `slope`, `intercept`, `brier`. Slope and intercept are NaN where all predictions are
+        equal, and infinite where they separate the classes.
+
+    Raises
+    ------
+    ValueError
+        If y has one class, lengths differ, or p leaves [0, 1].
+
+    Examples
+    --------
+    >>> found = calibration_summary([0, 0, 0, 1, 0, 1, 1, 1], [0.25] * 4 + [0.75] * 4)
+    >>> {name: round(value, 3) for name, value in found.items()}
+    {'slope': 1.0, 'intercept': 0.0, 'brier': 0.188}
+    """
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+    from sklearn.linear_model import LogisticRegression
+
+    positive, p = _probabilities(y, p)
+    x = logit(np.clip(p, _EDGE, 1 - _EDGE))
+    brier = float(np.mean((p - positive) ** 2))
+    intercept = float(brentq(lambda a: np.mean(expit(a + x) - positive), -40, 40))
+    if np.ptp(x) == 0:
+        return {"slope": float("nan"), "intercept": intercept, "brier": brier}
+    if x[positive].min() > x[~positive].max():
+        return {"slope": float("inf"), "intercept": intercept, "brier": brier}
+    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
+    return {"slope": float(model.coef_[0, 0]), "intercept": intercept, "brier": brier}
+
+
+def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:
+    """Return the net benefit of acting on predictions above a threshold.
+
+    Vickers & Elkin 2006 (doi 10.1177/0272989X06295361): true positives less false positives
+    weighed by the odds of the threshold, a case.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    p : array-like of shape (n,)
+        Predicted probabilities of the positive class.
+    thresholds : array-like
+        Probabilities in (0, 1) at which one would act.
+
+    Returns
+    -------
+    DataFrame
+        `threshold, net_benefit, treat_all, treat_none`: a row a threshold.
+
+    Raises
+    ------
+    ValueError
+        If y has one class, lengths differ, or a probability or threshold is out of range.
+
+    Examples
+    --------
+    >>> net_benefit([0, 1, 0, 1], [0.1, 0.8, 0.6, 0.9], [0.5])
+       threshold  net_benefit  treat_all  treat_none
+    0        0.5         0.25        0.0         0.0
+    """
+    positive, p = _probabilities(y, p)
+    at = np.atleast_1d(np.asarray(thresholds, dtype=float))
+    if not ((at > 0) & (at < 1)).all():
+        raise ValueError(f"thresholds must lie between 0 and 1, got {at.min()} to {at.max()}")
+    above = p >= at[:, None]
+    odds = at / (1 - at)
+    share = positive.mean()
+    benefit = (above & positive).mean(axis=1) - odds * (above & ~positive).mean(axis=1)
+    return pd.DataFrame(
+        {
+            "threshold": at,
+            "net_benefit": benefit,
+            "treat_all": share - odds * (1 - share),
+            "treat_none": 0.0,
+        }
+    )
+
+
+def operating_point(y: Any, score: Any) -> float:
+    """Return the threshold of the largest sensitivity + specificity (Youden 1950).
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    score : array-like of shape (n,)
+        Scores, higher for positive cases.
+
+    Returns
+    -------
+    float
+        Halfway between the lowest score called positive and the next one below it.
+
+    Raises
+    ------
+    ValueError
+        If y has one class, lengths differ, or a score is not a number.
+
+    Examples
+    --------
+    >>> operating_point([0, 0, 1, 1], [0.1, 0.3, 0.5, 0.9])
+    0.4
+    """
+    positive, score = check_scored(y, score)
+    values = np.unique(score)
+    order = np.sort(score[positive]), np.sort(score[~positive])
+    missed = np.searchsorted(order[0], values) / len(order[0])
+    passed = np.searchsorted(order[1], values) / len(order[1])
+    best = int(np.argmax(passed - missed))
+    return float(values[best] if best == 0 else (values[best] + values[best - 1]) / 2)
+
+
+def sensitivity_specificity(y: Any, score: Any, threshold: float) -> dict[str, float]:
+    """Return sensitivity and specificity of calling scores of at least a threshold positive.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    score : array-like of shape (n,)
+        Scores, higher for positive cases.
+    threshold : float
+        The least score that is called positive.
+
+    Returns
+    -------
+    dict
+        `sensitivity`, `specificity`.
+
+    Raises
+    ------
+    ValueError
+        If y has one class, lengths differ, or a score is not a number.
+
+    Examples
+    --------
+    >>> sensitivity_specificity([0, 0, 1, 1], [0.1, 0.6, 0.5, 0.9], 0.4)
+    {'sensitivity': 1.0, 'specificity': 0.5}
+    """
+    positive, score = check_scored(y, score)
+    above = score >= threshold
+    return {
+        "sensitivity": float(above[positive].mean()),
+        "specificity": float((~above)[~positive].mean()),
+    }
+
+
+def _probabilities(y: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return checked labels and probabilities."""
+    positive, p = check_scored(y, p)
+    if p.min() < 0 or p.max() > 1:
+        raise ValueError(
+            f"probabilities must lie in [0, 1], got {p.min():.3g} to {p.max():.3g}: hand over "
+            "predict_proba, not decision_function"
+        )
+    return positive, p
