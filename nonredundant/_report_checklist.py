@@ -1,0 +1,276 @@
+"""What was done against the items of CLEAR and TRIPOD+AI that a comparison can answer.
+
+Every answer is read off the settings, the tables and the fitted pipelines. Items of CLEAR (Kocak
+et al. 2023, doi 10.1186/s13244-023-01415-8) and of TRIPOD+AI (Collins et al. 2024, doi
+10.1136/bmj-2023-078378) that only the authors can answer are not listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonredundant._report_settings import held_out_counts, shares, validation_text
+from nonredundant._report_tables import SIMPLE_SETS, Table, compact
+
+YES, NO = "yes", "no"
+
+
+class Item(NamedTuple):
+    """An answered item: its numbers in both lists, the topic, and what was found."""
+
+    clear: str
+    tripod: str
+    topic: str
+    found: str
+    done: bool
+
+
+def checklist(comparison: Any) -> Table:
+    """Return the items with their answers."""
+    items = [
+        *_data_items(comparison),
+        *_extraction_items(comparison),
+        *_model_items(comparison),
+        *_evaluation_items(comparison),
+        *_sharing_items(comparison),
+    ]
+    rows = [[one.topic, YES if one.done else NO, one.found, one.clear, one.tripod] for one in items]
+    heads = ["item", "done", "what was found", "CLEAR", "TRIPOD+AI"]
+    return Table(heads, [False] * 5, rows)
+
+
+def _data_items(comparison: Any) -> list[Item]:
+    """Return what there is to say of samples and splits."""
+    s = comparison.settings
+    counts = s["cohort"]["class_counts"]
+    held = f"; held out: {shares(held_out_counts(comparison))}" if s["n_test"] else ""
+    balance = [
+        f"{name} {s[key]}"
+        for name, key in (("class weight", "class_weight"), ("sampler", "sampler"))
+        if s[key] is not None
+    ]
+    n, lost = s["cohort"]["n_samples"] + s["n_test"], len(s["failed"])
+    return [
+        Item("–", "21", "Samples and events of each analysis", shares(counts) + held, bool(counts)),
+        Item("15", "12a", "Data split", validation_text(s), s["n_folds"] > 1 or s["n_test"] > 0),
+        Item(
+            "15",
+            "12a",
+            "Samples that belong together kept on one side",
+            "groups never cross a split"
+            if s["grouped"]
+            else "no groups were given: right only if each sample is a patient of its own",
+            s["grouped"],
+        ),
+        Item(
+            "38",
+            "12a",
+            "Test data outside of cross-validation",
+            f"{s['n_test']:,} held-out samples"
+            if s["n_test"]
+            else "none: internal validation only",
+            s["n_test"] > 0,
+        ),
+        Item(
+            "29",
+            "11",
+            "Cases left out",
+            f"{lost:,} of {n + lost:,}"
+            if s["extractor"] or lost
+            else "not known: lesions were handed over, not extracted here",
+            bool(s["extractor"] or lost),
+        ),
+        Item("30", "13", "Class imbalance", ", ".join(balance) or "not corrected", bool(balance)),
+    ]
+
+
+def _extraction_items(comparison: Any) -> list[Item]:
+    """Return what there is to say of the hand-crafted features; "no" where nothing is recorded."""
+    s = comparison.settings
+    parameters = (s["provenance"] or {}).get("parameters", {})
+    setting = parameters.get("setting", {})
+    bins = {k: setting[k] for k in ("binWidth", "binCount") if setting.get(k) is not None}
+    grid = {
+        k: setting[k]
+        for k in ("resampledPixelSpacing", "interpolator", "normalize", "removeOutliers")
+        if setting.get(k) is not None
+    }
+    version = (s["provenance"] or {}).get("versions", {}).get("pyradiomics")
+    unknown = "not recorded: lesions were handed over, not extracted here"
+    nothing = "none: voxels and intensities as they are" if parameters else unknown
+    types, classes = parameters.get("imageType", {}), parameters.get("featureClass", {})
+    defaults = "pyradiomics' defaults for all that is not listed in the settings"
+    return [
+        Item("21, 22", "–", "Pre-processing and resampling", _listed(grid) or nothing, bool(grid)),
+        Item("23", "–", "Discretisation of grey levels", _listed(bins) or unknown, bool(bins)),
+        Item("24", "–", "Image types", ", ".join(types) or unknown, bool(types)),
+        Item(
+            "25",
+            "9b",
+            "Software that extracted the features",
+            f"pyradiomics {version}" if version else unknown,
+            version is not None,
+        ),
+        Item("26", "9b", "Feature classes", ", ".join(classes) or unknown, bool(classes)),
+        Item(
+            "27",
+            "9a",
+            "Number of hand-crafted features",
+            f"{s['cohort']['n_hcr']:,}",
+            s["cohort"]["n_hcr"] > 0,
+        ),
+        Item("28", "–", "Other parameters", defaults if parameters else unknown, bool(parameters)),
+    ]
+
+
+def _model_items(comparison: Any) -> list[Item]:
+    """Return what there is to say of the models, read off the fitted pipelines."""
+    s, choices = comparison.settings, comparison.choices
+    filled = _in_every_model(comparison, "impute", lambda step: f"by the {step.strategy}")
+    scaled = _in_every_model(comparison, "blocks", lambda step: "centred, divided by the spread")
+    picked = [name for name in s["feature_sets"] if name[:1] == "H" and name[1:2].isdigit()]
+    tuned = choices.loc[choices[["C", "block_weight"]].notna().any(axis=1), "classifier"].unique()
+    grid = ", ".join(compact(c) for c in np.unique(choices["C"].dropna()))
+    return [
+        Item("29", "11", "Missing values filled on training folds", filled or NO, bool(filled)),
+        Item("32", "12b", "Features scaled on training folds", scaled or NO, bool(scaled)),
+        Item(
+            "33",
+            "9a",
+            "Hand-crafted features picked inside the fold",
+            ", ".join(picked)
+            if picked
+            else "not picked: all are used, under a penalty or by trees",
+            bool(picked),
+        ),
+        Item(
+            "34",
+            "12c",
+            "Algorithms",
+            ", ".join(f"{name}: {kind}" for name, kind in _class_names(comparison).items()),
+            bool(comparison.models),
+        ),
+        Item(
+            "35, 37",
+            "12c",
+            "Tuning by inner cross-validation",
+            f"{', '.join(tuned)}" + (f"; C chosen: {grid}" if grid else "")
+            if len(tuned)
+            else "none: classifiers as they were given",
+            len(tuned) == len(s["classifiers"]),
+        ),
+        Item(
+            "43",
+            "–",
+            "Weights or importances of features",
+            f"of {comparison.weights['feature'].nunique():,} features"
+            if len(comparison.weights)
+            else "the classifiers have none",
+            len(comparison.weights) > 0,
+        ),
+    ]
+
+
+def _evaluation_items(comparison: Any) -> list[Item]:
+    """Return what there is to say of metrics, intervals and tests."""
+    s, tests, summary = comparison.settings, comparison.tests, comparison.summary
+    probabilities = len(s["classes"]) == 2 and len(comparison.calibration()) > 0
+    thresholds = comparison.choices["threshold"].dropna()
+    known = summary["low"].notna()
+    tested = tests[tests["p_value"].notna()]
+    how = ", ".join(dict.fromkeys(tested["method"]))
+    simple = [name for name in SIMPLE_SETS if name in s["feature_sets"]]
+    return [
+        Item("39", "12e", "Metrics", ", ".join(s["scoring"]), len(s["scoring"]) > 0),
+        Item(
+            "39",
+            "12e",
+            "Calibration and clinical utility",
+            "slope, intercept, Brier score, net benefit"
+            if probabilities
+            else "not for more than two classes or without probabilities",
+            probabilities,
+        ),
+        Item(
+            "–",
+            "15",
+            "Threshold found inside the fold",
+            f"median {thresholds.median():.3f}" if len(thresholds) else "none",
+            len(thresholds) > 0,
+        ),
+        Item(
+            "40, 47",
+            "23a",
+            "Scores with 95 % intervals",
+            f"{known.sum():,} of {len(summary):,}",
+            bool(known.all()),
+        ),
+        Item(
+            "41",
+            "12e",
+            "Paired tests, corrected for their number",
+            f"{len(tested):,} tests ({how}), Holm" if len(tested) else "none",
+            bool(len(tested) and tested["p_holm"].notna().all()),
+        ),
+        Item(
+            "42, 48",
+            "–",
+            "Comparison with models without radiomics",
+            ", ".join(simple) or "none",
+            bool(simple),
+        ),
+    ]
+
+
+def _sharing_items(comparison: Any) -> list[Item]:
+    """Return what another person gets to repeat it."""
+    s = comparison.settings
+    versions = s["versions"]
+    return [
+        Item(
+            "55, 56",
+            "18f",
+            "Settings, seed and versions in this file",
+            f"seed {s['seed']}; nonredundant {versions.get('nonredundant', '?')} and "
+            f"{len(versions) - 1} others",
+            "nonredundant" in versions and s["seed"] is not None,
+        ),
+        Item(
+            "–",
+            "22",
+            "Parameters of the network in this file",
+            f"{len(s['cvae'])} parameters" if s["cvae"] else "no network was trained",
+            bool(s["cvae"]),
+        ),
+    ]
+
+
+def _listed(values: dict[str, Any]) -> str:
+    """Return names with their values."""
+    return ", ".join(f"{name} = {value}" for name, value in values.items())
+
+
+def _in_every_model(comparison: Any, step: str, say: Callable[[Any], str]) -> str:
+    """Return what a step of the fitted pipelines does, if every one of them has it."""
+    found = [_steps(model).get(step) for model in comparison.models.values()]
+    if not found or any(one is None for one in found):
+        return ""
+    return ", ".join(dict.fromkeys(say(one) for one in found))
+
+
+def _class_names(comparison: Any) -> dict[str, str]:
+    """Return the class of each classifier, as it was fitted."""
+    return {
+        classifier: type(_steps(model).get("classifier", model)).__name__
+        for (_, classifier, _, _), model in comparison.models.items()
+    }
+
+
+def _steps(model: Any) -> dict[str, Any]:
+    """Return the steps of a fitted pipeline, or of the pipeline that a model wraps."""
+    if not hasattr(model, "steps"):
+        model = getattr(model, "estimator", None)
+    return dict(getattr(model, "steps", []))
