@@ -162,7 +162,7 @@ def best_simple(comparison: Any) -> str:
     primary = comparison.primary
     summary = _at(comparison.summary, {name: primary[name] for name in ("classifier", "metric")})
     simple = summary[summary["feature_set"].isin(SIMPLE_SETS)]
-    return "" if simple.empty else str(simple.loc[simple["mean"].idxmax(), "feature_set"])
+    return "" if simple.empty else str(simple.set_index("feature_set")["mean"].idxmax())
 
 
 def first_table(comparison: Any) -> Table:
@@ -174,9 +174,9 @@ def first_table(comparison: Any) -> Table:
     best = best_simple(comparison)
     names = [*tests["reference"], primary["feature_set"], *([best] if best else [])]
     own = summary.set_index("feature_set").loc[list(dict.fromkeys(names))].reset_index()
-    versus = _at(comparison.tests, at)
-    if primary.get("reference"):
-        versus = versus[versus["reference"] == primary["reference"]]
+    # Without a fused set the primary one is what the others were tested against.
+    reference = primary.get("reference", primary["feature_set"])
+    versus = _at(comparison.tests, {**at, "reference": reference})
     own = own.merge(
         versus[["feature_set", "estimate", "low", "high", "p_value", "p_holm"]],
         on="feature_set",
@@ -190,9 +190,7 @@ def first_table(comparison: Any) -> Table:
         Column("95 % interval", lambda row: interval(row["low"], row["high"])),
     ]
     if own["estimate"].notna().any():
-        gain = Column(
-            f"gain over {primary['reference']}", lambda row: number(row["estimate"], signed=True)
-        )
+        gain = Column(f"gain over {reference}", lambda row: number(row["estimate"], signed=True))
         columns += [gain, Column("p", lambda row: p_value(row["p_value"]))]
     return cells(own, columns, marked={"feature_set": primary["feature_set"]})
 
@@ -210,6 +208,8 @@ def other_looks(comparison: Any) -> pd.DataFrame:
     The first row is the primary comparison itself; `agrees` tells whether a row has its verdict.
     """
     primary = comparison.primary
+    if "reference" not in primary:
+        return comparison.tests[:0].assign(look="", agrees=True)
     sources = [("", comparison.tests), ("", comparison.pooled_tests)]
     if comparison.settings["n_test"]:
         sources.insert(1, ("folds: ", comparison.cv_tests))
@@ -221,7 +221,7 @@ def other_looks(comparison: Any) -> pd.DataFrame:
     first = found["classifier"] == primary["classifier"]
     found = pd.concat([found[first], found[~first]], ignore_index=True)
     verdict = np.where(found["p_value"] < 0.05, np.sign(found["estimate"]), 0)
-    return found.assign(agrees=verdict == verdict[0] if len(found) else [])
+    return found.assign(agrees=verdict == verdict[0])
 
 
 def looks_table(looks: pd.DataFrame, caption: str) -> Table:

@@ -101,8 +101,8 @@ def _content(comparison: Any) -> dict[str, Any]:
     return {
         "answer": comparison.answer(),
         "verdict": _verdict(looks),
-        "redundancy_line": redundancy_line(comparison),
-        "looks_line": looks_line(looks),
+        "redundancy_line": _redundancy_line(comparison),
+        "looks_line": _looks_line(looks),
         "first": tables.first_table(comparison),
         "simple": tables.best_simple(comparison),
         "basis": _basis(settings),
@@ -176,7 +176,7 @@ def _verdict(looks: pd.DataFrame) -> str:
     return "gain" if first["estimate"] > 0 else "loss"
 
 
-def looks_line(looks: pd.DataFrame) -> str:
+def _looks_line(looks: pd.DataFrame) -> str:
     """Return whether other classifiers and tests say the same, as a sentence; or nothing."""
     others = looks.iloc[1:]
     others = others[others["p_value"].notna()]
@@ -192,7 +192,7 @@ def looks_line(looks: pd.DataFrame) -> str:
     return f"{len(odd)} of {n} other looks at the question give another verdict: {named}."
 
 
-def redundancy_line(comparison: Any) -> str:
+def _redundancy_line(comparison: Any) -> str:
     """Return what the audit found of the primary set's learned block, in a sentence or two."""
     table = comparison.redundancy
     if table.empty:
