@@ -184,12 +184,12 @@ def _looks_line(looks: pd.DataFrame) -> str:
         return ""
     odd, n = others[~others["agrees"].astype(bool)], len(others)
     if odd.empty:
-        return f"The same verdict comes from all other looks at the question ({n} in all)."
+        return f"The same verdict comes from {n} of {n} other looks at the question."
     named = "; ".join(
         f"{row['classifier']} by {row['look']} ({row['estimate']:+.3f}, {p_text(row['p_value'])})"
         for _, row in odd.iterrows()
     )
-    return f"{len(odd)} of {n} other looks at the question give another verdict: {named}."
+    return f"Another verdict comes from {len(odd)} of {n} other looks at the question: {named}."
 
 
 def _redundancy_line(comparison: Any) -> str:
@@ -216,13 +216,14 @@ def _redundancy_line(comparison: Any) -> str:
 
 
 def _audited(table: pd.DataFrame, name: str) -> tuple[int, int, str]:
-    """Return how many estimators there are, how many found redundancy, and the first's number."""
+    """Return how many estimators there are, how many found redundancy, and one's number."""
     own = table[table["feature_set"] == name]
-    first = own.iloc[0]
-    number = (
-        f"{METHOD_NAMES.get(first['method'], first['method'])} {first['estimate']:.2f}, "
-        f"by chance {first['null_mean']:.2f}"
-    )
+    # Distance correlation is the one whose number can be read without knowing the estimator.
+    first = own.sort_values("method", key=lambda names: names != "dcor", kind="stable").iloc[0]
+    label = METHOD_NAMES.get(first["method"], first["method"])
+    if first["unit"] != "correlation":
+        label = f"{first['unit']} by {label}"
+    number = f"{label} {first['estimate']:.2f}, by chance {first['null_mean']:.2f}"
     return len(own), int((own["p_value"] < 0.05).sum()), number
 
 
