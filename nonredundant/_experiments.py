@@ -60,12 +60,15 @@ def _petvsclin() -> Experiment:
         from nonredundant.independence import MIDiscriminator
 
         return {
-            "independence": MIDiscriminator(lr=1e-4, schedule="step"),
+            "independence": MIDiscriminator(lr=1e-4, schedule="step", quadratic=False),
+            "conditioning": "plain",
             "kappa": 50.0,
             "beta": 1e-2,
             "gamma": 1.0,
             "reconstruction": "summed",
             "lr": 8e-4,
+            "lr_schedule": "constant",
+            "augment": None,
             "max_epochs": 10,
         }
 
@@ -94,12 +97,15 @@ def _vetil2023() -> Experiment:
         from nonredundant.independence import MIDiscriminator
 
         return {
-            "independence": MIDiscriminator(lr=1e-3, schedule="alternate"),
+            "independence": MIDiscriminator(lr=1e-3, schedule="alternate", quadratic=False),
+            "conditioning": "plain",
+            "network": {"norm": "instance"},
             "kappa": 1.0,
             "beta": 1.0,
             "gamma": 0.0,
             "reconstruction": "summed",
             "lr": 1e-3,
+            "lr_schedule": "constant",
             "batch_size": 32,
             "augment": ("rotate", "shift"),
         }

@@ -41,7 +41,7 @@ TRAINING_CONSTRAINTS: dict[str, Any] = {
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "beta": [Interval(Real, 0, None, closed="left")],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
-    "augment": [None, callable, list, tuple],
+    "augment": [None, StrOptions({"auto"}), callable, list, tuple],
     "network": [None, dict, callable],
     "device": [str],
     "random_state": ["random_state"],
@@ -68,7 +68,7 @@ class FamilyEstimator(
     lr_schedule: str = "cosine"
     weight_decay: float
     validation_fraction: float
-    augment: Sequence[str] | Callable[..., Any] | None
+    augment: str | Sequence[str] | Callable[..., Any] | None
     device: str
     random_state: Any
     callbacks: list[Any] | None
@@ -90,6 +90,10 @@ class FamilyEstimator(
     def _term(self) -> Any:
         """Return the independence term, unfitted, or None."""
         raise NotImplementedError
+
+    def _condition(self, cohort: Cohort) -> np.ndarray:
+        """Return h; most of the family has none."""
+        return np.zeros((len(cohort.x), 0))
 
     # Reading -------------------------------------------------------------------------------
 
@@ -172,6 +176,9 @@ class FamilyEstimator(
         from nonredundant.nn.augment import KINDS, Augmentation
 
         known = [k for k in KINDS if len(cohort.shape) == 3 or k != "flip_z"]
+        if isinstance(self.augment, str):
+            flips = [k for k in known if k.startswith("flip")]
+            return Augmentation(flips) if cohort.shape and self._mirrors() else None
         unknown = [kind for kind in self.augment if kind not in known]
         if unknown or not cohort.shape:
             raise ValueError(
@@ -179,6 +186,10 @@ class FamilyEstimator(
                 f"{known if cohort.shape else 'nothing'}"
             )
         return Augmentation(self.augment)
+
+    def _mirrors(self) -> bool:
+        """Whether `augment="auto"` may mirror lesions: not if labels are learned with them."""
+        return True
 
     def _build_module(
         self, spec: Mapping[str, Any], weights: Mapping[str, np.ndarray] | None = None
@@ -240,11 +251,9 @@ class FamilyEstimator(
 
         n = len(cohort.x)
         dtype = np.float32 if cohort.shape else np.float64
-        nothing = np.zeros((n, 0), dtype=dtype)
+        h = self._condition(cohort).astype(dtype)
         rows = np.flatnonzero(cohort.usable)
-        dataset = training.LesionDataset(
-            cohort.x, cohort.masks, nothing, np.zeros(n), np.zeros(n), rows
-        )
+        dataset = training.LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
         values = training.encode(self.net_, dataset, CHUNK)
         d = np.full((n, values.shape[1]), np.nan)
         d[rows] = values

@@ -18,10 +18,10 @@ from nonredundant._validation import HasMethods, Interval, StrOptions
 class NonRedundantCVAE(FamilyEstimator):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
-    The encoder sees the masked patch, the decoder sees (h, d), and an independence term keeps
-    d from repeating h (Vétil et al. 2023, arXiv 2308.11389). The loss is
+    The encoder sees the masked patch (and h, to leave it out), the decoder sees (h, d), and an
+    independence term keeps d from repeating h (Vétil et al. 2023, arXiv 2308.11389). The loss is
 
-        reconstruction + beta * KL(q(d|x*) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
+        reconstruction + beta * KL(q(d|x*, h) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
 
     where the reconstruction is the fraction of the lesions' voxel variance left unexplained, so
     that no weight depends on the size of the patches.
@@ -35,7 +35,7 @@ class NonRedundantCVAE(FamilyEstimator):
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="dcor"
         What keeps d independent of h; see `nonredundant.independence`.
-    kappa : float, default=0.3
+    kappa : float, default=0.2
         Weight of the independence term.
     beta : float, default=1e-5
         Weight of the KL term.
@@ -43,6 +43,10 @@ default="dcor"
         Weight of the label term; 0 trains without labels.
     condition_decoder : bool, default=True
         Whether the decoder sees h.
+    conditioning : {"gated", "plain"}, default="gated"
+        "plain" shows h to the decoder alone, as published. "gated" also lets 16 linear mixtures
+        of h scale and shift d behind the encoder and in front of the decoder, so that d can leave
+        to h what follows from it at less cost in reconstruction.
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
         The blocks of features that make up h.
     reconstruction : {"normalised", "summed"}, default="normalised"
@@ -51,7 +55,7 @@ default="dcor"
         Number of passes over the training cohort.
     batch_size : int, default=64
         Lesions a step.
-    lr : float, default=3e-3
+    lr : float, default=8e-3
         Highest learning rate of AdamW.
     lr_schedule : {"cosine", "constant"}, default="cosine"
         Whether the learning rate rises and falls over the epochs or stays.
@@ -59,9 +63,11 @@ default="dcor"
         Weight decay of AdamW.
     validation_fraction : float, default=0.1
         Share of samples kept out of training for the `valid_*` columns of `history_`.
-    augment : sequence of str, callable or None, default=None
-        Names out of `nonredundant.nn.augment.KINDS`, or a function of (patches, masks) tensors.
-        A flip erases what differs between left and right: choose kinds that your label survives.
+    augment : "auto", sequence of str, callable or None, default="auto"
+        "auto" mirrors lesions at random along every axis unless `gamma` is positive: h is the
+        same for a mirror image, and a network without labels must still tell the sides apart to
+        reconstruct them. Or names out of `nonredundant.nn.augment.KINDS`, or a function of
+        (patches, masks) tensors; with a label term, choose kinds that the label survives.
     network : dict, callable or None, default=None
         `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
@@ -131,6 +137,7 @@ default="dcor"
         "kappa": [Interval(Real, 0, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="left")],
         "condition_decoder": ["boolean"],
+        "conditioning": [StrOptions({"gated", "plain"})],
         "independent_of": [list, tuple],
         "reconstruction": [StrOptions({"normalised", "summed"})],
     }
@@ -141,19 +148,20 @@ default="dcor"
         *,
         hcr_size: int | None = None,
         independence: Any = "dcor",
-        kappa: float = 0.3,
+        kappa: float = 0.2,
         beta: float = 1e-5,
         gamma: float = 0.0,
         condition_decoder: bool = True,
+        conditioning: str = "gated",
         independent_of: Sequence[str] = ("hcr",),
         reconstruction: str = "normalised",
         max_epochs: int = 100,
         batch_size: int = 64,
-        lr: float = 3e-3,
+        lr: float = 8e-3,
         lr_schedule: str = "cosine",
         weight_decay: float = 1e-4,
         validation_fraction: float = 0.1,
-        augment: Sequence[str] | Callable[..., Any] | None = None,
+        augment: str | Sequence[str] | Callable[..., Any] | None = "auto",
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         output: str = "fused",
         device: str = "auto",
@@ -170,6 +178,7 @@ default="dcor"
         self.beta = beta
         self.gamma = gamma
         self.condition_decoder = condition_decoder
+        self.conditioning = conditioning
         self.independent_of = independent_of
         self.reconstruction = reconstruction
         self.max_epochs = max_epochs
@@ -230,6 +239,7 @@ default="dcor"
             "n_conditions": h.shape[1],
             "n_classes": 0 if classes is None else len(classes),
             "condition_decoder": self.condition_decoder,
+            "gated": self.conditioning == "gated",
             "network": self.network,
             "normalise": self.reconstruction == "normalised",
         }
@@ -261,6 +271,9 @@ default="dcor"
 
     def _weights(self) -> dict[str, float]:
         return {"kl": self.beta, "independence": self.kappa, "label": self.gamma}
+
+    def _mirrors(self) -> bool:
+        return self.gamma == 0
 
     def _term(self) -> Any:
         if self.independence is None or self.kappa == 0 or not self._has_condition:

@@ -71,7 +71,7 @@ def test_history_has_the_terms_under_their_names():
     assert list(history.columns) == [*terms, *(f"valid_{name}" for name in terms)]
     assert history.index.tolist() == [1, 2, 3]
     assert np.isfinite(history.to_numpy()).all()
-    weighted = history["reconstruction"] + 1e-5 * history["kl"] + 0.3 * history["independence"]
+    weighted = history["reconstruction"] + 1e-5 * history["kl"] + 0.2 * history["independence"]
     np.testing.assert_allclose(history["total"], weighted, rtol=1e-4)
 
 
@@ -133,11 +133,34 @@ def test_principal_components_of_the_hcr():
 def test_independent_of_chooses_what_the_decoder_sees(blocks):
     age = np.linspace(40, 80, 24)
     table = make_table().join(pd.DataFrame({"age": age}))
-    cvae = make_cvae(independent_of=blocks).fit(table)
+    cvae = make_cvae(independent_of=blocks, conditioning="plain").fit(table)
     size = {"hcr": 2, "clinical": 1}
     inputs = 3 + sum(size[block] for block in blocks)
     assert cvae.net_.module_.decoder.head.in_features == inputs
     assert "age" in cvae.get_feature_names_out()
+
+
+def test_only_gated_latents_depend_on_the_hcr_of_a_given_image():
+    """Published, the encoder sees the image alone; gated, h scales and shifts what it says."""
+    table = make_table()
+    other = table.replace(features=table.features.iloc[::-1].reset_index(drop=True))
+    plain, gated = (
+        make_cvae(conditioning=kind, output="dlr", max_epochs=20).fit(table)
+        for kind in ("plain", "gated")
+    )
+    np.testing.assert_array_equal(plain.transform(table), plain.transform(other))
+    assert not np.allclose(gated.transform(table), gated.transform(other), atol=1e-4)
+
+
+def test_mirror_images_are_drawn_unless_labels_are_learned():
+    from nonredundant.nn.augment import Augmentation
+
+    table = make_table()
+    cohort = make_cvae()._read(table, reset=True)
+    assert isinstance(make_cvae()._augmentation(cohort), Augmentation)
+    assert make_cvae()._augmentation(cohort).kinds == ("flip_x", "flip_y")
+    assert make_cvae(gamma=1.0)._augmentation(cohort) is None
+    assert make_cvae(augment=None)._augmentation(cohort) is None
 
 
 def test_the_decoder_can_be_left_unconditioned():

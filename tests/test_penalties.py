@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 import torch
 
-from nonredundant.nn.penalties import cross_covariance, distance_correlation, hsic
+from nonredundant.nn.penalties import (
+    cross_covariance,
+    distance_correlation,
+    equalise,
+    hsic,
+    second_order,
+    squared_distances,
+)
 
 PENALTIES = [distance_correlation, hsic, cross_covariance]
 
@@ -102,3 +109,31 @@ def test_rows_that_do_not_match_or_do_not_suffice(penalty):
         penalty(h, d[:-1])
     with pytest.raises(ValueError, match="at least 4 rows, got 3"):
         penalty(h[:3], d[:3])
+
+
+def test_second_order_distances_are_those_of_all_products():
+    _, d = make_pairs()
+    products = (d[:, :, None] * d[:, None, :]).flatten(1)
+    torch.testing.assert_close(second_order(d), squared_distances(products))
+
+
+def test_equal_directions_bring_out_what_few_features_say():
+    """Fifty copies of one factor hide another, until directions count alike."""
+    generator = torch.Generator().manual_seed(0)
+    factors = torch.randn(200, 2, generator=generator, dtype=torch.float64)
+    noise = 0.1 * torch.randn(200, 51, generator=generator, dtype=torch.float64)
+    h = torch.cat([factors[:, :1].expand(-1, 50), factors[:, 1:]], dim=1) + noise
+    hidden = factors[:, 1:]
+    assert distance_correlation(h, hidden) < 0.1
+    assert distance_correlation(h, hidden, equal=True) > 0.25
+    directions = torch.linalg.svdvals(equalise(h)) / len(h) ** 0.5
+    assert directions[0] < 1
+    assert directions[1] > 0.6
+
+
+def test_the_second_order_sees_a_spread_that_follows_h():
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(300, 1, generator=generator, dtype=torch.float64)
+    d = (0.5 * h).exp() * torch.randn(300, 8, generator=generator, dtype=torch.float64)
+    first = distance_correlation(h, d)
+    assert distance_correlation(h, d, second=1.0) - first > 2 * first

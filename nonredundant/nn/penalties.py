@@ -19,6 +19,17 @@ def standardise(x: Tensor) -> Tensor:
     return centred / (centred.square().mean(0) + _TINY).sqrt()
 
 
+def equalise(x: Tensor) -> Tensor:
+    """Return standardised rows whose principal directions count about alike: x (C + I)^(-1/2).
+
+    C is the batch's correlation matrix. Of a hundred radiomics features most say the size and the
+    uptake, so that a factor which few of them share, such as elongation, hardly moves a distance
+    between rows. Directions of less variance than one feature, mostly noise, are not blown up.
+    """
+    u, s, _ = torch.linalg.svd(standardise(x), full_matrices=False)
+    return u * (s / (s.square() / len(x) + 1).sqrt())
+
+
 def squared_distances(x: Tensor) -> Tensor:
     """Return the squared Euclidean distances between rows."""
     products = x @ x.T
@@ -56,19 +67,41 @@ def _check(h: Tensor, d: Tensor) -> None:
         raise ValueError(f"a penalty of dependence needs at least 4 rows, got {len(h)}")
 
 
-def distance_correlation(h: Tensor, d: Tensor) -> Tensor:
+def second_order(d: Tensor) -> Tensor:
+    """Return the squared distances between d dᵀ of rows: of their squares and products.
+
+    They need no products of columns: |aaᵀ − bbᵀ|² = |a|⁴ + |b|⁴ − 2 (a·b)².
+    """
+    products = d @ d.T
+    squares = products.square()
+    norms = squares.diagonal()
+    return (norms[:, None] + norms[None, :] - 2 * squares).clamp_min(0.0)
+
+
+def _scaled(h: Tensor, d: Tensor, equal: bool) -> tuple[Tensor, Tensor]:
+    """Return both sides standardised, h with equal directions where asked for."""
+    return equalise(h) if equal else standardise(h), standardise(d)
+
+
+def distance_correlation(
+    h: Tensor, d: Tensor, *, equal: bool = False, second: float = 0.0
+) -> Tensor:
     """Return the bias-corrected squared distance correlation of standardised h and d.
 
     Parameters
     ----------
     h, d : Tensor of shape (n, n_h), (n, n_d)
         Paired rows, n of at least 4.
+    equal : bool, default=False
+        Whether h's principal directions count alike (`equalise`).
+    second : float, default=0
+        Weight of the same for h and the squares and products of d, added to it.
 
     Returns
     -------
     Tensor
-        A scalar of at most 1, of mean zero under independence (Székely & Rizzo 2014, eq. 3.5);
-        slightly negative values are chance.
+        A scalar of at most 1 + `second`, of mean zero under independence (Székely & Rizzo 2014,
+        eq. 3.5); slightly negative values are chance.
 
     Examples
     --------
@@ -78,24 +111,32 @@ def distance_correlation(h: Tensor, d: Tensor) -> Tensor:
     1.0
     """
     _check(h, d)
-    a, b = (
-        u_centre(without_diagonal((squared_distances(standardise(x)) + _TINY).sqrt()))
-        for x in (h, d)
-    )
-    return _u_correlation(a, b)
+    h, d = _scaled(h, d, equal)
+    a, b = (_centred_root(squared_distances(x)) for x in (h, d))
+    correlation = _u_correlation(a, b)
+    if second:
+        correlation = correlation + second * _u_correlation(a, _centred_root(second_order(d)))
+    return correlation
 
 
-def hsic(h: Tensor, d: Tensor) -> Tensor:
+def _centred_root(squared: Tensor) -> Tensor:
+    """Return the U-centred matrix of distances."""
+    return u_centre(without_diagonal((squared + _TINY).sqrt()))
+
+
+def hsic(h: Tensor, d: Tensor, *, equal: bool = False) -> Tensor:
     """Return the unbiased, normalised Hilbert–Schmidt independence criterion.
 
-    Gaussian kernels whose squared bandwidth is the mean squared distance of standardised rows,
-    that is, twice the number of columns; U-centring makes the estimate unbiased (Song et al.
-    2012, J. Mach. Learn. Res. 13, 1393), and it is scaled like a correlation.
+    Gaussian kernels whose squared bandwidth is half the mean squared distance of the rows, that
+    is, the number of columns if these are standardised; U-centring makes the estimate unbiased
+    (Song et al. 2012, J. Mach. Learn. Res. 13, 1393), and it is scaled like a correlation.
 
     Parameters
     ----------
     h, d : Tensor of shape (n, n_h), (n, n_d)
         Paired rows, n of at least 4.
+    equal : bool, default=False
+        Whether h's principal directions count alike (`equalise`).
 
     Returns
     -------
@@ -111,8 +152,9 @@ def hsic(h: Tensor, d: Tensor) -> Tensor:
     """
     _check(h, d)
     kernels = []
-    for x in (h, d):
-        kernel = torch.exp(-squared_distances(standardise(x)) / (2 * x.shape[1]))
+    for x in _scaled(h, d, equal):
+        spread = x.square().sum(1).mean().clamp_min(_TINY)
+        kernel = torch.exp(-squared_distances(x) / (2 * spread))
         kernels.append(u_centre(without_diagonal(kernel)))
     return _u_correlation(*kernels)
 

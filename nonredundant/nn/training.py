@@ -88,7 +88,7 @@ class ScheduledUpdate(Callback):
         for batch in net.get_iterator(dataset_train, training=False):
             batch = to_device(batch, net.device)
             with torch.no_grad():
-                d = net.module_.inference(net.module_.scaler(batch.x, batch.mask)).mean
+                d = net.module_.posterior(batch).mean
             first, second = net.module_.pair(batch, d)
             firsts.append(first)
             seconds.append(second)
@@ -285,7 +285,7 @@ def encode(net: FamilyNet, dataset: LesionDataset, batch_size: int) -> np.ndarra
     """Return the posterior means of every row of the dataset."""
     module = net.module_.eval()
     parts = [
-        module.inference(module.scaler(batch.x, batch.mask)).mean.cpu().numpy()
+        module.posterior(batch).mean.cpu().numpy()
         for batch in batches(dataset, batch_size, net.device)
     ]
     return np.concatenate(parts)

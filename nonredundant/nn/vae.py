@@ -20,9 +20,13 @@ from nonredundant.nn.losses import (
 #: A penalty of the dependence between h and d, both of shape (n, ·), as a scalar.
 Penalty = Callable[[Tensor, Tensor], Tensor]
 
+#: Gates and decoder see so many linear mixtures of h. A hundred correlated features would drown d
+#: in the decoder's first layer and let it learn the training lesions by heart.
+MIXTURES = 16
+
 
 class Posterior(NamedTuple):
-    """q(d | x*): a diagonal Gaussian."""
+    """q(d | x*, h): a diagonal Gaussian."""
 
     mean: Tensor
     log_variance: Tensor
@@ -32,8 +36,23 @@ class Posterior(NamedTuple):
         return self.mean + torch.randn_like(self.mean) * (0.5 * self.log_variance).exp()
 
 
+class Gate(nn.Module):
+    """Scale and shift latents by what a few linear mixtures of h say; the identity at first."""
+
+    def __init__(self, n_mixtures: int, n_latents: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n_mixtures, 2 * n_latents)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def forward(self, d: Tensor, mixtures: Tensor) -> Tensor:
+        """Return the latents in the scale and place that h gives them."""
+        gain, shift = self.linear(mixtures).chunk(2, dim=1)
+        return d * (1 + gain) + shift
+
+
 class ConditionalVAE(nn.Module):
-    """q(d | x*) and p(x* | h, d), with an optional linear classifier on (h, d).
+    """q(d | x*, h) and p(x* | h, d), with an optional linear classifier on (h, d).
 
     Parameters
     ----------
@@ -49,6 +68,8 @@ class ConditionalVAE(nn.Module):
         Classes of the label term; 0 for none.
     condition_decoder : bool
         Whether the decoder sees h beside d.
+    gated : bool
+        Whether h also scales and shifts d, on its way out of the encoder and into the decoder.
     network : mapping or callable
         `width`, `depth` and `norm` of the default blocks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
@@ -66,6 +87,7 @@ class ConditionalVAE(nn.Module):
         n_conditions: int = 0,
         n_classes: int = 0,
         condition_decoder: bool = True,
+        gated: bool = True,
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         normalise: bool = True,
     ) -> None:
@@ -74,9 +96,15 @@ class ConditionalVAE(nn.Module):
         self.n_latents = n_latents
         self.n_conditions = n_conditions
         self.condition_decoder = condition_decoder and n_conditions > 0
-        n_in = n_latents + (n_conditions if self.condition_decoder else 0)
+        self.gated = gated and self.condition_decoder
+        n_shown = n_conditions if self.condition_decoder else 0
+        if self.gated:
+            n_shown = MIXTURES
+            self.mix_in, self.mix_out = (nn.Linear(n_conditions, MIXTURES) for _ in range(2))
+            self.gate_in, self.gate_out = (Gate(MIXTURES, n_latents) for _ in range(2))
         self.scaler = IntensityScaler(n_channels)
-        self.encoder, self.decoder = build_networks(shape, n_channels, 2 * n_latents, n_in, network)
+        sizes = (2 * n_latents, n_latents + n_shown)
+        self.encoder, self.decoder = build_networks(shape, n_channels, *sizes, network)
         self.classifier = nn.Linear(n_latents + n_conditions, n_classes) if n_classes else None
         self.register_buffer("total_variance", torch.ones(()))
 
@@ -89,25 +117,40 @@ class ConditionalVAE(nn.Module):
         """Return what the independence term keeps apart: h and the posterior means of d."""
         return batch.h, d
 
-    def inference(self, x_star: Tensor) -> Posterior:
-        """Return q(d | x*) for masked, standardised patches."""
+    def posterior(self, batch: Batch) -> Posterior:
+        """Return q(d | x*, h) of a batch as it comes from the cohort."""
+        return self.inference(self.scaler(batch.x, batch.mask), batch.h)
+
+    def inference(self, x_star: Tensor, h: Tensor) -> Posterior:
+        """Return q(d | x*, h) for masked, standardised patches.
+
+        Where h gates d, the encoder's means are brought to one place and scale whatever h is, as
+        far as 16 mixtures of h tell: half of independence costs no more than a linear map.
+        """
         mean, log_variance = self.encoder(x_star).chunk(2, dim=1)
+        if self.gated:
+            mean = self.gate_in(mean, self.mix_in(h))
         return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
     def generative(self, d: Tensor, h: Tensor) -> Tensor:
         """Return the mean of p(x* | h, d) in standardised intensities."""
-        return self.decoder(torch.cat([h, d], dim=1) if self.condition_decoder else d)
+        if not self.condition_decoder:
+            return self.decoder(d)
+        if self.gated:
+            h = self.mix_out(h)
+            d = self.gate_out(d, h)
+        return self.decoder(torch.cat([h, d], dim=1))
 
     def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
         """Return the terms of the loss and the posterior means.
 
-        −E log p(x* | h, d) + β KL(q(d | x*) ‖ N(0, I)) + κ I(h; d) + γ CE(y | h, d)
+        −E log p(x* | h, d) + β KL(q(d | x*, h) ‖ N(0, I)) + κ I(h; d) + γ CE(y | h, d)
         (Vétil et al. 2023, eq. 2, with a label term). The squared error is divided by the
         training cohort's mean total variance, so it reads as the fraction of variance
         unexplained and no weight depends on the patch's size.
         """
         x_star = self.scaler(batch.x, batch.mask)
-        qd = self.inference(x_star)
+        qd = self.inference(x_star, batch.h)
         px = self.generative(qd.sample(), batch.h)
         error = masked_squared_error(x_star, px, batch.mask).mean()
         zero = error.new_zeros(())
@@ -122,7 +165,7 @@ class ConditionalVAE(nn.Module):
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return each lesion's −(reconstruction + β KL), at the posterior mean."""
         x_star = self.scaler(batch.x, batch.mask)
-        qd = self.inference(x_star)
+        qd = self.inference(x_star, batch.h)
         error = masked_squared_error(x_star, self.generative(qd.mean, batch.h), batch.mask)
         error = error / self.total_variance if self.normalise else error
         return -(error + beta * gaussian_kl(qd.mean, qd.log_variance))

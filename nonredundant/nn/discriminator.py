@@ -1,0 +1,152 @@
+"""The density-ratio network: it tells rows (h_i, d_i) from re-paired rows (h_k, d_j)."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nonredundant.nn.penalties import standardise
+
+#: Pairings of each validation row, and epochs without a better one that end the training.
+VALIDATION_PAIRINGS = 10
+PATIENCE = 10
+
+
+#: Temperatures that a trained ratio may be tempered by.
+TEMPERATURES = torch.linspace(0.0, 1.2, 25)
+
+
+class DensityRatio(nn.Module):
+    """log p(h, d) / p(h) p(d) as a perceptron plus, where asked for, a quadratic form.
+
+    The log-ratio of Gaussians is a quadratic form: with it the network starts from what linear
+    dependence looks like, and the perceptron learns the rest.
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self, n_h: int, n_d: int, hidden_size: int, n_layers: int, quadratic: bool
+    ) -> None:
+        super().__init__()
+        self.register_buffer("temperature", torch.ones(()))
+        n_in = n_h + n_d
+        layers: list[nn.Module] = []
+        for size in [n_in] + [hidden_size] * (n_layers - 1):
+            layers += [nn.Linear(size, hidden_size), nn.LeakyReLU(0.1)]
+        self.perceptron = nn.Sequential(*layers, nn.Linear(hidden_size, 1))
+        self.form = nn.Linear(n_in, 2 * min(n_in, hidden_size)) if quadratic else None
+        if self.form is not None:
+            # Both parts start at nothing: an untrained ratio is 1 everywhere. The halves of the
+            # form start equal and part at the first step, as their gradients have opposite signs.
+            n_form = self.form.out_features // 2
+            for parameter in (self.form.weight, self.form.bias):
+                parameter.data[n_form:] = parameter.data[:n_form]
+            nn.init.zeros_(self.perceptron[-1].weight)  # type: ignore[arg-type]
+            nn.init.zeros_(self.perceptron[-1].bias)  # type: ignore[arg-type]
+
+    def forward(self, h: Tensor, d: Tensor) -> Tensor:
+        """Return the logit of each pair, log D / (1 − D)."""
+        pair = torch.cat([h, d], dim=1)
+        logit = self.perceptron(pair)[:, 0]
+        if self.form is not None:
+            plus, minus = self.form(pair).chunk(2, dim=1)
+            logit = logit + (plus.square() - minus.square()).mean(1)
+        return self.temperature * logit
+
+
+def repaired(n: int, generator: torch.Generator) -> Tensor:
+    """Return a random order without a fixed point, so that no re-paired row is a true one."""
+    order = torch.randperm(n, generator=generator)
+    shift = int(torch.randint(1, n, (), generator=generator))
+    partner = torch.empty(n, dtype=torch.long)
+    partner[order] = order.roll(shift)
+    return partner
+
+
+def discrimination_loss(network: nn.Module, h: Tensor, d: Tensor, partner: Tensor) -> Tensor:
+    """Return the binary cross-entropy of true against re-paired rows (Vétil et al. 2023)."""
+    true, other = network(h, d), network(h[partner], d)
+    return (functional.softplus(-true).mean() + functional.softplus(other).mean()) / 2
+
+
+def ratio_penalty(network: nn.Module, h: Tensor, d: Tensor) -> Tensor:
+    """Return mean ReLU(log D / (1 − D)) on true pairs (Vétil et al. 2023, eq. 3).
+
+    Both sides are standardised over the batch; the network's own parameters get no gradient.
+    """
+    frozen = {name: value.detach() for name, value in network.named_parameters()}
+    pairs = (standardise(h), standardise(d))
+    return torch.func.functional_call(network, frozen, pairs).relu().mean()
+
+
+def information(network: nn.Module, h: Tensor, d: Tensor, generator: torch.Generator) -> float:
+    """Return the Donsker–Varadhan bound on the mutual information of unseen rows, in nats."""
+    with torch.no_grad():
+        pairings = [repaired(len(h), generator) for _ in range(VALIDATION_PAIRINGS)]
+        others = torch.cat([network(h[partner], d) for partner in pairings])
+        return float(donsker_varadhan(network(h, d), others))
+
+
+def donsker_varadhan(true: Tensor, other: Tensor) -> Tensor:
+    """Return E[f] over true pairs − log E[exp f] over re-paired ones.
+
+    Donsker & Varadhan 1983; Belghazi et al. 2018: the second part corrects a ratio that is not
+    normalised.
+    """
+    return true.mean() - (other.logsumexp(0) - math.log(len(other)))
+
+
+def temper(network: DensityRatio, h: Tensor, d: Tensor, pairings: list[Tensor]) -> None:
+    """Set the temperature that suits held-out rows: near 0 where there was nothing to learn."""
+    with torch.no_grad():
+        true, other = network(h, d), torch.cat([network(h[p], d) for p in pairings])
+        bounds = [donsker_varadhan(t * true, t * other) for t in TEMPERATURES]
+        network.temperature.copy_(TEMPERATURES[int(torch.stack(bounds).argmax())])
+
+
+def train_ratio(
+    network: DensityRatio,
+    h: Tensor,
+    d: Tensor,
+    *,
+    lr: float,
+    weight_decay: float,
+    batch_size: int,
+    max_epochs: int,
+    generator: torch.Generator,
+) -> DensityRatio:
+    """Train on four fifths of the rows until the others' loss no longer falls.
+
+    The network is left as it was at its best epoch, tempered by the held-out rows.
+    """
+    n_held = max(2, len(h) // 5)
+    order = torch.randperm(len(h), generator=generator)
+    held, rows = order[:n_held], order[n_held:]
+    pairings = [repaired(n_held, generator) for _ in range(VALIDATION_PAIRINGS)]
+    optimiser = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=weight_decay)
+    best, best_loss, waited = copy.deepcopy(network.state_dict()), math.log(2), 0
+    for _ in range(max_epochs):
+        for batch in rows[torch.randperm(len(rows), generator=generator)].split(batch_size):
+            if len(batch) < 2:
+                continue
+            partner = repaired(len(batch), generator)
+            loss = discrimination_loss(network, h[batch], d[batch], partner)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        with torch.no_grad():
+            losses = [discrimination_loss(network, h[held], d[held], p) for p in pairings]
+        now = float(torch.stack(losses).mean())
+        waited += 1
+        if now < best_loss:
+            best, best_loss, waited = copy.deepcopy(network.state_dict()), now, 0
+        if waited >= PATIENCE:
+            break
+    network.load_state_dict(best)
+    temper(network, h[held], d[held], pairings)
+    return network
