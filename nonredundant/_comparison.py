@@ -149,6 +149,8 @@ class FeatureSetComparison:
             f"{short} {base:.3f} with {row['reference']}, {fused:.3f} with "
             f"{chosen['feature_set']} ({name}, {where})"
         )
+        if np.isnan(row["p_value"]):
+            return f"One fold allows no test: {numbers}; {row['estimate']:+.3f}."
         gain = (
             f"{row['estimate']:+.3f}, 95 % interval {row['low']:+.3f} to {row['high']:+.3f}, "
             f"{_p(row['p_value'])}"
@@ -204,15 +206,9 @@ class FeatureSetComparison:
                     np.flatnonzero(group["repeat"] == r) for r in group["repeat"].unique()
                 )
             ]
-            fit = pd.DataFrame(repeats).mean().to_dict()
-            rows.append(
-                {
-                    "feature_set": place[0],
-                    "classifier": place[1],
-                    **fit,
-                    **sensitivity_specificity(truth, above, 0.0),
-                }
-            )
+            fit: dict[Any, float] = pd.DataFrame(repeats).mean().to_dict()
+            head = dict(zip(columns[:2], place, strict=True))
+            rows.append({**head, **fit, **sensitivity_specificity(truth, above, 0.0)})
         return pd.DataFrame(rows)
 
     def decision_curve(self, thresholds: Any = None) -> pd.DataFrame:
@@ -244,8 +240,8 @@ class FeatureSetComparison:
             if group["score"].between(0, 1).all():
                 truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
                 part = net_benefit(truth, group["score"].to_numpy(), thresholds)
-                part.insert(0, "feature_set", place[0])
-                part.insert(1, "classifier", place[1])
+                part.insert(0, "feature_set", str(place[0]))
+                part.insert(1, "classifier", str(place[1]))
                 parts.append(part)
         return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 

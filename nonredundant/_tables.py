@@ -230,7 +230,9 @@ def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.D
 
     rows: list[tuple] = []
     first = predictions[predictions["repeat"] == 0]
-    if "score" not in first or "roc_auc" not in study.scorers:
+    repeated = first.duplicated(["feature_set", "classifier", "sample"]).any()
+    if "score" not in first or "roc_auc" not in study.scorers or repeated:
+        # Where test folds overlap, as those of random splits do, there is no one prediction.
         return _with_holm(rows)
     index = study.table.index[: study.n]
     wide = {
@@ -241,7 +243,7 @@ def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.D
         for clf in study.estimators:
             a, b = wide[name, clf], wide[reference, clf]
             seen = ~np.isnan(a)
-            test = (0.0, 0.0, 0.0, 1.0)
+            test: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
             if not np.array_equal(a[seen], b[seen]):
                 test = tuple(delong_test(y[seen], a[seen], b[seen])[:4])
             rows.append((name, reference, clf, "roc_auc", *test, "DeLong, pooled out-of-fold"))

@@ -10,7 +10,12 @@ from cohorts_for_tests import CheapNetwork, NoiseNetwork, make_table
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    RepeatedStratifiedKFold,
+    StratifiedShuffleSplit,
+)
 
 from nonredundant import LesionTable, compare_feature_sets
 from nonredundant._blocks import BlockScaler
@@ -349,6 +354,18 @@ def test_no_gain_is_said_as_such():
     sets = ["HCR", "HCR+DLR-MI"]
     found = compare(table, y, cvae=NoiseNetwork(), classifiers="LR", feature_sets=sets)
     assert found.answer().startswith("There is no evidence of a gain from the deep features")
+
+
+def test_overlapping_test_folds_have_no_pooled_test(cohort):
+    found = compare(*cohort, cv=StratifiedShuffleSplit(3, test_size=0.4, random_state=0))
+    assert found.pooled_tests.empty
+    assert found.tests["p_value"].notna().any()
+
+
+def test_one_fold_allows_no_test_and_says_so(cohort):
+    found = compare(*cohort, cv=StratifiedShuffleSplit(1, test_size=0.4, random_state=0))
+    assert found.answer().startswith("One fold allows no test")
+    assert "nan" not in found.answer()
 
 
 def test_an_audit_of_each_learned_block_on_held_out_folds():

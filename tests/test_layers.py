@@ -1,4 +1,4 @@
-"""The architecture holds: imports point down the layers, torch stays under nn/, files stay small."""
+"""The architecture holds: imports point down, torch stays under nn/, files stay small."""
 
 from __future__ import annotations
 
