@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from nonredundant._hcr import FeatureScaler
 from nonredundant._lesion_edges import LesionEdges, lesion_edges
 from nonredundant._pooling import constant_columns, read_table
+from nonredundant._relevance import starting_relevance
 from nonredundant._validation import Interval, StrOptions
 from nonredundant.lesions import LesionTable
 
@@ -58,7 +59,7 @@ class Patients:
 
 
 class PatientGraphEstimator(BaseEstimator):
-    """Base of the classifier and the survival model: a subclass says what its outputs mean."""
+    """Reads, trains and explains; a subclass says what the outputs mean."""
 
     hidden_size: int
     n_layers: int
@@ -122,6 +123,7 @@ class PatientGraphEstimator(BaseEstimator):
         label: np.ndarray,
         strata: np.ndarray,
         loss: Callable[..., Any],
+        targets: np.ndarray,
         n_outputs: int,
     ) -> None:
         """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
@@ -145,7 +147,8 @@ class PatientGraphEstimator(BaseEstimator):
             "dropout": float(self.dropout),
         }
         with seeded(rng.randint(2**31 - 1)):
-            module = self._build_module(spec, {"basis.scale": _distance_scale(patients.edges)})
+            start = self._start(patients, targets, np.flatnonzero(~held))
+            module = self._build_module(spec, start)
             net = self._build_net(module, valid, loss, resolve_device(self.device))
             net.fit(train)
         self.net_ = net
@@ -156,6 +159,19 @@ class PatientGraphEstimator(BaseEstimator):
         self.history_ = pd.DataFrame(
             net.history[:, kept], columns=[names[name] for name in kept], index=index
         )
+
+    def _start(
+        self, patients: Patients, targets: np.ndarray, rows: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Return the arrays of the module that are set from the training patients."""
+        from nonredundant.nn.graph import SHARPNESS
+
+        arrays = {"basis.scale": np.asarray(_distance_scale(patients.edges))}
+        if self.readout == "attention":
+            parts = (patients.nodes, patients.table.sample, patients.edges)
+            relevance = starting_relevance(*parts, targets, rows, SHARPNESS)
+            arrays["readout.own.weight"] = relevance[None]
+        return arrays
 
     def _build_module(self, spec: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
         """Return a module of the spec, with some of its arrays set."""
@@ -228,15 +244,17 @@ class PatientGraphEstimator(BaseEstimator):
         -------
         DataFrame
             A row a patient and lesion, edge or variable, with the columns `sample` (the
-            patient's label), `kind` ("lesion", "edge" or "clinical"), `lesion` (0, 1, … in the
-            patient; of an edge: the lesion that looks), `other` (of an edge: the lesion that is
-            looked at), `variable`, `distance` (mm, of an edge) and `weight`. The weights of a
-            patient's lesions sum to one, as do those of its variables and of the edges from one
-            lesion. The share of a lesion that it gives to itself is the edge to itself.
+            patient's label), `kind`, `lesion` (0, 1, … in the patient), `other` (the second
+            lesion of an edge), `variable`, `distance` (mm, of an edge) and `weight`. Kinds are
+            "lesion", "edge" (the weight of a pair of lesions in the readout, each way round),
+            "message" (how much `lesion` takes over from `other` in the graph attention; itself
+            included) and "clinical" (how much the lesions attend to a variable; with
+            cross-attention). Weights sum to one over the lesions, edges and variables of a
+            patient, and over the messages to a lesion.
         """
         check_is_fitted(self, "net_")
         patients = self._read(X, reset=False)
-        _logits, lesion, edge, clinical = self._outputs(patients)
+        _logits, lesion, pair, message, clinical = self._outputs(patients)
         table, edges = patients.table, patients.edges
         number = np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample)
         labels = table.index.take(table.sample)
@@ -246,11 +264,12 @@ class PatientGraphEstimator(BaseEstimator):
             "lesion": number[edges.target],
             "other": number[edges.source],
             "distance": edges.distance,
-            "weight": edge,
         }
-        frames = [pd.DataFrame(by_lesion).assign(kind="lesion")]
+        links = pd.DataFrame(by_edge)
+        pairs = links.assign(kind="edge", weight=pair)[edges.source != edges.target]
+        frames = [pd.DataFrame(by_lesion).assign(kind="lesion"), pairs]
         if self.n_layers:
-            frames.append(pd.DataFrame(by_edge).assign(kind="edge"))
+            frames.append(links.assign(kind="message", weight=message))
         if clinical.shape[1]:
             starts = np.searchsorted(table.sample, np.arange(table.n_samples))
             weights = np.add.reduceat(clinical * lesion[:, None], starts)
@@ -277,10 +296,6 @@ class PatientGraphEstimator(BaseEstimator):
         return tags
 
     # Persistence ---------------------------------------------------------------------------
-
-    def _loss(self) -> Any:
-        """Return a loss for a net that only predicts."""
-        return None
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state as arrays and plain types, so that no foreign class is pickled."""
@@ -326,7 +341,7 @@ def _warn_missing(frame: pd.DataFrame, what: str) -> None:
     """Say once, at fit, how much is missing."""
     holes = frame.isna().to_numpy()
     if holes.any():
-        names = [str(name) for name in frame.columns[holes.any(axis=0)]]
+        names = [str(name) for name in frame.columns[np.flatnonzero(holes.any(axis=0))]]
         warnings.warn(
             f"{holes.sum()} missing values of {holes.any(axis=1).sum()} {what} in {len(names)} "
             "columns get the training cohort's median: "

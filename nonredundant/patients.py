@@ -29,7 +29,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
 
     Parameters
     ----------
-    hidden_size : int, default=32
+    hidden_size : int, default=16
         Length of a lesion's vector; a multiple of `heads`.
     n_layers : int, default=1
         Rounds of attention between lesions; with 0 each lesion stands for itself.
@@ -49,21 +49,21 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         lesions attend to, beside the readout alone, or not at all.
     readout : {"attention", "mean", "max"}, default="attention"
         How the lesions of a patient make one vector.
-    dropout : float, default=0.1
-        Share of units dropped in training.
+    dropout : float, default=0.2
+        Share of lesions' features and of hidden units dropped in training.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes in the loss, as in scikit-learn.
-    max_epochs : int, default=200
+    max_epochs : int, default=300
         Most passes over the training patients.
     batch_size : int, default=32
         Patients a step.
-    lr : float, default=3e-3
+    lr : float, default=1e-2
         Learning rate of AdamW.
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     validation_fraction : float, default=0.2
         Share of the patients held out for early stopping; 0 trains for `max_epochs`.
-    patience : int or None, default=20
+    patience : int or None, default=50
         Epochs without a better loss on the held-out patients before training stops and goes
         back to the best; None never stops.
     device : str, default="auto"
@@ -128,7 +128,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
 
     def __init__(
         self,
-        hidden_size: int = 32,
+        hidden_size: int = 16,
         *,
         n_layers: int = 1,
         heads: int = 4,
@@ -137,14 +137,14 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         radius: float = 100.0,
         clinical: str = "cross-attention",
         readout: str = "attention",
-        dropout: float = 0.1,
+        dropout: float = 0.2,
         class_weight: Any = None,
-        max_epochs: int = 200,
+        max_epochs: int = 300,
         batch_size: int = 32,
-        lr: float = 3e-3,
+        lr: float = 1e-2,
         weight_decay: float = 1e-2,
         validation_fraction: float = 0.2,
-        patience: int | None = 20,
+        patience: int | None = 50,
         device: str = "auto",
         random_state: Any = None,
         callbacks: list[Any] | None = None,
@@ -206,7 +206,8 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
         )
         loss = ClassLoss(weights)
-        self._train(patients, codes, codes, loss, len(self.classes_))
+        targets = np.eye(len(self.classes_))[codes]
+        self._train(patients, codes, codes, loss, targets, len(self.classes_))
         return self
 
     def _encode(self, y: Any, n_samples: int) -> np.ndarray:

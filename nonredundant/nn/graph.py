@@ -18,6 +18,9 @@ from nonredundant._optional import import_optional
 N_BASIS = 8
 #: They lie between 0 and so many times the cohort's mean distance.
 _REACH = 3.0
+#: Scale of the lesions' relevance before the softmax: attention that starts even must become
+#: sharp within the epochs that the rest of the network needs.
+SHARPNESS = 3.0
 
 
 class GraphBatch(NamedTuple):
@@ -38,12 +41,14 @@ class GraphBatch(NamedTuple):
 class GraphOutput(NamedTuple):
     """Outputs a patient, and where the network looked.
 
-    `lesion` sums to one a patient, `edge` to one a target, `clinical` to one a lesion.
+    `lesion` and `pair` sum to one a patient (a lesion's edge to itself is no pair), `message`
+    to one a target, `clinical` to one a lesion.
     """
 
     logits: Tensor
     lesion: Tensor
-    edge: Tensor
+    pair: Tensor
+    message: Tensor
     clinical: Tensor
 
 
@@ -61,6 +66,14 @@ def segment_sum(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
     """Return the sum over the rows of each segment."""
     total = values.new_zeros((n_segments, *values.shape[1:]))
     return total.index_add(0, segment, values)
+
+
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """Return the layer set to zero: a branch that starts without effect and earns it."""
+    nn.init.zeros_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
 
 
 class DistanceBasis(nn.Module):
@@ -92,7 +105,7 @@ class LesionAttention(nn.Module):
     """One GATv2 layer whose messages also carry the edge, with a residual connection.
 
     In GATv2 an edge's features steer the attention alone; the length of the edge that a lesion
-    attends to would be lost, and with it "how far apart are the two hottest lesions".
+    attends to would be lost.
     """
 
     def __init__(self, size: int, heads: int, edge_size: int, dropout: float) -> None:
@@ -100,18 +113,17 @@ class LesionAttention(nn.Module):
         geometric = import_optional(
             "torch_geometric.nn", extra="graph", purpose="LesionGraphClassifier"
         )
-        self.norm = nn.LayerNorm(size)
         self.conv = geometric.GATv2Conv(
             size, size // heads, heads=heads, edge_dim=edge_size, add_self_loops=False
         )
         self.edge_value = nn.Linear(edge_size, size, bias=False)
-        self.out = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(size, size))
+        self.out = nn.Sequential(nn.GELU(), nn.Dropout(dropout), zeroed(nn.Linear(size, size)))
         self.heads = heads
 
     def forward(self, x: Tensor, index: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
         """Return the updated lesions and each edge's attention, the mean over heads."""
         message, (_index, alpha) = self.conv(
-            self.norm(x), index, edge_attr=edges, return_attention_weights=True
+            x, index, edge_attr=edges, return_attention_weights=True
         )
         carried = self.edge_value(edges).view(len(edges), self.heads, -1) * alpha[:, :, None]
         message = message + segment_sum(carried.flatten(1), index[1], len(x))
@@ -129,7 +141,7 @@ class ClinicalAttention(nn.Module):
         self.query = nn.Linear(size, size)
         self.key = nn.Linear(size, size)
         self.value = nn.Linear(size, size)
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(size, size))
+        self.out = nn.Sequential(nn.Dropout(dropout), zeroed(nn.Linear(size, size)))
         self.heads = heads
 
     def forward(self, x: Tensor, clinical: Tensor, patient: Tensor) -> tuple[Tensor, Tensor]:
@@ -145,42 +157,57 @@ class ClinicalAttention(nn.Module):
 
 
 class Readout(nn.Module):
-    """Make one vector a patient of its lesions, and say how much each lesion weighs."""
+    """Make one vector a patient of its lesions and one of its pairs, by the same relevance.
 
-    def __init__(self, size: int, kind: str) -> None:
+    A lesion's relevance comes from its own features and the clinical variables, not from its
+    neighbours', so that its weight speaks of it alone. A pair weighs as the product of its
+    lesions, and gives its length: "how far apart are the two hottest" is one such pair.
+    """
+
+    def __init__(self, n_features: int, size: int, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        self.norm = nn.LayerNorm(size)
-        if kind == "attention":
-            self.gate = nn.Sequential(nn.Linear(size, size), nn.Sigmoid())
-            self.content = nn.Sequential(nn.Linear(size, size), nn.Tanh())
-            self.score = nn.Linear(size, 1, bias=False)
+        # Without a bias, as it cancels; from zero, all lesions weigh the same.
+        self.own = zeroed(nn.Linear(n_features, 1, bias=False))
+        self.context = zeroed(nn.Linear(size, 1, bias=False))
 
-    def forward(self, x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor]:
-        """Return (n_patients, size) vectors and the lesions' weights, which sum to one."""
-        x = self.norm(x)
+    def forward(
+        self, x: Tensor, nodes: Tensor, context: Tensor, edges: Tensor, batch: GraphBatch
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return (n_patients, size + edge size) and the weights of lesions and of pairs."""
+        n_patients, patient = len(batch.clinical), batch.patient
+        relevance = x.new_zeros(len(x))
+        if self.kind == "attention":
+            relevance = SHARPNESS * (self.own(nodes) + self.context(context))[:, 0]
+        lesion = segment_softmax(relevance, patient, n_patients)
+        both = relevance[batch.source] + relevance[batch.target]
+        whose = patient[batch.target]
+        pairs = torch.nonzero(batch.source != batch.target)[:, 0]
+        weights = segment_softmax(both[pairs], whose[pairs], n_patients)
+        pair = x.new_zeros(len(edges)).index_copy(0, pairs, weights)
+        length = segment_sum(pair[:, None] * edges, whose, n_patients)
         if self.kind == "max":
-            return self._maximum(x, patient, n_patients)
-        if self.kind == "attention":  # gated attention, Ilse et al. 2018, equation 9
-            scores = self.score(self.content(x) * self.gate(x))
-            weights = segment_softmax(scores, patient, n_patients)
+            vector, lesion = maximum(x, patient, n_patients)
         else:
-            counts = segment_sum(torch.ones_like(x[:, :1]), patient, n_patients)
-            weights = 1 / counts[patient]
-        return segment_sum(weights * x, patient, n_patients), weights[:, 0]
+            vector = segment_sum(lesion[:, None] * x, patient, n_patients)
+        return torch.cat([vector, length], dim=1), lesion, pair
 
-    @staticmethod
-    def _maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor]:
-        """Return the maximum a channel; a lesion weighs as much as it holds of the maxima."""
-        top = x.new_full((n_patients, x.shape[1]), -torch.inf)
-        top = top.scatter_reduce(0, patient[:, None].expand_as(x), x, "amax")
-        holds = (x.detach() == top.detach()[patient]).to(x.dtype)
-        holds = holds / segment_sum(holds, patient, n_patients)[patient]
-        return top, holds.mean(dim=1)
+
+def maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor]:
+    """Return the maximum a channel; a lesion weighs as much as it holds of the maxima."""
+    top = x.new_full((n_patients, x.shape[1]), -torch.inf)
+    top = top.scatter_reduce(0, patient[:, None].expand_as(x), x, "amax")
+    holds = (x.detach() == top.detach()[patient]).to(x.dtype)
+    holds = holds / segment_sum(holds, patient, n_patients)[patient]
+    return top, holds.mean(dim=1)
 
 
 class LesionGraphNet(nn.Module):
-    """Lesions and clinical variables of patients to `n_outputs` numbers each."""
+    """Lesions and clinical variables of patients to `n_outputs` numbers each.
+
+    What a lesion means is linear in its features, plus branches that start from zero: a few
+    hundred patients feed no deep network.
+    """
 
     def __init__(
         self,
@@ -198,41 +225,34 @@ class LesionGraphNet(nn.Module):
         super().__init__()
         self.n_clinical = 0 if clinical == "none" else n_clinical
         self.basis = DistanceBasis()
-        self.encoder = nn.Sequential(
-            nn.Linear(n_features, hidden_size),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden_size, hidden_size),
-        )
+        self.dropout = nn.Dropout(dropout)
+        self.encoder = nn.Linear(n_features, hidden_size)
         self.layers = nn.ModuleList(
             LesionAttention(hidden_size, heads, self.basis.n_out, dropout) for _ in range(n_layers)
         )
         self.cross = None
         if clinical == "cross-attention" and n_clinical:
             self.cross = ClinicalAttention(hidden_size, heads, n_clinical, dropout)
-        self.readout = Readout(hidden_size, readout)
-        self.head = nn.Sequential(
-            nn.Linear(hidden_size + self.n_clinical, hidden_size),
-            nn.GELU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden_size, n_outputs),
-        )
+        self.readout = Readout(n_features, hidden_size, readout)
+        n_in = hidden_size + self.basis.n_out + self.n_clinical
+        self.head = nn.Linear(n_in, n_outputs)
 
     def forward(self, batch: GraphBatch) -> GraphOutput:
         """Return the outputs and the attention of a batch."""
-        n_patients = len(batch.clinical)
         index = torch.stack([batch.source, batch.target])
         edges = self.basis(batch.distance, batch.source == batch.target)
-        x = self.encoder(batch.nodes)
-        edge_weights = []
-        for layer in self.layers:
-            x, alpha = layer(x, index, edges)
-            edge_weights.append(alpha)
-        clinical_weights = x.new_zeros((len(x), 0))
+        # Dropping features, not only hidden units, keeps the attention from settling on noise.
+        nodes = self.dropout(batch.nodes)
+        x = self.encoder(nodes)
+        context, clinical_weights = x, x.new_zeros((len(x), 0))
         if self.cross is not None:
-            x, clinical_weights = self.cross(x, batch.clinical, batch.patient)
-        vector, lesion_weights = self.readout(x, batch.patient, n_patients)
+            context, clinical_weights = self.cross(x, batch.clinical, batch.patient)
+        y, messages = context, []
+        for layer in self.layers:
+            y, alpha = layer(y, index, edges)
+            messages.append(alpha)
+        vector, lesion, pair = self.readout(y, nodes, context - x, edges, batch)
         if self.n_clinical:
             vector = torch.cat([vector, batch.clinical], dim=1)
-        edge = torch.stack(edge_weights).mean(dim=0) if edge_weights else x.new_zeros(len(edges))
-        return GraphOutput(self.head(vector), lesion_weights, edge, clinical_weights)
+        message = torch.stack(messages).mean(dim=0) if messages else x.new_zeros(len(edges))
+        return GraphOutput(self.head(vector), lesion, pair, message, clinical_weights)
