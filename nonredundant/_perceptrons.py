@@ -12,11 +12,15 @@ import numpy as np
 
 _BETAS = (0.9, 0.999)
 
+#: Factors by which logits may be tempered; 0 is not among them, as it would make all pairs equal.
+TEMPERS = np.linspace(0.05, 2, 40)
+
 
 class Perceptrons:
     """Replicas of a network with one hidden layer of rectified units, trained by Adam.
 
-    The last layer starts at zero when `silent`, so that an untrained network predicts nothing.
+    Inputs also reach the outputs directly, so that what is linear needs no hidden units. With
+    `output_scale` 0 an untrained network predicts nothing.
     """
 
     def __init__(
@@ -25,10 +29,10 @@ class Perceptrons:
         n_replicas: int,
         sizes: tuple[int, int, int],
         *,
-        silent: bool,
+        output_scale: float,
     ) -> None:
         n_in, n_hidden, n_out = sizes
-        shapes = [(n_in, n_hidden), (1, n_hidden), (n_hidden, n_out), (1, n_out)]
+        shapes = [(n_in, n_hidden), (1, n_hidden), (n_hidden, n_out), (1, n_out), (n_in, n_out)]
         total = sum(a * b for a, b in shapes)
         self.flat = np.zeros((n_replicas, total), dtype=np.float32)
         self.gradient = np.zeros_like(self.flat)
@@ -44,22 +48,24 @@ class Perceptrons:
             self.slopes.append(self.gradient[:, start:stop].reshape(n_replicas, *shape))
             start = stop
         self.weights[0][:] = rng.normal(0, np.sqrt(2 / n_in), self.weights[0].shape)
-        if not silent:
-            self.weights[2][:] = rng.normal(0, np.sqrt(1 / n_hidden), self.weights[2].shape)
+        for layer in (2, 4):
+            deviation = output_scale * np.sqrt(0.5 / shapes[layer][0])
+            self.weights[layer][:] = rng.normal(0, deviation, self.weights[layer].shape)
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return hidden units and outputs of shape (n_replicas, n, size)."""
-        w1, b1, w2, b2 = self.weights
+        w1, b1, w2, b2, skip = self.weights
         hidden = x @ w1
         hidden += b1
         np.maximum(hidden, 0, out=hidden)
-        return hidden, hidden @ w2 + b2
+        return hidden, hidden @ w2 + x @ skip + b2
 
     def backward(self, x: np.ndarray, hidden: np.ndarray, slope: np.ndarray) -> None:
         """Store the gradient of a loss whose derivative in the outputs is `slope`."""
         w2 = self.weights[2]
         np.matmul(hidden.swapaxes(1, 2), slope, out=self.slopes[2])
         np.sum(slope, axis=1, keepdims=True, out=self.slopes[3])
+        np.matmul(x.swapaxes(-1, -2), slope, out=self.slopes[4])
         inner = slope @ w2.swapaxes(1, 2)
         inner *= hidden > 0
         np.matmul(x.swapaxes(-1, -2), inner, out=self.slopes[0])
@@ -113,7 +119,7 @@ def out_of_fold(
     for r, part in enumerate(parts):
         weight[r, part.fit] = 1 / (len(part.fit) * np.mean(y**2) * y.shape[1])
     offset = np.stack([y[part.fit].mean(axis=0) for part in parts])[:, None]
-    nets = Perceptrons(rng, replicas, (x.shape[1], n_hidden, y.shape[1]), silent=True)
+    nets = Perceptrons(rng, replicas, (x.shape[1], n_hidden, y.shape[1]), output_scale=0)
     best = np.full(replicas, np.inf)
     predicted = np.empty_like(y)
     for step in range(n_steps + 1):
@@ -146,18 +152,17 @@ def cross_logits(
 ) -> list[np.ndarray]:
     """Return each fold's held-out logits of "row i of h belongs to row j of d".
 
-    The discriminator is log D/(1-D) = f(h)·g(d) + c with f and g networks, trained by
-    logistic loss on true pairs against all other pairs of a block of training rows, so that no
-    pair mixes training and held-out rows.
+    The discriminator is log D/(1-D) = f(h)·g(d) with f and g networks, trained by logistic loss
+    on true pairs against all other pairs of a block of training rows, so that no pair mixes
+    training and held-out rows. The rows that stop the training also temper the logits.
     """
     h, d = h.astype(np.float32), d.astype(np.float32)
     replicas = len(parts)
-    f = Perceptrons(rng, replicas, (h.shape[1], n_hidden, n_embedded), silent=False)
-    g = Perceptrons(rng, replicas, (d.shape[1], n_hidden, n_embedded), silent=False)
-    for nets in (f, g):
-        nets.weights[2] *= 0.3
+    # Logits that start near zero: where nothing can be learned, the first ones are kept.
+    f = Perceptrons(rng, replicas, (h.shape[1], n_hidden, n_embedded), output_scale=0.1)
+    g = Perceptrons(rng, replicas, (d.shape[1], n_hidden, n_embedded), output_scale=0.1)
     best = np.full(replicas, np.inf)
-    kept: list[np.ndarray] = [np.empty(0)] * replicas
+    kept: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0), np.empty(0))] * replicas
     n_fit = min(len(part.fit) for part in parts)
     block = min(block, n_fit)
     n_blocks = n_fit // block
@@ -175,7 +180,7 @@ def cross_logits(
         g.backward(b, hidden_g, (slope.swapaxes(1, 2) @ u).reshape(out_g.shape))
         f.step(lr, decay)
         g.step(lr, decay)
-    return kept
+    return [_tempered(stop, test) for stop, test in kept]
 
 
 def _logistic_slope(logits: np.ndarray, n_blocks: int) -> np.ndarray:
@@ -200,9 +205,9 @@ def _keep_best(
     d: np.ndarray,
     parts: list[Split],
     best: np.ndarray,
-    kept: list[np.ndarray],
+    kept: list[tuple[np.ndarray, np.ndarray]],
 ) -> None:
-    """Keep each fold's held-out logits while the loss on its stopping rows still falls."""
+    """Keep each fold's stopping and held-out logits while the loss on the former still falls."""
     u, v = f.forward(h)[1], g.forward(d)[1]
     for r, part in enumerate(parts):
         logits = u[r, part.stop] @ v[r, part.stop].T
@@ -211,4 +216,21 @@ def _keep_best(
         loss = np.mean(np.logaddexp(0, -true)) + np.mean(np.logaddexp(0, other))
         if loss < best[r]:
             best[r] = loss
-            kept[r] = u[r, part.test] @ v[r, part.test].T
+            kept[r] = logits, u[r, part.test] @ v[r, part.test].T
+
+
+def _tempered(stop: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Return the test logits times the factor that gives the stopping rows most nats.
+
+    Networks fitted to few rows are too sure of themselves; one factor mends the nats, which
+    punish that, and leaves the order of the pairs.
+    """
+    same = np.eye(len(stop), dtype=bool)
+    nats = [donsker_varadhan(c * stop[same], c * stop[~same]) for c in TEMPERS]
+    return test * TEMPERS[int(np.argmax(nats))]
+
+
+def donsker_varadhan(true: np.ndarray, other: np.ndarray) -> float:
+    """Return the Donsker–Varadhan bound, in nats, from logits of true and of other pairs."""
+    top = other.max()
+    return float(np.mean(true) - top - np.log(np.mean(np.exp(other - top))))
