@@ -70,14 +70,15 @@ def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
     constant = np.ptp(values, axis=0) == 0
     if constant.all():
         raise ValueError(
-            f"{name} has no column that varies over its {len(frame)} rows: there is nothing to audit"
+            f"{name} has no column that varies over its {len(frame)} rows: there is nothing to "
+            "audit"
         )
     if constant.any():
         warnings.warn(
             f"{name} has {int(constant.sum())} constant columns, which the audit leaves out: "
             f"{_few(list(frame.columns[constant]))}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return values[:, ~constant]
 
@@ -102,11 +103,16 @@ def normal_scores(x: np.ndarray) -> np.ndarray:
 def leading_components(
     x: np.ndarray, *, explained: float = 1.0, at_most: int | None = None
 ) -> np.ndarray:
-    """Return the scores on the leading principal components, in their natural scale."""
+    """Return the scores on the leading principal components, in their natural scale.
+
+    The largest score of each is positive, so that the order of x's columns does not matter.
+    """
     centred = x - x.mean(axis=0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     share = np.cumsum(s**2) / np.sum(s**2)
     # The tolerance keeps `explained=1` from asking for directions of rounding error.
     size = int(np.searchsorted(share, explained - 1e-9)) + 1
     size = min(size, len(s), at_most or len(s))
-    return u[:, :size] * s[:size]
+    u = u[:, :size]
+    signs = np.sign(u[np.abs(u).argmax(axis=0), np.arange(size)])
+    return u * signs * s[:size]

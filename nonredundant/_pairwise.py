@@ -41,11 +41,15 @@ def hsic_correlations(
     h: np.ndarray, d: np.ndarray, permutations: Iterable[np.ndarray]
 ) -> np.ndarray:
     """Return the unbiased HSIC, normalised, with Gaussian kernels of median bandwidth."""
-    kernels = []
-    for x in (h, d):
-        squared = pdist(x, "sqeuclidean")
-        kernels.append(u_centre(squareform(np.exp(-squared / np.median(squared)))))
-    return _correlations(*kernels, permutations)
+    return _correlations(_gaussian_kernel(h), _gaussian_kernel(d), permutations)
+
+
+def _gaussian_kernel(x: np.ndarray) -> np.ndarray:
+    """Return the U-centred kernel matrix of the rows."""
+    squared = pdist(x, "sqeuclidean")
+    # Most pairs of a rare binary column are equal; a bandwidth of 0 would divide by 0.
+    bandwidth = np.median(squared[squared > 0])
+    return u_centre(squareform(np.exp(-squared / bandwidth)))
 
 
 def ksg_informations(
