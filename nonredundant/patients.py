@@ -278,4 +278,5 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         array of shape (n_samples,)
             The classes.
         """
-        return self.classes_[self._logits(X).argmax(axis=1)]
+        best = self._logits(X).argmax(axis=1)
+        return self.classes_[best]
