@@ -13,6 +13,7 @@ from nonredundant._display_correlation import CorrelationMapDisplay
 from nonredundant._display_curves import RocBandDisplay
 from nonredundant._display_images import ReconstructionDisplay, TraversalDisplay
 from nonredundant._display_latent import LatentSpaceDisplay
+from nonredundant._display_patients import PatientGraphDisplay
 from nonredundant._display_redundancy import RedundancyDisplay
 from nonredundant._display_training import LossCurveDisplay, SweepDisplay
 from nonredundant._display_weights import FeatureWeightsDisplay
@@ -24,6 +25,7 @@ __all__ = [
     "FeatureWeightsDisplay",
     "LatentSpaceDisplay",
     "LossCurveDisplay",
+    "PatientGraphDisplay",
     "ReconstructionDisplay",
     "RedundancyDisplay",
     "RocBandDisplay",

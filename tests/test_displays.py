@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
+import SimpleITK as sitk
 from cohorts_for_tests import make_table
 from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
@@ -19,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets, displays
 from nonredundant import _display_style as look
+from nonredundant.patients import LesionGraphClassifier
 
 mpl.use("Agg")
 
@@ -64,7 +66,40 @@ def data():
         }
     )
     y = np.tile([0, 1, 2], n // 3)
-    return SimpleNamespace(cvae=cvae, lesions=lesions, y=y, found=found, sweep=sweep)
+    patients, graph, uptake = _patients()
+    return SimpleNamespace(
+        cvae=cvae,
+        lesions=lesions,
+        y=y,
+        found=found,
+        sweep=sweep,
+        patients=patients,
+        graph=graph,
+        uptake=uptake,
+    )
+
+
+def _patients():
+    """Return patients, a graph fitted on them, and the first one's image of points."""
+    rng = np.random.default_rng(0)
+    counts = np.array([5, 1, 3, 2] * 4)
+    sample = np.repeat(np.arange(16), counts)
+    index = rng.integers(1, [20, 12, 10], size=(len(sample), 3))
+    # Axes 1 and 2 point the other way, voxels are not cubes, the first voxel is not at 0.
+    uptake = sitk.Image([12, 14, 22], sitk.sitkFloat32)
+    uptake.SetSpacing([4.0, 5.0, 6.0])
+    uptake.SetOrigin([30.0, -20.0, 100.0])
+    uptake.SetDirection([-1, 0, 0, 0, -1, 0, 0, 0, 1])
+    for number, (z, y, x) in enumerate(index[:5].tolist()):
+        uptake[x, y, z] = 10.0 + number
+    positions = [
+        uptake.TransformIndexToPhysicalPoint([x, y, z])[::-1] for z, y, x in index.tolist()
+    ]
+    features = pd.DataFrame(rng.normal(size=(len(sample), 2)), columns=["uptake", "entropy"])
+    names = [f"patient{i:02d}" for i in range(16)]
+    patients = LesionTable(features, sample=sample, positions=positions, index=names)
+    graph = LesionGraphClassifier(max_epochs=2, random_state=0, device="cpu")
+    return patients, graph.fit(patients, np.arange(16) % 2), uptake
 
 
 def _from_comparison(name):
@@ -77,6 +112,24 @@ def _from_network(name, *extra, **settings):
         return getattr(displays, name).from_estimator(data.cvae, *arguments, **settings, ax=ax)
 
     return make
+
+
+def _from_graph(**settings):
+    """Draw the first patient, whose five lesions are marked in an image of their own."""
+
+    def make(data, ax=None):
+        arguments = {"image": data.uptake, **settings}
+        return displays.PatientGraphDisplay.from_estimator(
+            data.graph, data.patients, **arguments, ax=ax
+        )
+
+    return make
+
+
+def _graph_parts(ax):
+    """Count lesions, pairs, names and images."""
+    lines, dots = ax.collections
+    return len(dots.get_offsets()), len(lines.get_segments()), len(ax.texts), len(ax.images)
 
 
 def _count(kind):
@@ -141,6 +194,12 @@ DRAWN = {
         [1] * 12,
     ),
     "CorrelationMapDisplay": (_from_network("CorrelationMapDisplay"), _count("texts"), [16]),
+    "PatientGraphDisplay": (_from_graph(), _graph_parts, [(5, 10, 3, 1)]),
+    "PatientGraphDisplay without an image": (
+        _from_graph(image=None),
+        _graph_parts,
+        [(5, 10, 3, 0)],
+    ),
     "SweepDisplay": (
         lambda data, ax=None: displays.SweepDisplay.from_frame(data.sweep, ax=ax),
         lambda ax: (len(ax.containers), len(ax.texts)),
@@ -738,3 +797,61 @@ def test_traversals_are_the_networks_with_differences_to_the_middle(data):
     assert [ax.get_ylabel() for ax in display.axes_[:, 0]] == ["dlr02", "difference"]
     low, high = display.axes_[1, 0].images[0].get_clim()
     assert low == -high
+
+
+def test_lesions_of_a_graph_lie_on_their_voxels(data):
+    for projection in ("coronal", "sagittal", "axial"):
+        display = displays.PatientGraphDisplay.from_estimator(
+            data.graph, data.patients, image=data.uptake, projection=projection
+        )
+        left, right, bottom, top = display.extent
+        height, width = display.image.shape
+        columns = (display.places[:, 0] - left) / (right - left) * width
+        rows = (display.places[:, 1] - bottom) / (top - bottom) * height
+        seen = display.image[rows.astype(int), columns.astype(int)]
+        # Lesions may hide each other; a lesion is never where nothing is.
+        assert (seen >= 10.0 + np.arange(5)).all(), projection
+        axes = {"coronal": [2, 0], "sagittal": [1, 0], "axial": [2, 1]}[projection]
+        bare = displays.PatientGraphDisplay.from_estimator(
+            data.graph, data.patients, projection=projection
+        )
+        np.testing.assert_allclose(bare.places, data.patients[[0]].positions[:, axes])
+
+
+def test_sizes_and_widths_of_a_graph_are_its_attention(data):
+    display = displays.PatientGraphDisplay.from_estimator(data.graph, data.patients)
+    found = data.graph.explain(data.patients[[0]])
+    lines, dots = display.ax_.collections
+    weights = found.loc[found["kind"] == "lesion", "weight"].to_numpy()
+    np.testing.assert_allclose(dots.get_sizes() / dots.get_sizes().max(), weights / weights.max())
+    edges = found[found["kind"] == "edge"]
+    both = {frozenset(pair): 0.0 for pair in display.pairs.tolist()}
+    for a, b, weight in edges[["lesion", "other", "weight"]].itertuples(index=False):
+        both[frozenset((a, b))] += weight
+    drawn = lines.get_linewidths() / np.max(lines.get_linewidths())
+    np.testing.assert_allclose(drawn, np.array([*both.values()]) / max(both.values()), rtol=1e-6)
+    assert sum(both.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_graph_of_one_lesion_has_no_pairs(data):
+    display = displays.PatientGraphDisplay.from_estimator(data.graph, data.patients, row=1)
+    assert len(display.ax_.collections) == 1
+    assert display.weights.tolist() == pytest.approx([1.0])
+    assert display.title.startswith("patient01: ")
+
+
+def test_a_flat_image_is_drawn_as_it_is():
+    display = displays.PatientGraphDisplay(
+        places=[[1, 2]], weights=[1], pairs=[], pair_weights=[], axes_names=("x", "y")
+    ).plot()
+    bottom, top = display.ax_.get_ylim()
+    assert bottom > top
+
+
+def test_a_graph_cannot_be_drawn_nowhere(data):
+    with pytest.raises(ValueError, match="X has no positions"):
+        displays.PatientGraphDisplay.from_estimator(
+            data.graph, data.patients.replace(positions=None)
+        )
+    with pytest.raises(ValueError, match="projection must be one of"):
+        displays.PatientGraphDisplay.from_estimator(data.graph, data.patients, projection="top")
