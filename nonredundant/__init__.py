@@ -18,7 +18,16 @@ _PUBLIC = {
     "redundancy_report": "nonredundant.metrics",
     "redundancy_score": "nonredundant.metrics",
 }
-_MODULES = ("datasets", "displays", "evaluation", "independence", "metrics", "statistics")
+_MODULES = (
+    "contrastive",
+    "datasets",
+    "displays",
+    "evaluation",
+    "independence",
+    "metrics",
+    "patients",
+    "statistics",
+)
 
 __all__ = ["__version__", *_PUBLIC]
 

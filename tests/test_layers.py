@@ -23,16 +23,16 @@ LEVELS = {
     "nn.blocks": 1,
     "nn.losses": 1,
     "nn.penalties": 1,
-    "nn.discriminator": 1,
     "io": 2,
     "radiomics": 2,
     "patches": 2,
     "statistics": 2,
+    "nn.discriminator": 2,
     "nn.vae": 2,
-    "nn.contrastive": 2,
     "nn.graph": 2,
     "nn.augment": 2,
     "nn.training": 2,
+    "nn.contrastive": 3,
     "extraction": 3,
     "datasets": 3,
     "independence": 3,
@@ -55,7 +55,7 @@ MODULES = {
 def imported(path: Path) -> set[str]:
     """Return this package's modules that a file imports, also inside functions."""
     found = set()
-    tree = ast.parse(path.read_text())
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     skipped = {
         id(inner)
         for node in ast.walk(tree)
@@ -98,7 +98,7 @@ def test_imports_point_down(module):
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if not m.startswith("nn.")))
 def test_torch_is_imported_under_nn_alone(module):
     heavy = {"torch", "skorch", "SimpleITK", "radiomics", "torch_geometric", "matplotlib"}
-    for node in ast.parse(MODULES[module].read_text()).body:
+    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -109,7 +109,7 @@ def test_torch_is_imported_under_nn_alone(module):
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - {"_validation"}))
 def test_private_parts_of_scikit_learn_are_imported_in_one_place(module):
-    for node in ast.walk(ast.parse(MODULES[module].read_text())):
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sklearn"):
             assert "._" not in node.module, f"{module} imports {node.module}"
             assert not [a.name for a in node.names if a.name.startswith("_")], module

@@ -1,0 +1,339 @@
+"""`VAE`, `ContrastiveVAE` and `SepVAE`: what targets share with a background, and what they add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+from nonredundant._common_salient import CONTRASTIVE_CONSTRAINTS, WEIGHT, CommonSalientModel
+from nonredundant._vae import VAE
+from nonredundant._validation import Interval
+
+__all__ = ["VAE", "ContrastiveVAE", "SepVAE"]
+
+
+class SepVAE(CommonSalientModel):
+    """Separate what targets share with the background (c) from what they add (s).
+
+    Louiset et al. 2023 (arXiv 2307.06206). Background samples are decoded from c alone and their
+    s is pulled to 0; targets are decoded from (c, s). The loss is
+
+        reconstruction + beta * KL(q(c|x*) || N(0, I)) + salient_beta * KL(q(s|x*) || p(s|y))
+        + kappa * I(c; s) + gamma * CE(y | s) + fader * I(c; y)
+
+    with p(s | background) = N(0, background_scale^2 I), p(s | target) = N(0, I).
+
+    Parameters
+    ----------
+    common_size : int, default=16
+        Number of common latents c.
+    salient_size : int, default=4
+        Number of salient latents s.
+    beta : float, default=1e-4
+        Weight of the common latents' KL term.
+    salient_beta : float or None, default=1e-3
+        Weight of the salient latents' KL term; None: `beta`.
+    background_scale : float, default=0.1
+        Standard deviation of the background's salient prior.
+    independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
+default="dcor"
+        What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
+        directions as they are.
+    kappa : float, default=0.1
+        Weight of the independence term.
+    gamma : float, default=1
+        Weight of the label classifier on s.
+    fader : float, default=1
+        Weight of the distance correlation of c with the label, which keeps the label out of c.
+    max_epochs : int, default=100
+        Number of passes over the training cohort.
+    batch_size : int, default=64
+        Lesions a step.
+    lr : float, default=3e-3
+        Highest learning rate of AdamW.
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        As for `NonRedundantCVAE`.
+    weight_decay : float, default=1e-4
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.1
+        Share of samples kept out of training for the `valid_*` columns of `history_`.
+    augment : sequence of str, callable or None, default=None
+        As for `NonRedundantCVAE`.
+    network : dict, callable or None, default=None
+        As for `NonRedundantCVAE`; c and s have an encoder each.
+    output : {"both", "common", "salient"}, default="both"
+        Which latents `transform` returns.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and draws.
+    callbacks : list or None, default=None
+        skorch callbacks.
+    net_params : dict or None, default=None
+        Further arguments of the skorch net.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; `net_.module_` is the torch module.
+    history_ : DataFrame
+        One row an epoch: `total, reconstruction, kl, independence, label, salient_kl, fader` and
+        `valid_*`, unweighted but for the total.
+    classes_ : array
+        The classes, background first.
+    dead_latents_ : list of str
+        Latents that collapsed to their prior; a warning says so when most did.
+
+    See Also
+    --------
+    ContrastiveVAE : The models that it was published against.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.contrastive import SepVAE
+    >>> from nonredundant.lesions import LesionTable
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(patches=rng.normal(size=(16, 1, 8, 8)))
+    >>> model = SepVAE(2, 1, max_epochs=20, random_state=0, device="cpu")
+    >>> model.fit(table, np.tile([0, 1], 8)).get_feature_names_out().tolist()
+    ['common00', 'common01', 'salient00']
+    """
+
+    _parameter_constraints = {
+        **CONTRASTIVE_CONSTRAINTS,
+        "background_scale": [Interval(Real, 0, None, closed="neither")],
+        "gamma": WEIGHT,
+        "fader": WEIGHT,
+    }
+
+    def __init__(
+        self,
+        common_size: int = 16,
+        salient_size: int = 4,
+        *,
+        beta: float = 1e-4,
+        salient_beta: float | None = 1e-3,
+        background_scale: float = 0.1,
+        independence: Any = "dcor",
+        kappa: float = 0.1,
+        gamma: float = 1.0,
+        fader: float = 1.0,
+        max_epochs: int = 100,
+        batch_size: int = 64,
+        lr: float = 3e-3,
+        lr_schedule: str = "cosine",
+        weight_decay: float = 1e-4,
+        validation_fraction: float = 0.1,
+        augment: Sequence[str] | Callable[..., Any] | None = None,
+        network: Mapping[str, Any] | Callable[..., Any] | None = None,
+        output: str = "both",
+        device: str = "auto",
+        random_state: Any = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.common_size = common_size
+        self.salient_size = salient_size
+        self.beta = beta
+        self.salient_beta = salient_beta
+        self.background_scale = background_scale
+        self.independence = independence
+        self.kappa = kappa
+        self.gamma = gamma
+        self.fader = fader
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.augment = augment
+        self.network = network
+        self.output = output
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def _module_class(self) -> type:
+        from nonredundant.nn.contrastive import SepVAEModule
+
+        return SepVAEModule
+
+    def _module_options(self, n_classes: int) -> dict[str, Any]:
+        return {"n_classes": n_classes, "background_scale": self.background_scale}
+
+    def _weights(self) -> dict[str, float]:
+        return {
+            "kl": self.beta,
+            "salient_kl": self.beta if self.salient_beta is None else self.salient_beta,
+            "independence": self.kappa,
+            "label": self.gamma,
+            "fader": self.fader,
+        }
+
+
+class ContrastiveVAE(CommonSalientModel):
+    """Contrastive VAE, and with `moment_matching` the MM-cVAE.
+
+    Abid & Zou 2019 (arXiv 1902.04601): background is decoded from c, targets from (c, s).
+    Weinberger et al. 2022 (arXiv 2202.10560) add that c be distributed alike in both and the
+    background's s be 0, by the maximum mean discrepancy (MMD). The loss is
+
+        reconstruction + beta * KL(q(c|x*) || N(0, I)) + salient_beta * KL(q(s|target) || N(0, I))
+        + kappa * I(c; s | target)
+        + moment_matching * [MMD(c of background, c of targets) + MMD(s of background, 0)]
+
+    Parameters
+    ----------
+    common_size : int, default=16
+        Number of common latents c.
+    salient_size : int, default=4
+        Number of salient latents s.
+    beta : float, default=1e-4
+        Weight of the common latents' KL term.
+    salient_beta : float or None, default=None
+        Weight of the salient latents' KL term; None: `beta`.
+    independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
+default=None
+        What keeps the c and s of targets apart; "density-ratio" is the published one. By name,
+        terms weigh all directions as they are.
+    kappa : float, default=0.3
+        Weight of the independence term.
+    moment_matching : float, default=0
+        Weight of the moment-matching terms; 0 leaves them out.
+    max_epochs : int, default=100
+        Number of passes over the training cohort.
+    batch_size : int, default=64
+        Lesions a step.
+    lr : float, default=3e-3
+        Highest learning rate of AdamW.
+    lr_schedule : {"cosine", "constant"}, default="cosine"
+        As for `NonRedundantCVAE`.
+    weight_decay : float, default=1e-4
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.1
+        Share of samples kept out of training for the `valid_*` columns of `history_`.
+    augment : sequence of str, callable or None, default=None
+        As for `NonRedundantCVAE`.
+    network : dict, callable or None, default=None
+        As for `NonRedundantCVAE`; c and s have an encoder each.
+    output : {"both", "common", "salient"}, default="both"
+        Which latents `transform` returns.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of initial weights, batches and draws.
+    callbacks : list or None, default=None
+        skorch callbacks.
+    net_params : dict or None, default=None
+        Further arguments of the skorch net.
+    warm_start : bool, default=False
+        Whether `fit` continues from the weights of the last.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The trained net; `net_.module_` is the torch module.
+    history_ : DataFrame
+        One row an epoch: `total, reconstruction, kl, independence, label, salient_kl, moments` and
+        `valid_*`, unweighted but for the total.
+    classes_ : array
+        The classes, background first.
+    dead_latents_ : list of str
+        Latents that collapsed to their prior; a warning says so when most did.
+
+    See Also
+    --------
+    SepVAE : Separates better with labels for the salient latents.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.contrastive import ContrastiveVAE
+    >>> from nonredundant.lesions import LesionTable
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(patches=rng.normal(size=(16, 1, 8, 8)))
+    >>> model = ContrastiveVAE(2, 1, max_epochs=20, random_state=0, device="cpu")
+    >>> model.fit(table, np.tile([0, 1], 8)).get_feature_names_out().tolist()
+    ['common00', 'common01', 'salient00']
+    """
+
+    _parameter_constraints = {**CONTRASTIVE_CONSTRAINTS, "moment_matching": WEIGHT}
+
+    def __init__(
+        self,
+        common_size: int = 16,
+        salient_size: int = 4,
+        *,
+        beta: float = 1e-4,
+        salient_beta: float | None = None,
+        independence: Any = None,
+        kappa: float = 0.3,
+        moment_matching: float = 0.0,
+        max_epochs: int = 100,
+        batch_size: int = 64,
+        lr: float = 3e-3,
+        lr_schedule: str = "cosine",
+        weight_decay: float = 1e-4,
+        validation_fraction: float = 0.1,
+        augment: Sequence[str] | Callable[..., Any] | None = None,
+        network: Mapping[str, Any] | Callable[..., Any] | None = None,
+        output: str = "both",
+        device: str = "auto",
+        random_state: Any = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+    ) -> None:
+        self.common_size = common_size
+        self.salient_size = salient_size
+        self.beta = beta
+        self.salient_beta = salient_beta
+        self.independence = independence
+        self.kappa = kappa
+        self.moment_matching = moment_matching
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.lr_schedule = lr_schedule
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.augment = augment
+        self.network = network
+        self.output = output
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def _module_class(self) -> type:
+        from nonredundant.nn.contrastive import ContrastiveVAEModule
+
+        return ContrastiveVAEModule
+
+    def _module_options(self, n_classes: int) -> dict[str, Any]:
+        return {}
+
+    def _weights(self) -> dict[str, float]:
+        return {
+            "kl": self.beta,
+            "salient_kl": self.beta if self.salient_beta is None else self.salient_beta,
+            "independence": self.kappa,
+            "moments": self.moment_matching,
+        }

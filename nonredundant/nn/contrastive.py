@@ -1,0 +1,253 @@
+"""Common and salient latents: what targets share with the background, and what they add."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from nonredundant.nn.blocks import IntensityScaler
+from nonredundant.nn.losses import (
+    Batch,
+    LossTerms,
+    gaussian_kl,
+    label_cross_entropy,
+    masked_squared_error,
+)
+from nonredundant.nn.penalties import distance_correlation, squared_distances
+from nonredundant.nn.vae import Penalty, Posterior, build_networks
+
+#: Rows that an estimate of dependence needs.
+LEAST_ROWS = 4
+
+#: Squared bandwidths of the kernels of `mean_discrepancy`, in latents' expected squared distance.
+BANDWIDTHS = (0.01, 0.1, 1.0, 10.0)
+
+
+class CommonSalientVAE(nn.Module):
+    """q(c | x*), q(s | x*) and p(x* | c, s); z = (c, s) is what is encoded and decoded.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Grid of the patch; empty for rows of a plain matrix.
+    n_channels : int
+        Channels of the patch, or columns of the matrix.
+    n_common, n_salient : int
+        Sizes of c and s.
+    network : mapping or callable
+        As for `ConditionalVAE`; c and s have an encoder each.
+    normalise : bool
+        Whether the squared error is divided by the cohort's total variance.
+    """
+
+    total_variance: Tensor
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        n_channels: int,
+        n_common: int,
+        n_salient: int,
+        network: Mapping[str, Any] | Callable[..., Any] | None = None,
+        normalise: bool = True,
+    ) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.pair_sizes = (n_common, n_salient)
+        self.scaler = IntensityScaler(n_channels)
+        self.common_encoder, self.decoder = build_networks(
+            shape, n_channels, 2 * n_common, n_common + n_salient, network
+        )
+        self.salient_encoder, _ = build_networks(
+            shape, n_channels, 2 * n_salient, n_salient, network
+        )
+        self.register_buffer("total_variance", torch.ones(()))
+
+    def pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the independence term keeps apart: the posterior means of c and s."""
+        c, s = z.split(self.pair_sizes, dim=1)
+        return c, s
+
+    def posteriors(self, x_star: Tensor) -> tuple[Posterior, Posterior]:
+        """Return q(c | x*) and q(s | x*) for masked, standardised patches."""
+        qc, qs = (
+            Posterior(mean, log_variance.clamp(-12.0, 6.0))
+            for mean, log_variance in (
+                encoder(x_star).chunk(2, dim=1)
+                for encoder in (self.common_encoder, self.salient_encoder)
+            )
+        )
+        return qc, qs
+
+    def posterior(self, batch: Batch) -> Posterior:
+        """Return q(c, s | x*) of a batch as it comes from the cohort."""
+        return self.inference(self.scaler(batch.x, batch.mask))
+
+    def inference(self, x_star: Tensor) -> Posterior:
+        """Return q(z | x*), both posteriors side by side."""
+        qc, qs = self.posteriors(x_star)
+        return Posterior(*(torch.cat(parts, dim=1) for parts in zip(qc, qs, strict=True)))
+
+    def generative(self, z: Tensor, h: Tensor | None = None) -> Tensor:
+        """Return the mean of p(x* | c, s) in standardised intensities; there is no h."""
+        return self.decoder(z)
+
+    def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
+        """Return the divergence of each q(s | x*) from its prior, given who is a target."""
+        raise NotImplementedError
+
+    def reconstruction(self, x_star: Tensor, mask: Tensor | None, c: Tensor, s: Tensor) -> Tensor:
+        """Return each sample's squared error, as a fraction of the variance if normalised."""
+        px = self.generative(torch.cat([c, s], dim=1))
+        error = masked_squared_error(x_star, px, mask)
+        return error / self.total_variance if self.normalise else error
+
+    def elbo(self, batch: Batch, beta: float) -> Tensor:
+        """Return each sample's −(reconstruction + β KL) under the label that suits it better.
+
+        The label is unknown here; the larger of the bounds for background and target is, but
+        for the labels' prior, still a bound.
+        """
+        x_star = self.scaler(batch.x, batch.mask)
+        qc, qs = self.posteriors(x_star)
+        bounds = []
+        for is_target in (False, True):
+            target = torch.full((len(batch.x), 1), is_target, device=x_star.device)
+            error = self.reconstruction(x_star, batch.mask, qc.mean, qs.mean * target)
+            divergence = gaussian_kl(*qc) + self.salient_kl(qs, target)
+            bounds.append(-(error + beta * divergence))
+        return torch.maximum(*bounds)
+
+
+class SepVAEModule(CommonSalientVAE):
+    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader.
+
+    Parameters
+    ----------
+    n_classes : int
+        Background and the classes of target.
+    background_scale : float
+        Standard deviation of the background's salient prior, N(0, background_scale²).
+    **options
+        As for `CommonSalientVAE`.
+    """
+
+    def __init__(self, *, n_classes: int, background_scale: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.background_scale = background_scale
+        self.classifier = nn.Linear(self.pair_sizes[1], n_classes)
+
+    def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the terms of the loss and the posterior means.
+
+        −E log p(x* | c, [y > 0] s) + β KL(q(c | x*) ‖ N(0, I)) + β_s KL(q(s | x*) ‖ p(s | y))
+        + κ I(c; s) − γ E log p(y | s) + φ dCor²(y; c), where p(s | background) =
+        N(0, background_scale² I), p(s | target) = N(0, I).
+        """
+        x_star = self.scaler(batch.x, batch.mask)
+        target = (batch.y > 0)[:, None]
+        qc, qs = self.posteriors(x_star)
+        c, s = qc.sample(), qs.sample()
+        zero = c.new_zeros(())
+        terms = LossTerms(
+            reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
+            kl=gaussian_kl(*qc).mean(),
+            independence=zero if penalty is None else penalty(qc.mean, qs.mean),
+            label=label_cross_entropy(self.classifier(s), batch.y, batch.weight),
+            extra={
+                "salient_kl": self.salient_kl(qs, target).mean(),
+                "fader": self._fader_term(batch, qc.mean),
+            },
+        )
+        return terms, torch.cat([qc.mean, qs.mean], dim=1)
+
+    def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
+        """Return KL(q(s | x*) ‖ p(s | y)): the background's prior is narrow."""
+        wide = torch.ones_like(qs.mean)
+        return gaussian_kl(*qs, torch.where(target, wide, wide * self.background_scale))
+
+    def _fader_term(self, batch: Batch, c: Tensor) -> Tensor:
+        """Return what c tells of the label: their distance correlation.
+
+        An adversary, whom the encoder fools by moving, left the label where a fresh classifier
+        found it again.
+        """
+        if len(c) < LEAST_ROWS:
+            return c.sum() * 0.0
+        label = functional.one_hot(batch.y, self.classifier.out_features)
+        return distance_correlation(label.to(c.dtype), c)
+
+
+class ContrastiveVAEModule(CommonSalientVAE):
+    """Contrastive VAE (Abid & Zou 2019), and with its last term MM-cVAE (Weinberger et al. 2022).
+
+    The parameters are those of `CommonSalientVAE`.
+    """
+
+    def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the terms of the loss and the posterior means.
+
+        −E log p(x* | c, [y > 0] s) + β KL(q(c | x*) ‖ N(0, I)) + β_s [y > 0] KL(q(s | x*) ‖
+        N(0, I)) + κ I(c; s | target) + μ {MMD²(c of background, c of targets) + MMD²(s of
+        background, 0)}.
+        """
+        x_star = self.scaler(batch.x, batch.mask)
+        target = (batch.y > 0)[:, None]
+        qc, qs = self.posteriors(x_star)
+        c, s = qc.sample(), qs.sample()
+        zero = c.new_zeros(())
+        chosen = target[:, 0]
+        estimable = penalty is not None and int(chosen.sum()) >= LEAST_ROWS
+        terms = LossTerms(
+            reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
+            kl=gaussian_kl(*qc).mean(),
+            independence=penalty(qc.mean[chosen], qs.mean[chosen])
+            if penalty is not None and estimable
+            else zero,
+            label=zero,
+            extra={
+                "salient_kl": self.salient_kl(qs, target).mean(),
+                "moments": mean_discrepancy(c[~chosen], c[chosen])
+                + mean_discrepancy(s[~chosen], torch.zeros_like(s[~chosen])),
+            },
+        )
+        return terms, torch.cat([qc.mean, qs.mean], dim=1)
+
+    def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
+        """Return KL(q(s | x*) ‖ N(0, I)) of targets; the background's s is not used."""
+        return gaussian_kl(*qs) * target[:, 0]
+
+
+def mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:
+    """Return the squared maximum mean discrepancy of two sets of latents, 0 if one is empty.
+
+    The mean over Gaussian kernels of several widths of the biased estimate (Gretton et al.
+    2012, J. Mach. Learn. Res. 13, 723, eq. 5); Weinberger et al. 2022 match moments with it.
+
+    Parameters
+    ----------
+    a, b : Tensor of shape (n, k), (m, k)
+        The latents.
+
+    Returns
+    -------
+    Tensor
+        A scalar from 0 to 2.
+
+    Examples
+    --------
+    >>> import torch
+    >>> a = torch.randn(5, 2)
+    >>> round(mean_discrepancy(a, a).item(), 6), round(mean_discrepancy(a, a + 100).item(), 2) > 0.3
+    (0.0, True)
+    """
+    if len(a) == 0 or len(b) == 0:
+        return (a.sum() + b.sum()) * 0.0
+    distances = squared_distances(torch.cat([a, b])) / (2 * a.shape[1])
+    kernel = torch.stack([torch.exp(-distances / width) for width in BANDWIDTHS]).mean(0)
+    n = len(a)
+    return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
