@@ -74,10 +74,11 @@ def forest_predictor(d: np.ndarray, folds: Folds, seed: int) -> Callable[[np.nda
     def predict(y: np.ndarray) -> np.ndarray:
         predicted = np.empty_like(y)
         for train, test in folds:
-            forest = ExtraTreesRegressor(
-                n_estimators=50, min_samples_leaf=5, max_features=0.5, random_state=seed
-            )
-            fitted = forest.fit(d[train], y[train]).predict(d[test])
+            # All columns are tried at each split: half of them left a third of the R² unseen.
+            forest = ExtraTreesRegressor(n_estimators=50, min_samples_leaf=3, random_state=seed)
+            # scikit-learn wants a single target as a vector.
+            known = y[train] if y.shape[1] > 1 else y[train, 0]
+            fitted = forest.fit(d[train], known).predict(d[test])
             predicted[test] = fitted.reshape(len(test), -1)
         return predicted
 
