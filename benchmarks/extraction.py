@@ -89,7 +89,7 @@ def print_peak(cases: pd.DataFrame, repeats: int, side: int) -> None:
     """Measure, and print this process's peak memory."""
     many = pd.concat([cases] * repeats, ignore_index=True)
     ours(many, patch_shape=(side,) * 3 if side else None)
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 

@@ -270,7 +270,7 @@ def main() -> None:
         ]
     )
     DOCUMENT.parent.mkdir(exist_ok=True)
-    DOCUMENT.write_text(text + "\n")
+    DOCUMENT.write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

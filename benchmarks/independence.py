@@ -130,13 +130,13 @@ def main() -> None:
     spread = means.std().max().round(3)
     print(table.to_string())
     body = (
-        f"Phantoms (`make_lesions`), patches of {options.side}³, {N_TRAIN} for training, {N_TEST} for the audit, 107 "
-        f"hand-crafted features, 16 latents, mean of {options.seeds} seeds; the largest standard "
-        f"deviation between seeds is {spread['FVU']} of FVU, {spread['fused AUC']} of AUC, "
-        f"{spread['r2-forest']} of the forest's R² and {spread['dcor']} of dCor. FVU: unexplained "
-        "fraction of voxel variance; fused AUC: plain logistic regression on (h, d); R² of h from "
-        "d, AUC of a fresh discriminator and distance correlation are `redundancy_report`'s.\n\n"
-        + markdown(table)
+        f"Phantoms (`make_lesions`), patches of {options.side}³, {N_TRAIN} for training, {N_TEST} "
+        f"for the audit, 107 hand-crafted features, 16 latents, mean of {options.seeds} seeds; "
+        f"the largest standard deviation between seeds is {spread['FVU']} of FVU, "
+        f"{spread['fused AUC']} of AUC, {spread['r2-forest']} of the forest's R² and "
+        f"{spread['dcor']} of dCor. FVU: unexplained fraction of voxel variance; fused AUC: plain "
+        "logistic regression on (h, d); R² of h from d, AUC of a fresh discriminator and distance "
+        "correlation are `redundancy_report`'s.\n\n" + markdown(table)
     )
     title = f"Independence terms, patches of {options.side}³"
     write_section(f"independence.py --side {options.side}", title, body)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.utils.validation import check_is_fitted
 
 #: Columns of the case table that hold no clinical variable.
 SOURCE_COLUMNS = ("image", "mask", "spacing")
@@ -36,7 +35,6 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
         return None
     if not is_transformer(clinical):
         return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
-    check_is_fitted(clinical)
     values = clinical.transform(_table(X))
     if not isinstance(values, pd.DataFrame):
         dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)

@@ -308,9 +308,11 @@ class FeatureSetComparison:
         if self.settings["n_test"]:
             for name in ("cv_summary", "cv_tests", "cv_predictions"):
                 getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
-        (folder / "settings.json").write_text(json.dumps(self.settings, indent=2, default=str))
+        (folder / "settings.json").write_text(
+            json.dumps(self.settings, indent=2, default=str), encoding="utf-8"
+        )
         lines = [self.answer(), "", *self.warnings]
-        (folder / "answer.txt").write_text("\n".join(lines) + "\n")
+        (folder / "answer.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return folder
 
 

@@ -271,7 +271,7 @@ def _check_present(table: pd.DataFrame) -> None:
 
 def _sts_checksums() -> dict[str, str]:
     """SHA-256 of each image file of the cohort."""
-    text = resources.files("nonredundant").joinpath("data/sts.sha256").read_text()
+    text = resources.files("nonredundant").joinpath("data/sts.sha256").read_text(encoding="utf-8")
     return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 

@@ -164,7 +164,7 @@ def _load(settings: Any) -> dict[str, Any]:
         from ruamel.yaml import YAML, YAMLError
 
         try:
-            content = YAML(typ="safe").load(path.read_text())
+            content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
         except YAMLError as error:
             raise ValueError(f"settings: {path} is neither YAML nor JSON: {error}") from error
     sections = {"setting", "voxelSetting", "imageType", "featureClass"}

@@ -102,8 +102,8 @@ def test_evaluate_writes_report_and_tables(folder, monkeypatch):
     page = (folder / "report" / "index.html").read_text(encoding="utf-8")
     scores = pd.read_csv(folder / "report" / "tables" / "scores.csv")
     assert {"HCR", "HCR+DLR-MI", "clinical"} <= set(scores["feature_set"])
-    answer = (folder / "report" / "tables" / "answer.txt").read_text().splitlines()[0]
-    assert answer in result.output
+    answer = (folder / "report" / "tables" / "answer.txt").read_text(encoding="utf-8")
+    assert answer.splitlines()[0] in result.output
     assert "HCR+DLR-MI" in page
 
 

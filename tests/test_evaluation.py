@@ -498,10 +498,10 @@ def test_tables_settings_and_answer_are_written(found, tmp_path):
     folder = found.to_csv(tmp_path / "tables")
     scores = pd.read_csv(folder / "scores.csv")
     assert len(scores) == len(found.scores)
-    settings = json.loads((folder / "settings.json").read_text())
+    settings = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
     assert settings["cohort"]["class_counts"] == {"0": 45, "1": 45}
     assert settings["versions"]["scikit-learn"]
-    assert (folder / "answer.txt").read_text().startswith(found.answer())
+    assert (folder / "answer.txt").read_text(encoding="utf-8").startswith(found.answer())
 
 
 def test_weights_tell_the_blocks_apart(found):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import locale
 import shutil
 
 import numpy as np
@@ -68,7 +69,9 @@ def test_files_give_voxels_and_geometry(tmp_path, ending):
 def test_a_folder_is_one_dicom_series(tmp_path):
     image = volume()
     write_dicom_series(tmp_path / "series", image)
+    before = locale.setlocale(locale.LC_ALL)
     read = read_image(tmp_path / "series")
+    assert locale.setlocale(locale.LC_ALL) == before
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read), sitk.GetArrayFromImage(image))
     np.testing.assert_allclose(read.GetSpacing(), image.GetSpacing(), rtol=1e-6)
     assert n_dimensions(tmp_path / "series") == 3

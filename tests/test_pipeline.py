@@ -126,6 +126,7 @@ def test_the_fused_features_of_phantoms_beat_the_hand_crafted_by_far():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.*touch the border of their image")
 def test_the_fusion_runs_on_real_tumours(tmp_path):
     sts = fetch_sts()
     y = np.asarray(sts.target)
