@@ -1,6 +1,7 @@
 """Settings of every test: one thread a process, for the tests themselves run in parallel."""
 
-import os
+import torch
 
-# Before NumPy and torch are imported; two processes of two threads each take twice as long.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Processes of several threads each, more than there are cores, wait for each other: ten times
+# slower in small networks.
+torch.set_num_threads(1)
