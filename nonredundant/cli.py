@@ -73,7 +73,7 @@ def _top(
 @command
 def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
-    samples: Annotated[int, typer.Option(min=60, help="Number of phantoms.")] = 200,
+    samples: Annotated[int, typer.Option(min=60, help="Number of phantoms.")] = 180,
     jobs: Jobs = 0,
     seed: Seed = 0,
 ) -> int:
