@@ -14,6 +14,18 @@ from nonredundant._study import Results, Study
 
 N_RESAMPLES = 1000
 _PAIR = ["feature_set", "reference", "classifier", "metric"]
+#: Metrics that lie between 0 and 1.
+_SHARES = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "f1",
+    "f1_macro",
+    "precision",
+    "recall",
+    "roc_auc",
+    "roc_auc_ovr",
+)
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -37,6 +49,9 @@ def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFra
         low = high = float("nan")
         if len(values) > 1:
             low, high = resampled_interval(values, *sizes)[1:] if np.ptp(values) else values[:2]
+            if place[-1] in _SHARES:
+                # A t interval knows no bounds; cut to where the truth can lie it covers as often.
+                low, high = np.clip((low, high), 0.0, 1.0)
         spread = values.std(ddof=1) if len(values) > 1 else float("nan")
         rows.append((*place, values.mean(), spread, low, high))
     columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]

@@ -72,11 +72,23 @@ def compute_features(
     extractor.levels = {}
     try:
         with np.errstate(all="ignore"):
-            values = extractor.execute(image, mask, label=1)
+            values = extractor.execute(_with_room(image), mask, label=1)
     except (ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
         raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
     return {name: float(np.real(value)) for name, value in values.items()}, extractor.levels
+
+
+def _with_room(image: sitk.Image) -> sitk.Image:
+    """Return an image of small integers as 32-bit integers, any other as it is.
+
+    pyradiomics adds two bin widths to the maximum in the image's own type. NumPy 2 wraps around
+    there: an 8-bit image brighter than 205 got few or no bins of width 25, without a word.
+    """
+    import SimpleITK as sitk
+
+    small = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
+    return sitk.Cast(image, sitk.sitkInt32) if image.GetPixelID() in small else image
 
 
 @functools.lru_cache(maxsize=8)

@@ -316,6 +316,12 @@ def test_default_sets_and_baselines_are_all_there(found):
     ]
 
 
+def test_intervals_end_where_scores_end(found):
+    summary = found.summary
+    assert summary["low"].between(0, summary["mean"]).all()
+    assert summary["high"].between(summary["mean"], 1).all()
+
+
 def test_scores_are_those_of_the_predictions(found):
     for (name, repeat, fold), group in found.predictions.groupby(["feature_set", "repeat", "fold"]):
         s = found.scores

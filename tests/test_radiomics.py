@@ -118,6 +118,20 @@ def test_values_are_those_of_pyradiomics_in_2d(settings):
     assert "original_shape2D_Perimeter" in ours
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16])
+def test_bright_integers_are_measured_like_the_same_floats(dtype):
+    top = np.iinfo(dtype).max
+    rng = np.random.default_rng(0)
+    array = rng.integers(top - 150, top, (12, 12), endpoint=True).astype(dtype)
+    mask = sitk.GetImageFromArray(np.ones(array.shape, dtype=np.uint8))
+    parameters = resolve_parameters()
+    found, expected = (
+        compute_features(sitk.GetImageFromArray(one), mask, parameters)
+        for one in (array, array.astype(np.float64))
+    )
+    assert found == expected
+
+
 def test_a_2d_array_is_a_slice_of_unit_thickness():
     image, mask = phantom(n_dim=2, spacing=(0.8, 1.1))
     ours = extract(image, mask, bin_width=10)
