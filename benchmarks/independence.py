@@ -41,7 +41,10 @@ MODELS = {
     "cross-covariance, kappa 2": {"independence": "cross-covariance", "kappa": 2.0},
     "density ratio, each step": {"independence": "density-ratio"},
     "density ratio, alternate": {"independence": MIDiscriminator(schedule="alternate")},
-    "density ratio, each step, kappa 2": {"independence": "density-ratio", "kappa": 2.0},
+    "density ratio, alternate, with gates": {
+        "independence": MIDiscriminator(schedule="alternate"),
+        "conditioning": "gated",
+    },
 }
 
 

@@ -43,10 +43,11 @@ default="dcor"
         Weight of the label term; 0 trains without labels.
     condition_decoder : bool, default=True
         Whether the decoder sees h.
-    conditioning : {"gated", "plain"}, default="gated"
+    conditioning : {"auto", "gated", "plain"}, default="auto"
         "plain" shows h to the decoder alone, as published. "gated" also lets 16 linear mixtures
         of h scale and shift d behind the encoder and in front of the decoder, so that d can leave
-        to h what follows from it at less cost in reconstruction.
+        to h what follows from it at less cost in reconstruction. "auto" is "plain" with a
+        term that is trained itself (the density ratio), which gates help to fool, else "gated".
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
         The blocks of features that make up h.
     reconstruction : {"normalised", "summed"}, default="normalised"
@@ -137,7 +138,7 @@ default="dcor"
         "kappa": [Interval(Real, 0, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="left")],
         "condition_decoder": ["boolean"],
-        "conditioning": [StrOptions({"gated", "plain"})],
+        "conditioning": [StrOptions({"auto", "gated", "plain"})],
         "independent_of": [list, tuple],
         "reconstruction": [StrOptions({"normalised", "summed"})],
     }
@@ -152,7 +153,7 @@ default="dcor"
         beta: float = 1e-5,
         gamma: float = 0.0,
         condition_decoder: bool = True,
-        conditioning: str = "gated",
+        conditioning: str = "auto",
         independent_of: Sequence[str] = ("hcr",),
         reconstruction: str = "normalised",
         max_epochs: int = 100,
@@ -232,6 +233,7 @@ default="dcor"
             classes, labels, weight = encode_labels(y, cohort)
         self._fit_scalers(cohort)
         h = self._condition(cohort)
+        self._has_condition = h.shape[1] > 0
         spec = {
             "shape": tuple(cohort.shape),
             "n_channels": cohort.n_channels,
@@ -239,11 +241,10 @@ default="dcor"
             "n_conditions": h.shape[1],
             "n_classes": 0 if classes is None else len(classes),
             "condition_decoder": self.condition_decoder,
-            "gated": self.conditioning == "gated",
+            "gated": self._gated(),
             "network": self.network,
             "normalise": self.reconstruction == "normalised",
         }
-        self._has_condition = h.shape[1] > 0
         self._train(cohort, h, labels, weight, spec)
         if classes is not None:
             self.classes_ = classes
@@ -274,6 +275,13 @@ default="dcor"
 
     def _mirrors(self) -> bool:
         return self.gamma == 0
+
+    def _gated(self) -> bool:
+        """Whether h also scales and shifts d."""
+        if self.conditioning == "auto":
+            term = self._term()
+            return term is None or term.fit_mode == "closed-form"
+        return self.conditioning == "gated"
 
     def _term(self) -> Any:
         if self.independence is None or self.kappa == 0 or not self._has_condition:

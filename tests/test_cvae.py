@@ -152,6 +152,12 @@ def test_only_gated_latents_depend_on_the_hcr_of_a_given_image():
     assert not np.allclose(gated.transform(table), gated.transform(other), atol=1e-4)
 
 
+def test_gates_are_left_out_where_a_discriminator_would_be_fooled():
+    table = make_table()
+    for term, gated in ((None, True), ("dcor", True), ("hsic", True), ("density-ratio", False)):
+        assert make_cvae(independence=term).fit(table).net_.module_.gated is gated
+
+
 def test_mirror_images_are_drawn_unless_labels_are_learned():
     from nonredundant.nn.augment import Augmentation
 
