@@ -1,0 +1,61 @@
+"""Where the time of a comparison goes: extraction, networks, classifiers, audit."""
+
+from __future__ import annotations
+
+import argparse
+import time
+import warnings
+
+from reporting import write_section
+from skorch.callbacks import EpochTimer
+
+from nonredundant import NonRedundantCVAE, RadiomicsExtractor, compare_feature_sets
+from nonredundant.datasets import fetch_sts
+
+#: Where the settings of a comparison keep the seconds of each part.
+PARTS = {
+    "extraction": "extraction, once a case",
+    "features": "networks and components",
+    "classifiers": "classifiers, tuned",
+    "audit": "audit",
+}
+
+
+def main() -> None:
+    """Compare on the sarcomas with defaults and write down the seconds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jobs", type=int, default=2)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    X, y = fetch_sts(return_X_y=True)
+    start = time.perf_counter()
+    found = compare_feature_sets(
+        X,
+        y,
+        extractor=RadiomicsExtractor("PET"),
+        cvae=NonRedundantCVAE(callbacks=[EpochTimer()]),
+        n_jobs=options.jobs,
+        random_state=0,
+    )
+    whole = time.perf_counter() - start
+    seconds = found.settings["seconds"]
+    epochs = sum(sum(cvae.net_.history[:, "dur"]) for cvae in found.networks.values())
+    ratio = seconds["features"] * options.jobs / epochs
+    lines = [
+        f"`compare_feature_sets` on the 51 patients of `fetch_sts()`, patches of 32³, 5 folds, "
+        f"default sets, baselines, classifiers and audit, `n_jobs={options.jobs}`: "
+        f"**{whole / 60:.1f} minutes** (asked: at most 10).",
+        "",
+        "| part | seconds |",
+        "| --- | --- |",
+        *(f"| {title} | {seconds[part]:.1f} |" for part, title in PARTS.items()),
+        "",
+        f"The {len(found.networks)} networks spent {epochs:.1f} s in their epochs; networks and "
+        f"components together took {ratio:.2f} times as long, process seconds against process "
+        "seconds (asked: at most 1.2).",
+    ]
+    write_section("comparison.py", "Where the time of a comparison goes", "\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
