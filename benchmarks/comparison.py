@@ -39,7 +39,8 @@ def main() -> None:
     )
     whole = time.perf_counter() - start
     seconds = found.settings["seconds"]
-    epochs = sum(sum(cvae.net_.history[:, "dur"]) for cvae in found.networks.values())
+    networks = [one for one in found.networks.values() if hasattr(one, "net_")]
+    epochs = sum(sum(cvae.net_.history[:, "dur"]) for cvae in networks)
     ratio = seconds["features"] * options.jobs / epochs
     lines = [
         f"`compare_feature_sets` on the 51 patients of `fetch_sts()`, patches of 32³, 5 folds, "
@@ -50,7 +51,7 @@ def main() -> None:
         "| --- | --- |",
         *(f"| {title} | {seconds[part]:.1f} |" for part, title in PARTS.items()),
         "",
-        f"The {len(found.networks)} networks spent {epochs:.1f} s in their epochs; networks and "
+        f"The {len(networks)} networks spent {epochs:.1f} s in their epochs; networks and "
         f"components together took {ratio:.2f} times as long, process seconds against process "
         "seconds (asked: at most 1.2).",
     ]
