@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,6 +29,7 @@ _CHEAP = {
     "volume + max intensity": ("volume", "maximum"),
     "clinical": (),
 }
+_CLINICAL = "Clinical"
 _VOLUME = ("shape_VoxelVolume", "shape_MeshVolume", "shape2D_PixelSurface", "shape2D_MeshSurface")
 _MAXIMUM = ("firstorder_Maximum",)
 #: A picked column may not be a near copy (Spearman) of one that was picked before it.
@@ -90,17 +91,22 @@ class FeatureSet:
 
     @property
     def is_fused(self) -> bool:
-        """Whether hand-crafted and learned features stand side by side."""
-        return self.selection is not None and self.variant is not None
+        """Whether learned features stand beside what is known without them."""
+        return self.variant is not None and (self.selection is not None or self.clinical)
 
     @property
     def is_hcr(self) -> bool:
-        """Whether the set holds hand-crafted features only."""
+        """Whether the set holds hand-crafted features, clinical ones or not, and no others."""
         return self.selection is not None and self.variant is None
+
+    @property
+    def is_known(self) -> bool:
+        """Whether nothing in the set is learned from the patches, nor a cheap baseline."""
+        return self.variant is None and not self.cheap
 
 
 def parse_feature_set(name: str) -> FeatureSet:
-    """Return the feature set of a name such as `HCR`, `D32-MI`, `H8+D16` or `volume`.
+    """Return the feature set of a name such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
     Raises
     ------
@@ -109,6 +115,12 @@ def parse_feature_set(name: str) -> FeatureSet:
     """
     if name in _CHEAP:
         return FeatureSet(name, cheap=_CHEAP[name], clinical=name == "clinical")
+    if name == _CLINICAL:
+        return FeatureSet(name, clinical=True)
+    if name.startswith(f"{_CLINICAL}+"):
+        return replace(
+            parse_feature_set(name.removeprefix(f"{_CLINICAL}+")), name=name, clinical=True
+        )
     match = _PATTERN.match(name)
     parts = match.groupdict() if match else {}
     learned = parts.get("dlr") or parts.get("pca")
@@ -120,7 +132,8 @@ def parse_feature_set(name: str) -> FeatureSet:
         raise ValueError(
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
-            f"hand-crafted), 'PCA', two of them joined by '+', or one of {tuple(_CHEAP)}"
+            f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
+            f"'Clinical', or one of {tuple(_CHEAP)}"
         )
     selection = None
     if parts["hcr"]:
@@ -158,16 +171,35 @@ def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -
     return list({one.name: one for one in resolved}.values())
 
 
+def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
+    """Return the sets; if any is named `Clinical…`, only those so named hold clinical columns."""
+    if not any(one.name.startswith(_CLINICAL) for one in sets):
+        return list(sets)
+    return [
+        one if one.name.startswith(_CLINICAL) else replace(one, clinical=False)
+        for one in sets
+        if one.name != _CLINICAL.lower()
+    ]
+
+
 def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
-    """Return what a set is tested against: hand-crafted alone, and fused without the term."""
-    hcr = [s for s in sets if s.is_hcr]
-    same = [s for s in hcr if one.selection is not None and s.selection == one.selection]
+    """Return what a set is tested against: what is known alone, and fused without the term."""
+    known = [s for s in sets if s.is_known]
+    hcr = [s for s in known if s.is_hcr]
+    if one.is_known and one.name.startswith(_CLINICAL):
+        same = [s for s in known if s.name == _CLINICAL]
+    elif one.selection is not None or one.is_fused:
+        alike = [s for s in known if s.selection == one.selection]
+        same = [s for s in alike if s.clinical == one.clinical] or alike
+    else:
+        same = []
     found = [s.name for s in (same or hcr)[:1]]
     twins = [
         s.name
         for s in sets
         if s.is_fused and one.is_fused and s.variant and one.variant
-        if s.variant.kind == "vae" and not s.variant.term and s.selection == one.selection
+        if s.variant.kind == "vae" and not s.variant.term
+        if (s.selection, s.clinical) == (one.selection, one.clinical)
         if one.variant.kind != "vae" or one.variant.size == s.variant.size
     ]
     return [name for name in dict.fromkeys([*found, *twins[:1]]) if name != one.name]

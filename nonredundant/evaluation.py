@@ -30,6 +30,7 @@ from nonredundant._feature_sets import (
     parse_feature_set,
     references,
     resolve_feature_sets,
+    set_clinical_apart,
     size_and_uptake,
 )
 from nonredundant._folds import make_folds
@@ -87,7 +88,8 @@ def compare_feature_sets(
         The network; its independence term makes the sets named `-MI`.
     feature_sets : sequence of str
         `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (picked inside
-        the fold), `D16-MI`, `H8+D16-MI`. Clinical columns go with the hand-crafted ones.
+        the fold), `D16-MI`, `H8+D16-MI`. Clinical columns go with the hand-crafted ones, unless
+        a set asks for them by name: `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`.
     classifiers : sequence of str, classifiers, or dict of str to classifier
         `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; a classifier of yours is
         fitted as it is, on imputed and standardised columns. The first is the one that
@@ -224,8 +226,14 @@ def _sets(
                 f"feature set {one.name!r} needs patches, and the table has none: extract it with "
                 "a patch_shape"
             )
+    has_clinical = bool(table.columns_of("clinical")) or cohorts.clinical is not None
+    if not has_clinical and any(one.name.startswith("Clinical") for one in chosen):
+        raise ValueError(
+            "feature sets named 'Clinical…' need clinical columns: name them in the extractor's "
+            "`clinical`"
+        )
     if not baselines:
-        return chosen
+        return set_clinical_apart(chosen)
     cheap = size_and_uptake(table)
     added = [
         one
@@ -237,9 +245,9 @@ def _sets(
         if cheap[column].nunique() < 2:
             added = [one for one in added if column not in one.cheap]
             messages.append(f"The baseline {column!r} is left out: it is unknown or constant")
-    if table.columns_of("clinical") or cohorts.clinical is not None:
+    if has_clinical:
         added.append(parse_feature_set("clinical"))
-    return list({one.name: one for one in [*chosen, *added]}.values())
+    return set_clinical_apart(list({one.name: one for one in [*chosen, *added]}.values()))
 
 
 def _network(study: Study, cvae: Any, named: Experiment | None) -> Any:

@@ -26,6 +26,7 @@ from nonredundant._feature_sets import (
     pick_columns,
     references,
     resolve_feature_sets,
+    set_clinical_apart,
     size_and_uptake,
 )
 from nonredundant._folds import inner_splits, make_folds
@@ -85,6 +86,9 @@ def found(cohort):
         ("HCR+PCA", Selection(), "pca", False, None),
         ("HCR+DLR-residual", Selection(), "residual", False, None),
         ("PCA32", None, "pca", False, 32),
+        ("Clinical", None, None, None, None),
+        ("Clinical+H8", Selection((), 8), None, None, None),
+        ("Clinical+DLR-MI", None, "vae", True, None),
     ],
 )
 def test_names_are_read(name, selection, kind, term, size):
@@ -96,7 +100,9 @@ def test_names_are_read(name, selection, kind, term, size):
         assert (one.variant.kind, one.variant.term, one.variant.size) == (kind, term, size)
 
 
-@pytest.mark.parametrize("name", ["", "+", "HCR+", "+DLR", "DLR+HCR", "HCRDLR", "foo", "HCR-MI"])
+@pytest.mark.parametrize(
+    "name", ["", "+", "HCR+", "+DLR", "DLR+HCR", "HCRDLR", "foo", "HCR-MI", "Clinical+"]
+)
 def test_unknown_names_are_refused(name):
     with pytest.raises(ValueError, match="unknown feature set"):
         parse_feature_set(name)
@@ -115,6 +121,17 @@ def test_sets_are_tested_against_hcr_and_against_the_fused_set_without_the_term(
 def test_a_fused_set_of_few_columns_is_tested_against_the_same_few():
     sets = resolve_feature_sets(["H8", "H32", "H32+D32"], baselines=False)
     assert references(sets, sets[2]) == ["H32"]
+
+
+def test_clinical_sets_are_tested_against_what_the_clinic_knows():
+    names = ["HCR", "Clinical", "Clinical+HCR", "Clinical+DLR-MI", "Clinical+HCR+DLR-MI"]
+    sets = set_clinical_apart(resolve_feature_sets(names, baselines=True))
+    against = {one.name: references(sets, one) for one in sets}
+    assert against["HCR"] == against["Clinical"] == []
+    assert against["Clinical+HCR"] == against["Clinical+DLR-MI"] == ["Clinical"]
+    assert against["Clinical+HCR+DLR-MI"] == ["Clinical+HCR"]
+    assert against["HCR+PCA"] == ["HCR"]
+    assert [one.name for one in sets if one.clinical] == names[1:]
 
 
 def test_picked_columns_are_strong_and_no_copies_of_each_other():
@@ -490,6 +507,20 @@ def test_clinical_columns_go_with_hand_crafted_ones_and_alone(cohort):
     mean = found.summary.set_index("feature_set")["mean"]
     assert mean["clinical"] > 0.9
     assert mean["HCR"] > compare(table, y, feature_sets=["HCR"]).summary["mean"].iloc[0]
+
+
+def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):
+    table, y = cohort
+    joined = table.join(pd.DataFrame({"age": y + 0.5}))
+    names = ["HCR", "Clinical", "Clinical+HCR", "Clinical+HCR+DLR-MI"]
+    found = compare(joined, y, feature_sets=names)
+    mean = found.summary.set_index("feature_set")["mean"]
+    alone = compare(table, y, feature_sets=["HCR"]).summary["mean"].iloc[0]
+    assert mean["HCR"] == pytest.approx(alone)
+    assert (mean[names[1:]] > 0.95).all()
+    assert found.primary["reference"] == "Clinical+HCR"
+    with pytest.raises(ValueError, match="need clinical columns"):
+        compare(table, y, feature_sets=names)
 
 
 def test_calibration_and_decision_curve(found):
