@@ -125,24 +125,33 @@ def main() -> None:
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     names = options.models.split(";") if options.models else list(MODELS)
-    every = pd.concat(
-        [run(seed, names, options.side) for seed in range(options.seeds)], ignore_index=True
-    )
+    every = pd.DataFrame()
+    for seed in range(options.seeds):
+        every = pd.concat([every, run(seed, names, options.side)], ignore_index=True)
+        write(every, options.side, seed + 1)
+
+
+def write(every: pd.DataFrame, side: int, n_seeds: int) -> None:
+    """Write the table of the seeds so far."""
     means = every.drop(columns="seed").groupby("model", sort=False)
-    table = means.mean().round(3)
+    table = means.mean().round(3).drop(columns="s")
     spread = means.std().max().round(3)
-    print(table.to_string())
-    body = (
-        f"Phantoms (`make_lesions`), patches of {options.side}³, {N_TRAIN} for training, {N_TEST} "
-        f"for the audit, 107 hand-crafted features, 16 latents, mean of {options.seeds} seeds; "
-        f"the largest standard deviation between seeds is {spread['FVU']} of FVU, "
-        f"{spread['fused AUC']} of AUC, {spread['r2-forest']} of the forest's R² and "
-        f"{spread['dcor']} of dCor. FVU: unexplained fraction of voxel variance; fused AUC: plain "
-        "logistic regression on (h, d); R² of h from d, AUC of a fresh discriminator and distance "
-        "correlation are `redundancy_report`'s.\n\n" + markdown(table)
+    between = (
+        f"mean of {n_seeds} seeds; the largest standard deviation between seeds is "
+        f"{spread['FVU']} of FVU, {spread['fused AUC']} of AUC, {spread['r2-forest']} of the "
+        f"forest's R² and {spread['dcor']} of dCor"
+        if n_seeds > 1
+        else "one seed"
     )
-    title = f"Independence terms, patches of {options.side}³"
-    write_section(f"independence.py --side {options.side}", title, body)
+    body = (
+        f"Phantoms (`make_lesions`), patches of {side}³, {N_TRAIN} for training, {N_TEST} for the "
+        f"audit, 107 hand-crafted features, 16 latents, {between}. FVU: unexplained fraction of "
+        "voxel variance; fused AUC: plain logistic regression on (h, d); R² of h from d, AUC of a "
+        "fresh discriminator and distance correlation are `redundancy_report`'s.\n\n"
+        + markdown(table)
+    )
+    title = f"Independence terms, patches of {side}³"
+    write_section(f"independence.py --side {side}", title, body)
 
 
 def markdown(table: pd.DataFrame) -> str:
