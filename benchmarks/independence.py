@@ -159,9 +159,7 @@ def markdown(table: pd.DataFrame) -> str:
     names = ["model", *table.columns]
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     for model, row in table.iterrows():
-        cells = [
-            "–" if np.isnan(v) else f"{v:.3f}" if c != "s" else f"{v:.0f}" for c, v in row.items()
-        ]
+        cells = ["–" if np.isnan(value) else f"{value:.3f}" for value in row]
         lines.append("| " + " | ".join([str(model), *cells]) + " |")
     return "\n".join(lines)
 

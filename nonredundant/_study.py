@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -212,9 +213,13 @@ def _parallel(
 
     results: list[Any] = [None] * len(tasks)
     parallel = joblib.Parallel(n_jobs=study.n_jobs, return_as="generator_unordered")
-    done = parallel(joblib.delayed(_numbered)(i, call, task) for i, task in enumerate(tasks))
-    for i, result in tqdm(done, total=len(tasks), desc=what, disable=not study.verbose):
-        results[i] = result
+    with warnings.catch_warnings():
+        # A worker that has trained networks holds more memory than a fresh one. joblib takes that
+        # for a leak and starts another in its place; no task is lost.
+        warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
+        done = parallel(joblib.delayed(_numbered)(i, call, task) for i, task in enumerate(tasks))
+        for i, result in tqdm(done, total=len(tasks), desc=what, disable=not study.verbose):
+            results[i] = result
     return results
 
 
