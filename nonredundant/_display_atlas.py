@@ -11,6 +11,9 @@ import pandas as pd
 from nonredundant import _display_style as look
 from nonredundant._display_images import flatten
 
+#: Longer names of features are broken before their last part.
+_LONG = 26
+
 
 class LatentAtlasDisplay:
     """Where in the image each latent acts, its share of the change, and what it follows.
@@ -123,9 +126,11 @@ def _follows(row: dict[Any, Any]) -> str:
     if not isinstance(row.get("feature"), str):
         return ""
     feature = row["feature"].removeprefix("original_")
+    if len(feature) > _LONG:
+        feature = "\n".join(feature.rsplit("_", 1))
     # Adding 0 makes a rounded -0.0 a plain 0.
     r, low, high = (f"{np.round(row[k], 2) + 0:+.2f}" for k in ("correlation", "low", "high"))
-    doubt = "" if row["p_holm"] < 0.05 else ", not significant"
+    doubt = "" if row["p_holm"] < 0.05 else " n.s."
     return f"{feature}\n{r} ({low} to {high}){doubt}".replace("-", "−")
 
 

@@ -149,7 +149,7 @@ def _atlas() -> Recipe:
         "Where in the image each latent of the first fold's network acts, on the lesions that the "
         "fold held out: mean change when the latent varies by one standard deviation, its share "
         "of the change of all, and the hand-crafted feature that it follows most closely, with "
-        "Spearman's correlation and 95 % interval."
+        "Spearman's correlation and 95 % interval (n.s.: not significant after Holm's correction)."
     )
     return Recipe(
         "pictures", "atlas", "What the latents do", caption, lambda c: c.atlas.plot().figure_
