@@ -137,7 +137,7 @@ def row_of(tests: pd.DataFrame, row: pd.Series) -> str:
     one = test.iloc[0]
     return (
         f"{start} {one['estimate']:+.3f} | {one['low']:+.3f} to {one['high']:+.3f} | "
-        f"{one['p_value']:.3f} |"
+        f"{'< 0.001' if one['p_value'] < 0.001 else format(one['p_value'], '.3f')} |"
     )
 
 

@@ -24,6 +24,7 @@ _MODULES = (
     "displays",
     "evaluation",
     "independence",
+    "inspection",
     "metrics",
     "patients",
     "statistics",

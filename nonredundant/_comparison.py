@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant._atlas import LatentAtlas
+
 _LONG = {"LR": "logistic regression", "SVM": "support vector machine", "RF": "random forest"}
 _METRICS = {"roc_auc": "AUC", "roc_auc_ovr": "AUC (one against the rest)"}
 _TABLES = (
@@ -66,6 +68,9 @@ class FeatureSetComparison:
         has its own network, so columns of different folds do not mean the same.
     history : DataFrame
         Losses of each network: `feature_set, repeat, fold, epoch`, then the terms.
+    atlas : LatentAtlas or None
+        What each latent of the first fold's network does on its held-out lesions: the network
+        of the variant with the independence term, if there is one.
     settings : dict
         What was run, on whom, with which versions, and how long it took (JSON types).
     warnings : list of str
@@ -101,6 +106,7 @@ class FeatureSetComparison:
     models: dict[tuple[str, str, int, int], Any]
     networks: dict[tuple[str, int, int], Any]
     latents: dict[str, pd.DataFrame]
+    atlas: LatentAtlas | None
     settings: dict[str, Any]
     warnings: list[str]
 
@@ -305,6 +311,8 @@ class FeatureSetComparison:
         folder.mkdir(parents=True, exist_ok=True)
         for name in _TABLES:
             getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
+        if self.atlas is not None:
+            self.atlas.table.to_csv(folder / "atlas.csv", index=False)
         if self.settings["n_test"]:
             for name in ("cv_summary", "cv_tests", "cv_predictions"):
                 getattr(self, name).to_csv(folder / f"{name}.csv", index=False)

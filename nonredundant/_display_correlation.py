@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant import _display_style as look
-from nonredundant._display_latent import latent_frame
+from nonredundant._latent_frame import latent_frame
 
 
 class CorrelationMapDisplay:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nonredundant import _display_style as look
-from nonredundant._display_latent import latent_names
+from nonredundant._latent_frame import latent_names
 
 View = Literal["slice", "mip"]
 _VIEW_NAMES = {"slice": "middle slice", "mip": "maximum over depth", None: ""}
@@ -110,10 +110,10 @@ class ReconstructionDisplay:
             np.where(mask, one, np.nan) for one in (original, drawn, np.abs(drawn - original))
         )
         display = cls(
-            original=_flatten(original, mask, view),
-            masked=_flatten(masked, mask, view),
-            reconstructed=_flatten(drawn, mask, view),
-            error=_flatten(error, mask, view),
+            original=flatten(original, mask, view),
+            masked=flatten(masked, mask, view),
+            reconstructed=flatten(drawn, mask, view),
+            error=flatten(error, mask, view),
             l2=np.sqrt(np.nanmean(error**2, axis=tuple(range(1, error.ndim)))),
             names=[str(name) for name in table.features.index],
             view=view if mask.ndim == 4 else None,
@@ -255,8 +255,8 @@ class TraversalDisplay:
         offsets = np.linspace(-span, span, n_steps)
         images = []
         for index in chosen:
-            drawn = estimator.traverse(table, index, offsets)[0][:, channel]
-            images.append(_flatten(np.where(mask, drawn, np.nan), mask, view))
+            drawn = estimator.traverse(table, names[index], offsets)[0][:, channel]
+            images.append(flatten(np.where(mask, drawn, np.nan), mask, view))
         display = cls(
             images=images,
             offsets=offsets,
@@ -315,7 +315,7 @@ def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
     return patches, masks
 
 
-def _flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
+def flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
     """Return an image of each volume: the slice in the lesion's middle, or the maximum."""
     if volumes.ndim == 3:
         return volumes

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from nonredundant import _display_style as look
+from nonredundant._latent_frame import latent_frame
 
-_LATENTS = r"^(dlr|common|salient|latent)\d+$"
 #: Numeric columns with more distinct values than this are drawn on a colour scale.
 _MAX_CATEGORIES = 7
 
@@ -282,24 +282,6 @@ class LatentSpaceDisplay:
                 label=f"{self.colour_name} {label}",
             )
         return None
-
-
-def latent_names(estimator: Any) -> list[str]:
-    """Return the names of an estimator's latents."""
-    names = pd.Index(estimator.get_feature_names_out())
-    found = names[names.str.match(_LATENTS)].tolist()
-    if not found:
-        raise ValueError(f"{estimator!r} gives no latents: set output='dlr' or 'fused'")
-    return found
-
-
-def latent_frame(estimator: Any, X: Any) -> pd.DataFrame:
-    """Return the latents of each lesion, by name."""
-    names = latent_names(estimator)
-    kept = np.isin(estimator.get_feature_names_out().astype(str), names)
-    values = estimator.transform(X)
-    values = getattr(values, "features", values)
-    return pd.DataFrame(np.asarray(values)[:, kept], columns=names)
 
 
 def _by_lesion(values: Any, X: Any) -> Any:

@@ -97,7 +97,7 @@ class GenerativeMethods(FamilyEstimator):
         return cohort, self._fill_missing(self._encode(cohort), cohort)
 
     def reconstruct(self, X: Any) -> np.ndarray:
-        """Return the network's reconstruction of each lesion.
+        """Return the network's reconstruction of each lesion from its latents (and h).
 
         Parameters
         ----------
@@ -112,15 +112,17 @@ class GenerativeMethods(FamilyEstimator):
         cohort, d = self._latents(X)
         return self._decode(d, self._condition(cohort))
 
-    def traverse(self, X: Any, index: int, span: Any = 2.0, *, n_steps: int = 7) -> np.ndarray:
-        """Return reconstructions with one latent varied and the others fixed.
+    def traverse(
+        self, X: Any, index: int | str, span: Any = 2.0, *, n_steps: int = 7
+    ) -> np.ndarray:
+        """Return reconstructions with one latent varied, the others (and h) fixed.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             The lesions to start from.
-        index : int
-            Which latent varies, counted as `get_feature_names_out` names them.
+        index : int or str
+            Which latent varies: its name, or its place among all of the model's latents.
         span : float or array-like, default=2.0
             Values added to the latent; a number s means `n_steps` values from -s to s.
         n_steps : int, default=7
@@ -136,13 +138,19 @@ class GenerativeMethods(FamilyEstimator):
         ValueError
             If there is no such latent.
         """
+        check_is_fitted(self, "net_")
+        names = self._latent_names()
+        n = len(names)
+        place = names.index(index) if index in names else index
+        if isinstance(place, str) or not -n <= place < n:
+            raise ValueError(
+                f"index must name one of {n} latents, got {index!r}: names are {names[0]} to "
+                f"{names[-1]}"
+            )
         cohort, d = self._latents(X)
-        n = d.shape[1]
-        if not -n <= index < n:
-            raise ValueError(f"index must name one of {n} latents, got {index}")
         offsets = np.linspace(-span, span, n_steps) if np.ndim(span) == 0 else np.asarray(span)
         d = d.repeat(len(offsets), axis=0)
-        d[:, index] += np.tile(offsets, len(cohort.x))
+        d[:, place] += np.tile(offsets, len(cohort.x))
         patches = self._decode(d, self._condition(cohort).repeat(len(offsets), axis=0))
         return patches.reshape(len(cohort.x), len(offsets), *patches.shape[1:])
 

@@ -83,6 +83,7 @@ def _recipes(comparison: Any) -> list[Recipe]:
         (binary, _roc(displays, where)),
         (fused, _weights(displays)),
         (bool(comparison.latents), _latents(displays)),
+        (comparison.atlas is not None, _atlas()),
         (len(comparison.history) > 0, _losses(displays)),
         (probable, _calibration(displays, where)),
         (probable, _benefit(where, comparison.settings["n_repeats"])),
@@ -141,6 +142,18 @@ def _latents(displays: Any) -> Recipe:
     )
     draw = _shown(displays.LatentSpaceDisplay)
     return Recipe("pictures", "latents", "Latent space", caption, draw)
+
+
+def _atlas() -> Recipe:
+    caption = (
+        "Where in the image each latent of the first fold's network acts, on the lesions that the "
+        "fold held out: mean change when the latent varies by one standard deviation, its share "
+        "of the change of all, and the hand-crafted feature that it follows most closely, with "
+        "Spearman's correlation and 95 % interval (n.s.: not significant after Holm's correction)."
+    )
+    return Recipe(
+        "pictures", "atlas", "What the latents do", caption, lambda c: c.atlas.plot().figure_
+    )
 
 
 def _losses(displays: Any) -> Recipe:

@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from nonredundant._atlas import LatentAtlas, latent_atlas
 from nonredundant._clinical import fit_clinical, transform_clinical
 from nonredundant._feature_sets import FeatureSet, Variant, pool_samples, size_and_uptake
 from nonredundant._fitting import Fitted, fit_classifier
@@ -52,6 +53,7 @@ class Results:
     learned: list[Learned]
     fitted: list[Fitted]
     audits: list[pd.DataFrame]
+    atlas: LatentAtlas | None
     seconds: dict[str, float]
 
 
@@ -68,7 +70,8 @@ def run(study: Study) -> Results:
     start = time.perf_counter()
     audits = _audit_all(study, tables, learned)
     seconds["audit"] = time.perf_counter() - start
-    return Results(list(learned.values()), fitted, audits, seconds)
+    atlas = _first_atlas(tables, study.folds[0], learned)
+    return Results(list(learned.values()), fitted, audits, atlas, seconds)
 
 
 def study_table(study: Study, fold: Fold) -> LesionTable:
@@ -167,13 +170,43 @@ def _audit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> l
             continue
         fold = next(f for f in study.folds if (f.repeat, f.fold) == (repeat, number))
         table = tables[id(fold)]
-        hcr = pool_samples(table, table.hcr)
-        h = hcr[variant.selection.columns(hcr.iloc[fold.train], study.y[fold.train])]
+        h = _known(study, table, variant, fold)
         h = h.fillna(h.iloc[fold.train].median()).fillna(0.0)
         tasks.append((variant.name, h, one.d, fold, study.audit))
     if not tasks or not tasks[0][1].shape[1]:
         return []
     return list(_parallel(study, _cached(study, audit_variant, []), tasks, "audit"))
+
+
+def _known(study: Study, table: LesionTable, variant: Variant, fold: Fold) -> pd.DataFrame:
+    """Return the columns that d should not repeat, a row a sample."""
+    blocks = getattr(study.cvae, "independent_of", ("hcr",))
+    parts = []
+    if "hcr" in blocks:
+        hcr = pool_samples(table, table.hcr)
+        parts.append(hcr[variant.selection.columns(hcr.iloc[fold.train], study.y[fold.train])])
+    if "clinical" in blocks:
+        parts.append(pool_samples(table, table.clinical))
+    return pd.concat(parts, axis=1)
+
+
+def _first_atlas(
+    tables: dict[int, LesionTable], fold: Fold, learned: dict[tuple[int, int, Variant], Learned]
+) -> LatentAtlas | None:
+    """Return what the latents of the first fold's network do on its held-out lesions.
+
+    One network is described, as each has latents of its own; the one with the term if there is.
+    """
+    networks = [
+        (variant.term, one.model)
+        for (repeat, number, variant), one in learned.items()
+        if (repeat, number) == (fold.repeat, fold.fold) and hasattr(one.model, "traverse")
+    ]
+    held = tables[id(fold)][fold.test]
+    if not networks or len(held.features) < 4:
+        return None
+    with recorded_warnings():
+        return latent_atlas(max(networks, key=lambda pair: pair[0])[1], held)
 
 
 def audit_variant(

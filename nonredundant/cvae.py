@@ -10,12 +10,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant._cohort import Cohort, encode_labels
-from nonredundant._family import CHUNK, TRAINING_CONSTRAINTS, FamilyEstimator
+from nonredundant._family import TRAINING_CONSTRAINTS
+from nonredundant._generation import GenerativeMethods
 from nonredundant._hcr import FeatureScaler
 from nonredundant._validation import HasMethods, Interval, StrOptions
 
 
-class NonRedundantCVAE(FamilyEstimator):
+class NonRedundantCVAE(GenerativeMethods):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
     The encoder sees the masked patch (and h, to leave it out), the decoder sees (h, d), and an
@@ -99,6 +100,8 @@ default="dcor"
         The label term's classes (with `gamma > 0` only).
     n_dlr_ : int
         Number of latents.
+    dead_latents_ : list of str
+        Latents that collapsed to their prior; a warning says so when most did.
     dlr_median_ : array of shape (n_dlr_,)
         Median latents of the training cohort.
     feature_names_in_ : array of str
@@ -249,7 +252,7 @@ default="dcor"
         if classes is not None:
             self.classes_ = classes
         self.n_dlr_ = self.dlr_size
-        self.dlr_median_ = np.nanmedian(self._encode(cohort), axis=0)
+        self._settle(cohort)
         return self
 
     def _fit_scalers(self, cohort: Cohort) -> None:
@@ -320,62 +323,13 @@ default="dcor"
         hcr = scaler.impute if scaler.n_components is None else scaler.transform
         return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
 
+    def _latent_names(self) -> list[str]:
+        return [f"dlr{i:02d}" for i in range(self.n_dlr_)]
+
     def _names_out(self) -> list[str]:
         features = [*self.hcr_scaler_.names_out_, *self.clinical_scaler_.names_out_]
-        latents = [f"dlr{i:02d}" for i in range(self.n_dlr_)]
+        latents = self._latent_names()
         return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
-
-    def reconstruct(self, X: Any) -> np.ndarray:
-        """Return the network's reconstruction of each lesion from (h, d).
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            As at `fit`.
-
-        Returns
-        -------
-        array of shape (n_lesions, C, *spatial)
-            Patches in the images' intensity units; meaningful inside the lesion's mask.
-        """
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        d = self._fill_missing(self._encode(cohort), cohort)
-        return self._decode(d, self._condition(cohort))
-
-    def traverse(self, X: Any, index: int, span: Any = 2.0, *, n_steps: int = 7) -> np.ndarray:
-        """Return reconstructions with one latent varied, the others and h fixed.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            The lesions to start from.
-        index : int
-            Which latent varies.
-        span : float or array-like, default=2.0
-            Values added to the latent; a number s means `n_steps` values from -s to s.
-        n_steps : int, default=7
-            Number of values if `span` is a number.
-
-        Returns
-        -------
-        array of shape (n_lesions, n_steps, C, *spatial)
-            Patches in the images' intensity units.
-
-        Raises
-        ------
-        ValueError
-            If there is no such latent.
-        """
-        check_is_fitted(self, "net_")
-        if not -self.n_dlr_ <= index < self.n_dlr_:
-            raise ValueError(f"index must name one of {self.n_dlr_} latents, got {index}")
-        cohort = self._read(X, reset=False)
-        offsets = np.linspace(-span, span, n_steps) if np.ndim(span) == 0 else np.asarray(span)
-        d = self._fill_missing(self._encode(cohort), cohort).repeat(len(offsets), axis=0)
-        d[:, index] += np.tile(offsets, len(cohort.x))
-        patches = self._decode(d, self._condition(cohort).repeat(len(offsets), axis=0))
-        return patches.reshape(len(cohort.x), len(offsets), *patches.shape[1:])
 
     def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
         """Return lesions drawn from the model: d from its prior, h of the given lesions.
@@ -396,45 +350,3 @@ default="dcor"
         cohort = self._read(X, reset=False)
         d = np.random.default_rng(random_state).normal(size=(len(cohort.x), self.n_dlr_))
         return self._decode(d, self._condition(cohort))
-
-    def score_samples(self, X: Any) -> np.ndarray:
-        """Return each lesion's evidence lower bound in the loss's units, higher is better.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            As at `fit`.
-
-        Returns
-        -------
-        array of shape (n_lesions,)
-            -(reconstruction + beta * KL) at the posterior means; NaN without an image.
-        """
-        from nonredundant.nn import training
-
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        rows = np.flatnonzero(cohort.usable)
-        n = len(cohort.x)
-        h = self._condition(cohort).astype(np.float32 if cohort.shape else np.float64)
-        dataset = training.LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
-        scores = np.full(n, np.nan)
-        scores[rows] = training.elbo(self.net_, dataset, CHUNK, self.beta)
-        return scores
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean evidence lower bound a lesion, higher is better.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            As at `fit`.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        float
-            The mean of `score_samples` over the lesions that have an image.
-        """
-        return float(np.nanmean(self.score_samples(X)))

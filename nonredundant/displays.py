@@ -7,6 +7,7 @@ series differ in marker or line as well, so that pictures survive grey print.
 
 from __future__ import annotations
 
+from nonredundant._display_atlas import LatentAtlasDisplay, LatentStabilityDisplay
 from nonredundant._display_calibration import CalibrationBandDisplay
 from nonredundant._display_comparison import FeatureSetComparisonDisplay
 from nonredundant._display_correlation import CorrelationMapDisplay
@@ -23,7 +24,9 @@ __all__ = [
     "CorrelationMapDisplay",
     "FeatureSetComparisonDisplay",
     "FeatureWeightsDisplay",
+    "LatentAtlasDisplay",
     "LatentSpaceDisplay",
+    "LatentStabilityDisplay",
     "LossCurveDisplay",
     "PatientGraphDisplay",
     "ReconstructionDisplay",

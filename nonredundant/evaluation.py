@@ -386,6 +386,7 @@ def _comparison(
         },
         networks={(one.variant.name, one.repeat, one.fold): one.model for one in results.learned},
         latents={name: _held_out(study, first, name) for name in {o.variant.name for o in first}},
+        atlas=results.atlas,
         settings=settings,
         warnings=messages,
     )

@@ -23,8 +23,6 @@ from nonredundant.nn.contrastive import (
 )
 from nonredundant.nn.losses import Batch, gaussian_kl
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*latents are collapsed:UserWarning")
-
 QUICK = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
 LABELLED = [SepVAE(2, 2, **QUICK), ContrastiveVAE(2, 2, moment_matching=0.1, **QUICK)]
 MODELS = [VAE(3, **QUICK), *LABELLED]

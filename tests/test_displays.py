@@ -20,6 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets, displays
 from nonredundant import _display_style as look
+from nonredundant.inspection import latent_atlas, latent_stability
 from nonredundant.patients import LesionGraphClassifier
 
 mpl.use("Agg")
@@ -194,6 +195,18 @@ DRAWN = {
         [1] * 12,
     ),
     "CorrelationMapDisplay": (_from_network("CorrelationMapDisplay"), _count("texts"), [16]),
+    "LatentAtlasDisplay": (
+        lambda data, ax=None: latent_atlas(data.cvae, data.lesions).plot(ax=ax),
+        _count("images"),
+        [1] * 4,
+    ),
+    "LatentStabilityDisplay": (
+        lambda data, ax=None: latent_stability(
+            data.cvae, data.lesions, n_fits=1, random_state=0
+        ).plot(ax=ax),
+        _markers,
+        [4 + 4 + 2 + 2],
+    ),
     "PatientGraphDisplay": (_from_graph(), _graph_parts, [(5, 10, 3, 1)]),
     "PatientGraphDisplay without an image": (
         _from_graph(image=None),
@@ -268,6 +281,9 @@ def test_axes_are_labelled(drawn):
     if drawn.name in ("ReconstructionDisplay", "TraversalDisplay"):
         assert all(ax.get_title() for ax in display.axes_[0])
         assert all(ax.get_ylabel() for ax in display.axes_[:, 0])
+        return
+    if drawn.name == "LatentAtlasDisplay":
+        assert all(ax.get_title() and ax.get_xlabel() for ax in display.axes_.ravel())
         return
     for i, ax in enumerate(panels_of(display)):
         assert ax.get_xlabel()

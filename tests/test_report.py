@@ -206,6 +206,7 @@ def test_pictures_are_whole_and_captioned(page):
         "weights",
         "latents",
         "losses",
+        "atlas",
         "reliability",
         "benefit",
     }
@@ -435,5 +436,5 @@ def test_browser_loads_every_image_and_needs_no_sideways_scrolling(file, chromiu
     client, scroll, *images = map(int, re.search('data-found="([^"]*)"', document)[1].split())
     assert width - 20 <= client <= width
     assert scroll <= client
-    assert len(images) == 8
+    assert len(images) == 9
     assert min(images) > 0

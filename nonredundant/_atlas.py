@@ -1,0 +1,167 @@
+"""What each latent of a fitted model does: `latent_atlas`."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._generation import LEAST_VARIANCE
+from nonredundant._latent_frame import latent_frame, latent_names
+from nonredundant._matching import rank_correlations
+
+
+@dataclass(frozen=True)
+class LatentAtlas:
+    """What each latent does; made by `latent_atlas`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a latent: `variance` of its values; `image_share`, its part of the change in the
+        images; `dead`; the hand-crafted `feature` that it follows most closely with
+        `correlation, low, high, p_holm`; where asked for, its `weight` in a classifier and how
+        it was `matched` under other seeds.
+    correlations : DataFrame
+        `latent, feature, correlation, low, high, p_value, p_holm`: Spearman's, with 95 %
+        intervals (Bonett & Wright 2000, Psychometrika 65, 23).
+    maps : array of shape (n_latents, C, *spatial)
+        Mean absolute change of the image, in its units, when the latent varies by one standard
+        deviation; 0 outside the lesions.
+
+    See Also
+    --------
+    nonredundant.displays.LatentAtlasDisplay : Draws it.
+    """
+
+    table: pd.DataFrame
+    correlations: pd.DataFrame
+    maps: np.ndarray
+
+    def plot(self, **kwargs: Any) -> Any:
+        """Draw the atlas.
+
+        Parameters
+        ----------
+        **kwargs
+            Handed to `LatentAtlasDisplay.from_atlas`.
+
+        Returns
+        -------
+        LatentAtlasDisplay
+            The display, with `ax_` and `figure_`.
+        """
+        # Pictures lie above the numbers: found by name, so that the numbers work without them.
+        displays = importlib.import_module("nonredundant.displays")
+        return displays.LatentAtlasDisplay.from_atlas(self, **kwargs)
+
+
+def latent_atlas(
+    estimator: Any,
+    X: Any,
+    *,
+    features: Any = None,
+    classifier: Any = None,
+    stability: Any = None,
+    n_lesions: int = 30,
+) -> LatentAtlas:
+    """Describe each latent of a fitted model.
+
+    Parameters
+    ----------
+    estimator : NonRedundantCVAE or another of its family
+        Fitted.
+    X : LesionTable
+        Lesions with patches; preferably ones that the estimator was not fitted on.
+    features : DataFrame of shape (n_lesions, n_features), optional
+        What the latents may follow; by default the table's hand-crafted features.
+    classifier : fitted classifier with `coef_` or `feature_importances_`, optional
+        Fitted on `estimator.transform(X)`, so that its weights are those of its columns.
+    stability : LatentStability, optional
+        What `latent_stability` found for the same estimator.
+    n_lesions : int, default=30
+        Number of lesions, evenly spaced in X, whose images are varied.
+
+    Returns
+    -------
+    LatentAtlas
+        Tables and maps.
+
+    Raises
+    ------
+    ValueError
+        If X has no patches, there are fewer than four lesions, or the classifier's weights are
+        not those of the estimator's columns.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from nonredundant import LesionTable, NonRedundantCVAE
+    >>> from nonredundant.inspection import latent_atlas
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(
+    ...     patches=rng.normal(size=(20, 1, 8, 8)),
+    ...     features=pd.DataFrame({"volume": rng.normal(size=20)}),
+    ... )
+    >>> cvae = NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0).fit(table)
+    >>> atlas = latent_atlas(cvae, table)
+    >>> atlas.table["latent"].tolist(), atlas.maps.shape
+    (['dlr00', 'dlr01'], (2, 1, 8, 8))
+    """
+    if X.patches is None or len(X.features) < 4:
+        raise ValueError(
+            f"an atlas needs four lesions or more with patches, got {len(X.features)} lesions "
+            f"{'without patches' if X.patches is None else ''}".rstrip()
+        )
+    latents = latent_frame(estimator, X)
+    variance = latents.var(ddof=0)
+    maps, change = _difference_maps(estimator, X, np.sqrt(variance), n_lesions)
+    table = pd.DataFrame({"latent": latents.columns, "variance": variance.to_numpy()})
+    table["image_share"] = change / max(change.sum(), np.finfo(float).tiny)
+    table["dead"] = table["variance"] < LEAST_VARIANCE
+    h = X.hcr if features is None else features
+    correlations = rank_correlations(latents, h.reset_index(drop=True))
+    if len(correlations):
+        strength = correlations.assign(size=correlations["correlation"].abs())
+        strongest = strength.sort_values("size", kind="stable").groupby("latent").tail(1)
+        columns = ["latent", "feature", "correlation", "low", "high", "p_holm"]
+        table = table.merge(strongest[columns], on="latent", how="left")
+    if classifier is not None:
+        table["weight"] = _weights(estimator, classifier, latents.columns)
+    if stability is not None:
+        table = table.merge(stability.table, on="latent", how="left", validate="1:1")
+    return LatentAtlas(table, correlations, maps)
+
+
+def _difference_maps(
+    estimator: Any, X: Any, sd: pd.Series, n_lesions: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where each latent acts, and its mean squared change, by one standard deviation."""
+    rows = np.unique(np.linspace(0, len(X) - 1, min(n_lesions, len(X))).round().astype(int))
+    part = X[rows]
+    inside = np.ones_like(part.patches, dtype=bool) if part.masks is None else part.masks > 0
+    maps, change = [], []
+    for name in latent_names(estimator):
+        ends = estimator.traverse(part, name, [-sd[name] / 2, sd[name] / 2])
+        difference = np.where(inside, ends[:, 1] - ends[:, 0], 0.0)
+        maps.append(np.abs(difference).mean(axis=0))
+        change.append(np.mean(difference**2))
+    return np.array(maps), np.array(change)
+
+
+def _weights(estimator: Any, classifier: Any, latents: Any) -> np.ndarray:
+    """Return a classifier's |weight| of each latent: the largest over classes."""
+    found = getattr(classifier, "coef_", None)
+    if found is None:
+        found = getattr(classifier, "feature_importances_", None)
+    names = estimator.get_feature_names_out().tolist()
+    if found is None or np.shape(found)[-1] != len(names):
+        raise ValueError(
+            f"classifier must be fitted on the estimator's {len(names)} columns and have coef_ or "
+            f"feature_importances_, got {classifier!r}"
+        )
+    size = np.abs(np.atleast_2d(found)).max(axis=0)
+    return size[[names.index(name) for name in latents]]

@@ -1,0 +1,232 @@
+"""What each latent does, and which come back under another seed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant import _display_style as look
+from nonredundant._display_images import flatten
+
+#: Longer names of features are broken before their last part.
+_LONG = 26
+
+
+class LatentAtlasDisplay:
+    """Where in the image each latent acts, its share of the change, and what it follows.
+
+    Parameters
+    ----------
+    maps : array of shape (n_latents, height, width)
+        Mean absolute change of the image.
+    table : DataFrame
+        `LatentAtlas.table`.
+    view : {"slice", "mip"} or None
+        How volumes became images; None for what is 2-D.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes that was subdivided.
+    axes_ : array of Axes
+        One a latent.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.inspection.latent_atlas : Makes the atlas.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from nonredundant.displays import LatentAtlasDisplay
+    >>> table = pd.DataFrame({"latent": ["dlr00"], "image_share": [1.0], "dead": [False]})
+    >>> LatentAtlasDisplay(np.eye(4)[None], table).plot().axes_.shape
+    (1, 1)
+    """
+
+    def __init__(self, maps: Any, table: pd.DataFrame, view: Any = None) -> None:
+        self.maps, self.table, self.view = np.asarray(maps, dtype=float), table, view
+
+    @classmethod
+    def from_atlas(
+        cls, atlas: Any, *, view: Any = "mip", channel: int = 0, ax: Any = None
+    ) -> LatentAtlasDisplay:
+        """Draw an atlas.
+
+        Parameters
+        ----------
+        atlas : LatentAtlas
+            The atlas.
+        view : {"slice", "mip"}, default="mip"
+            Volumes are shown by the maximum over depth or by the middle slice.
+        channel : int, default=0
+            Channel of the patches.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        LatentAtlasDisplay
+            The display, drawn.
+        """
+        maps = atlas.maps[:, channel]
+        images = flatten(maps, np.ones(maps.shape, dtype=bool), view)
+        return cls(images, atlas.table, view if maps.ndim == 4 else None).plot(ax)
+
+    def plot(self, ax: Any = None) -> LatentAtlasDisplay:
+        """Draw on an axes, which is subdivided: a map a latent, on one scale.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_`, `axes_` and `figure_`.
+        """
+        n = len(self.maps)
+        n_columns = min(n, 4)
+        n_rows = math.ceil(n / n_columns)
+        size = (0.8 + 2.1 * n_columns, 0.4 + 2.2 * n_rows)
+        self.ax_, self.axes_ = look.panels(ax, n_rows, n_columns, size, hspace=0.3, wspace=0.1)
+        self.figure_ = self.ax_.figure
+        most = max(self.maps.max(), np.finfo(float).tiny)
+        for axes in self.axes_.ravel()[n:]:
+            axes.set_axis_off()
+        for axes, image, row in zip(
+            self.axes_.ravel(), self.maps, self.table.to_dict("records"), strict=False
+        ):
+            shown = axes.imshow(image, cmap="magma", vmin=0, vmax=most, interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(_headline(row), fontsize=look.SMALL)
+            axes.set_xlabel(_follows(row), fontsize=7)
+        kind = {"mip": "maximum over depth", "slice": "middle slice", None: ""}[self.view]
+        label = f"mean |change| by one SD\n{kind}".strip()
+        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.8)
+        return self
+
+
+def _headline(row: dict[Any, Any]) -> str:
+    """Return a latent's name, its share of the change, and whether it comes back."""
+    text = f"{row['latent']}: {100 * row['image_share']:.0f} % of the change"
+    if row["dead"]:
+        return f"{row['latent']}: collapsed"
+    return text if row.get("comes_back", True) else f"{text}\ndoes not come back"
+
+
+def _follows(row: dict[Any, Any]) -> str:
+    """Return the feature that a latent follows, with the interval of the correlation."""
+    if not isinstance(row.get("feature"), str):
+        return ""
+    feature = row["feature"].removeprefix("original_")
+    if len(feature) > _LONG:
+        feature = "\n".join(feature.rsplit("_", 1))
+    # Adding 0 makes a rounded -0.0 a plain 0.
+    r, low, high = (f"{np.round(row[k], 2) + 0:+.2f}" for k in ("correlation", "low", "high"))
+    doubt = "" if row["p_holm"] < 0.05 else " n.s."
+    return f"{feature}\n{r} ({low} to {high}){doubt}".replace("-", "−")
+
+
+class LatentStabilityDisplay:
+    """How much of each latent other seeds find: as one of theirs, and anywhere in their space.
+
+    Parameters
+    ----------
+    table : DataFrame
+        `LatentStability.table`.
+    chance : float
+        Mean |correlation| of partners of shuffled rows.
+
+    Attributes
+    ----------
+    ax_ : Axes
+        The axes.
+    figure_ : Figure
+        The figure.
+
+    See Also
+    --------
+    nonredundant.inspection.latent_stability : Makes the numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from nonredundant.displays import LatentStabilityDisplay
+    >>> table = pd.DataFrame(
+    ...     {"latent": ["dlr00"], "matched": [0.9], "matched_low": [0.8], "recovered": [0.95]}
+    ... )
+    >>> LatentStabilityDisplay(table, chance=0.1).plot().ax_.get_xlabel()
+    'shared with other seeds'
+    """
+
+    def __init__(self, table: pd.DataFrame, chance: float) -> None:
+        self.table, self.chance = table, chance
+
+    @classmethod
+    def from_stability(cls, stability: Any, *, ax: Any = None) -> LatentStabilityDisplay:
+        """Draw what `latent_stability` found.
+
+        Parameters
+        ----------
+        stability : LatentStability
+            The scores.
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        LatentStabilityDisplay
+            The display, drawn.
+        """
+        return cls(stability.table, stability.chance).plot(ax)
+
+    def plot(self, ax: Any = None) -> LatentStabilityDisplay:
+        """Draw on an axes.
+
+        Parameters
+        ----------
+        ax : Axes, optional
+            Where to draw; a new figure by default.
+
+        Returns
+        -------
+        self
+            With `ax_` and `figure_`.
+        """
+        n = len(self.table)
+        self.ax_ = ax = look.single(ax, (6.4, 1.2 + 0.28 * n))
+        self.figure_ = ax.figure
+        rows = np.arange(n)
+        ax.hlines(rows, self.table["matched_low"], self.table["matched"], color=look.HCR_COLOUR)
+        ax.plot(
+            self.table["matched"],
+            rows,
+            "o",
+            color=look.HCR_COLOUR,
+            label="|r| with its partner, mean and worst",
+        )
+        ax.plot(
+            self.table["recovered"].clip(lower=0),
+            rows,
+            "s",
+            markerfacecolor="none",
+            color=look.DLR_COLOUR,
+            label="R² from all latents of another fit",
+        )
+        ax.axvline(self.chance, color="0.5", linestyle=":", label="|r| by chance")
+        ax.axvline(math.sqrt(0.5), color="0.5", linestyle="--", label="half of the variance (|r|)")
+        look.name_rows(ax, self.table["latent"].tolist())
+        ax.set_xlim(-0.02, 1.02)
+        ax.set_xlabel("shared with other seeds")
+        ax.set_ylabel("latent")
+        look.despine(ax)
+        handles, _ = ax.get_legend_handles_labels()
+        look.legend_above(ax, handles, 2)
+        return self

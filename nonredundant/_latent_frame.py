@@ -1,0 +1,28 @@
+"""An estimator's latents, by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+_LATENTS = r"^(dlr|common|salient|latent)\d+$"
+
+
+def latent_names(estimator: Any) -> list[str]:
+    """Return the names of an estimator's latents."""
+    names = pd.Index(estimator.get_feature_names_out())
+    found = names[names.str.match(_LATENTS)].tolist()
+    if not found:
+        raise ValueError(f"{estimator!r} gives no latents: set output='dlr' or 'fused'")
+    return found
+
+
+def latent_frame(estimator: Any, X: Any) -> pd.DataFrame:
+    """Return the latents of each lesion, by name."""
+    names = latent_names(estimator)
+    kept = np.isin(estimator.get_feature_names_out().astype(str), names)
+    values = estimator.transform(X)
+    values = getattr(values, "features", values)
+    return pd.DataFrame(np.asarray(values)[:, kept], columns=names)
