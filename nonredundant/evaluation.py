@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -159,6 +160,9 @@ def compare_feature_sets(
     HCR with logistic regression reached AUC 0.8... in cross-validation.
     """
     start = time.perf_counter()
+    if not isinstance(random_state, Integral):
+        # What the report names as seed must, given as random_state, make the same run again.
+        random_state = int(check_random_state(random_state).randint(2**31 - 1))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     named = None if experiment is None else get_experiment(experiment)
     with recorded_warnings() as found:
@@ -190,7 +194,7 @@ def compare_feature_sets(
     study.cvae = _network(study, cvae, named)
     study.audit = _audit_options(study, audit)
     results = run(study)
-    settings = _settings(study, cohorts, classes, seed, named, start)
+    settings = _settings(study, cohorts, classes, int(random_state), named, start)
     settings["seconds"] = {"extraction": extraction_seconds, **results.seconds}
     messages += tables.warning_list(study, results)
     for message in messages:

@@ -407,6 +407,15 @@ def test_the_seed_fixes_everything(cohort):
     assert not other.scores["score"].equals(first.scores["score"])
 
 
+@pytest.mark.parametrize("given", [7, None])
+def test_the_seed_that_is_reported_makes_the_same_run(cohort, given):
+    settings = {"classifiers": ["LR"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
+    first = compare(*cohort, random_state=given, **settings)
+    assert given in (first.settings["seed"], None)
+    again = compare(*cohort, random_state=first.settings["seed"], **settings)
+    pd.testing.assert_frame_equal(first.scores, again.scores)
+
+
 def test_results_do_not_depend_on_the_number_of_processes(cohort):
     settings = {"classifiers": ["LR", "RF"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
     one = compare(*cohort, n_jobs=1, **settings)
