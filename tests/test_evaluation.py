@@ -17,7 +17,7 @@ from sklearn.model_selection import (
     StratifiedShuffleSplit,
 )
 
-from nonredundant import LesionTable, compare_feature_sets
+from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets
 from nonredundant._blocks import BlockScaler
 from nonredundant._classifiers import prefer_base
 from nonredundant._feature_sets import (
@@ -397,6 +397,48 @@ def test_an_audit_of_each_learned_block_on_held_out_folds():
     assert set(found.redundancy["feature_set"]) == {"DLR", "DLR-MI", "PCA"}
     assert found.redundancy["p_value"].between(0, 1).all()
     assert (found.redundancy["null_95"] >= found.redundancy["null_mean"]).all()
+
+
+class ClinicalNetwork(CheapNetwork):
+    """Stands in for a network that is asked not to repeat clinical columns, and does."""
+
+    def __init__(
+        self,
+        dlr_size=3,
+        *,
+        independence="dcor",
+        independent_of=("hcr",),
+        output="fused",
+        random_state=None,
+    ):
+        super().__init__(
+            dlr_size, independence=independence, output=output, random_state=random_state
+        )
+        self.independent_of = independent_of
+
+
+def test_the_audit_asks_about_what_must_not_be_repeated():
+    table, y = make_table(150)
+    difference = CheapNetwork(1).fit(table).transform(table)[:, 0]
+    joined = table.join(pd.DataFrame({"marker": difference}))
+    shared = {}
+    for blocks in (("hcr",), ("hcr", "clinical"), ("clinical",)):
+        cvae = ClinicalNetwork(independent_of=blocks)
+        found = compare(joined, y, audit=("r2-ridge",), feature_sets=["HCR+DLR"], cvae=cvae)
+        shared[blocks] = found.redundancy["estimate"].iloc[0]
+    # The marker is one of nine columns, then the only one.
+    assert shared["hcr",] + 0.05 < shared["hcr", "clinical"] < 0.3
+    assert shared["clinical",] > 0.95
+
+
+def test_the_atlas_is_of_the_network_with_the_term_and_of_lesions_that_it_did_not_see():
+    table, y = make_table(40)
+    cvae = NonRedundantCVAE(2, max_epochs=2, device="cpu")
+    found = compare(table, y, feature_sets=["HCR+DLR", "HCR+DLR-MI"], cvae=cvae, cv=2)
+    held = found.latents["DLR-MI"].query("fold == 0").drop(columns="fold")
+    np.testing.assert_allclose(found.atlas.table["variance"], held.var(ddof=0), rtol=1e-5)
+    assert found.atlas.maps.shape == (2, 1, 8, 8)
+    assert compare(table, y, feature_sets=["HCR"]).atlas is None
 
 
 def test_the_seed_fixes_everything(cohort):
