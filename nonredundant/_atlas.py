@@ -18,7 +18,7 @@ from nonredundant._matching import rank_correlations
 class LatentAtlas:
     """What each latent does; made by `latent_atlas`.
 
-    Parameters
+    Attributes
     ----------
     table : DataFrame
         A row a latent: `variance` of its values; `image_share`, its part of the change in the

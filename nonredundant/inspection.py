@@ -32,7 +32,7 @@ LEAST_SHARED = 0.5
 class LatentStability:
     """How much of a model comes back under other seeds; made by `latent_stability`.
 
-    Parameters
+    Attributes
     ----------
     table : DataFrame
         A row a latent: `matched`, the mean |correlation| with its partner in each other fit;
