@@ -45,13 +45,13 @@ METRICS = {
 
 def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, labels and sub-types of digits on textures."""
-    cases, y, truth = make_digits_on_textures(1600, random_state=seed)
+    cases, y, truth = make_digits_on_textures(2000, random_state=seed)
     return np.stack(list(cases["image"]))[:, None], y, truth["subtype"].to_numpy()
 
 
 def patterns(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, labels and sub-types of the contrastive phantoms."""
-    cases, y, truth = make_contrastive(800, random_state=seed)
+    cases, y, truth = make_contrastive(2000, random_state=seed)
     return np.stack(list(cases["image"]))[:, None], y, truth["subtype"].to_numpy()
 
 
