@@ -149,7 +149,7 @@ class PatientGraphEstimator(BaseEstimator):
         with seeded(rng.randint(2**31 - 1)):
             start = self._start(patients, targets, np.flatnonzero(~held))
             module = self._build_module(spec, start)
-            net = self._build_net(module, valid, loss, resolve_device(self.device))
+            net = self._build_net(module, valid, loss, resolve_device(self.device), len(train))
             net.fit(train)
         self.net_ = net
         self._spec = spec
@@ -188,7 +188,7 @@ class PatientGraphEstimator(BaseEstimator):
         module.load_state_dict(state)
         return module
 
-    def _build_net(self, module: Any, valid: Any, loss: Any, device: str) -> Any:
+    def _build_net(self, module: Any, valid: Any, loss: Any, device: str, n_train: int) -> Any:
         """Return an untrained net."""
         from nonredundant.nn._graph_training import build_graph_net
 
@@ -200,12 +200,16 @@ class PatientGraphEstimator(BaseEstimator):
             options=self.net_params or {},
             loss=loss,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
             lr=self.lr,
             optimizer__weight_decay=self.weight_decay,
             device=device,
             verbose=int(self.verbose),
+            **self._batches(n_train),
         )
+
+    def _batches(self, n_train: int) -> dict[str, int]:
+        """Return skorch's arguments that say how many patients make a batch."""
+        return {"batch_size": self.batch_size}
 
     # Prediction ----------------------------------------------------------------------------
 
@@ -317,7 +321,7 @@ class PatientGraphEstimator(BaseEstimator):
         if weights is None:
             return
         module = self._build_module(self._spec, weights)
-        self.net_ = self._build_net(module, None, None, "cpu").initialize()
+        self.net_ = self._build_net(module, None, None, "cpu", 1).initialize()
         index = pd.RangeIndex(1, len(columns["total"]) + 1, name="epoch")
         self.history_ = pd.DataFrame(columns, index=index)
 

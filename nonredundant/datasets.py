@@ -19,6 +19,7 @@ from sklearn.utils import check_random_state
 from nonredundant._fetch import fetch_adrenal, fetch_pneumonia, fetch_sts
 from nonredundant._phantoms import Lesion, Scene, draw_lesion, place, render
 from nonredundant._salient import make_contrastive, make_digits_on_textures
+from nonredundant._survival_phantoms import make_survival_times
 
 __all__ = [
     "fetch_adrenal",
@@ -27,6 +28,7 @@ __all__ = [
     "make_contrastive",
     "make_digits_on_textures",
     "make_lesions",
+    "make_survival_times",
 ]
 
 _AXES = ("z", "y", "x")

@@ -12,11 +12,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from nonredundant._graph_survival import LesionGraphSurvival
 from nonredundant._patient_graph import GRAPH_CONSTRAINTS, PatientGraphEstimator
 from nonredundant._pooling import LesionPooling
 from nonredundant._validation import StrOptions
 
-__all__ = ["LesionGraphClassifier", "LesionPooling"]
+__all__ = ["LesionGraphClassifier", "LesionGraphSurvival", "LesionPooling"]
 
 
 class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
@@ -95,6 +96,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
     See Also
     --------
     LesionPooling : The baseline without relations between lesions.
+    LesionGraphSurvival : The same for times to an event.
 
     Notes
     -----

@@ -1,13 +1,14 @@
-"""Intervals and paired tests of classifiers' scores."""
+"""Intervals and paired tests of predictions' scores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from nonredundant._delong import covariance, placements
+from nonredundant._estimates import LEVEL, Difference, Estimate
 from nonredundant._operating import (
     calibration_summary,
     net_benefit,
@@ -15,12 +16,15 @@ from nonredundant._operating import (
     sensitivity_specificity,
 )
 from nonredundant._scored import check_scored
+from nonredundant._survival import compare_concordance, concordance_index
 
 __all__ = [
     "Difference",
     "Estimate",
     "bootstrap_interval",
     "calibration_summary",
+    "compare_concordance",
+    "concordance_index",
     "delong_interval",
     "delong_test",
     "holm",
@@ -31,26 +35,6 @@ __all__ = [
     "resampled_test",
     "sensitivity_specificity",
 ]
-
-#: All intervals are of this level.
-LEVEL = 0.95
-
-
-class Estimate(NamedTuple):
-    """A value and its 95 % interval."""
-
-    estimate: float
-    low: float
-    high: float
-
-
-class Difference(NamedTuple):
-    """A paired difference, its 95 % interval and two-sided p-value."""
-
-    estimate: float
-    low: float
-    high: float
-    p_value: float
 
 
 def delong_interval(y: Any, score: Any) -> Estimate:

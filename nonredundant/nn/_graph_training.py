@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from nonredundant._lesion_edges import LesionEdges, ranges
 from nonredundant.nn.graph import GraphBatch, GraphOutput
+from nonredundant.nn.losses import cox_loss
 
 
 class PatientDataset(Dataset):
@@ -79,6 +80,14 @@ class ClassLoss:
     def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the weighted mean over the patients."""
         return functional.cross_entropy(logits, label, self.weights.to(logits))
+
+
+class CoxLoss:
+    """The partial likelihood of the patients of a batch, each observed among these alone."""
+
+    def __call__(self, risk: Tensor, label: Tensor) -> Tensor:
+        """Return the mean over the events; a label is whether it was seen, and the time."""
+        return cox_loss(risk[:, 0], label[:, 0] > 0, label[:, 1])
 
 
 class GraphNet(NeuralNet):

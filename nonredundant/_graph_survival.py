@@ -1,0 +1,335 @@
+"""`LesionGraphSurvival`: from lesions and clinical variables to the risk of an event in time."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant._optional import import_optional
+from nonredundant._patient_graph import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant._survival import (
+    baseline_hazard,
+    check_survival,
+    concordance_index,
+    null_residuals,
+)
+from nonredundant._validation import Interval
+
+
+class LesionGraphSurvival(PatientGraphEstimator):
+    """Predict times to an event from the graph of a patient's lesions and clinical variables.
+
+    The graph of `LesionGraphClassifier` with one output, the log hazard of Cox's proportional
+    hazards model, trained by the partial likelihood (a network as risk: Katzman et al. 2018,
+    DeepSurv, doi 10.1186/s12874-018-0482-1). The graph is after Thiery et al. (MICCAI 2023,
+    arXiv 2310.16863); it needs torch-geometric (`pip install "nonredundant[graph]"`).
+
+    Parameters
+    ----------
+    hidden_size : int, default=16
+        Length of a lesion's vector; a multiple of `heads`.
+    n_layers : int, default=1
+        Rounds of attention between lesions; with 0 each lesion stands for itself.
+    heads : int, default=4
+        Attention heads.
+    edges : {"knn", "complete", "radius"}, default="knn"
+        Which lesions of a patient see each other: the `n_neighbors` nearest, all, or those
+        within `radius`.
+    n_neighbors : int, default=32
+        Neighbours of a lesion with `edges="knn"`.
+    radius : float, default=100.0
+        Largest distance in mm with `edges="radius"`.
+    clinical : {"cross-attention", "concat", "none"}, default="cross-attention"
+        How clinical variables reach the prediction: beside the readout and as tokens that
+        lesions attend to, beside the readout alone, or not at all.
+    readout : {"attention", "mean", "max"}, default="attention"
+        How the lesions of a patient make one vector.
+    dropout : float, default=0.2
+        Share of lesions' features and of hidden units dropped in training.
+    max_epochs : int, default=300
+        Most passes over the training patients.
+    batch_size : int, default=128
+        Most patients a step, at least 2; they are divided evenly. An event is weighed against
+        the patients of its batch who were under observation.
+    lr : float, default=1e-2
+        Learning rate of AdamW.
+    weight_decay : float, default=1e-2
+        Weight decay of AdamW.
+    validation_fraction : float, default=0.2
+        Share of the patients held out for early stopping, as many of those with an event as of
+        those without; 0 trains for `max_epochs`.
+    patience : int or None, default=50
+        Epochs without a better partial likelihood of the held-out patients before training stops
+        and goes back to the best; None never stops.
+    device : str, default="auto"
+        "auto" takes CUDA where there is one.
+    random_state : int, RandomState or None, default=None
+        Seed of the split, the initial weights and the batches.
+    callbacks : list or None, default=None
+        Further skorch callbacks.
+    net_params : dict or None, default=None
+        Further arguments of the skorch net.
+    verbose : int, default=0
+        1 prints a line an epoch.
+
+    Attributes
+    ----------
+    unique_times_ : array of shape (n_times,)
+        The times of the patients at `fit`, of events and of censoring, in order.
+    cum_baseline_hazard_ : array of shape (n_times,)
+        Cumulative hazard of a patient of risk 0 at these times (Breslow 1972).
+    net_ : skorch.NeuralNet
+        The trained net; `net_.module_` is the torch module.
+    history_ : DataFrame
+        One row an epoch: `total`, the training loss, and `valid_total`.
+    lesion_scaler_, clinical_scaler_ : FeatureScaler
+        Impute, rank and clip the features of lesions and the clinical variables.
+    feature_names_in_ : array of str
+        Columns of the table at `fit`.
+    n_features_in_ : int
+        Their number.
+
+    See Also
+    --------
+    LesionGraphClassifier : The same for classes.
+    nonredundant.statistics.compare_concordance : Are two risks' concordances different.
+
+    Notes
+    -----
+    Hazards are proportional: a lesion raises the risk at all times alike. The baseline hazard
+    comes from the patients that the net was trained on, whom it fits better than others;
+    survival functions of new patients are spread too widely where it overfits.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> from nonredundant import LesionTable
+    >>> from nonredundant.patients import LesionGraphSurvival
+    >>> rng = np.random.default_rng(0)
+    >>> sample = np.repeat(np.arange(30), 3)
+    >>> uptake = rng.normal(size=90)
+    >>> y = np.empty(30, dtype=[("relapse", bool), ("months", float)])
+    >>> y["months"] = rng.exponential(12 / np.exp(uptake.reshape(30, 3).max(axis=1)))
+    >>> y["relapse"] = rng.random(30) < 0.7
+    >>> table = LesionTable(
+    ...     pd.DataFrame({"uptake": uptake}), sample=sample, positions=rng.normal(size=(90, 3))
+    ... )
+    >>> graph = LesionGraphSurvival(max_epochs=5, random_state=0, device="cpu").fit(table, y)
+    >>> graph.predict(table).shape
+    (30,)
+    >>> survival = graph.predict_survival_function(table, return_array=True)
+    >>> bool((np.diff(survival, axis=1) <= 0).all())
+    True
+    """
+
+    _parameter_constraints = {
+        **GRAPH_CONSTRAINTS,
+        "batch_size": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        hidden_size: int = 16,
+        *,
+        n_layers: int = 1,
+        heads: int = 4,
+        edges: str = "knn",
+        n_neighbors: int = 32,
+        radius: float = 100.0,
+        clinical: str = "cross-attention",
+        readout: str = "attention",
+        dropout: float = 0.2,
+        max_epochs: int = 300,
+        batch_size: int = 128,
+        lr: float = 1e-2,
+        weight_decay: float = 1e-2,
+        validation_fraction: float = 0.2,
+        patience: int | None = 50,
+        device: str = "auto",
+        random_state: Any = None,
+        callbacks: list[Any] | None = None,
+        net_params: dict[str, Any] | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.heads = heads
+        self.edges = edges
+        self.n_neighbors = n_neighbors
+        self.radius = radius
+        self.clinical = clinical
+        self.readout = readout
+        self.dropout = dropout
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.validation_fraction = validation_fraction
+        self.patience = patience
+        self.device = device
+        self.random_state = random_state
+        self.callbacks = callbacks
+        self.net_params = net_params
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> LesionGraphSurvival:
+        """Train on patients.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The lesions with their positions; the block "clinical" has one value a patient. A
+            row of a matrix is a patient with one lesion.
+        y : structured array or DataFrame of shape (n_samples,)
+            A field of booleans, True where the event was seen and False where the patient was
+            censored, and a field of floats, the time until then, as
+            `sksurv.util.Surv.from_arrays` makes it.
+
+        Returns
+        -------
+        self
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If y is of another form or length, a time is not a positive number or nobody had the
+            event; if positions are needed and missing; if a clinical variable differs between
+            lesions of one patient.
+        FloatingPointError
+            If the loss stops being a number.
+        """
+        from nonredundant.nn._graph_training import CoxLoss
+
+        self._check_parameters()
+        patients = self._read(X, reset=True)
+        event, time = check_survival(y, patients.table.n_samples)
+        self._check_held_out(int(event.sum()))
+        label = np.column_stack([event, time])
+        targets = null_residuals(event, time)[:, None]
+        self._train(patients, label, event, CoxLoss(), targets, 1)
+        risk = self._outputs(patients)[0][:, 0].astype(np.float64)
+        # The partial likelihood leaves the level of the risk open.
+        self._level = float(risk.mean())
+        found = baseline_hazard(event, time, risk - self._level)
+        self.unique_times_, self.cum_baseline_hazard_ = found
+        return self
+
+    def _check_held_out(self, n_events: int) -> None:
+        """Raise if early stopping would have no event to judge by."""
+        stops = self.validation_fraction > 0 and self.patience is not None
+        if stops and round(self.validation_fraction * n_events) < 1:
+            raise ValueError(
+                f"with {n_events} events, validation_fraction={self.validation_fraction:g} holds "
+                "out none for early stopping; make it larger, or 0 to train for max_epochs"
+            )
+
+    def _batches(self, n_train: int) -> dict[str, int]:
+        """Return skorch's arguments that say how many patients make a batch."""
+        # The patients of a batch are a cohort of their own, drawn at random, so that its partial
+        # likelihood has its optimum where that of all has; but each event is weighed against
+        # fewer patients, the last ones against nobody, and in a batch of a few patients most of
+        # what is known is lost. All patients at once would lose nothing, but make one step an
+        # epoch, and early stopping gives up before the attention is learned. Even batches,
+        # since an event in a remainder of two patients would move the weights as much as others.
+        n_batches = -(-n_train // self.batch_size)
+        # Held-out patients are always judged together.
+        return {"batch_size": -(-n_train // n_batches), "iterator_valid__batch_size": -1}
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return each patient's risk: the log hazard relative to the mean at `fit`.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            The risks; higher for earlier events.
+        """
+        return self._logits(X)[:, 0] - self._level
+
+    def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> np.ndarray:
+        """Return each patient's cumulative hazard at `unique_times_`.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+        return_array : bool, default=False
+            Return numbers instead of functions.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_times)
+            Functions of time (`sksurv.functions.StepFunction`), or their values.
+
+        Raises
+        ------
+        ImportError
+            If functions are asked for and scikit-survival is not installed.
+        """
+        check_is_fitted(self, "net_")
+        hazard = np.exp(self.predict(X))[:, None] * self.cum_baseline_hazard_
+        return hazard if return_array else self._functions(hazard)
+
+    def predict_survival_function(self, X: Any, return_array: bool = False) -> np.ndarray:
+        """Return each patient's probability to have had no event yet at `unique_times_`.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+        return_array : bool, default=False
+            Return numbers instead of functions.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_times)
+            Functions of time (`sksurv.functions.StepFunction`), or their values.
+
+        Raises
+        ------
+        ImportError
+            If functions are asked for and scikit-survival is not installed.
+        """
+        survival = np.exp(-self.predict_cumulative_hazard_function(X, return_array=True))
+        return survival if return_array else self._functions(survival)
+
+    def _functions(self, values: np.ndarray) -> np.ndarray:
+        """Return a step function of time a row."""
+        sksurv = import_optional(
+            "sksurv.functions", extra="survival", purpose="a function of time (return_array=False)"
+        )
+        functions = np.empty(len(values), dtype=object)
+        functions[:] = [sksurv.StepFunction(self.unique_times_, row) for row in values]
+        return functions
+
+    def score(self, X: Any, y: Any) -> float:
+        """Return Harrell's concordance index of the risks.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The patients.
+        y : structured array or DataFrame of shape (n_samples,)
+            As at `fit`.
+
+        Returns
+        -------
+        float
+            0.5 by chance, 1 if all pairs whose order is known are in order.
+        """
+        risk = self.predict(X)
+        return concordance_index(*check_survival(y, len(risk)), risk)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say that a target is needed."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,285 @@
+"""Censored outcomes: reading them, the baseline hazard, concordance and its paired comparison."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._estimates import LEVEL, Difference
+
+#: At most so many pairs of patients are looked at together.
+MOST_PAIRS = 4_000_000
+_WANTED = (
+    "y must be a structured array with a field of booleans (True where the event was seen, False "
+    "where the patient was censored) and one of floats (the time), as sksurv.util.Surv.from_arrays "
+    "makes it, or a DataFrame with two such columns"
+)
+
+
+def check_survival(y: Any, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return who had the event, and the times until it or until censoring.
+
+    Parameters
+    ----------
+    y : structured array or DataFrame of shape (n_samples,)
+        One field or column of booleans, one of positive numbers; their names do not matter.
+    n_samples : int or None, default=None
+        How many patients there must be.
+
+    Returns
+    -------
+    event : bool array of shape (n_samples,)
+        True where the event was seen.
+    time : float array of shape (n_samples,)
+        The times.
+
+    Raises
+    ------
+    ValueError
+        If y is of another form or length, a time is missing, infinite or not positive, or nobody
+        had the event.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.array([(True, 3.0), (False, 5.5)], dtype=[("relapse", bool), ("months", float)])
+    >>> check_survival(y)
+    (array([ True, False]), array([3. , 5.5]))
+    """
+    event, time = _fields(y)
+    n = len(time)
+    if n_samples is not None and n != n_samples:
+        raise ValueError(f"y has {n} times but there are {n_samples} patients")
+    bad = np.flatnonzero(~(np.isfinite(time) & (time > 0)))
+    if len(bad):
+        raise ValueError(
+            f"times must be positive numbers, but {len(bad)} of {n} are not: the first is "
+            f"{time[bad[0]]:g} in row {bad[0]}; correct or drop these patients"
+        )
+    if not event.any():
+        raise ValueError(
+            f"none of the {n} patients had the event, all are censored; times cannot be learned "
+            "or compared without events"
+        )
+    return event, time
+
+
+def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the column of booleans and the column of numbers."""
+    if isinstance(y, pd.DataFrame):
+        columns = {str(name): y.iloc[:, i] for i, name in enumerate(y)}
+    elif isinstance(y, np.ndarray) and y.dtype.names and y.ndim == 1:
+        columns = {name: pd.Series(y[name]) for name in y.dtype.names}
+    else:
+        found = type(y).__name__
+        if isinstance(y, np.ndarray):
+            found = f"an array of {y.dtype} of shape {y.shape}"
+        raise ValueError(f"{_WANTED}; got {found}")
+    events = [c for c in columns.values() if pd.api.types.is_bool_dtype(c)]
+    times = [
+        c
+        for c in columns.values()
+        if pd.api.types.is_numeric_dtype(c) and not pd.api.types.is_bool_dtype(c)
+    ]
+    if len(columns) != 2 or len(events) != 1 or len(times) != 1:
+        found = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
+        raise ValueError(f"{_WANTED}; got {found}. Events as 0 and 1 become booleans by astype")
+    if events[0].isna().any():
+        raise ValueError(f"{events[0].isna().sum()} of {len(events[0])} events are missing")
+    return events[0].to_numpy(dtype=bool), times[0].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def baseline_hazard(
+    event: np.ndarray, time: np.ndarray, risk: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times that occur, and the cumulative baseline hazard at each (Breslow 1972).
+
+    The hazard grows at an event time by the number of events over the sum of exp(`risk`) of the
+    patients still under observation. With `risk` zero it is the estimate of Nelson and Aalen.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> event, time = np.array([True, False, True]), np.array([1.0, 2.0, 3.0])
+    >>> baseline_hazard(event, time, np.zeros(3))[1].round(3).tolist()
+    [0.333, 0.333, 1.333]
+    """
+    times, place = np.unique(time, return_inverse=True)
+    events = np.bincount(place, event, minlength=len(times))
+    hazard = np.bincount(place, np.exp(risk), minlength=len(times))
+    under_observation = np.cumsum(hazard[::-1])[::-1]
+    return times, np.cumsum(events / under_observation)
+
+
+def null_residuals(event: np.ndarray, time: np.ndarray) -> np.ndarray:
+    """Return the martingale residuals of the model without covariates.
+
+    Events seen less events expected by the estimate of Nelson and Aalen: large for patients with
+    an early event. Their plot against a covariate shows its effect (Therneau, Grambsch & Fleming
+    1990, doi 10.1093/biomet/77.1.147).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> event, time = np.array([True, False, True]), np.array([1.0, 2.0, 3.0])
+    >>> null_residuals(event, time).round(3).tolist()
+    [0.667, -0.333, -0.333]
+    """
+    times, cumulative = baseline_hazard(event, time, np.zeros(len(time)))
+    return event - cumulative[np.searchsorted(times, time)]
+
+
+def concordance_index(event: Any, time: Any, risk: Any) -> float:
+    """Return Harrell's concordance index: how often the patient at higher risk had it earlier.
+
+    Of the pairs of patients of whom it is known who had the event first, the share in which that
+    patient has the higher risk; equal risks count one half (Harrell et al. 1982,
+    doi 10.1001/jama.1982.03320430047030). A patient censored at a time counts as later than an
+    event at that time; two events at the same time are no pair.
+
+    Parameters
+    ----------
+    event : bool array of shape (n,)
+        True where the event was seen, False where the patient was censored.
+    time : array of shape (n,)
+        Time until the event or until censoring.
+    risk : array of shape (n,)
+        Higher for patients expected to have the event earlier.
+
+    Returns
+    -------
+    float
+        The index: 0.5 by chance, 1 if all pairs are in order.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, a value is not a number, events are not booleans, or there is no pair.
+
+    Notes
+    -----
+    With much censoring the index depends on when patients were censored: compare it only between
+    risks of the same patients.
+
+    Examples
+    --------
+    >>> concordance_index([True, True, False], [2.0, 5.0, 9.0], [3.0, 1.0, 2.0])
+    0.6666666666666666
+    """
+    seen, times, risks = _check_risks(event, time, risk)
+    pairs, good = _pairs(seen, times, risks)
+    return float(good[0].sum() / pairs.sum())
+
+
+def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
+    """Return the difference of two risks' concordance on the same patients, C(a) − C(b).
+
+    The indices are ratios of U-statistics; their correlated difference is compared as by Kang et
+    al. 2015 (doi 10.1002/sim.6370), its variance by the jackknife over patients (Arvesen 1969,
+    doi 10.1214/aoms/1177697287), in closed form, since without a patient the pairs of this patient
+    are missing and no others.
+
+    Parameters
+    ----------
+    event : bool array of shape (n,)
+        True where the event was seen, False where the patient was censored.
+    time : array of shape (n,)
+        Time until the event or until censoring.
+    a, b : array of shape (n,)
+        Two risks of each patient, higher for earlier events.
+
+    Returns
+    -------
+    Difference
+        Difference, 95 % interval and two-sided p-value; p is 1 where both risks order every pair
+        alike.
+
+    Raises
+    ------
+    ValueError
+        As `concordance_index`, and if all pairs share one patient.
+
+    Notes
+    -----
+    It assumes independent patients, censoring that is unrelated to the outcome, and risks that
+    were not learned from these patients; the law of the difference is taken as normal, for which
+    a few dozen events are needed. Of scores by models it says nothing about other training sets.
+    Where all events have one time and all censored patients a later one, the index is the AUC
+    and this is DeLong's test up to a factor of the variance that goes to one.
+
+    Examples
+    --------
+    >>> event, time = [True, True, False, True, False], [2, 3, 4, 5, 9]
+    >>> round(compare_concordance(event, time, [5, 4, 2, 3, 1], [1, 4, 3, 2, 5]).estimate, 3)
+    0.75
+    """
+    from scipy.stats import norm
+
+    seen, times, risks = _check_risks(event, time, a, b)
+    pairs, good = _pairs(seen, times, risks)
+    n, total = len(times), pairs.sum() / 2
+    gain = good[0] - good[1]
+    left = total - pairs
+    if not left.all():
+        raise ValueError(
+            f"all {total:g} pairs of patients whose order is known share one patient; the "
+            "difference has no estimate of its variance, more events are needed"
+        )
+    difference = float(gain.sum() / 2 / total)
+    without = (gain.sum() / 2 - gain) / left
+    error = float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
+    if not gain.any():
+        return Difference(0.0, 0.0, 0.0, 1.0)
+    if error == 0:
+        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
+    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
+    p = float(2 * norm.sf(abs(difference) / error))
+    return Difference(difference, difference - reach, difference + reach, p)
+
+
+def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return booleans, floats and a row a risk."""
+    seen = np.asarray(event)
+    if seen.ndim != 1 or seen.dtype != bool:
+        raise ValueError(
+            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}; events as "
+            "0 and 1 become booleans by astype(bool)"
+        )
+    rows = []
+    for name, given in (("time", time), *(("a risk", risk) for risk in risks)):
+        values = np.asarray(given, dtype=np.float64)
+        if values.shape != seen.shape:
+            raise ValueError(f"event has {len(seen)} patients but {name} has shape {values.shape}")
+        if not np.isfinite(values).all():
+            n_bad = int((~np.isfinite(values)).sum())
+            raise ValueError(f"{n_bad} of {len(values)} values of {name} are not finite numbers")
+        rows.append(values)
+    return seen, rows[0], np.stack(rows[1:])
+
+
+def _pairs(event: np.ndarray, time: np.ndarray, risks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return of how many pairs each patient is part, and how many of them each risk orders right.
+
+    Both count every pair twice, once for each of its patients; ties count one half.
+    """
+    n = len(time)
+    pairs, good = np.zeros(n), np.zeros((len(risks), n))
+    first = np.flatnonzero(event)
+    step = max(1, MOST_PAIRS // max(n, 1))
+    for start in range(0, len(first), step):
+        rows = first[start : start + step]
+        known = (time[rows, None] < time) | ((time[rows, None] == time) & ~event)
+        pairs[rows] += known.sum(axis=1)
+        pairs += known.sum(axis=0)
+        for k, risk in enumerate(risks):
+            order = 0.5 * known * (1 + np.sign(risk[rows, None] - risk))
+            good[k, rows] += order.sum(axis=1)
+            good[k] += order.sum(axis=0)
+    if not pairs.any():
+        raise ValueError(
+            f"there is no pair of patients of whom it is known who had the event first, among "
+            f"{n} patients with {int(event.sum())} events; a concordance needs one"
+        )
+    return pairs, good
