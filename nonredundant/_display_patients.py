@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from nonredundant import _display_style as look
+from nonredundant._graph_picture import Projection, graph_picture, predicted
 
-Projection = Literal["coronal", "sagittal", "axial"]
-#: The axis that a projection looks along, z-y-x.
-_ALONG = {"axial": 0, "coronal": 1, "sagittal": 2}
 #: Area of a lesion that has all attention, in square points, and the least that is seen.
 _AREA, _LEAST_AREA = 500.0, 8.0
 #: Width of the pair of lesions that has most attention, in points.
@@ -104,7 +101,7 @@ class PatientGraphDisplay:
 
         Parameters
         ----------
-        estimator : LesionGraphClassifier
+        estimator : LesionGraphClassifier or LesionGraphSurvival
             Fitted.
         X : LesionTable
             Patients with `positions`.
@@ -129,30 +126,13 @@ class PatientGraphDisplay:
         ValueError
             If the table has no positions, or the projection is not known.
         """
-        if projection not in _ALONG:
-            raise ValueError(f"projection must be one of {list(_ALONG)}, got {projection!r}")
         if getattr(X, "positions", None) is None:
             raise ValueError("a patient's graph is drawn where the lesions lie: X has no positions")
         table = X[[row]]
-        found = estimator.explain(table)
-        positions = table.positions
-        flat = positions.shape[1] == 2
-        kept = [0, 1] if flat else [axis for axis in range(3) if axis != _ALONG[projection]]
-        background, extent = None, None
-        if image is not None:
-            positions, background, extent = _project(image, spacing, positions, kept)
-        pairs, pair_weights = _pairs(found[found["kind"] == "edge"])
-        names = ("y", "x") if flat else ("z", "y", "x")
-        display = cls(
-            places=positions[:, kept[::-1]],
-            weights=found.loc[found["kind"] == "lesion", "weight"],
-            pairs=pairs,
-            pair_weights=pair_weights,
-            axes_names=(names[kept[1]], names[kept[0]]),
-            image=background,
-            extent=extent,
-            title=_title(estimator, table),
+        parts = graph_picture(
+            estimator.explain(table), table, image=image, spacing=spacing, projection=projection
         )
+        display = cls(title=f"{table.index[0]}: {predicted(estimator, table)}", **parts)
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> PatientGraphDisplay:
@@ -203,7 +183,7 @@ class PatientGraphDisplay:
         shown = sorted({float(self.weights.max()), float(self.weights.min())}, reverse=True)
         handles = [
             look.key(
-                f"attention {weight:.2g}",
+                f"attention {weight:.2f}" if weight >= 0.01 else "attention < 0.01",
                 marker="o",
                 linestyle="",
                 color=look.COLOURS[1],
@@ -214,43 +194,7 @@ class PatientGraphDisplay:
         ]
         if len(self.pairs):
             handles.append(look.key("pair", color=look.COLOURS[2], linewidth=_WIDTH))
-        look.legend_above(self.ax_, handles, len(handles), self.title)
-
-
-def _project(
-    source: Any, spacing: Any, positions: np.ndarray, kept: list[int]
-) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
-    """Return positions along the image's axes, the projection, and its extent in mm."""
-    import SimpleITK as sitk
-
-    from nonredundant.io import read_image
-
-    image = read_image(source, spacing=spacing)
-    voxels = sitk.GetArrayViewFromImage(image)
-    if image.GetDimension() == 3:
-        image = sitk.DICOMOrient(image, "LPS")
-        gone = ({0, 1, 2} - set(kept)).pop()
-        voxels = sitk.GetArrayViewFromImage(image).max(axis=gone)
-    step, first = np.array(image.GetSpacing()[::-1]), np.array(image.GetOrigin()[::-1])
-    index = [image.TransformPhysicalPointToContinuousIndex(p[::-1].tolist()) for p in positions]
-    along = np.array(index)[:, ::-1] * step + first
-    low = first - step / 2
-    high = low + step * np.array(image.GetSize()[::-1])
-    up, across = kept
-    return along, np.array(voxels), (low[across], high[across], low[up], high[up])
-
-
-def _pairs(edges: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pair of lesions once, with the attention of both ways round."""
-    ends = np.sort(edges[["lesion", "other"]].to_numpy(dtype=int), axis=1)
-    if not len(ends):
-        return ends, np.empty(0)
-    pairs, which = np.unique(ends, axis=0, return_inverse=True)
-    return pairs, np.bincount(which.ravel(), edges["weight"].to_numpy(dtype=float))
-
-
-def _title(estimator: Any, table: Any) -> str:
-    """Return the patient's name and the probability of the likeliest class."""
-    proba = estimator.predict_proba(table)[0]
-    best = int(np.argmax(proba))
-    return f"{table.index[0]}: {estimator.classes_[best]}, p = {proba[best]:.2f}"
+        look.legend_above(self.ax_, handles, len(handles))
+        # Above the legend, as high as its largest marker.
+        pad = np.sqrt(_AREA) + 12
+        self.ax_.set_title(self.title, loc="left", pad=pad, fontsize=look.SMALL)
