@@ -17,17 +17,22 @@ import numpy as np
 from sklearn.base import clone
 
 from nonredundant._blocks import BlockScaler, CalibratedMargin
+from nonredundant._optional import import_optional
 
 #: Weights of the learned block that inner cross-validation chooses from.
 WEIGHTS = (0.0, 0.3, 1.0)
 NAMES = ("LR", "SVM", "RF")
+#: What stands in for them where the outcome is a time to an event.
+SURVIVAL_NAMES = ("Cox", "RSF")
+FORESTS = ("RF", "RSF")
+_OWN = "classifier__"
 #: A forest is dear: it does without repeats of the inner splits, and with fewer trees in them.
 _FEW_SPLITS = 5
 _TREES, _INNER_TREES = 200, 60
 
 
-def resolve_classifiers(classifiers: Any) -> dict[str, Any]:
-    """Return name → None (one of ours, tuned) or the user's own estimator.
+def resolve_classifiers(classifiers: Any, names: Sequence[str] = NAMES) -> dict[str, Any]:
+    """Return name → None (one of ours, `names`, tuned) or the user's own estimator.
 
     Raises
     ------
@@ -46,15 +51,15 @@ def resolve_classifiers(classifiers: Any) -> dict[str, Any]:
         name, estimator = entry if pair else (entry, None)
         if not pair and not isinstance(entry, str):
             name, estimator = type(entry).__name__, entry
-        if estimator is None and name not in NAMES:
-            raise ValueError(f"unknown classifier {name!r}: choose from {NAMES} or pass one")
+        if estimator is None and name not in names:
+            raise ValueError(f"unknown classifier {name!r}: choose from {names} or pass one")
         if estimator is not None and not (hasattr(estimator, "fit") and not callable(estimator)):
             raise TypeError(f"classifier {name!r} must be an estimator, got {estimator!r}")
         if name in found:
             raise ValueError(f"two classifiers are named {name!r}: pass a dict of unique names")
         found[name] = estimator
     if not found:
-        raise ValueError(f"classifiers is empty: choose from {NAMES} or pass an estimator")
+        raise ValueError(f"classifiers is empty: choose from {names} or pass an estimator")
     return found
 
 
@@ -122,16 +127,35 @@ def _builtin(name: str) -> Any:
         from sklearn.svm import SVC
 
         return SVC(C=1.0)
+    if name in SURVIVAL_NAMES:
+        return _builtin_survival(name)
     from sklearn.ensemble import RandomForestClassifier
 
     return RandomForestClassifier(_TREES, min_samples_leaf=3)
 
 
+def _builtin_survival(name: str) -> Any:
+    """Return one of our models of times to an event, before tuning."""
+    purpose = f"the classifier {name!r}"
+    if name == "Cox":
+        linear = import_optional("sksurv.linear_model", extra="survival", purpose=purpose)
+        # All but a ridge: coordinates by turns are twenty times faster than Newton's steps.
+        return linear.CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=1e-3)
+    ensemble = import_optional("sksurv.ensemble", extra="survival", purpose=purpose)
+    # Risks alone are asked for; whole survival functions would be kept in every leaf.
+    return ensemble.RandomSurvivalForest(_TREES, min_samples_leaf=6, low_memory=True)
+
+
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     """Return the settings that inner cross-validation chooses from."""
-    costs = {"LR": (0.01, 0.1, 1.0), "SVM": (0.1, 1.0, 10.0)}.get(name, (None,))
-    weights = ((0.0, 1.0) if name == "RF" else WEIGHTS) if learned else (None,)
-    points = [{"blocks__weight": w, "classifier__C": c} for w in weights for c in costs]
+    strengths: dict[str, tuple[str, tuple[Any, ...]]] = {
+        "LR": ("C", (0.01, 0.1, 1.0)),
+        "SVM": ("C", (0.1, 1.0, 10.0)),
+        "Cox": ("alphas", ([1.0], [0.1], [0.01])),
+    }
+    parameter, costs = strengths.get(name, ("C", (None,)))
+    weights = ((0.0, 1.0) if name in FORESTS else WEIGHTS) if learned else (None,)
+    points = [{"blocks__weight": w, _OWN + parameter: c} for w in weights for c in costs]
     return [{k: v for k, v in point.items() if v is not None} for point in points]
 
 
@@ -181,7 +205,7 @@ def tune(
         The fitted classifier.
     """
     grid = [{}] if own else grid_of(name, learned=learned)
-    splits = list(splits[:_FEW_SPLITS] if name == "RF" or len(grid) == 1 else splits)
+    splits = list(splits[:_FEW_SPLITS] if name in FORESTS or len(grid) == 1 else splits)
     responses = [_responses(pipeline, X, y, split, grid, name) for split in splits]
     scores = np.array(
         [
@@ -190,7 +214,9 @@ def tune(
         ]
     )
     weights = np.array([point.get("blocks__weight", 1.0) for point in grid])
-    best = prefer_base(scores, weights) if len(splits) else 0
+    # A split may hold no two patients whose times can be compared.
+    scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
+    best = prefer_base(scores, weights) if len(scores) else 0
     model = clone(pipeline).set_params(**grid[best])
     if name == "SVM" and not own and splits:
         model = CalibratedMargin(model, splits[:_FEW_SPLITS])
@@ -223,19 +249,21 @@ def _responses(
         if "sampler" in steps:
             rows, labels = clone(steps["sampler"]).fit_resample(rows, labels)
         model = clone(steps["classifier"])
-        if "classifier__C" in point:
-            model.set_params(C=point["classifier__C"])
-        if name == "RF" and "n_estimators" in model.get_params():
+        own = {k.removeprefix(_OWN): v for k, v in point.items() if k.startswith(_OWN)}
+        model.set_params(**own)
+        if name in FORESTS and "n_estimators" in model.get_params():
             model.set_params(n_estimators=min(_INNER_TREES, model.n_estimators))
         found.append(respond(model.fit(rows, labels), scaler.transform(held)))
     return found
 
 
-def respond(model: Any, X: np.ndarray) -> np.ndarray:
+def respond(model: Any, X: Any) -> np.ndarray:
     """Return probabilities, or margins of a classifier that has none, as columns."""
     if hasattr(model, "predict_proba"):
         return model.predict_proba(X)
-    margin = model.decision_function(X)
+    # Models of times to an event predict a risk.
+    rank = getattr(model, "decision_function", model.predict)
+    margin = rank(X)
     return margin[:, None] if margin.ndim == 1 else margin
 
 
@@ -263,8 +291,16 @@ def weights_of(model: Any, n_features: int) -> np.ndarray | None:
     if hasattr(final, "coef_"):
         coefficients = np.atleast_2d(final.coef_)
         values = coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
-    elif hasattr(final, "feature_importances_"):
-        values = final.feature_importances_
     else:
+        values = _importances(final)
+    if values is None:
         return None
     return np.pad(values, (0, n_features - len(values)))
+
+
+def _importances(model: Any) -> np.ndarray | None:
+    """Return importances; scikit-survival's forests have no more than the attribute's name."""
+    try:
+        return getattr(model, "feature_importances_", None)
+    except NotImplementedError:
+        return None

@@ -95,15 +95,27 @@ def split_list(value: str | None) -> list[str]:
     return [part.strip() for part in (value or "").split(",") if part.strip()]
 
 
-def labels_of(cases: Any, target: str, path: Path) -> Any:
-    """Return the label column, none missing."""
-    labels = cases[target]
-    if labels.isna().any():
-        rows = cases.index[labels.isna()].tolist()
-        raise ValueError(
-            f"{path}: {len(rows)} cases have no {target!r}: {rows[:5]}; label or remove them"
-        )
-    return labels
+def labels_of(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
+    """Return the label column, none missing; with `event` the events and their times."""
+    for name in (target, *([event] if event else [])):
+        missing = cases[name].isna()
+        if missing.any():
+            rows = cases.index[missing].tolist()
+            raise ValueError(
+                f"{path}: {len(rows)} cases have no {name!r}: {rows[:5]}; label or remove them"
+            )
+    if event is None:
+        return cases[target]
+    if not cases[event].isin([0, 1]).all():
+        odd = cases[event][~cases[event].isin([0, 1])].unique()[:5].tolist()
+        raise ValueError(f"{path}: the event {event!r} must be 0 or 1 (or true, false), got {odd}")
+    return cases[[event, target]].astype({event: bool})
+
+
+def patients_of(value: str) -> Any:
+    """Return what makes lesions one prediction: a name, or a list of ways to pool."""
+    ways = split_list(value)
+    return ways[0] if len(ways) == 1 else ways
 
 
 def clinical_columns(cases: Any, names: list[str]) -> Any:

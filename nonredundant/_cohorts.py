@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from nonredundant._feature_sets import pool_samples, size_and_uptake
+from nonredundant._outcome import CONCORDANCE, Outcome, concordance_scorer
 from nonredundant.lesions import LesionTable
 
 _PACKAGES = (
@@ -36,6 +37,7 @@ class Cohorts:
     cases: pd.DataFrame | None = None
     clinical: Any = None
     extractor: str | None = None
+    root: Any = None
     failed: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,66 +79,21 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
             held = held.set_axis([f"test {label}" for label in held.index], axis=0)
         cases = pd.concat([X, held])
     table = plain.fit(cases).transform(cases)
-    return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor))
-
-
-def check_labels(
-    y: Any, y_test: Any, cohorts: Cohorts
-) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return class positions of the cohort, the classes, and positions of the test set.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ, labels are missing, there is one class, or a test label is unknown.
-    """
-    labels = _labels(y, "y", cohorts.n)
-    classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y holds the one class {classes[0]!r}; a comparison needs two or more")
-    if len(classes) > max(20, len(labels) // 4):
-        raise ValueError(
-            f"y holds {len(classes)} different values in {len(labels)} samples: labels must be "
-            "classes; cut a continuous outcome into groups first"
-        )
-    if y_test is None:
-        return codes, classes, None
-    held = _labels(y_test, "the test set's y", cohorts.table.n_samples - cohorts.n)
-    unknown = np.setdiff1d(held, classes)
-    if len(unknown):
-        raise ValueError(f"the test set has labels that y does not know: {unknown.tolist()}")
-    if len(np.unique(held)) < 2:
-        raise ValueError(f"the test set holds the one class {held[0]!r}; it cannot rank anything")
-    return codes, classes, np.searchsorted(classes, held)
-
-
-def _labels(y: Any, name: str, n: int) -> np.ndarray:
-    """Return labels as an array, none missing and as many as samples."""
-    series = pd.Series(np.asarray(y).ravel())
-    if len(series) != n:
-        raise ValueError(f"{name} has {len(series)} labels but there are {n} samples")
-    missing = np.flatnonzero(series.isna())
-    if len(missing):
-        raise ValueError(
-            f"{name} has no label for {len(missing)} samples, at positions "
-            f"{missing[:5].tolist()}: drop them or label them"
-        )
-    values = series.to_numpy()
-    return values.astype(str) if values.dtype == object else values
+    return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor), own.get("root"))
 
 
 def drop_failed(
-    cohorts: Cohorts, codes: np.ndarray, codes_test: np.ndarray | None
-) -> tuple[Cohorts, np.ndarray, np.ndarray | None, np.ndarray, list[str]]:
+    cohorts: Cohorts, outcome: Outcome
+) -> tuple[Cohorts, Outcome, np.ndarray, list[str]]:
     """Leave out the samples whose extraction failed, and say which.
 
-    Returns the cohorts, both labels, which samples of the cohort were kept, and the messages.
+    Returns the cohorts, the outcome, which samples of the cohort were kept, and the messages.
     """
     table = cohorts.table
     fine = (table.status == "ok").to_numpy()
     kept = fine[: cohorts.n]
     if fine.all():
-        return cohorts, codes, codes_test, kept, []
+        return cohorts, outcome, kept, []
     if not kept.any():
         raise ValueError(
             f"none of the {cohorts.n} samples could be extracted; the first because "
@@ -155,20 +112,29 @@ def drop_failed(
         failed=failed,
         cases=None if cohorts.cases is None else cohorts.cases[fine],
     )
-    held = None if codes_test is None else codes_test[fine[cohorts.n :]]
-    return rest, codes[kept], held, kept, [message]
+    return rest, outcome.take(kept, fine[cohorts.n :]), kept, [message]
 
 
-def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
+def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
     """Return name → scorer; AUC becomes one against the rest for more than two classes.
+
+    Times to an event are scored by their concordance, whatever the default for classes is.
 
     Raises
     ------
     ValueError
-        If a name is unknown or none is given.
+        If a name is unknown, none is given, or one of classes is asked for times to an event.
     """
     from sklearn.metrics import get_scorer
 
+    if outcome.is_survival:
+        wanted = [scoring] if isinstance(scoring, str) else list(scoring)
+        if wanted not in (["roc_auc"], [CONCORDANCE]):
+            raise ValueError(
+                f"times to an event are scored by {CONCORDANCE!r} alone, got scoring={scoring!r}"
+            )
+        return {CONCORDANCE: concordance_scorer}
+    n_classes = len(outcome.classes)
     if isinstance(scoring, Mapping):
         return dict(scoring)
     names: Sequence[Any] = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
@@ -189,24 +155,26 @@ def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
     return found
 
 
-def describe(cohorts: Cohorts, y: np.ndarray, classes: np.ndarray) -> dict[str, Any]:
+def describe(cohorts: Cohorts, outcome: Outcome) -> dict[str, Any]:
     """Return what a reader must know of the cohort, as JSON types."""
     table = cohorts.table[: cohorts.n]
     cheap = size_and_uptake(table)
-    counts = np.bincount(y, minlength=len(classes))
+    counts = np.bincount(outcome.strata, minlength=len(outcome.states))
     quartiles = {
         name: [float(q) for q in np.nanpercentile(cheap[name], [25, 50, 75])]
         for name in cheap
         if cheap[name].notna().any()
     }
     clinical = pool_samples(table, table.clinical)
+    several = np.percentile(np.bincount(table.sample), [25, 50, 75, 100])
     return {
         "n_samples": cohorts.n,
         "n_lesions": table.n_lesions,
+        "lesions_a_sample": [float(n) for n in several],
         "n_hcr": len(table.columns_of("hcr")),
         "n_clinical": clinical.shape[1],
         "patch_shape": None if table.patches is None else list(table.patches.shape[1:]),
-        "class_counts": {str(k): int(n) for k, n in zip(classes, counts, strict=True)},
+        "class_counts": {str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
         "quartiles": quartiles,
     }
 

@@ -13,13 +13,26 @@ import pandas as pd
 
 from nonredundant._atlas import LatentAtlas
 
-_LONG = {"LR": "logistic regression", "SVM": "support vector machine", "RF": "random forest"}
-_METRICS = {"roc_auc": "AUC", "roc_auc_ovr": "AUC (one against the rest)"}
+_LONG = {
+    "LR": "logistic regression",
+    "SVM": "support vector machine",
+    "RF": "random forest",
+    "Cox": "ridge Cox regression",
+    "RSF": "random survival forest",
+    "graph": "graph of lesions",
+}
+_METRICS = {
+    "roc_auc": "AUC",
+    "roc_auc_ovr": "AUC (one against the rest)",
+    "concordance_index": "concordance index",
+}
 _TABLES = (
     "scores",
     "summary",
     "tests",
     "pooled_tests",
+    "graph_tests",
+    "attention",
     "redundancy",
     "predictions",
     "history",
@@ -48,12 +61,16 @@ class FeatureSetComparison:
         method`: paired differences. `cv_tests` is about the folds in any case.
     pooled_tests : DataFrame
         As `tests`, by DeLong on pooled out-of-fold predictions: a second opinion.
+    graph_tests : DataFrame
+        As `tests`, the graph of lesions against each classifier on pooled lesions, set by set:
+        `reference` names that classifier. Empty without a graph.
     redundancy : DataFrame
         `feature_set, method, estimate, null_mean, null_95, p_value, unit`: what fresh estimators
         find shared between hand-crafted and learned features on held-out folds.
     predictions : DataFrame
         `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
-        than two classes). Probabilities, or margins of a classifier without them.
+        than two classes). Probabilities, or margins of a classifier without them. Times to an
+        event have `y` "event" or "censored", their `time`, and a risk as score.
     choices : DataFrame
         What inner cross-validation chose in each fold: `C`, `block_weight` (0: the learned block
         was left out) and the decision `threshold`.
@@ -71,6 +88,12 @@ class FeatureSetComparison:
     atlas : LatentAtlas or None
         What each latent of the first fold's network does on its held-out lesions: the network
         of the variant with the independence term, if there is one.
+    attention : DataFrame
+        What the primary set's graphs of lesions looked at in the patients that each fold of the
+        first repeat held out: `fold`, then the columns of `LesionGraphClassifier.explain`. Empty
+        without a graph.
+    patient_graphs : list of dict
+        Arguments of `displays.PatientGraphDisplay` for a few of these patients.
     settings : dict
         What was run, on whom, with which versions, and how long it took (JSON types).
     warnings : list of str
@@ -97,6 +120,7 @@ class FeatureSetComparison:
     cv_summary: pd.DataFrame
     cv_tests: pd.DataFrame
     pooled_tests: pd.DataFrame
+    graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
     predictions: pd.DataFrame
     cv_predictions: pd.DataFrame
@@ -107,6 +131,8 @@ class FeatureSetComparison:
     networks: dict[tuple[str, int, int], Any]
     latents: dict[str, pd.DataFrame]
     atlas: LatentAtlas | None
+    attention: pd.DataFrame
+    patient_graphs: list[dict[str, Any]]
     settings: dict[str, Any]
     warnings: list[str]
 
@@ -205,6 +231,7 @@ class FeatureSetComparison:
             if not group["score"].between(0, 1).all():
                 continue
             above = (group["score"] - group["threshold"]).to_numpy()
+            known = not np.isnan(above).any()
             truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
             repeats = [
                 calibration_summary(truth[rows_], group["score"].to_numpy()[rows_])
@@ -214,7 +241,9 @@ class FeatureSetComparison:
             ]
             fit: dict[Any, float] = pd.DataFrame(repeats).mean().to_dict()
             head = dict(zip(columns[:2], place, strict=True))
-            rows.append({**head, **fit, **sensitivity_specificity(truth, above, 0.0)})
+            # A model without inner splits, such as the graph, has no threshold.
+            operating = sensitivity_specificity(truth, above, 0.0) if known else {}
+            rows.append({**head, **fit, **operating})
         return pd.DataFrame(rows)
 
     def decision_curve(self, thresholds: Any = None) -> pd.DataFrame:

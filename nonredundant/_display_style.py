@@ -18,7 +18,11 @@ HCR_COLOUR, DLR_COLOUR = "#0072B2", "#E69F00"
 SEQUENTIAL = "cividis"
 SMALL = 8
 
-_METRIC_NAMES = {"roc_auc": "AUC", "roc_auc_ovr": "AUC (one against the rest)"}
+_METRIC_NAMES = {
+    "roc_auc": "AUC",
+    "roc_auc_ovr": "AUC (one against the rest)",
+    "concordance_index": "concordance index",
+}
 
 
 class Style(NamedTuple):

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 _VOLUMES = ("original_shape_MeshVolume", "original_shape_VoxelVolume")
 _MEAN = "original_firstorder_Mean"
 _MM3_PER_ML = 1000.0
+#: The columns, in order.
+DISSEMINATION = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")
+
+
+def has_dissemination(table: LesionTable) -> bool:
+    """Whether a table knows what `dissemination_features` needs: positions and volumes."""
+    return table.positions is not None and any(name in table.blocks for name in _VOLUMES)
 
 
 def dissemination_features(table: LesionTable) -> pd.DataFrame:
@@ -93,8 +100,7 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
 def _of_one_patient(volume: np.ndarray, mean: np.ndarray, places: np.ndarray) -> dict[str, float]:
     """Return one row."""
     if np.isnan(volume).any():
-        names = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")
-        return dict.fromkeys(names, np.nan)
+        return dict.fromkeys(DISSEMINATION, np.nan)
     distance = np.linalg.norm(places[:, None] - places[None], axis=-1)
     from_bulk = distance[np.argmax(volume)]
     return {

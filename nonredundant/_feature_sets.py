@@ -10,8 +10,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
-from sklearn.feature_selection import f_classif
+from sklearn.feature_selection import f_classif, f_regression
 
+from nonredundant._dissemination import (
+    DISSEMINATION,
+    dissemination_features,
+    has_dissemination,
+)
 from nonredundant.lesions import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
@@ -20,6 +25,7 @@ BASELINES = (
     "volume",
     "max intensity",
     "volume + max intensity",
+    "dissemination",
     "HCR+PCA",
     "HCR+DLR-residual",
 )
@@ -27,6 +33,7 @@ _CHEAP = {
     "volume": ("volume",),
     "max intensity": ("maximum",),
     "volume + max intensity": ("volume", "maximum"),
+    "dissemination": DISSEMINATION,
     "clinical": (),
 }
 _CLINICAL = "Clinical"
@@ -206,12 +213,15 @@ def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
 
 
 def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
-    """Return the k columns of the highest rank F statistic that do not copy each other."""
+    """Return the k columns of the highest rank F statistic that do not copy each other.
+
+    `y` holds classes, or numbers, such as martingale residuals.
+    """
     values = frame.fillna(frame.median()).fillna(0.0).to_numpy(dtype=float)
     varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
     columns = np.flatnonzero(varies)
     ranks = rankdata(values[:, columns], axis=0)
-    strength = f_classif(ranks, y)[0]
+    strength = (f_regression if y.dtype.kind == "f" else f_classif)(ranks, y)[0]
     order = np.argsort(-np.nan_to_num(strength, nan=-1.0, posinf=np.inf), kind="stable")
     correlation = np.abs(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
     picked: list[int] = []
@@ -220,6 +230,14 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
             picked.append(position)
     picked += [p for p in order if p not in picked][: k - len(picked)]
     return [str(frame.columns[columns[p]]) for p in picked]
+
+
+def cheap_columns(table: LesionTable) -> pd.DataFrame:
+    """Return what the simple baselines are made of; the spread of lesions where it is known."""
+    cheap = size_and_uptake(table)
+    if not table.is_single and has_dissemination(table):
+        cheap = pd.concat([cheap, dissemination_features(table)], axis=1)
+    return cheap
 
 
 def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:
@@ -266,5 +284,5 @@ def _first_column(features: pd.DataFrame, endings: Sequence[str]) -> pd.Series |
 
 def _class_of(name: str) -> str:
     """Return the pyradiomics class of a column: `original_shape_Sphericity` → `shape`."""
-    parts = str(name).split("_")
+    parts = str(name).rpartition("__")[2].split("_")
     return parts[1].removesuffix("2D") if len(parts) > 2 and parts[0] == "original" else ""

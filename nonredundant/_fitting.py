@@ -11,11 +11,14 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from nonredundant import _classifiers as classifiers
 from nonredundant._folds import Fold, smallest_class
+from nonredundant._outcome import CONCORDANCE, has_pairs
+from nonredundant._survival import concordance_index
 from nonredundant._threads import one_thread, recorded_warnings
+from nonredundant.lesions import LesionTable
 
 
 @dataclass
@@ -135,7 +138,7 @@ def fit_classifier(
             class_weight=options["class_weight"],
             sampler=options["sampler"],
             seed=fold.seed,
-            smallest=smallest_class(y[fold.train], splits),
+            smallest=smallest_class(options["strata"][fold.train], splits),
         )
         tuned = classifiers.tune(
             name,
@@ -145,7 +148,7 @@ def fit_classifier(
             splits,
             learned=bool(base.shape[1] and added.shape[1]),
             own=estimator is not None,
-            metric=inner_metric(scorers, len(np.unique(y))),
+            metric=inner_metric(scorers, options["n_classes"]),
         )
         model = tuned.model
         scores = {
@@ -167,8 +170,56 @@ def fit_classifier(
         response,
         external,
         scores,
-        _threshold(tuned, y[fold.train]),
+        _threshold(tuned, options["strata"][fold.train], options["n_classes"]),
         classifiers.weights_of(model, X.shape[1]),
+        time.perf_counter() - start,
+        messages,
+    )
+
+
+def fit_graph(
+    feature_set: str,
+    name: str,
+    estimator: Any,
+    lesions: LesionTable,
+    y: np.ndarray,
+    fold: Fold,
+    options: dict[str, Any],
+) -> Fitted:
+    """Fit the graph of lesions on training patients; score and predict the held-out ones.
+
+    `lesions` has the columns of one feature set, the cohort's patients first, and what else is to
+    be predicted behind them. There is nothing to tune and no threshold to find.
+    """
+    start = time.perf_counter()
+    with recorded_warnings() as messages, one_thread(torch_too=True):
+        model = clone(estimator)
+        settings = {"random_state": fold.seed, "class_weight": options["class_weight"]}
+        known = model.get_params()
+        model.set_params(**{k: v for k, v in settings.items() if k in known and known[k] is None})
+        model.fit(lesions[fold.train], y[fold.train])
+        held = lesions[fold.test]
+        scores = {
+            metric: float(scorer(model, held, y[fold.test]))
+            for metric, scorer in options["scorers"].items()
+        }
+        response = classifiers.respond(model, held)
+        rest = lesions[len(y) :]
+        external = classifiers.respond(model, rest) if len(rest) else response[:0]
+    return Fitted(
+        feature_set,
+        name,
+        fold.repeat,
+        fold.fold,
+        model,
+        {},
+        [str(column) for column in lesions.columns],
+        len(lesions.columns),
+        response,
+        external,
+        scores,
+        float("nan"),
+        None,
         time.perf_counter() - start,
         messages,
     )
@@ -179,9 +230,18 @@ def inner_metric(
 ) -> Callable[[np.ndarray, np.ndarray], float]:
     """Return what inner cross-validation maximises, of labels and responses."""
     first, scorer = next(iter(scorers.items()))
+    if first == CONCORDANCE:
+        return _concordance
     if first == ("roc_auc" if n_classes == 2 else "roc_auc_ovr"):
         return _auc
     return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
+
+
+def _concordance(y: np.ndarray, response: np.ndarray) -> float:
+    """Return the concordance of risks; NaN where no two patients of the split can be compared."""
+    if not has_pairs(y):
+        return float("nan")
+    return concordance_index(y["event"], y["time"], response[:, -1])
 
 
 def _auc(y: np.ndarray, response: np.ndarray) -> float:
@@ -202,9 +262,9 @@ def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
     return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
-def _threshold(tuned: classifiers.Tuned, y: np.ndarray) -> float:
+def _threshold(tuned: classifiers.Tuned, y: np.ndarray, n_classes: int) -> float:
     """Return Youden's threshold on inner held-out responses, on the scale of predictions."""
-    if len(np.unique(y)) != 2 or not len(tuned.rows):
+    if n_classes != 2 or not len(tuned.rows):
         return float("nan")
     from nonredundant.statistics import operating_point
 

@@ -11,22 +11,23 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant import _classifiers as classifiers
-from nonredundant._case_table import read_rows
 from nonredundant._feature_sets import (
     FeatureSet,
+    cheap_columns,
     parse_feature_set,
     pool_samples,
-    size_and_uptake,
 )
+from nonredundant._fingerprint import fingerprint, outside_of
 from nonredundant._fitting import inner_metric
 from nonredundant._folds import Fold, inner_splits, smallest_class
+from nonredundant._patient_level import (
+    PatientLevel,
+    has_lesion_columns,
+    lesion_set,
+    resolve_patients,
+)
 from nonredundant._representations import learn, residualise
 from nonredundant.lesions import LesionTable
-
-#: A case is far from the training cohort if more of its features than this lie outside of it.
-_SHARE_OUTSIDE = 0.25
-#: Margin around the training cohort's range, as a share of that range.
-_MARGIN = 0.1
 
 
 class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
@@ -42,7 +43,10 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         As in `compare_feature_sets`.
     classifier : str or classifier, default="LR"
         "LR", "SVM" or "RF", tuned by inner cross-validation, or an estimator that is fitted as
-        it is.
+        it is. Of no use where `patients` asks for a graph.
+    patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
+        How several lesions of a sample make one prediction, as in `compare_feature_sets`; a
+        graph takes the place of the classifier.
     extractor : RadiomicsExtractor, optional
         For case tables.
     cvae : NonRedundantCVAE, optional
@@ -58,10 +62,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : array
         The labels.
-    model_ : Pipeline
-        Imputer, scaler and classifier.
+    model_ : Pipeline or LesionGraphClassifier
+        Imputer, scaler and classifier, or the graph.
     network_ : transformer or None
         What describes the patches.
+    learned_names_ : list of str
+        Names of what it gives, if there is one.
     chosen_ : dict
         What inner cross-validation chose.
     fingerprint_ : dict
@@ -86,6 +92,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         feature_set: str = "HCR+DLR-MI",
         *,
         classifier: Any = "LR",
+        patients: Any = "mean",
         extractor: Any = None,
         cvae: Any = None,
         class_weight: Any = None,
@@ -94,6 +101,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     ) -> None:
         self.feature_set = feature_set
         self.classifier = classifier
+        self.patients = patients
         self.extractor = extractor
         self.cvae = cvae
         self.class_weight = class_weight
@@ -132,10 +140,13 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if len(self.classes_) < 2:
             raise ValueError(f"y holds the one class {self.classes_[0]!r}; two are needed")
         fold = Fold(0, 0, np.arange(len(codes)), np.arange(0), seed)
-        self._learn(one, table, codes, fold)
-        base, added = self._blocks(one, table)
-        self._tune(base, added, codes, seed)
-        self.fingerprint_ = _fingerprint(table, X, self._root())
+        level = self._level()
+        self._learn(one, table, codes, fold, level)
+        if level.graph is not None:
+            self._fit_graph(one, table, level.graph, codes, seed)
+        else:
+            self._tune(*self._blocks(one, table, level), codes, seed)
+        self.fingerprint_ = fingerprint(table, X, self._root())
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -156,8 +167,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         fine = (table.status == "ok").to_numpy()
         p = np.full((len(table), len(self.classes_)), np.nan)
         if fine.any():
-            base, added = self._blocks(parse_feature_set(self.feature_set), table[fine])
-            p[fine] = self.model_.predict_proba(np.hstack([base, added]))
+            one, level = parse_feature_set(self.feature_set), self._level()
+            if level.graph is not None:
+                p[fine] = self.model_.predict_proba(self._lesions(one, table[fine]))
+            else:
+                blocks = self._blocks(one, table[fine], level)
+                p[fine] = self.model_.predict_proba(np.hstack(blocks))
         return p
 
     def predict(self, X: Any) -> np.ndarray:
@@ -203,23 +218,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self, "model_")
         table = self._read(X, None) if lesions is None else lesions
-        marks, now = self.fingerprint_, _describe(table, X, self._root())
-        reasons: dict[Any, list[str]] = {label: [] for label in table.index}
-        for name, what in (("levels", "grey levels"), ("spacing", "mm voxels")):
-            if name in marks and name in now:
-                low, high = marks[name]
-                margin = _MARGIN * (high - low) + 1e-6 * abs(high)
-                for label, value in zip(table.index, now[name], strict=True):
-                    if not low - margin <= value <= high + margin and not np.isnan(value):
-                        reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
-        low, high = marks["low"], marks["high"]
-        margin = _MARGIN * (high - low)
-        values = pool_samples(table, table.hcr).to_numpy()
-        odd = (values < low - margin) | (values > high + margin)
-        for label, row in zip(table.index, odd, strict=True):
-            if row.mean() > _SHARE_OUTSIDE:
-                reasons[label].append(f"{int(row.sum())} of {len(row)} features out of range")
-        return pd.Series({label: "; ".join(said) for label, said in reasons.items()}, dtype=str)
+        return outside_of(self.fingerprint_, table, X, self._root())
 
     def _read(self, X: Any, y: Any) -> LesionTable:
         """Return the lesions; `y` is given at fit."""
@@ -235,14 +234,28 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "extractor_")
         return self.extractor_.transform(X)
 
+    def _level(self) -> PatientLevel:
+        """Return how lesions make one prediction, of classes."""
+        return resolve_patients(self.patients).for_classes()
+
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
 
-    def _learn(self, one: FeatureSet, table: LesionTable, codes: np.ndarray, fold: Fold) -> None:
+    def _learn(
+        self,
+        one: FeatureSet,
+        table: LesionTable,
+        codes: np.ndarray,
+        fold: Fold,
+        level: PatientLevel,
+    ) -> None:
         """Pick columns and fit what describes the patches."""
         hcr = pool_samples(table, table.hcr)
-        self.columns_ = [] if one.selection is None else one.selection.columns(hcr, codes)
+        self.columns_ = []
+        if one.selection is not None:
+            rows = hcr if level.graph is not None else level.pool(table, table.hcr)
+            self.columns_ = one.selection.columns(rows, codes)
         self.network_, self.residualiser_, self.condition_ = None, None, []
         if one.variant is None:
             return
@@ -252,32 +265,67 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             cvae = NonRedundantCVAE()
         else:
             cvae = self.cvae
-        source = learn(table, codes, fold, one.variant.source, cvae, "")
+        source = learn(table, codes, codes, fold, one.variant.source, cvae, "")
+        self.learned_names_ = source.columns
         self.network_ = source.model
         self.condition_ = one.variant.selection.columns(hcr, codes)
         if one.variant.kind == "residual":
-            self.residualiser_ = residualise(source, one.variant, hcr, codes, fold).model
+            self.residualiser_ = residualise(source, one.variant, table, codes, fold).model
 
-    def _blocks(self, one: FeatureSet, table: LesionTable) -> tuple[np.ndarray, np.ndarray]:
-        """Return the set's own columns and its learned block."""
-        hcr = pool_samples(table, table.hcr)
-        parts = [hcr[self.columns_]] if one.selection is not None else []
-        if one.cheap:
-            parts.append(size_and_uptake(table)[list(one.cheap)])
-        if one.clinical:
-            parts.append(pool_samples(table, table.clinical))
-        n = len(table)
-        base = np.hstack([part.to_numpy(dtype=float) for part in parts] or [np.empty((n, 0))])
+    def _learned(self, table: LesionTable) -> np.ndarray | None:
+        """Return what the network learned of each lesion, if there is one."""
         if self.network_ is None:
-            return base, np.empty((n, 0))
+            return None
         names = [*self.condition_, *table.columns_of("clinical")]
         values = self.network_.transform(table.replace(features=table.features[names]))
         if isinstance(values, LesionTable):
             values = values.features.to_numpy()
-        d = pool_samples(table, np.asarray(values)).to_numpy(dtype=float)
+        values = np.asarray(values, dtype=float)
         if self.residualiser_ is not None:
-            d = self.residualiser_.transform(hcr[self.condition_], d)
-        return base, d
+            values = self.residualiser_.transform(table.hcr[self.condition_], values)
+        return values
+
+    def _blocks(
+        self, one: FeatureSet, table: LesionTable, level: PatientLevel
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the set's own columns and its learned block, a row a sample."""
+        parts = []
+        if one.selection is not None:
+            parts.append(level.pool(table, table.hcr)[self.columns_])
+        if one.cheap:
+            parts.append(cheap_columns(table)[list(one.cheap)])
+        if one.clinical:
+            parts.append(pool_samples(table, table.clinical))
+        n = len(table)
+        base = np.hstack([part.to_numpy(dtype=float) for part in parts] or [np.empty((n, 0))])
+        values = self._learned(table)
+        if values is None:
+            return base, np.empty((n, 0))
+        frame = pd.DataFrame(values, columns=self.learned_names_)
+        return base, level.pool(table, frame).to_numpy(dtype=float)
+
+    def _lesions(self, one: FeatureSet, table: LesionTable) -> LesionTable:
+        """Return the lesions as the graph takes them."""
+        values = self._learned(table)
+        names = [] if values is None else self.learned_names_
+        return lesion_set(one, table, values, names, self.columns_)
+
+    def _fit_graph(
+        self, one: FeatureSet, table: LesionTable, graph: Any, codes: np.ndarray, seed: int
+    ) -> None:
+        """Fit the graph of lesions."""
+        if not has_lesion_columns(one):
+            raise ValueError(
+                f"a graph needs features of lesions, and the set {one.name!r} has none: choose "
+                "another set, or patients='mean'"
+            )
+        if self.sampler is not None:
+            raise ValueError(f"sampler={self.sampler!r} resamples rows, not graphs of lesions")
+        settings = {"random_state": seed, "class_weight": self.class_weight}
+        known = graph.get_params()
+        graph.set_params(**{k: v for k, v in settings.items() if known[k] is None})
+        self.chosen_: dict[str, float] = {}
+        self.model_ = graph.fit(self._lesions(one, table), codes)
 
     def _tune(self, base: np.ndarray, added: np.ndarray, y: np.ndarray, seed: int) -> None:
         """Tune and fit the classifier."""
@@ -312,48 +360,3 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if hasattr(tuned.model, "steps"):
             # Samplers have done their work: a plain pipeline is easier to trust from a file.
             self.model_ = Pipeline([step for step in tuned.model.steps if step[0] != "sampler"])
-
-
-def _fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
-    """Return the ranges of the training cohort."""
-    values = pool_samples(table, table.hcr).to_numpy()
-    marks: dict[str, Any] = {
-        "n_samples": len(table),
-        "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
-        "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
-    }
-    for name, found in _describe(table, X, root).items():
-        if np.isfinite(found).any():
-            marks[name] = [float(np.nanmin(found)), float(np.nanmax(found))]
-    return marks
-
-
-def _describe(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
-    """Return each sample's grey levels, where the settings tell, and its images' voxel size."""
-    found: dict[str, np.ndarray] = {}
-    settings = table.provenance.get("parameters", {}).get("setting", {})
-    width = settings.get("binWidth", 25.0)
-    if "original_firstorder_Range" in table.blocks and settings.get("binCount") is None:
-        span = pool_samples(table, table.features[["original_firstorder_Range"]])
-        found["levels"] = np.floor(span.to_numpy()[:, 0] / width) + 1
-    if isinstance(X, pd.DataFrame):
-        found["spacing"] = _voxel_sizes(X, table, root)
-    return found
-
-
-def _voxel_sizes(X: pd.DataFrame, table: LesionTable, root: Any) -> np.ndarray:
-    """Return the cube root of each image's voxel volume in mm; NaN where it cannot be read."""
-    from nonredundant.io import CaseError, read_image
-
-    sizes = []
-    sources = dict(zip(X.index, read_rows(X, root), strict=True))
-    for label in table.index:
-        try:
-            image = read_image(sources[label].image, spacing=sources[label].spacing)
-        except CaseError:
-            # The extraction has told what is wrong with it.
-            sizes.append(np.nan)
-            continue
-        spacing = np.asarray(image.GetSpacing())
-        sizes.append(float(spacing.prod() ** (1 / len(spacing))))
-    return np.asarray(sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -224,9 +224,42 @@ default="mean"
         constant_columns(table)
         values = table.features[self._lesion_columns].to_numpy(dtype=np.float64)
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
-        parts = [self._pool(values, table, starts, how) for how in self._ways()]
         clinical = table.features[self._clinical_columns].to_numpy(dtype=np.float64)[starts]
-        return self._wrap(np.hstack([*parts, clinical]), table.index)
+        return self._wrap(np.hstack([self.pool_values(values, table), clinical]), table.index)
+
+    def pool_values(self, values: np.ndarray, table: LesionTable) -> np.ndarray:
+        """Return one row a patient of any values of the lesions, way by way.
+
+        Parameters
+        ----------
+        values : array of shape (n_lesions, n_columns)
+            Numbers of the table's lesions, in its order.
+        table : LesionTable
+            Tells whose the lesions are, and their volumes.
+
+        Returns
+        -------
+        array of shape (n_samples, n_ways * n_columns)
+            The pooled values.
+        """
+        starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+        return np.hstack([self._pool(values, table, starts, how) for how in self._ways()])
+
+    def pooled_names(self, columns: Iterable[str]) -> list[str]:
+        """Return the names of pooled columns, for instance `max__original_glcm_Contrast`.
+
+        Parameters
+        ----------
+        columns : iterable of str
+            Names of what is pooled.
+
+        Returns
+        -------
+        list of str
+            The names, way by way.
+        """
+        names = list(columns)
+        return [f"{how}__{name}" for how in self._ways() for name in names]
 
     def pool(self, X: LesionTable) -> LesionTable:
         """Return the pooled features as a table of one lesion a patient, its blocks kept.
@@ -274,7 +307,7 @@ default="mean"
             The names.
         """
         check_is_fitted(self, "n_features_in_")
-        pooled = [f"{how}__{name}" for how in self._ways() for name in self._lesion_columns]
+        pooled = self.pooled_names(self._lesion_columns)
         return np.asarray([*pooled, *self._clinical_columns], dtype=object)
 
     def __sklearn_tags__(self) -> Any:

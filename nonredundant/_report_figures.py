@@ -81,6 +81,7 @@ def _recipes(comparison: Any) -> list[Recipe]:
         (True, _forest(displays)),
         (len(comparison.redundancy) > 0, _redundancy(displays)),
         (binary, _roc(displays, where)),
+        (bool(comparison.patient_graphs), _graphs(displays)),
         (fused, _weights(displays)),
         (bool(comparison.latents), _latents(displays)),
         (comparison.atlas is not None, _atlas()),
@@ -121,6 +122,31 @@ def _roc(displays: Any, where: str) -> Recipe:
         "curves when samples are drawn anew (bootstrap). Dotted: a guess."
     )
     return Recipe("pictures", "roc", "ROC curves", caption, _shown(displays.RocBandDisplay))
+
+
+def _graphs(displays: Any) -> Recipe:
+    caption = (
+        "Patients that were not trained on, of each outcome the one with the highest and the one "
+        "with the lowest prediction, seen from the front where lesions have three dimensions. Dots "
+        "are lesions, as large as the graph's attention; lines are pairs of lesions, as thick as "
+        "theirs. Attention says what a prediction was computed from, not what caused the outcome."
+    )
+
+    def draw(comparison: Any) -> Any:
+        import matplotlib.pyplot as plt
+
+        shown = comparison.patient_graphs
+        n_rows = (len(shown) + 1) // 2
+        figure, axes = plt.subplots(
+            n_rows, 2, figsize=(10.0, 5.2 * n_rows), layout="constrained", squeeze=False
+        )
+        for ax in axes.flat[len(shown) :]:
+            ax.set_axis_off()
+        for ax, parts in zip(axes.flat, shown, strict=False):
+            displays.PatientGraphDisplay(**parts).plot(ax)
+        return figure
+
+    return Recipe("patients", "graphs", "Patients as graphs", caption, draw)
 
 
 def _weights(displays: Any) -> Recipe:

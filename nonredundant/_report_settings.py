@@ -17,7 +17,7 @@ def cohort_table(comparison: Any) -> Table:
     rows: list[tuple[str, Any]] = [
         ("samples", f"{cohort['n_samples']:,}"),
         ("lesions", f"{cohort['n_lesions']:,}"),
-        ("classes", shares(cohort["class_counts"])),
+        ("classes" if s["classes"] else "outcome", shares(cohort["class_counts"])),
     ]
     if s["n_test"]:
         rows.append(
@@ -37,6 +37,24 @@ def cohort_table(comparison: Any) -> Table:
     return pairs(rows)
 
 
+def lesions_table(comparison: Any) -> Table:
+    """Return how many lesions samples have, where some have several."""
+    cohort = comparison.settings["cohort"]
+    if cohort["n_lesions"] == cohort["n_samples"]:
+        return pairs([])
+    low, middle, high, most = cohort["lesions_a_sample"]
+    return pairs(
+        [
+            ("lesions", f"{cohort['n_lesions']:,} of {cohort['n_samples']:,} samples"),
+            (
+                "lesions a sample, median (quartiles)",
+                f"{middle:g} ({low:g} to {high:g}), at most {most:g}",
+            ),
+            ("how they make one prediction", comparison.settings["patients"]),
+        ]
+    )
+
+
 def shares(counts: Mapping[str, int]) -> str:
     """Return class counts with their shares."""
     total = sum(counts.values())
@@ -46,7 +64,7 @@ def shares(counts: Mapping[str, int]) -> str:
 def held_out_counts(comparison: Any) -> dict[str, int]:
     """Return the class counts of the held-out test set."""
     own = comparison.predictions.drop_duplicates("sample")["y"].astype(str).value_counts()
-    return {name: int(own.get(name, 0)) for name in comparison.settings["classes"]}
+    return {name: int(own.get(name, 0)) for name in comparison.settings["cohort"]["class_counts"]}
 
 
 def shape_text(shape: Sequence[int] | None) -> str:

@@ -14,7 +14,7 @@ from nonredundant._display_style import metric_name
 
 NOTHING = "–"
 #: Sets that need no network: what a reviewer asks for before believing in one.
-SIMPLE_SETS = ("clinical", "volume", "max intensity", "volume + max intensity")
+SIMPLE_SETS = ("clinical", "volume", "max intensity", "volume + max intensity", "dissemination")
 _BOUNDED = (
     "accuracy",
     "average_precision",
@@ -279,6 +279,38 @@ def redundancy_table(redundancy: pd.DataFrame, caption: str) -> Table:
         text_of("unit", "unit"),
     ]
     return cells(redundancy, columns, caption)
+
+
+def graph_table(tests: pd.DataFrame, caption: str) -> Table:
+    """Return the paired differences of the graph to classifiers on pooled lesions."""
+    metric, caption = _varying(tests, "metric", _METRIC, caption)
+    columns = [_SET, text_of("reference", "against"), *metric, *_DIFFERENCE]
+    return cells(tests, columns, caption)
+
+
+def attention_table(attention: pd.DataFrame, caption: str) -> Table:
+    """Return how sharp attention is over lesions, and what share each clinical variable has."""
+    if attention.empty:
+        return Table([], [], [], caption)
+    lesions = attention[attention["kind"] == "lesion"].groupby("sample")["weight"]
+    several = lesions.size() > 1
+    shares = [("most attended lesion, patients with several", lesions.max()[several])]
+    clinical = attention[attention["kind"] == "clinical"]
+    for name, weights in clinical.groupby("variable", sort=False)["weight"]:
+        shares.append((f"clinical variable {name}", weights))
+    rows = [
+        (name, len(w), w.median(), w.quantile(0.25), w.quantile(0.75))
+        for name, w in shares
+        if len(w)
+    ]
+    frame = pd.DataFrame(rows, columns=["what", "n", "median", "low", "high"])
+    columns = [
+        text_of("what", "of"),
+        Column("patients", lambda row: f"{row['n']:,}"),
+        Column("share, median", lambda row: number(row["median"], 2)),
+        Column("quartiles", lambda row: interval(row["low"], row["high"])),
+    ]
+    return cells(frame, columns, caption)
 
 
 def calibration_table(comparison: Any, caption: str) -> Table:

@@ -25,12 +25,16 @@ _RESIDUAL_COMPONENTS = 20
 
 @dataclass
 class Learned:
-    """One variant fitted in one fold: the features of every sample, and what made them."""
+    """One variant fitted in one fold: the features of every lesion, and what made them.
+
+    `d` holds a row a sample, the mean of `lesions`, which holds a row a lesion.
+    """
 
     variant: Variant
     repeat: int
     fold: int
     d: np.ndarray
+    lesions: np.ndarray
     columns: list[str]
     model: Any
     history: pd.DataFrame | None
@@ -198,18 +202,26 @@ def flat_patches(table: LesionTable) -> np.ndarray:
 
 
 def learn(
-    table: LesionTable, y: np.ndarray, fold: Fold, variant: Variant, cvae: Any, key: str
+    table: LesionTable,
+    y: np.ndarray,
+    target: np.ndarray,
+    fold: Fold,
+    variant: Variant,
+    cvae: Any,
+    key: str,
 ) -> Learned:
-    """Fit one variant on a fold's training rows and describe every sample with it.
+    """Fit one variant on a fold's training rows and describe every lesion with it.
 
-    `key` stands for the table and the labels where results are kept on disk.
+    Networks learn from the labels `y`; hand-crafted columns are picked by `target`. `key` stands
+    for the table and the outcome where results are kept on disk.
     """
     del key
     start = time.perf_counter()
     torch_too = type(cvae).__module__.startswith("nonredundant") and variant.kind == "vae"
     with recorded_warnings() as messages, one_thread(torch_too=torch_too):
         train = table[fold.train]
-        picked = variant.selection.columns(pool_samples(train, train.hcr), y[fold.train])
+        hcr = pool_samples(train, train.hcr)
+        picked = variant.selection.columns(hcr, target[fold.train])
         keep = [*picked, *table.columns_of("clinical")]
         shown = table.replace(features=table.features[keep])
         model = _estimator(variant, cvae, fold.seed)
@@ -217,26 +229,30 @@ def learn(
         values = model.transform(shown)
         if isinstance(values, LesionTable):
             values = values.features.to_numpy()
-        d = pool_samples(table, np.asarray(values)).to_numpy(dtype=float)
+        lesions = np.asarray(values, dtype=float)
+        d = pool_samples(table, lesions).to_numpy(dtype=float)
     columns = [f"{'pca' if variant.kind == 'pca' else 'dlr'}{i:02d}" for i in range(d.shape[1])]
     history = getattr(model, "history_", None)
     seconds = time.perf_counter() - start
     place = (variant, fold.repeat, fold.fold)
-    return Learned(*place, d, columns, model, history, seconds, messages)
+    return Learned(*place, d, lesions, columns, model, history, seconds, messages)
 
 
 def residualise(
-    source: Learned, variant: Variant, hcr: pd.DataFrame, y: np.ndarray, fold: Fold
+    source: Learned, variant: Variant, table: LesionTable, target: np.ndarray, fold: Fold
 ) -> Learned:
-    """Return a variant whose latents are freed of h after training, fitted on training rows."""
+    """Return a variant whose latents are freed of h after training, fitted on training lesions."""
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
-        h = hcr[variant.selection.columns(hcr.iloc[fold.train], y[fold.train])]
-        model = Residualiser().fit(h.iloc[fold.train], source.d[fold.train])
-        d = model.transform(h, source.d)
+        hcr = pool_samples(table, table.hcr).iloc[fold.train]
+        h = table.hcr[variant.selection.columns(hcr, target[fold.train])]
+        rows = np.isin(table.sample, fold.train)
+        model = Residualiser().fit(h[rows], source.lesions[rows])
+        lesions = model.transform(h, source.lesions)
+        d = pool_samples(table, lesions).to_numpy(dtype=float)
     seconds = time.perf_counter() - start
     place = (variant, fold.repeat, fold.fold)
-    return Learned(*place, d, source.columns, model, None, seconds, messages)
+    return Learned(*place, d, lesions, source.columns, model, None, seconds, messages)
 
 
 def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
@@ -13,10 +13,14 @@ import numpy as np
 import pandas as pd
 
 from nonredundant._atlas import LatentAtlas, latent_atlas
+from nonredundant._attention import Attention, attention_of
+from nonredundant._case_table import read_rows
 from nonredundant._clinical import fit_clinical, transform_clinical
-from nonredundant._feature_sets import FeatureSet, Variant, pool_samples, size_and_uptake
-from nonredundant._fitting import Fitted, fit_classifier
+from nonredundant._feature_sets import FeatureSet, Variant, cheap_columns, pool_samples
+from nonredundant._fitting import Fitted, fit_classifier, fit_graph
 from nonredundant._folds import Fold, inner_splits
+from nonredundant._outcome import Outcome
+from nonredundant._patient_level import GRAPH, PatientLevel, has_lesion_columns, lesion_set
 from nonredundant._representations import Learned, learn, residualise
 from nonredundant._threads import one_thread, recorded_warnings
 from nonredundant._version import __version__
@@ -28,16 +32,19 @@ class Study:
     """Everything a comparison needs, checked; samples from `n` on are the held-out test set."""
 
     table: LesionTable
-    y: np.ndarray
+    outcome: Outcome
     n: int
     folds: list[Fold]
     sets: list[FeatureSet]
     cvae: Any
     estimators: dict[str, Any]
     scorers: dict[str, Any]
+    level: PatientLevel = field(default_factory=PatientLevel)
+    primary: dict[str, str] = field(default_factory=dict)
     groups: np.ndarray | None = None
     clinical: Any = None
     cases: pd.DataFrame | None = None
+    root: Any = None
     class_weight: Any = None
     sampler: Any = None
     audit: dict[str, Any] | None = None
@@ -54,6 +61,7 @@ class Results:
     fitted: list[Fitted]
     audits: list[pd.DataFrame]
     atlas: LatentAtlas | None
+    attention: Attention
     seconds: dict[str, float]
 
 
@@ -71,14 +79,16 @@ def run(study: Study) -> Results:
     audits = _audit_all(study, tables, learned)
     seconds["audit"] = time.perf_counter() - start
     atlas = _first_atlas(tables, study.folds[0], learned)
-    return Results(list(learned.values()), fitted, audits, atlas, seconds)
+    attention = _attention(study, tables, learned, fitted)
+    return Results(list(learned.values()), fitted, audits, atlas, attention, seconds)
 
 
 def study_table(study: Study, fold: Fold) -> LesionTable:
     """Return the table with clinical columns made by a transformer that saw training rows only."""
     if study.cases is None or study.clinical is None:
         return study.table
-    fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], study.y[fold.train])
+    y = study.outcome.strata[fold.train]
+    fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], y)
     frame = transform_clinical(fitted, study.cases)
     return study.table if frame is None else study.table.join(frame, block="clinical")
 
@@ -94,10 +104,11 @@ def _learn_all(
         table = study.table
         parts = (table.features, table.blocks, table.patches, table.masks, table.sample)
         clinical = None if study.clinical is None else (study.clinical, study.cases)
-        key = joblib.hash((parts, study.y, clinical, __version__))
-    call = _cached(study, learn, ["table", "y"])
+        key = joblib.hash((parts, study.outcome, clinical, __version__))
+    call = _cached(study, learn, ["table", "y", "target"])
+    y, target = study.outcome.for_network, study.outcome.target
     tasks = [
-        (tables[id(fold)], study.y, fold, variant, study.cvae, key)
+        (tables[id(fold)], y, target, fold, variant, study.cvae, key)
         for fold in study.folds
         for variant in sources
     ]
@@ -106,35 +117,44 @@ def _learn_all(
         for one in _parallel(study, call, tasks, "deep features")
     }
     for fold in study.folds:
-        hcr = pool_samples(study.table, study.table.hcr)
         for variant in variants:
             if variant.kind == "residual":
                 source = found[fold.repeat, fold.fold, variant.source]
                 place = (fold.repeat, fold.fold, variant)
-                found[place] = residualise(source, variant, hcr, study.y, fold)
+                found[place] = residualise(source, variant, study.table, target, fold)
     return found
 
 
 def _fit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> list[Fitted]:
-    """Fit every classifier on every set in every fold."""
-    tasks = []
-    cheap = size_and_uptake(study.table)
+    """Fit every classifier on every set in every fold, and the graph where there is one."""
+    tasks, graphs = [], []
+    cheap = cheap_columns(study.table)
+    outcome, n = study.outcome, study.n
+    options = {
+        "class_weight": study.class_weight,
+        "sampler": study.sampler,
+        "scorers": study.scorers,
+        "strata": outcome.strata,
+        "n_classes": len(outcome.classes),
+    }
     for fold in study.folds:
         table = tables[id(fold)]
         groups = None if study.groups is None else study.groups[fold.train]
-        splits = inner_splits(study.y[fold.train], groups, fold.seed)
+        splits = inner_splits(outcome.strata[fold.train], groups, fold.seed)
         for one in study.sets:
-            place = (fold.repeat, fold.fold, one.variant)
-            base, added = matrices(one, table, cheap, learned.get(place), study.y, fold)
+            own = learned.get((fold.repeat, fold.fold, one.variant))
+            base, added = matrices(one, table, cheap, own, outcome.target, fold, study.level)
             for name, estimator in study.estimators.items():
-                options = {
-                    "class_weight": study.class_weight,
-                    "sampler": study.sampler,
-                    "scorers": study.scorers,
-                }
-                work = (base, added, study.y[: study.n], fold, splits)
-                tasks.append((one.name, name, estimator, *work, options))
-    return list(_parallel(study, _cached(study, fit_classifier, []), tasks, "classifiers"))
+                if name != GRAPH or study.level.graph is None:
+                    work = (base, added, outcome.y[:n], fold, splits)
+                    tasks.append((one.name, name, estimator, *work, options))
+                elif has_lesion_columns(one):
+                    lesions = graph_lesions(one, table, own, outcome.target, fold)
+                    own_work = (lesions, outcome.y[:n], fold, options)
+                    graphs.append((one.name, name, estimator, *own_work))
+    # The longest tasks first, so that none is left alone at the end.
+    fitted = list(_parallel(study, _cached(study, fit_graph, []), graphs, "graphs"))
+    return [*fitted, *_parallel(study, _cached(study, fit_classifier, []), tasks, "classifiers")]
 
 
 def matrices(
@@ -142,22 +162,39 @@ def matrices(
     table: LesionTable,
     cheap: pd.DataFrame,
     learned: Learned | None,
-    y: np.ndarray,
+    target: np.ndarray,
     fold: Fold,
+    level: PatientLevel,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return a set's own columns and its learned block, a row a sample."""
     base = pd.DataFrame(index=table.index)
     if one.cheap:
         base = cheap[list(one.cheap)]
     if one.selection is not None:
-        hcr = pool_samples(table, table.hcr)
-        base = hcr[one.selection.columns(hcr.iloc[fold.train], y[fold.train])]
+        hcr = level.pool(table, table.hcr)
+        base = hcr[one.selection.columns(hcr.iloc[fold.train], target[fold.train])]
     if one.clinical:
         base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)
     added = pd.DataFrame(index=table.index)
     if learned is not None:
-        added = pd.DataFrame(learned.d, columns=learned.columns, index=table.index)
+        added = level.pool(table, pd.DataFrame(learned.lesions, columns=learned.columns))
     return base, added
+
+
+def graph_lesions(
+    one: FeatureSet,
+    table: LesionTable,
+    learned: Learned | None,
+    target: np.ndarray,
+    fold: Fold,
+) -> LesionTable:
+    """Return a set's lesions for the graph, hand-crafted columns picked on training samples."""
+    picked: list[str] = []
+    if one.selection is not None:
+        hcr = pool_samples(table, table.hcr)
+        picked = one.selection.columns(hcr.iloc[fold.train], target[fold.train])
+    values = None if learned is None else learned.lesions
+    return lesion_set(one, table, values, [] if learned is None else learned.columns, picked)
 
 
 def _audit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> list[pd.DataFrame]:
@@ -184,7 +221,8 @@ def _known(study: Study, table: LesionTable, variant: Variant, fold: Fold) -> pd
     parts = []
     if "hcr" in blocks:
         hcr = pool_samples(table, table.hcr)
-        parts.append(hcr[variant.selection.columns(hcr.iloc[fold.train], study.y[fold.train])])
+        target = study.outcome.target[fold.train]
+        parts.append(hcr[variant.selection.columns(hcr.iloc[fold.train], target)])
     if "clinical" in blocks:
         parts.append(pool_samples(table, table.clinical))
     return pd.concat(parts, axis=1)
@@ -207,6 +245,31 @@ def _first_atlas(
         return None
     with recorded_warnings():
         return latent_atlas(max(networks, key=lambda pair: pair[0])[1], held)
+
+
+def _attention(
+    study: Study, tables: dict[int, LesionTable], learned: dict, fitted: list[Fitted]
+) -> Attention:
+    """Return what the graphs of the primary set looked at, if there are graphs."""
+    name = study.primary.get("feature_set")
+    graphs = [f for f in fitted if f.classifier == GRAPH and f.feature_set == name]
+    if study.level.graph is None or not graphs:
+        return Attention()
+    one = next(s for s in study.sets if s.name == name)
+    first = [fold for fold in study.folds if fold.repeat == 0]
+    lesions = {
+        fold.fold: graph_lesions(
+            one,
+            tables[id(fold)],
+            learned.get((0, fold.fold, one.variant)),
+            study.outcome.target,
+            fold,
+        )
+        for fold in first
+    }
+    sources = None if study.cases is None else read_rows(study.cases, study.root)
+    states = study.outcome.states[study.outcome.strata].astype(str)
+    return attention_of(graphs, first, lesions, states, sources)
 
 
 def audit_variant(

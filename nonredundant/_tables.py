@@ -10,7 +10,10 @@ import pandas as pd
 
 from nonredundant._feature_sets import references
 from nonredundant._fitting import Fitted, Recorded
+from nonredundant._outcome import CONCORDANCE, Outcome
+from nonredundant._patient_level import GRAPH
 from nonredundant._study import Results, Study
+from nonredundant._survival import compare_concordance
 
 N_RESAMPLES = 1000
 _PAIR = ["feature_set", "reference", "classifier", "metric"]
@@ -25,6 +28,7 @@ _SHARES = (
     "recall",
     "roc_auc",
     "roc_auc_ovr",
+    CONCORDANCE,
 )
 
 
@@ -69,9 +73,31 @@ def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -
     for name, reference in _pairs(study):
         for clf in study.estimators:
             for metric in study.scorers:
+                if (name, clf, metric) not in wide or (reference, clf, metric) not in wide:
+                    # The graph has no set without columns of lesions.
+                    continue
                 difference = wide[name, clf, metric] - wide[reference, clf, metric]
                 test = _test(difference.to_numpy(), lambda d: resampled_test(d, *sizes))
                 rows.append((name, reference, clf, metric, *test, "corrected resampled t"))
+    return _with_holm(rows)
+
+
+def graph_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
+    """Return the corrected resampled t-test of the graph against each classifier, set by set."""
+    from nonredundant.statistics import resampled_test
+
+    wide = scores.pivot_table(
+        index=["repeat", "fold"], columns=["feature_set", "classifier", "metric"], values="score"
+    )
+    rows = []
+    for one in study.sets:
+        for clf in study.estimators:
+            for metric in study.scorers:
+                if clf == GRAPH or (one.name, GRAPH, metric) not in wide:
+                    continue
+                difference = wide[one.name, GRAPH, metric] - wide[one.name, clf, metric]
+                test = _test(difference.to_numpy(), lambda d: resampled_test(d, *sizes))
+                rows.append((one.name, clf, GRAPH, metric, *test, "corrected resampled t"))
     return _with_holm(rows)
 
 
@@ -105,9 +131,7 @@ def _with_holm(rows: list[tuple]) -> pd.DataFrame:
     return tests
 
 
-def prediction_table(
-    study: Study, fitted: list[Fitted], classes: np.ndarray, y: np.ndarray
-) -> pd.DataFrame:
+def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
     """Return the out-of-fold predictions, one row a sample, repeat, set and classifier."""
     folds = {(fold.repeat, fold.fold): fold for fold in study.folds}
     index = study.table.index[: study.n]
@@ -120,15 +144,16 @@ def prediction_table(
             "fold": one.fold,
             "feature_set": one.feature_set,
             "classifier": one.classifier,
-            "y": classes[y[test]],
+            **study.outcome.truth(test),
         }
-        parts.append(pd.DataFrame({**head, **score_columns(one.response, classes)}))
+        scores = score_columns(one.response, study.outcome.classes)
+        parts.append(pd.DataFrame({**head, **scores}))
     return pd.concat(parts, ignore_index=True)
 
 
 def score_columns(response: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of predictions: `score` of the second class, or one a class."""
-    if len(classes) == 2:
+    """Return the columns of predictions: `score` of the second class or risk, or one a class."""
+    if len(classes) in (0, 2):
         return {"score": response[:, -1]}
     return {f"score_{label}": response[:, k] for k, label in enumerate(classes)}
 
@@ -142,10 +167,11 @@ def ensembles(fitted: list[Fitted]) -> dict[tuple[str, str], np.ndarray]:
 
 
 def ensemble_predictions(
-    study: Study, mean: dict[tuple[str, str], np.ndarray], classes: np.ndarray, y: np.ndarray
+    study: Study, mean: dict[tuple[str, str], np.ndarray], held: Outcome
 ) -> pd.DataFrame:
     """Return the ensembles' predictions of the held-out test set; repeat and fold are -1."""
     parts = []
+    truth = held.truth(np.arange(len(held.y)))
     for (feature_set, classifier), response in mean.items():
         head = {
             "sample": study.table.index[study.n :],
@@ -153,9 +179,9 @@ def ensemble_predictions(
             "fold": -1,
             "feature_set": feature_set,
             "classifier": classifier,
-            "y": classes[y],
+            **truth,
         }
-        parts.append(pd.DataFrame({**head, **score_columns(response, classes)}))
+        parts.append(pd.DataFrame({**head, **score_columns(response, held.classes)}))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -166,20 +192,23 @@ class TestSet:
     __test__ = False
 
     def __init__(
-        self, study: Study, mean: dict[tuple[str, str], np.ndarray], y: np.ndarray, seed: int
+        self, study: Study, mean: dict[tuple[str, str], np.ndarray], held: Outcome, seed: int
     ) -> None:
-        self.study, self.mean, self.y, self.seed = study, mean, y, seed
-        self.rows = np.arange(len(y))
-        self.binary = len(np.unique(study.y)) == 2
+        self.study, self.mean, self.y, self.seed = study, mean, held.y, seed
+        self.rows = np.arange(len(self.y))
+        self.binary = len(held.classes) == 2
+        self.n_classes = len(held.classes)
 
     def summary(self) -> pd.DataFrame:
-        """Return score and 95 % interval: DeLong for an AUC, else the stratified bootstrap."""
+        """Return score and 95 % interval: DeLong or its like, else the stratified bootstrap."""
         from nonredundant.statistics import bootstrap_interval, delong_interval
 
         rows = []
         for (feature_set, clf), response in self.mean.items():
             for metric in self.study.scorers:
-                if self._by_delong(metric):
+                if metric == CONCORDANCE:
+                    found = self._concordance(response[:, -1])
+                elif self._by_delong(metric):
                     found = delong_interval(self.y, response[:, -1])
                 else:
                     found = bootstrap_interval(
@@ -194,10 +223,12 @@ class TestSet:
         return pd.DataFrame(rows, columns=columns)
 
     def tests(self) -> pd.DataFrame:
-        """Return DeLong's paired test of AUCs, else the paired bootstrap."""
+        """Return DeLong's paired test of AUCs, its like, else the paired bootstrap."""
         rows = []
         for name, reference in _pairs(self.study):
             for clf in self.study.estimators:
+                if (name, clf) not in self.mean or (reference, clf) not in self.mean:
+                    continue
                 for metric in self.study.scorers:
                     pair = self.mean[name, clf], self.mean[reference, clf]
                     test, method = self._compare(metric, *pair)
@@ -209,8 +240,13 @@ class TestSet:
         from nonredundant.statistics import delong_test, paired_bootstrap
 
         method = "DeLong" if self._by_delong(metric) else "paired bootstrap"
+        if metric == CONCORDANCE:
+            method = "paired concordance"
         if np.array_equal(a, b):
             return (0.0, 0.0, 0.0, 1.0), method
+        if metric == CONCORDANCE:
+            times = self.y["event"], self.y["time"]
+            return tuple(compare_concordance(*times, a[:, -1], b[:, -1])[:4]), method
         if self._by_delong(metric):
             return tuple(delong_test(self.y, a[:, -1], b[:, -1])[:4]), method
         both = np.vstack([a, b])
@@ -224,18 +260,22 @@ class TestSet:
         )
         return tuple(found[:4]), method
 
+    def _concordance(self, risk: np.ndarray) -> tuple[float, ...]:
+        """Return concordance and interval: what it has more than a constant risk, which has 0.5."""
+        found = compare_concordance(self.y["event"], self.y["time"], risk, np.zeros(len(risk)))
+        return tuple(0.5 + value for value in found[:3])
+
     def _by_delong(self, metric: str) -> bool:
         """Whether the metric is the AUC of two classes."""
         return self.binary and metric == "roc_auc"
 
     def _metric(self, metric: str, response: np.ndarray) -> Callable[..., float]:
         """Return the scorer as a function of labels and row numbers."""
-        n_classes = len(np.unique(self.study.y))
-        recorded, scorer = Recorded(response, n_classes), self.study.scorers[metric]
+        recorded, scorer = Recorded(response, self.n_classes), self.study.scorers[metric]
         return lambda y, rows: float(scorer(recorded, np.asarray(rows, dtype=int), y))
 
 
-def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.DataFrame:
+def pooled_tests(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return DeLong's test on pooled out-of-fold predictions of the first repeat.
 
     A second opinion: it takes the fold models as given and does not see that another training
@@ -244,6 +284,7 @@ def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.D
     from nonredundant.statistics import delong_test
 
     rows: list[tuple] = []
+    y = study.outcome.y
     first = predictions[predictions["repeat"] == 0]
     repeated = first.duplicated(["feature_set", "classifier", "sample"]).any()
     if "score" not in first or "roc_auc" not in study.scorers or repeated:
@@ -256,6 +297,8 @@ def pooled_tests(study: Study, predictions: pd.DataFrame, y: np.ndarray) -> pd.D
     }
     for name, reference in _pairs(study):
         for clf in study.estimators:
+            if (name, clf) not in wide or (reference, clf) not in wide:
+                continue
             a, b = wide[name, clf], wide[reference, clf]
             seen = ~np.isnan(a)
             test: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)

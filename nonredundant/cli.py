@@ -18,6 +18,7 @@ from nonredundant._cli_tools import (
     cores,
     labels_of,
     load_model,
+    patients_of,
     read_cases,
     report_failures,
     say,
@@ -51,6 +52,17 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of the network.")]
 Clinical = Annotated[str | None, typer.Option(help="Clinical columns.", metavar="COL,COL")]
 Target = Annotated[str, typer.Option(help="Column with the label.", metavar="COL")]
+Lesions = Annotated[
+    str, typer.Option(help="What a lesion is: label, components or labels of the mask.")
+]
+Patients = Annotated[
+    str,
+    typer.Option(
+        help="What makes several lesions one prediction: graph, or one or several of mean, max, "
+        "min, std, sum, largest, volume.",
+        metavar="HOW,HOW",
+    ),
+]
 
 
 def _version(value: bool) -> None:
@@ -92,7 +104,7 @@ def extract(
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
-    lesions: Annotated[str, typer.Option(help="label, components or labels.")] = "label",
+    lesions: Lesions = "label",
     csv: Annotated[Path | None, typer.Option(help="Also write the features as CSV.")] = None,
     jobs: Jobs = 0,
 ) -> int:
@@ -121,11 +133,20 @@ def evaluate(
     bin_width: BinWidth = None,
     patch: Patch = 32,
     clinical: Clinical = None,
+    lesions: Lesions = "label",
+    patients: Patients = "mean",
+    event: Annotated[
+        str | None,
+        typer.Option(help="Column that is 1 where the event was seen; the target is its time."),
+    ] = None,
     experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
     feature_sets: Annotated[
         str | None, typer.Option(help="Instead of the default sets.", metavar="SET,SET")
     ] = None,
-    classifiers: Annotated[str, typer.Option(metavar="LR,SVM,RF")] = "LR,SVM,RF",
+    classifiers: Annotated[
+        str | None,
+        typer.Option(help="LR, SVM, RF; for times Cox, RSF; all by default.", metavar="NAME,NAME"),
+    ] = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Its repeats.")] = 1,
@@ -133,6 +154,9 @@ def evaluate(
         str | None, typer.Option(help="Column whose values stay together.", metavar="COL")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
+    baselines: Annotated[
+        bool, typer.Option(help="Add what a reviewer asks for: volume, components, clinic, …")
+    ] = True,
     epochs: Epochs = None,
     jobs: Jobs = 0,
     seed: Seed = 0,
@@ -141,32 +165,41 @@ def evaluate(
     ] = False,
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
-    from nonredundant.evaluation import DEFAULT_SETS, compare_feature_sets
+    from nonredundant.evaluation import DEFAULT_SETS, NAMES, compare_feature_sets
 
     names = split_list(clinical)
-    table = read_cases(cases, target, *names, *([groups] if groups else []))
+    needed = [target, *names, *([event] if event else [])]
+    table = read_cases(cases, *needed, *([groups] if groups else []))
     held = None
     if test is not None:
-        held_table = read_cases(test, target, *names)
-        held = held_table, labels_of(held_table, target, test)
+        held_table = read_cases(test, *needed)
+        held = held_table, labels_of(held_table, target, test, event)
     cache = output / "cache"
     if cache.exists() and not resume:
         shutil.rmtree(cache)
     comparison = compare_feature_sets(
         table,
-        labels_of(table, target, cases),
+        labels_of(table, target, cases, event),
         extractor=_extractor(
-            modality, settings, bin_width, patch, jobs, clinical=clinical_columns(table, names)
+            modality,
+            settings,
+            bin_width,
+            patch,
+            jobs,
+            clinical=clinical_columns(table, names),
+            lesions=lesions,
         ),
         cvae=_cvae(epochs),
+        patients=patients_of(patients),
         feature_sets=split_list(feature_sets) or DEFAULT_SETS,
-        classifiers=split_list(classifiers),
+        classifiers=split_list(classifiers) or NAMES,
         cv=folds,
         n_repeats=repeats,
         groups=None if groups is None else table[groups],
         test=held,
         scoring=split_list(scoring),
         experiment=experiment,
+        baselines=baselines,
         memory=str(cache),
         n_jobs=cores(jobs),
         random_state=seed,
@@ -193,6 +226,8 @@ def fit(
     bin_width: BinWidth = None,
     patch: Patch = 32,
     clinical: Clinical = None,
+    lesions: Lesions = "label",
+    patients: Patients = "mean",
     epochs: Epochs = None,
     jobs: Jobs = 0,
     seed: Seed = 0,
@@ -205,11 +240,18 @@ def fit(
     names = split_list(clinical)
     table = read_cases(cases, target, *names)
     extractor = _extractor(
-        modality, settings, bin_width, patch, jobs, clinical=clinical_columns(table, names)
+        modality,
+        settings,
+        bin_width,
+        patch,
+        jobs,
+        clinical=clinical_columns(table, names),
+        lesions=lesions,
     )
     model = FeatureSetClassifier(
         feature_set,
         classifier=classifier,
+        patients=patients_of(patients),
         extractor=extractor,
         cvae=_cvae(epochs),
         random_state=seed,
@@ -217,7 +259,8 @@ def fit(
     model.fit(table, labels_of(table, target, cases).to_numpy())
     output.parent.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, output)
-    say(f"{feature_set} with {classifier}, fitted on {model.fingerprint_['n_samples']} cases")
+    how = "the graph of lesions" if patients == "graph" else classifier
+    say(f"{feature_set} with {how}, fitted on {model.fingerprint_['n_samples']} cases")
     say(f"written to {output}")
     return 1 if model.fingerprint_["n_samples"] < len(table) else OK
 

@@ -9,34 +9,38 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import check_random_state
 
 from nonredundant import _tables as tables
-from nonredundant._classifiers import make_sampler, resolve_classifiers
+from nonredundant._classifiers import (
+    NAMES,
+    SURVIVAL_NAMES,
+    make_sampler,
+    resolve_classifiers,
+)
 from nonredundant._cohorts import (
     Cohorts,
-    check_labels,
-    describe,
     drop_failed,
     read_cohorts,
     resolve_scoring,
-    versions,
 )
 from nonredundant._comparison import FeatureSetComparison
 from nonredundant._experiments import Experiment, get_experiment
 from nonredundant._feature_sets import (
     DEFAULT_SETS,
     FeatureSet,
+    cheap_columns,
     parse_feature_set,
     references,
     resolve_feature_sets,
     set_clinical_apart,
-    size_and_uptake,
 )
 from nonredundant._folds import make_folds
 from nonredundant._model import FeatureSetClassifier
-from nonredundant._study import Results, Study, run
+from nonredundant._outcome import Outcome, has_pairs, read_outcome
+from nonredundant._patient_level import has_lesion_columns, resolve_patients
+from nonredundant._results import comparison_of, settings_of
+from nonredundant._study import Study, run
 from nonredundant._threads import recorded_warnings
 
 __all__ = ["FeatureSetClassifier", "FeatureSetComparison", "compare_feature_sets"]
@@ -44,6 +48,8 @@ __all__ = ["FeatureSetClassifier", "FeatureSetComparison", "compare_feature_sets
 AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor")
 #: Below so many held-out rows a fold, an estimator cannot be trained on part of them.
 _AUDIT_ROWS = 40
+#: Below so many there is no audit: its estimators need two rows in each of five folds.
+_LEAST_AUDIT_ROWS = 10
 
 
 def compare_feature_sets(
@@ -53,7 +59,8 @@ def compare_feature_sets(
     extractor: Any = None,
     cvae: Any = None,
     feature_sets: Sequence[str] = DEFAULT_SETS,
-    classifiers: Any = ("LR", "SVM", "RF"),
+    classifiers: Any = NAMES,
+    patients: Any = "mean",
     cv: Any = 5,
     n_repeats: int = 1,
     groups: Any = None,
@@ -80,9 +87,11 @@ def compare_feature_sets(
     ----------
     X : DataFrame or LesionTable
         A case table (columns `image`, `mask`, …), which `extractor` turns into lesions, or
-        lesions. Several lesions of a sample are averaged.
+        lesions. What several lesions of a sample come to, `patients` says.
     y : array-like of shape (n_samples,)
-        Class labels, two or more classes, none missing.
+        Class labels, two or more classes, none missing; or times to an event, as a structured
+        array or DataFrame of one boolean (was the event seen?) and one float (time) a sample,
+        like scikit-survival's. Times are ranked by risk and scored by Harrell's concordance.
     extractor : RadiomicsExtractor, optional
         For a case table. Its `clinical` transformer is fitted inside each fold.
     cvae : NonRedundantCVAE, optional
@@ -94,7 +103,12 @@ def compare_feature_sets(
     classifiers : sequence of str, classifiers, or dict of str to classifier
         `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; a classifier of yours is
         fitted as it is, on imputed and standardised columns. The first is the one that
-        `FeatureSetComparison.answer` speaks of.
+        `FeatureSetComparison.answer` speaks of. For times to an event the names are `"Cox"`
+        (ridge) and `"RSF"` (random survival forest), both by default.
+    patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
+        How several lesions of a sample make one prediction: pooled in one or several of the ways
+        of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
+        classifier named "graph" that comes first, beside the others on pooled lesions.
     cv : int or splitter, default=5
         Number of stratified folds, or any scikit-learn splitter.
     n_repeats : int, default=1
@@ -107,7 +121,8 @@ def compare_feature_sets(
         scikit-learn scoring names; the first is the primary one.
     baselines : bool, default=True
         Add volume, maximum intensity, both, HCR with principal components of the patches, HCR
-        with residualised latents, and clinical columns alone where there are any.
+        with residualised latents, how lesions are spread where samples have several, and clinical
+        columns alone where there are any.
     experiment : {"petvsclin", "vetil2023"}, optional
         A published set of feature sets and hyper-parameters, in place of `feature_sets`.
     class_weight : dict or "balanced", optional
@@ -136,7 +151,9 @@ def compare_feature_sets(
         If labels are missing, of one class or of another length than X, a class is smaller than
         the number of folds, or a set needs features or patches that are not there.
     TypeError
-        If X is neither a case table nor a LesionTable.
+        If X is neither a case table nor a LesionTable, or `patients` is of another kind.
+    ImportError
+        If the graph or times to an event need an extra that is not installed.
 
     Notes
     -----
@@ -165,41 +182,85 @@ def compare_feature_sets(
         random_state = int(check_random_state(random_state).randint(2**31 - 1))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     named = None if experiment is None else get_experiment(experiment)
+    level = resolve_patients(patients)
     with recorded_warnings() as found:
         cohorts = read_cohorts(X, test, extractor, n_jobs=n_jobs, memory=memory, verbose=verbose)
-    codes, classes, codes_test = check_labels(y, None if test is None else test[1], cohorts)
-    cohorts, codes, codes_test, kept, messages = drop_failed(cohorts, codes, codes_test)
+    held = None if test is None else test[1]
+    outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)
+    cohorts, outcome, kept, messages = drop_failed(cohorts, outcome)
     messages = [*found, *messages]
     groups = None if groups is None else _check_groups(groups, len(kept))[kept]
     extraction_seconds = time.perf_counter() - start
+    level = level.for_times() if outcome.is_survival else level.for_classes()
     study = Study(
         table=cohorts.table,
-        y=codes,
+        outcome=outcome,
         n=cohorts.n,
-        folds=make_folds(codes, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed),
+        folds=make_folds(outcome.strata, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed),
         sets=_sets(named, feature_sets, cohorts, baselines, messages),
         cvae=None,
-        estimators=named.classifiers() if named else resolve_classifiers(classifiers),
-        scorers=resolve_scoring(scoring, len(classes)),
+        estimators=level.classifiers(_classifiers(classifiers, outcome, named)),
+        scorers=resolve_scoring(scoring, outcome),
+        level=level,
         groups=groups,
         clinical=cohorts.clinical,
         cases=cohorts.cases,
+        root=cohorts.root,
         class_weight=class_weight,
         sampler=sampler,
         memory=memory,
         n_jobs=n_jobs,
         verbose=verbose,
     )
-    make_sampler(sampler, 0)
+    _check_sampler(study)
+    _check_pairs(study)
     study.cvae = _network(study, cvae, named)
     study.audit = _audit_options(study, audit)
+    study.primary = _primary(study, named)
     results = run(study)
-    settings = _settings(study, cohorts, classes, int(random_state), named, start)
+    settings = settings_of(study, cohorts, int(random_state), named, start)
     settings["seconds"] = {"extraction": extraction_seconds, **results.seconds}
     messages += tables.warning_list(study, results)
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
-    return _comparison(study, results, classes, codes_test, settings, messages)
+    return comparison_of(study, results, settings, messages)
+
+
+def _classifiers(classifiers: Any, outcome: Outcome, named: Experiment | None) -> dict[str, Any]:
+    """Return the classifiers by name, those of times to an event in place of the others' default.
+
+    Raises
+    ------
+    ValueError
+        If a published experiment, which is about classes, is asked for times to an event.
+    """
+    if not outcome.is_survival:
+        return named.classifiers() if named else resolve_classifiers(classifiers)
+    if named is not None:
+        raise ValueError("the published experiments are about classes, not times to an event")
+    if isinstance(classifiers, list | tuple) and tuple(classifiers) == NAMES:
+        classifiers = SURVIVAL_NAMES
+    return resolve_classifiers(classifiers, SURVIVAL_NAMES)
+
+
+def _check_sampler(study: Study) -> None:
+    """Raise if rows are to be resampled where that has no meaning."""
+    make_sampler(study.sampler, 0)
+    if study.sampler is not None and (study.outcome.is_survival or study.level.graph is not None):
+        what = "times to an event" if study.outcome.is_survival else "graphs of lesions"
+        raise ValueError(f"sampler={study.sampler!r} resamples rows of classes, not {what}")
+
+
+def _check_pairs(study: Study) -> None:
+    """Raise if the held-out part of a fold cannot be ranked: no two times can be compared."""
+    for fold in study.folds if study.outcome.is_survival else []:
+        held = study.outcome.y[fold.test]
+        if not has_pairs(held):
+            raise ValueError(
+                f"fold {fold.fold} of repeat {fold.repeat}: of its {len(held)} held-out samples "
+                f"with {int(held['event'].sum())} events no two can be told apart by their times; "
+                "use fewer folds"
+            )
 
 
 def _check_groups(groups: Any, n: int) -> np.ndarray:
@@ -238,12 +299,13 @@ def _sets(
         )
     if not baselines:
         return set_clinical_apart(chosen)
-    cheap = size_and_uptake(table)
+    cheap = cheap_columns(table)
     added = [
         one
         for one in resolve_feature_sets(["HCR"], baselines=True)[1:]
         if (one.selection is None or table.columns_of("hcr"))
         and (one.variant is None or table.patches is not None)
+        and (one.name != "dissemination" or set(one.cheap) <= set(cheap))
     ]
     for column in ("volume", "maximum"):
         if cheap[column].nunique() < 2:
@@ -283,58 +345,24 @@ def _audit_options(study: Study, audit: bool | Sequence[str]) -> dict[str, Any] 
     methods = AUDIT if audit is True else tuple(audit)
     if audit is True and smallest < _AUDIT_ROWS:
         methods = ("dcor",)
-    return {"methods": methods, "n_permutations": 100} if smallest >= 8 else None
-
-
-def _settings(
-    study: Study,
-    cohorts: Cohorts,
-    classes: np.ndarray,
-    seed: int,
-    named: Experiment | None,
-    start: float,
-) -> dict[str, Any]:
-    """Return what was run, as plain JSON types."""
-    return {
-        "feature_sets": [one.name for one in study.sets],
-        "classifiers": list(study.estimators),
-        "scoring": list(study.scorers),
-        "primary": _primary(study, named),
-        "n_folds": len(study.folds),
-        "n_repeats": len({fold.repeat for fold in study.folds}),
-        "grouped": study.groups is not None,
-        "n_test": study.table.n_samples - study.n,
-        "classes": [str(label) for label in classes],
-        "cohort": describe(cohorts, study.y, classes),
-        "failed": cohorts.failed,
-        "experiment": None if named is None else named.about,
-        "cvae": None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
-        "extractor": cohorts.extractor,
-        "class_weight": None if study.class_weight is None else str(study.class_weight),
-        "sampler": None if study.sampler is None else str(study.sampler),
-        "seed": seed,
-        "n_jobs": study.n_jobs,
-        "versions": versions(),
-        "provenance": cohorts.table.provenance,
-        "made": pd.Timestamp.now().isoformat(timespec="seconds"),
-        "total_seconds": time.perf_counter() - start,
-    }
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON types."""
-    simple = (str, int, float, bool, type(None))
-    return {k: v if isinstance(v, simple) else str(v) for k, v in params.items()}
+    return {"methods": methods, "n_permutations": 100} if smallest >= _LEAST_AUDIT_ROWS else None
 
 
 def _primary(study: Study, named: Experiment | None) -> dict[str, str]:
     """Return the comparison that is asked before looking at any result."""
-    fused = [one for one in study.sets if one.is_fused]
+    # The first classifier answers, and a graph has no answer without features of lesions.
+    sets = [s for s in study.sets if study.level.graph is None or has_lesion_columns(s)]
+    if not sets:
+        raise ValueError(
+            "a graph needs features of lesions, and none of the sets has any: add one with "
+            "'HCR' or 'DLR'"
+        )
+    fused = [one for one in sets if one.is_fused]
     vae = [one for one in fused if one.variant is not None and one.variant.kind == "vae"]
     with_term = [one for one in vae if one.variant is not None and one.variant.term]
-    candidates = [*with_term, *vae, *fused, *study.sets]
+    candidates = [*with_term, *vae, *fused, *sets]
     chosen = next(
-        (one for one in study.sets if named is not None and one.name == named.primary),
+        (one for one in sets if named is not None and one.name == named.primary),
         candidates[0],
     )
     found = references(study.sets, chosen) if chosen.is_fused else []
@@ -344,65 +372,3 @@ def _primary(study: Study, named: Experiment | None) -> dict[str, str]:
         "metric": next(iter(study.scorers)),
     }
     return {**primary, "reference": found[0]} if found else primary
-
-
-def _comparison(
-    study: Study,
-    results: Results,
-    classes: np.ndarray,
-    codes_test: np.ndarray | None,
-    settings: dict[str, Any],
-    messages: list[str],
-) -> FeatureSetComparison:
-    """Return the comparison that the results make."""
-    train = float(np.mean([len(fold.train) for fold in study.folds]))
-    sizes = train, float(np.mean([len(fold.test) for fold in study.folds]))
-    scores = tables.score_table(results.fitted)
-    summary = tables.fold_summary(scores, sizes)
-    tests = tables.fold_tests(study, scores, sizes)
-    predictions = tables.prediction_table(study, results.fitted, classes, study.y)
-    parts: dict[str, Any] = {
-        "scores": scores,
-        "cv_summary": summary,
-        "cv_tests": tests,
-        "cv_predictions": predictions,
-        "summary": summary,
-        "tests": tests,
-        "predictions": predictions,
-        "pooled_tests": tables.pooled_tests(study, predictions, study.y),
-    }
-    if codes_test is not None:
-        mean = tables.ensembles(results.fitted)
-        held = tables.TestSet(study, mean, codes_test, settings["seed"])
-        held_predictions = tables.ensemble_predictions(study, mean, classes, codes_test)
-        parts |= {"summary": held.summary(), "tests": held.tests()}
-        parts["predictions"] = held_predictions
-    first = [one for one in results.learned if one.repeat == 0]
-    return FeatureSetComparison(
-        **parts,
-        redundancy=tables.redundancy_table(results.audits),
-        choices=tables.choice_table(results.fitted),
-        weights=tables.weight_table(results.fitted),
-        history=tables.history_table(results),
-        models={
-            (one.feature_set, one.classifier, one.repeat, one.fold): one.model
-            for one in results.fitted
-        },
-        networks={(one.variant.name, one.repeat, one.fold): one.model for one in results.learned},
-        latents={name: _held_out(study, first, name) for name in {o.variant.name for o in first}},
-        atlas=results.atlas,
-        settings=settings,
-        warnings=messages,
-    )
-
-
-def _held_out(study: Study, learned: list[Any], name: str) -> pd.DataFrame:
-    """Return a variant's features of each sample from the fold that held it out."""
-    parts = []
-    for one in learned:
-        if one.variant.name == name:
-            fold = next(f for f in study.folds if (f.repeat, f.fold) == (0, one.fold))
-            part = pd.DataFrame(one.d[fold.test], study.table.index[fold.test], one.columns)
-            part.insert(0, "fold", one.fold)
-            parts.append(part)
-    return pd.concat(parts)

@@ -25,6 +25,7 @@ _CONTENTS = {
     "settings": "Settings and versions",
     "comparison": "Comparison",
     "audit": "Audit of redundancy",
+    "patients": "Patients and their lesions",
     "pictures": "Pictures",
     "calibration": "Calibration and clinical utility",
     "warnings": "Warnings",
@@ -93,6 +94,7 @@ def _content(comparison: Any) -> dict[str, Any]:
     looks = tables.other_looks(comparison)
     there = {
         "audit": own_tables["audit"],
+        "patients": own_tables["patients"] or figures.get("patients"),
         "pictures": figures.get("pictures"),
         "calibration": own_tables["calibration"] or figures.get("calibration"),
         "warnings": comparison.warnings or problems,
@@ -143,6 +145,11 @@ def _tables(comparison: Any) -> dict[str, list[tables.Table]]:
             tables.choice_summary(comparison, "What inner cross-validation chose"),
         ],
         "audit": [tables.redundancy_table(comparison.redundancy, "Audit on held-out samples")],
+        "patients": [
+            settings_of.lesions_table(comparison),
+            tables.graph_table(comparison.graph_tests, "The graph of lesions against pooling"),
+            tables.attention_table(comparison.attention, "Attention of held-out patients' graphs"),
+        ],
         "calibration": [],
     }
     if len(s["classes"]) == 2:

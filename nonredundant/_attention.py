@@ -1,0 +1,120 @@
+"""What the graphs of a comparison looked at in patients that they were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._cases import Sources
+from nonredundant._fitting import Fitted
+from nonredundant._folds import Fold
+from nonredundant._graph_picture import graph_picture
+from nonredundant.io import CaseError
+from nonredundant.lesions import LesionTable
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Attention of the primary set's graphs on the patients that each fold held out.
+
+    Attributes
+    ----------
+    table : DataFrame
+        `fold`, then the columns of a graph's `explain`.
+    pictures : list of dict
+        Arguments of `PatientGraphDisplay` for a few patients: of each outcome the one with the
+        lowest and the one with the highest prediction.
+    """
+
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    pictures: list[dict[str, Any]] = field(default_factory=list)
+
+
+def attention_of(
+    fitted: Sequence[Fitted],
+    folds: Sequence[Fold],
+    lesions: dict[int, LesionTable],
+    states: np.ndarray,
+    sources: Sequence[Sources] | None,
+) -> Attention:
+    """Explain each held-out patient of the first repeat, and picture a few.
+
+    Parameters
+    ----------
+    fitted : sequence of Fitted
+        The graphs of one feature set.
+    folds : sequence of Fold
+        The folds.
+    lesions : dict of int to LesionTable
+        The set's lesions by fold number, of the first repeat.
+    states : array of shape (n_samples,)
+        Name of each sample's outcome.
+    sources : sequence of Sources or None
+        Where the images lie, if that is known.
+
+    Returns
+    -------
+    Attention
+        The table and the pictures.
+    """
+    parts, shown = [], []
+    for one in fitted:
+        if one.repeat:
+            continue
+        fold = next(f for f in folds if (f.repeat, f.fold) == (0, one.fold))
+        held = lesions[one.fold][fold.test]
+        found = one.model.explain(held)
+        parts.append(found.assign(fold=one.fold))
+        score = one.response[:, -1]
+        rows = zip(fold.test, score, strict=True)
+        shown += [(one, int(row), float(value)) for row, value in rows]
+    if not parts:
+        return Attention()
+    table = pd.concat(parts, ignore_index=True)
+    chosen = _extremes(shown, states)
+    pictures = [_picture(table, lesions, states, sources, *one) for one in chosen]
+    columns = ["fold", *[name for name in table.columns if name != "fold"]]
+    return Attention(table[columns], [picture for picture in pictures if picture])
+
+
+def _extremes(
+    shown: list[tuple[Fitted, int, float]], states: np.ndarray
+) -> list[tuple[Fitted, int, float]]:
+    """Return, of the first and the last outcome, the highest and the lowest prediction."""
+    found = []
+    names = np.unique(states)
+    for state in dict.fromkeys((names[-1], names[0])):
+        own = sorted((one for one in shown if states[one[1]] == state), key=lambda one: one[2])
+        found += [own[-1], own[0]] if len(own) > 1 else own
+    return found
+
+
+def _picture(
+    table: pd.DataFrame,
+    lesions: dict[int, LesionTable],
+    states: np.ndarray,
+    sources: Sequence[Sources] | None,
+    one: Fitted,
+    row: int,
+    score: float,
+) -> dict[str, Any] | None:
+    """Return what is drawn of one patient; on the image where it can be read."""
+    patient = lesions[one.fold][[row]]
+    if patient.positions is None:
+        return None
+    label = patient.index[0]
+    attention = table[table["sample"] == label]
+    title = f"{label}: {states[row]}, predicted {score:.2f}"
+    plain = {**graph_picture(attention, patient), "title": title}
+    if sources is None:
+        return plain
+    image, spacing = sources[row].image, sources[row].spacing
+    try:
+        return {**plain, **graph_picture(attention, patient, image=image, spacing=spacing)}
+    except CaseError:
+        # The lesions came from a cache and the image is gone since: they are drawn without it.
+        return plain

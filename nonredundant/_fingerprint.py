@@ -1,0 +1,83 @@
+"""What the training cohort of a saved model looked like, and which cases lie beyond it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._case_table import read_rows
+from nonredundant._feature_sets import pool_samples
+from nonredundant.lesions import LesionTable
+
+#: A case is far from the training cohort if more of its features than this lie outside of it.
+_SHARE_OUTSIDE = 0.25
+#: Margin around the training cohort's range, as a share of that range.
+_MARGIN = 0.1
+
+
+def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
+    """Return what is unlike the training cohort in each case; empty where nothing is."""
+    now = _describe(table, X, root)
+    reasons: dict[Any, list[str]] = {label: [] for label in table.index}
+    for name, what in (("levels", "grey levels"), ("spacing", "mm voxels")):
+        if name in marks and name in now:
+            low, high = marks[name]
+            margin = _MARGIN * (high - low) + 1e-6 * abs(high)
+            for label, value in zip(table.index, now[name], strict=True):
+                if not low - margin <= value <= high + margin and not np.isnan(value):
+                    reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
+    low, high = marks["low"], marks["high"]
+    margin = _MARGIN * (high - low)
+    values = pool_samples(table, table.hcr).to_numpy()
+    odd = (values < low - margin) | (values > high + margin)
+    for label, row in zip(table.index, odd, strict=True):
+        if row.mean() > _SHARE_OUTSIDE:
+            reasons[label].append(f"{int(row.sum())} of {len(row)} features out of range")
+    return pd.Series({label: "; ".join(said) for label, said in reasons.items()}, dtype=str)
+
+
+def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
+    """Return the ranges of the training cohort."""
+    values = pool_samples(table, table.hcr).to_numpy()
+    marks: dict[str, Any] = {
+        "n_samples": len(table),
+        "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
+        "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
+    }
+    for name, found in _describe(table, X, root).items():
+        if np.isfinite(found).any():
+            marks[name] = [float(np.nanmin(found)), float(np.nanmax(found))]
+    return marks
+
+
+def _describe(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
+    """Return each sample's grey levels, where the settings tell, and its images' voxel size."""
+    found: dict[str, np.ndarray] = {}
+    settings = table.provenance.get("parameters", {}).get("setting", {})
+    width = settings.get("binWidth", 25.0)
+    if "original_firstorder_Range" in table.blocks and settings.get("binCount") is None:
+        span = pool_samples(table, table.features[["original_firstorder_Range"]])
+        found["levels"] = np.floor(span.to_numpy()[:, 0] / width) + 1
+    if isinstance(X, pd.DataFrame):
+        found["spacing"] = _voxel_sizes(X, table, root)
+    return found
+
+
+def _voxel_sizes(X: pd.DataFrame, table: LesionTable, root: Any) -> np.ndarray:
+    """Return the cube root of each image's voxel volume in mm; NaN where it cannot be read."""
+    from nonredundant.io import CaseError, read_image
+
+    sizes = []
+    sources = dict(zip(X.index, read_rows(X, root), strict=True))
+    for label in table.index:
+        try:
+            image = read_image(sources[label].image, spacing=sources[label].spacing)
+        except CaseError:
+            # The extraction has told what is wrong with it.
+            sizes.append(np.nan)
+            continue
+        spacing = np.asarray(image.GetSpacing())
+        sizes.append(float(spacing.prod() ** (1 / len(spacing))))
+    return np.asarray(sizes)

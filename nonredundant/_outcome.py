@@ -1,0 +1,156 @@
+"""The outcome of a comparison: classes, or times to an event of which some are censored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant._survival import check_survival, concordance_index, null_residuals
+
+#: The metric of times to an event.
+CONCORDANCE = "concordance_index"
+#: How samples with and without a seen event are called.
+STATES = ("censored", "event")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is predicted, checked; `classes` is empty for times to an event.
+
+    Attributes
+    ----------
+    y : array of shape (n_samples,)
+        What classifiers are fitted on: positions of the classes, or a structured array of
+        event and time.
+    strata : int array of shape (n_samples,)
+        What folds are stratified by: the class, or whether the event was seen.
+    target : array of shape (n_samples,)
+        What hand-crafted columns are picked by: the class, or martingale residuals.
+    classes : array
+        The labels of the classes.
+    test : Outcome or None
+        That of the held-out test set.
+    """
+
+    y: np.ndarray
+    strata: np.ndarray
+    target: np.ndarray
+    classes: np.ndarray
+    test: Outcome | None = None
+
+    @property
+    def is_survival(self) -> bool:
+        """Whether the outcome is a time to an event."""
+        return self.y.dtype.names is not None
+
+    @property
+    def for_network(self) -> np.ndarray:
+        """What networks are trained on: the class; -1, unlabelled, where there is none."""
+        return np.full(len(self.y), -1) if self.is_survival else self.y
+
+    @property
+    def states(self) -> np.ndarray:
+        """Names of the strata."""
+        return np.asarray(STATES) if self.is_survival else self.classes
+
+    def take(self, kept: np.ndarray, kept_test: np.ndarray) -> Outcome:
+        """Return the outcome of some samples of the cohort and of the test set."""
+        test = None if self.test is None else self.test.take(kept_test, kept_test)
+        return replace(
+            self,
+            y=self.y[kept],
+            strata=self.strata[kept],
+            target=self.target[kept],
+            test=test,
+        )
+
+    def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the columns that tell the truth beside predictions."""
+        columns = {"y": self.states[self.strata[rows]]}
+        if self.is_survival:
+            columns["time"] = self.y["time"][rows]
+        return columns
+
+
+def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
+    """Return the checked outcome of cohort and test set.
+
+    Raises
+    ------
+    ValueError
+        If lengths differ, labels are missing, there is one class or no event, or the test set
+        does not match.
+    """
+    if _is_structured(y):
+        test = None if y_test is None else _event_times(y_test, "the test set's y", n_test)
+        return replace(_event_times(y, "y", n), test=test)
+    labels = _labels(y, "y", n)
+    classes, codes = np.unique(labels, return_inverse=True)
+    if len(classes) < 2:
+        raise ValueError(f"y holds the one class {classes[0]!r}; a comparison needs two or more")
+    if len(classes) > max(20, len(labels) // 4):
+        raise ValueError(
+            f"y holds {len(classes)} different values in {len(labels)} samples: labels must be "
+            "classes; cut a continuous outcome into groups first, and give times to an event "
+            "with their events, as a structured array of both"
+        )
+    if y_test is None:
+        return Outcome(codes, codes, codes, classes)
+    held = _labels(y_test, "the test set's y", n_test)
+    unknown = np.setdiff1d(held, classes)
+    if len(unknown):
+        raise ValueError(f"the test set has labels that y does not know: {unknown.tolist()}")
+    if len(np.unique(held)) < 2:
+        raise ValueError(f"the test set holds the one class {held[0]!r}; it cannot rank anything")
+    codes_test = np.searchsorted(classes, held)
+    return Outcome(
+        codes, codes, codes, classes, Outcome(codes_test, codes_test, codes_test, classes)
+    )
+
+
+def _is_structured(y: Any) -> bool:
+    """Whether y holds events and times."""
+    if isinstance(y, pd.DataFrame):
+        return y.shape[1] == 2
+    return getattr(getattr(y, "dtype", None), "names", None) is not None
+
+
+def _event_times(y: Any, name: str, n: int) -> Outcome:
+    """Return the checked events and times of one cohort."""
+    try:
+        event, time = check_survival(y, n)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    pairs = np.empty(n, dtype=[("event", bool), ("time", float)])
+    pairs["event"], pairs["time"] = event, time
+    nothing = np.empty(0, dtype=object)
+    return Outcome(pairs, event.astype(np.int64), null_residuals(event, time), nothing)
+
+
+def _labels(y: Any, name: str, n: int) -> np.ndarray:
+    """Return labels as an array, none missing and as many as samples."""
+    series = pd.Series(np.asarray(y).ravel())
+    if len(series) != n:
+        raise ValueError(f"{name} has {len(series)} labels but there are {n} samples")
+    missing = np.flatnonzero(series.isna())
+    if len(missing):
+        raise ValueError(
+            f"{name} has no label for {len(missing)} samples, at positions "
+            f"{missing[:5].tolist()}: drop them or label them"
+        )
+    values = series.to_numpy()
+    return values.astype(str) if values.dtype == object else values
+
+
+def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
+    """Return Harrell's concordance of a fitted model's risk with the times, as a scorer does."""
+    return concordance_index(y["event"], y["time"], np.ravel(model.predict(X)))
+
+
+def has_pairs(y: np.ndarray) -> bool:
+    """Whether of any two patients it is known who had the event first."""
+    first = y["time"][y["event"]].min(initial=np.inf)
+    return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())

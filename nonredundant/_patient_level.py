@@ -1,0 +1,152 @@
+"""How a comparison brings the lesions of a patient to one prediction: pooled, or as a graph."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from nonredundant._feature_sets import FeatureSet, pool_samples
+from nonredundant._optional import import_optional
+from nonredundant._pooling import POOLINGS, LesionPooling
+from nonredundant.lesions import LesionTable
+
+#: Name of the graph among the classifiers.
+GRAPH = "graph"
+
+
+@dataclass(frozen=True)
+class PatientLevel:
+    """The pooling that classifiers see lesions through, and the graph beside them if asked for."""
+
+    pooling: LesionPooling = field(default_factory=LesionPooling)
+    graph: Any = None
+    is_default: bool = False
+
+    def pool(self, table: LesionTable, values: pd.DataFrame) -> pd.DataFrame:
+        """Return one row a sample; columns are named after the pooling unless it is the mean."""
+        if table.is_single or self.pooling.how == "mean":
+            return pool_samples(table, values)
+        pooled = self.pooling.pool_values(values.to_numpy(dtype=float), table)
+        names = self.pooling.pooled_names(values.columns)
+        return pd.DataFrame(pooled, columns=names, index=table.index)
+
+    def for_classes(self) -> PatientLevel:
+        """Return the level with a graph, if it has one, that predicts classes."""
+        from nonredundant.patients import LesionGraphClassifier
+
+        return self._with_graph_of(LesionGraphClassifier)
+
+    def for_times(self) -> PatientLevel:
+        """Return the level with a graph, if it has one, that predicts times to an event."""
+        from nonredundant.patients import LesionGraphSurvival
+
+        return self._with_graph_of(LesionGraphSurvival)
+
+    def _with_graph_of(self, kind: type) -> PatientLevel:
+        """Return the level with the default graph of a kind, or refuse one of another kind."""
+        if self.graph is None:
+            return self
+        if self.is_default:
+            return replace(self, graph=kind())
+        if not isinstance(self.graph, kind):
+            raise TypeError(f"this outcome needs a {kind.__name__}, got {self.graph!r}")
+        return self
+
+    def classifiers(self, others: dict[str, Any]) -> dict[str, Any]:
+        """Return the classifiers by name, the graph before the others.
+
+        Raises
+        ------
+        ValueError
+            If another classifier has the graph's name.
+        """
+        if self.graph is None:
+            return others
+        if GRAPH in others:
+            raise ValueError(
+                f"a classifier is named {GRAPH!r}, as the graph of lesions is: rename yours"
+            )
+        return {GRAPH: self.graph, **others}
+
+
+def resolve_patients(patients: Any) -> PatientLevel:
+    """Return what `patients` of a comparison asks for.
+
+    Raises
+    ------
+    ValueError
+        If it names an unknown way to pool.
+    TypeError
+        If it is neither a way to pool, nor a graph.
+    ImportError
+        If the graph is asked for and torch-geometric is missing.
+    """
+    from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival
+
+    if isinstance(patients, LesionPooling):
+        return PatientLevel(clone(patients))
+    own = isinstance(patients, LesionGraphClassifier | LesionGraphSurvival)
+    if own or (isinstance(patients, str) and patients == GRAPH):
+        import_optional("torch_geometric.nn", extra="graph", purpose=f"patients={patients!r}")
+        return PatientLevel(graph=clone(patients) if own else GRAPH, is_default=not own)
+    if not isinstance(patients, str | list | tuple):
+        raise TypeError(
+            f"patients must be {GRAPH!r}, a way to pool lesions ({', '.join(POOLINGS)}), a list of "
+            f"these, a LesionPooling or a graph of nonredundant.patients, got {patients!r}"
+        )
+    ways = [patients] if isinstance(patients, str) else list(patients)
+    unknown = [way for way in ways if way not in POOLINGS]
+    if unknown or not ways:
+        raise ValueError(
+            f"patients={patients!r}: choose {GRAPH!r}, or one or several of {', '.join(POOLINGS)}"
+        )
+    return PatientLevel(LesionPooling(patients))
+
+
+def has_lesion_columns(one: FeatureSet) -> bool:
+    """Whether a set says something of each lesion, so that a graph can be made of it."""
+    return one.selection is not None or one.variant is not None
+
+
+def lesion_set(
+    one: FeatureSet,
+    table: LesionTable,
+    learned: np.ndarray | None,
+    names: list[str],
+    picked: list[str],
+) -> LesionTable:
+    """Return the lesions with a feature set's columns alone, positions kept.
+
+    Parameters
+    ----------
+    one : FeatureSet
+        The set.
+    table : LesionTable
+        The lesions.
+    learned : array of shape (n_lesions, n_learned) or None
+        What was learned of the patches.
+    names : list of str
+        Names of its columns.
+    picked : list of str
+        The hand-crafted columns of the set.
+
+    Returns
+    -------
+    LesionTable
+        Hand-crafted and learned columns as the lesions' features, clinical ones as the clinic's.
+    """
+    parts = [table.features[picked]]
+    if learned is not None:
+        parts.append(pd.DataFrame(learned, columns=names, index=table.features.index))
+    clinical = table.columns_of("clinical") if one.clinical else []
+    return LesionTable(
+        pd.concat([*parts, table.features[clinical]], axis=1),
+        blocks=dict.fromkeys(clinical, "clinical"),
+        sample=table.sample,
+        positions=table.positions,
+        index=table.index,
+    )
