@@ -124,3 +124,86 @@ def test_a_model_is_saved_applied_and_knows_its_cohort(folder, monkeypatch):
     np.testing.assert_allclose(found["p_0"] + found["p_1"], 1)
     assert f"Warning: {cases['patient'][0]} lies outside" in result.output
     assert found["outside"].isna().tolist() == [False, True, True]
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """Write 24 patients with two or three lesions each, with outcome, time and clinic."""
+    folder = tmp_path_factory.mktemp("patients")
+    cases, y, _ = make_lesions(
+        24, n_lesions=(2, 3), worst_effect=3.0, clinical_effect=1.0, spacing=3.3, random_state=0
+    )
+    rows = []
+    for label, row in cases.iterrows():
+        names = {}
+        for kind in ("image", "mask"):
+            image = sitk.GetImageFromArray(row[kind])
+            image.SetSpacing(row["spacing"])
+            names[kind] = f"{label}_{kind}.nii.gz"
+            sitk.WriteImage(image, str(folder / names[kind]))
+        sex = "F" if row["weight"] < 75 else "M"
+        rows.append({"patient": label, **names, "age": row["age"], "sex": sex})
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rows).assign(relapse=y, months=rng.exponential(20 - 10 * y))
+    table.to_csv(folder / "cases.csv", index=False)
+    (folder / "quick.yaml").write_text(
+        "setting:\n  binWidth: 0.25\nimageType:\n  Original: {}\n"
+        "featureClass:\n  firstorder: [Mean]\n  shape: [VoxelVolume]\n"
+    )
+    return folder
+
+
+_LESIONS = [*QUICK, "--lesions", "components", "--clinical", "age,sex"]
+_SETS = ["--no-baselines", "--feature-sets", "Clinical,Clinical+HCR"]
+
+
+def test_patients_with_many_lesions_are_evaluated_as_graphs(patients, monkeypatch):
+    monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
+    result = run(
+        patients, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "--patients",
+        "graph", "--classifiers", "LR", "--folds", "2", "-o", "graph", *_LESIONS, *_SETS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "graph of lesions" in result.output
+    page = (patients / "graph" / "index.html").read_text(encoding="utf-8")
+    assert 'id="figure-graphs"' in page
+    attention = pd.read_csv(patients / "graph" / "tables" / "attention.csv")
+    assert {"age", "sex_M"} <= set(attention["variable"].dropna())
+
+
+def test_times_to_an_event_are_evaluated(patients, monkeypatch):
+    arguments = ["--target", "months", "--event", "relapse", "--patients", "max"]
+    result = run(
+        patients, monkeypatch, "evaluate", "cases.csv", *arguments, "--classifiers", "Cox",
+        "--folds", "2", "-o", "times", *_LESIONS, *_SETS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "concordance index" in result.output
+    odd = pd.read_csv(patients / "cases.csv").assign(relapse=2)
+    odd.to_csv(patients / "odd.csv", index=False)
+    result = run(patients, monkeypatch, "evaluate", "odd.csv", *arguments, *_LESIONS, *_SETS)
+    assert result.exit_code == 2
+    assert "must be 0 or 1 (or true, false), got [2]" in result.output
+
+
+def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
+    monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
+    result = run(
+        patients, monkeypatch, "fit", "cases.csv", "--target", "relapse", "--patients", "graph",
+        "--feature-set", "HCR", "-o", "m.skops", *_LESIONS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "HCR with the graph of lesions, fitted on 24 cases" in result.output
+    result = run(
+        patients, monkeypatch, "predict", "m.skops", "cases.csv", "-o", "p.csv", "--jobs", "1"
+    )
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(patients / "p.csv")["p_1"].between(0, 1).all()
+
+
+def _quick_fit():
+    """Return the graph's fit with two epochs."""
+    from nonredundant.patients import LesionGraphClassifier
+
+    fit = LesionGraphClassifier.fit
+    return lambda self, X, y: fit(self.set_params(max_epochs=2), X, y)
