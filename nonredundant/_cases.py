@@ -131,7 +131,7 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
     lesions, rows, levels = _measured(image, lesions, plan, notes)
     if sources.mask is not None:
         _note_geometry(image, lesions, notes, bool(setting.get("force2D")))
-    names = list(max(rows, key=len))
+    names = max((list(row) for row in rows), key=len)
     result: dict[str, Any] = {
         "error": None,
         "n_dim": image.GetDimension(),

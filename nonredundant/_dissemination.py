@@ -86,8 +86,8 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
         mean = table.features[_MEAN].to_numpy(dtype=np.float64)
     places = np.asarray(table.positions)
     # A later step may have imputed the features of a sample without any.
-    known = (table.status == "ok").to_numpy()
-    known[table.sample[np.isnan(volume)]] = False
+    unknown = np.bincount(table.sample, np.isnan(volume), table.n_samples) > 0
+    known = (table.status == "ok").to_numpy() & ~unknown
     starts = np.searchsorted(table.sample, np.arange(table.n_samples + 1))
     counts = np.diff(starts)
     values = np.full((table.n_samples, len(COLUMNS)), np.nan)
