@@ -163,7 +163,7 @@ def _measured(
         try:
             values, found = _features(image, lesion, parameters)
         except CaseError as error:
-            refused = str(error)
+            refused = refused or str(error)
             continue
         kept.append(lesion)
         rows.append(values)

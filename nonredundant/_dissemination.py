@@ -21,6 +21,8 @@ _SIZES = {
     "original_shape2D_MeshSurface": 100.0,
 }
 _MEAN = "original_firstorder_Mean"
+#: At most about so many pairs of lesions are held at once.
+_PAIRS = 2**15
 
 
 def dissemination_features(table: LesionTable) -> pd.DataFrame:
@@ -93,8 +95,10 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     values = np.full((table.n_samples, len(COLUMNS)), np.nan)
     for n in np.unique(counts[known]):
         chosen = np.flatnonzero(known & (counts == n))
-        rows = starts[chosen][:, None] + np.arange(n)
-        values[chosen] = _of_patients(volume[rows], mean[rows], places[rows])
+        step = max(1, _PAIRS // n**2)
+        for part in (chosen[i : i + step] for i in range(0, len(chosen), step)):
+            rows = starts[part][:, None] + np.arange(n)
+            values[part] = _of_patients(volume[rows], mean[rows], places[rows])
     return pd.DataFrame(values, index=table.index, columns=list(COLUMNS))
 
 

@@ -25,8 +25,8 @@ _KINDS = {
         "check that image and mask belong together",
     ),
     "dropped": (
-        "cases have lesions smaller than min_voxels or min_volume, or too thin for features, which "
-        "were dropped",
+        "cases have lesions smaller than min_voxels or min_volume, or too thin for features on the "
+        "grid that these are measured on, which were dropped",
         "lower these to keep more of them, or set small_lesions='shape'",
     ),
     "small": (
