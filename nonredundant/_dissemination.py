@@ -82,12 +82,14 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     {'n_lesions': 2.0, 'tmtv': 4.0, 'tlg': 19.0, 'd_max': 50.0, 'd_max_bulk': 50.0,
      'spread': 50.0, 'spread_bulk': 50.0}
     """
+    # A later step may have imputed what was never measured: the status of lesions and samples
+    # tells, not the values.
     volume = lesion_sizes(table)
     mean = np.full(len(volume), np.nan)
     if _MEAN in table.features.columns:
-        mean = table.features[_MEAN].to_numpy(dtype=np.float64)
+        measured = (table.lesion_status == "ok").to_numpy()
+        mean = np.where(measured, table.features[_MEAN].to_numpy(dtype=np.float64), np.nan)
     places = np.asarray(table.positions)
-    # A later step may have imputed the features of a sample without any.
     unknown = np.bincount(table.sample, np.isnan(volume), table.n_samples) > 0
     known = (table.status == "ok").to_numpy() & ~unknown
     starts = np.searchsorted(table.sample, np.arange(table.n_samples + 1))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from nonredundant._geometry import CaseError
 
@@ -57,7 +58,8 @@ class Lesion:
 
         No two lesions share a first voxel, so that the labels' numbers never decide.
         """
-        first = np.argwhere(self.inside)[0] + [one.start for one in self.box]
+        corner = [one.start for one in self.box]
+        first = np.unravel_index(self.inside.argmax(), self.inside.shape) + np.array(corner)
         return (-self.n_voxels, *self.centroid, *first)
 
     def touches_border(self, shape: tuple[int, ...]) -> bool:
@@ -151,9 +153,7 @@ def find_lesions(
     """
     threshold = Threshold(min_voxels, min_volume, small, max(min_dims, 1), voxel)
     if lesions == "labels":
-        found = [_region(mask == value, int(value)) for value in _labels(mask)]
-        if not found:
-            raise CaseError("the mask is empty: every voxel is 0; draw the lesions")
+        found = _labelled(mask)
     else:
         inside = mask == label
         if not inside.any():
@@ -167,18 +167,17 @@ def find_lesions(
     return kept, len(found) - len(kept)
 
 
-def _region(inside: np.ndarray, label: int, offset: tuple[int, ...] | None = None) -> Lesion:
+def _region(inside: np.ndarray, label: int) -> Lesion:
     """Return a region cropped to its bounding box."""
-    box = []
-    for axis in range(inside.ndim):
-        others = tuple(other for other in range(inside.ndim) if other != axis)
-        rows = np.flatnonzero(inside.any(axis=others))
-        box.append(slice(int(rows[0]), int(rows[-1]) + 1))
-    crop = inside[tuple(box)].copy()
-    if offset is not None:
-        pairs = zip(box, offset, strict=True)
-        box = [slice(one.start + start, one.stop + start) for one, start in pairs]
-    return Lesion(tuple(box), crop, label)
+    (found,) = _regions(inside.view(np.uint8), [label])
+    return found
+
+
+def _regions(numbers: np.ndarray, labels: Sequence[int]) -> list[Lesion]:
+    """Return the regions numbered 1, 2, …, each cropped to its bounding box."""
+    boxes = find_objects(numbers)
+    pairs = enumerate(zip(boxes, labels, strict=True), start=1)
+    return [Lesion(box, numbers[box] == number, label) for number, (box, label) in pairs]
 
 
 def _components(region: Lesion) -> list[Lesion]:
@@ -187,14 +186,32 @@ def _components(region: Lesion) -> list[Lesion]:
 
     image = sitk.GetImageFromArray(region.inside.view(np.uint8))
     numbers = sitk.GetArrayFromImage(sitk.ConnectedComponent(image, True))
-    offset = tuple(one.start for one in region.box)
-    return [_region(numbers == i, region.label, offset) for i in range(1, int(numbers.max()) + 1)]
+    found = _regions(numbers, [region.label] * int(numbers.max()))
+    offset = [one.start for one in region.box]
+    return [replace(one, box=_moved(one.box, offset)) for one in found]
+
+
+def _moved(box: tuple[slice, ...], offset: Sequence[int]) -> tuple[slice, ...]:
+    """Return a box in the coordinates that its own offset counts from."""
+    pairs = zip(box, offset, strict=True)
+    return tuple(slice(one.start + start, one.stop + start) for one, start in pairs)
+
+
+def _labelled(mask: np.ndarray) -> list[Lesion]:
+    """Return the region of each distinct label other than 0."""
+    values = _labels(mask)
+    if not values.size:
+        raise CaseError("the mask is empty: every voxel is 0; draw the lesions")
+    # Labels may be any numbers: counted through, they are found in one pass over the mask.
+    numbers = np.zeros(mask.shape, dtype=np.int32)
+    inside = mask != 0
+    numbers[inside] = np.searchsorted(values, mask[inside]) + 1
+    return _regions(numbers, [int(value) for value in values])
 
 
 def _labels(mask: np.ndarray) -> np.ndarray:
     """Return the distinct labels other than 0."""
-    values = np.unique(mask)
-    values = values[values != 0]
+    values = np.unique(mask[mask != 0])
     if values.size and (values != np.round(values)).any():
         raise CaseError(
             f"the mask holds fractions ({values.size} distinct values from {values[0]:.4g} to "

@@ -326,7 +326,7 @@ def with_tiny_lesions():
 def quietly(cases, **parameters):
     """Extract without the warnings of tiny lesions."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "1 of . cases have lesions (smaller than|one voxel)")
+        warnings.filterwarnings("ignore", ". of . cases have lesions (smaller than|one voxel)")
         return quick(**parameters).fit_transform(cases)
 
 
@@ -537,6 +537,43 @@ def test_dissemination_stands_between_pooled_and_clinical_columns():
     lesions = pipeline[1].pool(table)
     assert lesions.columns_of("hcr") == [*names, *spread]
     np.testing.assert_array_equal(lesions.features, pooled)
+
+
+def test_imputed_values_do_not_count_as_measured():
+    frame = pd.DataFrame(
+        {
+            "original_shape_VoxelVolume": [5e3, 1e3, 2e3, 3e3],
+            "original_firstorder_Mean": [2.0, 2.0, 2.0, 2.0],
+        }
+    )
+    table = LesionTable(
+        frame,
+        sample=[0, 0, 1, 2],
+        positions=np.zeros((4, 3)),
+        status=["ok", "no such file", "ok"],
+        lesion_status=["ok", "shape only: 5 voxels", "ok", "ok"],
+    )
+    found = dissemination_features(table)
+    np.testing.assert_array_equal(found["tmtv"], [6.0, np.nan, 3.0])
+    np.testing.assert_array_equal(found["tlg"], [np.nan, np.nan, 6.0])
+
+
+def test_networks_do_not_learn_from_lesions_of_which_only_shape_is_known():
+    from nonredundant.cvae import NonRedundantCVAE
+
+    cases = pd.concat([with_tiny_lesions()] * 3, ignore_index=True)
+    cases["image"] = [image * (1 + 0.1 * i) for i, image in enumerate(cases["image"])]
+    full = quietly(cases, lesions="components")
+    tiny = quietly(cases, lesions="components", small_lesions="shape")
+    model = NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0, device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = model.fit(full).transform(full)
+        found = model.fit(tiny).transform(tiny)
+    measured = (tiny.lesion_status == "ok").to_numpy()
+    assert measured.tolist() == [True, True, False] * 3
+    np.testing.assert_array_equal(found.features[measured], expected.features)
+    assert found.lesion_status.equals(tiny.lesion_status)
 
 
 def test_dissemination_that_cannot_be_had_is_said_at_fit():
