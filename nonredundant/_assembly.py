@@ -35,13 +35,14 @@ def assemble(
         parts["masks"] = np.zeros(shape, dtype=np.bool_)
         parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
     columns = {name: i for i, name in enumerate(names)}
-    status = []
+    status, lesion_status = [], []
     start = 0
     for i, count in enumerate(counts):
         result, results[i] = results[i], {}
         rows = slice(start, start + count)
         start += count
         status.append("ok" if result["error"] is None else result["error"])
+        lesion_status += result.get("status", status[-1:])
         if result["error"] is not None:
             continue
         features[rows, [columns[name] for name in names_of(result)]] = result["features"]
@@ -53,7 +54,23 @@ def assemble(
         sample=np.repeat(np.arange(len(counts)), counts),
         positions=positions,
         status=status,
+        lesion_status=lesion_status,
         index=index,
         provenance=provenance,
         **parts,
     )
+
+
+def common_dimension(names: Sequence[str], results: Sequence[dict[str, Any]]) -> int | None:
+    """Return the dimensions of all images, or say which two differ."""
+    seen = {
+        result["n_dim"]: name
+        for name, result in zip(names, results, strict=True)
+        if result["error"] is None
+    }
+    if len(seen) > 1:
+        raise ValueError(
+            "a table holds 2-D images or 3-D images, not both: "
+            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
+        )
+    return next(iter(seen), None)

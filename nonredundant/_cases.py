@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant._geometry import CaseError, align_mask
-from nonredundant._lesion_finding import Lesion, find_lesions, whole_image
+from nonredundant._lesion_finding import OK, Lesion, find_lesions, whole_image
 from nonredundant.io import ImageFileError, content_key, read_image, read_mask
 from nonredundant.patches import crop_patch
 from nonredundant.radiomics import compute_features, quiet
@@ -41,6 +41,8 @@ class Plan:
     lesions: str = "label"
     label: int = 1
     min_voxels: int = 8
+    min_volume: float | None = None
+    small_lesions: str = "drop"
     patch_shape: tuple[int, ...] | None = (32, 32, 32)
     patch_spacing: float | str = "fit"
     verbose: int = 0
@@ -101,8 +103,8 @@ def measure_case(sources: Sources, plan: Plan) -> dict[str, Any]:
     -------
     dict
         `error`: None or the cause; otherwise `names` and `features` (n_lesions × n_features),
-        `positions` (mm, z-y-x), `patches`, `masks`, `spacing`, `levels` by image type, `notes`
-        (kind → what was found).
+        `positions` (mm, z-y-x), `status`, `patches`, `masks`, `spacing`, `levels` by image type,
+        `notes` (kind → what was found).
     """
     import SimpleITK as sitk
 
@@ -126,15 +128,10 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
     notes: dict[str, str] = {}
     lesions = _lesions(image, sources, plan, notes)
     _check_voxels(image, lesions)
+    lesions, rows, levels = _measured(image, lesions, plan, notes)
     if sources.mask is not None:
         _note_geometry(image, lesions, notes, bool(setting.get("force2D")))
-    names: list[str] = []
-    rows, levels = [], []
-    for lesion in lesions:
-        values, found = _features(image, lesion, plan.parameters)
-        names = max(names, list(values), key=len)
-        rows.append(values)
-        levels.append(found)
+    names = max((list(row) for row in rows), key=len)
     result: dict[str, Any] = {
         "error": None,
         "n_dim": image.GetDimension(),
@@ -142,12 +139,46 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
         "names": "\n".join(names),
         "features": np.array([[row.get(name, np.nan) for name in names] for row in rows], float),
         "positions": np.array([_position(image, lesion) for lesion in lesions]),
-        "levels": {kind: [found[kind] for found in levels if kind in found] for kind in levels[0]},
+        "status": [lesion.status for lesion in lesions],
+        "levels": levels,
         "notes": notes,
     }
     if plan.patch_shape is not None:
         result.update(_patches(image, lesions, plan, notes, whole=sources.mask is None))
     return result
+
+
+def _measured(
+    image: sitk.Image, lesions: list[Lesion], plan: Plan, notes: dict[str, str]
+) -> tuple[list[Lesion], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
+    """Return the lesions that pyradiomics can measure, their features, and grey levels by type.
+
+    One of several lesions that it refuses (on the grid that images are resampled to, a tiny one
+    may be a single voxel) is dropped like one that is too thin on the image's own grid.
+    """
+    kept, rows, refused = [], [], ""
+    levels: dict[str, list[tuple[int, float]]] = {}
+    for lesion in lesions:
+        parameters = plan.parameters if lesion.status == OK else _shape_alone(plan.parameters)
+        try:
+            values, found = _features(image, lesion, parameters)
+        except CaseError as error:
+            refused = refused or str(error)
+            continue
+        kept.append(lesion)
+        rows.append(values)
+        for kind, level in found.items():
+            levels.setdefault(kind, []).append(level)
+    if not kept:
+        raise CaseError(refused)
+    lost = len(lesions) - len(kept)
+    if lost:
+        before = f"{notes['dropped']}; of these " if "dropped" in notes else ""
+        notes["dropped"] = f"{before}{lost} dropped, {len(kept)} kept: {refused}"
+    small = [one.status for one in kept if one.status != OK]
+    if small:
+        notes["small"] = f"{len(small)} of {len(kept)} lesions, the first {small[0]}"
+    return kept, rows, levels
 
 
 def _lesions(
@@ -173,6 +204,9 @@ def _lesions(
         label=plan.label,
         min_voxels=plan.min_voxels,
         min_dims=setting.get("minimumROIDimensions", 2),
+        min_volume=plan.min_volume,
+        small=plan.small_lesions,
+        voxel=float(np.prod(image.GetSpacing())),
     )
     if dropped:
         notes["dropped"] = f"{dropped} dropped, {len(lesions)} kept"
@@ -229,6 +263,18 @@ def _features(
     return compute_features(image, mask, parameters)
 
 
+def shape_classes(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the feature classes of shape among those that are computed; none named means all."""
+    classes = parameters["featureClass"] or {"shape": None}
+    return {name: own for name, own in classes.items() if name.startswith("shape")}
+
+
+def _shape_alone(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters without what intensities are needed for."""
+    classes = shape_classes(parameters)
+    return {**parameters, "featureClass": classes, "imageType": {"Original": {}}}
+
+
 def _is_local(parameters: Mapping[str, Any]) -> bool:
     """Whether no voxel outside the lesion's box matters, so that the rest need not be passed."""
     setting = parameters["setting"]
@@ -249,7 +295,7 @@ def _position(image: sitk.Image, lesion: Lesion) -> np.ndarray:
 def _patches(
     image: sitk.Image, lesions: list[Lesion], plan: Plan, notes: dict[str, str], *, whole: bool
 ) -> dict[str, np.ndarray]:
-    """Crop each lesion's patch."""
+    """Crop the patch of each lesion that is measured in full; of others it is empty."""
     n_dim = image.GetDimension()
     shape = plan.patch_shape or ()
     if len(shape) < n_dim:
@@ -257,16 +303,17 @@ def _patches(
             f"the image is {n_dim}-D of shape {image.GetSize()[::-1]}, but patch_shape={shape} "
             f"has {len(shape)} numbers; give {n_dim}"
         )
-    found = [
-        crop_patch(image, one, shape[-n_dim:], plan.patch_spacing, margin=0 if whole else 1)
-        for one in lesions
-    ]
-    cut = sum(not patch.complete for patch in found)
+    full = (len(lesions), 1, *shape[-n_dim:])
+    patches, masks = np.zeros(full, dtype=np.float32), np.zeros(full, dtype=np.bool_)
+    spacing = np.full((len(lesions), n_dim), np.nan)
+    cut = []
+    for i, one in enumerate(lesions):
+        if one.status != OK:
+            continue
+        patch = crop_patch(image, one, full[2:], plan.patch_spacing, margin=0 if whole else 1)
+        patches[i], masks[i], spacing[i] = patch.values, patch.inside, patch.spacing
+        if not patch.complete:
+            cut.append(float((one.extent * image.GetSpacing()[::-1]).max()))
     if cut:
-        largest = max(float((one.extent * image.GetSpacing()[::-1]).max()) for one in lesions)
-        notes["cut"] = f"{cut} of {len(lesions)} lesions, the largest {largest:.0f} mm"
-    return {
-        "patches": np.stack([patch.values for patch in found]),
-        "masks": np.stack([patch.inside for patch in found]),
-        "spacing": np.array([[patch.spacing] * n_dim for patch in found]),
-    }
+        notes["cut"] = f"{len(cut)} of {len(lesions)} lesions, the largest {max(cut):.0f} mm"
+    return {"patches": patches, "masks": masks, "spacing": spacing}

@@ -10,22 +10,31 @@ import pandas as pd
 if TYPE_CHECKING:
     from nonredundant.lesions import LesionTable
 
-_VOLUMES = ("original_shape_MeshVolume", "original_shape_VoxelVolume")
+#: The columns of the result.
+COLUMNS = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")
+#: Where a lesion's size stands, in order of preference, and how many of its units make a ml (in
+#: 2-D a cm²).
+_SIZES = {
+    "original_shape_VoxelVolume": 1000.0,
+    "original_shape_MeshVolume": 1000.0,
+    "original_shape2D_PixelSurface": 100.0,
+    "original_shape2D_MeshSurface": 100.0,
+}
 _MEAN = "original_firstorder_Mean"
-_MM3_PER_ML = 1000.0
-#: The columns, in order.
-DISSEMINATION = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")
+#: At most about so many pairs of lesions are held at once.
+_PAIRS = 2**15
 
 
 def has_dissemination(table: LesionTable) -> bool:
-    """Whether a table knows what `dissemination_features` needs: positions and volumes."""
-    return table.positions is not None and any(name in table.blocks for name in _VOLUMES)
+    """Whether a table knows what `dissemination_features` needs: positions and sizes."""
+    return table.positions is not None and any(name in table.blocks for name in _SIZES)
 
 
 def dissemination_features(table: LesionTable) -> pd.DataFrame:
     """Return patient-level features of how disease is spread.
 
-    Volumes are in ml, distances in mm between centroids. SUV in the image make `tlg` SUV·ml.
+    Volumes are in ml, distances in mm between centroids. SUV in the image make `tlg` SUV·ml. In
+    2-D images areas in cm² stand for volumes.
 
     ============ ==================================================================== ======
     column       definition                                                           source
@@ -42,14 +51,15 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     Parameters
     ----------
     table : LesionTable
-        Lesions with `positions`, the shape class (voxel volume, or mesh volume) and, for `tlg`,
-        the first-order mean.
+        Lesions with `positions`, the shape class (voxel volume, else mesh volume; in 2-D pixel
+        surface, else mesh surface) and, for `tlg`, the first-order mean.
 
     Returns
     -------
     DataFrame of shape (n_samples, 7)
-        One row a sample. Distances are 0 for a single lesion; all is NaN for a failed sample,
-        and `tlg` where the mean is not among the features.
+        One row a sample. Distances are 0 for a single lesion. If several lesions are the largest,
+        the values from each are averaged, so that the order of lesions does not matter. All is
+        NaN for a failed sample, `tlg` where the mean of any lesion is not known.
 
     Raises
     ------
@@ -77,38 +87,63 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     {'n_lesions': 2.0, 'tmtv': 4.0, 'tlg': 19.0, 'd_max': 50.0, 'd_max_bulk': 50.0,
      'spread': 50.0, 'spread_bulk': 50.0}
     """
-    if table.positions is None:
-        raise ValueError("dissemination needs the lesions' positions, which the table lacks")
-    found = [name for name in _VOLUMES if name in table.features.columns]
-    if not found:
-        raise ValueError(
-            f"dissemination needs the volume of each lesion: none of {list(_VOLUMES)} is among "
-            "the features; extract the feature class 'shape'"
-        )
-    volume = table.features[found[-1]].to_numpy(dtype=np.float64) / _MM3_PER_ML
+    # A later step may have imputed what was never measured: the status of lesions and samples
+    # tells, not the values.
+    volume = lesion_sizes(table)
     mean = np.full(len(volume), np.nan)
     if _MEAN in table.features.columns:
-        mean = table.features[_MEAN].to_numpy(dtype=np.float64)
+        measured = (table.lesion_status == "ok").to_numpy()
+        mean = np.where(measured, table.features[_MEAN].to_numpy(dtype=np.float64), np.nan)
+    places = np.asarray(table.positions)
+    unknown = np.bincount(table.sample, np.isnan(volume), table.n_samples) > 0
+    known = (table.status == "ok").to_numpy() & ~unknown
     starts = np.searchsorted(table.sample, np.arange(table.n_samples + 1))
-    rows = [
-        _of_one_patient(volume[a:b], mean[a:b], table.positions[a:b])
-        for a, b in zip(starts[:-1], starts[1:], strict=True)
-    ]
-    return pd.DataFrame(rows, index=table.index)
+    counts = np.diff(starts)
+    values = np.full((table.n_samples, len(COLUMNS)), np.nan)
+    for n in np.unique(counts[known]):
+        chosen = np.flatnonzero(known & (counts == n))
+        step = max(1, _PAIRS // n**2)
+        for part in (chosen[i : i + step] for i in range(0, len(chosen), step)):
+            rows = starts[part][:, None] + np.arange(n)
+            values[part] = _of_patients(volume[rows], mean[rows], places[rows])
+    return pd.DataFrame(values, index=table.index, columns=list(COLUMNS))
 
 
-def _of_one_patient(volume: np.ndarray, mean: np.ndarray, places: np.ndarray) -> dict[str, float]:
-    """Return one row."""
-    if np.isnan(volume).any():
-        return dict.fromkeys(DISSEMINATION, np.nan)
-    distance = np.linalg.norm(places[:, None] - places[None], axis=-1)
-    from_bulk = distance[np.argmax(volume)]
-    return {
-        "n_lesions": float(len(volume)),
-        "tmtv": float(volume.sum()),
-        "tlg": float((volume * mean).sum()),
-        "d_max": float(distance.max()),
-        "d_max_bulk": float(from_bulk.max()),
-        "spread": float(distance.sum(axis=1).max()),
-        "spread_bulk": float(from_bulk.sum()),
-    }
+def lesion_sizes(table: LesionTable) -> np.ndarray:
+    """Return each lesion's volume in ml, in 2-D its area in cm².
+
+    Raises
+    ------
+    ValueError
+        If the table has no positions, which dissemination needs as well, or no sizes.
+    """
+    if table.positions is None:
+        raise ValueError(
+            "dissemination needs the lesions' positions, which the table lacks: extract it with "
+            "RadiomicsExtractor, or give LesionTable their centroids in mm (positions=)"
+        )
+    found = [name for name in _SIZES if name in table.features.columns]
+    if not found:
+        raise ValueError(
+            f"dissemination needs the volume of each lesion: none of {list(_SIZES)} is among "
+            "the features; extract the feature class 'shape'"
+        )
+    return table.features[found[0]].to_numpy(dtype=np.float64) / _SIZES[found[0]]
+
+
+def _of_patients(volume: np.ndarray, mean: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return the rows of patients with the same number of lesions."""
+    distance = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
+    farthest, total = distance.max(axis=2), distance.sum(axis=2)
+    bulk = volume == volume.max(axis=1, keepdims=True)
+    return np.column_stack(
+        [
+            np.full(len(volume), volume.shape[1]),
+            volume.sum(axis=1),
+            (volume * mean).sum(axis=1),
+            farthest.max(axis=1),
+            farthest.mean(axis=1, where=bulk),
+            total.max(axis=1),
+            total.mean(axis=1, where=bulk),
+        ]
+    )

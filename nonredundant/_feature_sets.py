@@ -12,11 +12,8 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.feature_selection import f_classif, f_regression
 
-from nonredundant._dissemination import (
-    DISSEMINATION,
-    dissemination_features,
-    has_dissemination,
-)
+from nonredundant._dissemination import COLUMNS as DISSEMINATION
+from nonredundant._dissemination import dissemination_features, has_dissemination
 from nonredundant.lesions import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nonredundant._cases import names_of
+from nonredundant._lesion_finding import OK
 
 #: Grey levels between which texture matrices say something.
 FEW_LEVELS, MANY_LEVELS = 8, 512
@@ -24,8 +25,14 @@ _KINDS = {
         "check that image and mask belong together",
     ),
     "dropped": (
-        "cases have lesions smaller than min_voxels or too thin for features, which were dropped",
-        "lower min_voxels to keep more of them",
+        "cases have lesions smaller than min_voxels or min_volume, or too thin for features on the "
+        "grid that these are measured on, which were dropped",
+        "lower these to keep more of them, or set small_lesions='shape'",
+    ),
+    "small": (
+        "cases have lesions smaller than min_voxels or min_volume, of which only shape was "
+        "measured; their other features are NaN and their patches empty",
+        "impute or pool these, or set small_lesions='drop'",
     ),
     "border": (
         "cases have lesions that touch the border of their image, whose volume and shape are those "
@@ -48,12 +55,33 @@ _KINDS = {
 }
 
 
+def tell_findings(
+    names: Sequence[str],
+    results: Sequence[dict[str, Any]],
+    setting: Mapping[str, Any],
+    hcr: Sequence[str],
+) -> None:
+    """Warn once a kind of what was found in the named cases, and of those that failed."""
+    pairs = list(zip(names, results, strict=True))
+    good = [(name, result) for name, result in pairs if result["error"] is None]
+    failed = [(name, result["error"]) for name, result in pairs if result["error"] is not None]
+    for _, result in good:
+        note_missing(result, hcr)
+    if good:
+        warn_of_findings(good, setting)
+    if failed:
+        warn_of_failures(failed, len(pairs))
+
+
 def note_missing(result: dict[str, Any], names: Sequence[str]) -> None:
-    """Note the features that a case lacks or that pyradiomics could not compute."""
+    """Note the features that pyradiomics did not give of lesions that are measured in full."""
+    full = np.array([status == OK for status in result["status"]])
+    if not full.any():
+        return
     present = names_of(result)
     known = set(present)
     absent = [name for name in names if name not in known]
-    undefined = np.isnan(result["features"]).any(axis=0)
+    undefined = np.isnan(result["features"][full]).any(axis=0)
     absent += [name for name, is_nan in zip(present, undefined, strict=True) if is_nan]
     if absent:
         more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""

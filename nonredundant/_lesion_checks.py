@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+
+if TYPE_CHECKING:
+    from nonredundant.lesions import LesionTable
 
 #: The kinds of feature columns, in the order in which a table keeps them.
 BLOCKS = ("hcr", "clinical")
@@ -77,6 +80,35 @@ def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[st
     return {name: blocks.get(name, "hcr") for name in columns}
 
 
+def check_status(value: Any, status: pd.Series, sample: np.ndarray) -> np.ndarray | None:
+    """Return what lesions say of themselves, "ok" where that is what their sample says anyway.
+
+    None if none says more than its sample: then nothing need be carried along.
+    """
+    if value is None:
+        return None
+    check_length("lesion_status", value, len(sample), "lesions")
+    own = np.asarray(value, dtype=object)
+    own = np.where(own == status.to_numpy()[sample], "ok", own)
+    return own if (own != "ok").any() else None
+
+
+def status_of_lesions(own: np.ndarray | None, status: pd.Series, sample: np.ndarray) -> np.ndarray:
+    """Return each lesion's status: its own, else its sample's."""
+    inherited = status.to_numpy()[sample]
+    return inherited if own is None else np.where(own == "ok", inherited, own)
+
+
+def named_features(features: Any, n_lesions: int) -> pd.DataFrame:
+    """Return features as a frame: without any, one of no columns; an array's are numbered."""
+    if features is None:
+        return pd.DataFrame(index=pd.RangeIndex(n_lesions))
+    if isinstance(features, pd.DataFrame):
+        return features
+    array = np.asarray(features)
+    return pd.DataFrame(array, columns=[f"feature{i}" for i in range(array.shape[1])])
+
+
 def first_of(key: tuple[Any, ...]) -> Any:
     """Return the sample key of `table[key, ...]` or `table[key, :]`."""
     rest = [part for part in key[1:] if part is not Ellipsis and part != slice(None)]
@@ -99,3 +131,73 @@ def sample_positions(key: Any, n_samples: int, index: pd.Index) -> np.ndarray:
 def take(part: np.ndarray | None, rows: Any) -> np.ndarray | None:
     """Return rows of a part, a view where NumPy can."""
     return None if part is None else part[rows]
+
+
+def rows_of(
+    sample: np.ndarray, samples: np.ndarray, n_samples: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the lesion rows of the samples, in their order, and each row's new sample."""
+    if len(sample) == n_samples:
+        return samples, np.arange(len(samples))
+    starts = np.searchsorted(sample, np.arange(n_samples + 1))
+    counts = np.diff(starts)[samples]
+    new = np.repeat(np.arange(len(samples)), counts)
+    within = np.arange(len(new)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return starts[samples][new] + within, new
+
+
+def stacked_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
+    """Return the constructor's arguments of tables put after each other."""
+    if not tables:
+        raise ValueError("concat needs at least one table")
+    first = tables[0]
+    for table in tables[1:]:
+        if list(table.columns) != list(first.columns):
+            odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
+            raise ValueError(f"the tables have different columns: {odd}")
+    offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
+    parts: dict[str, Any] = {}
+    for name in ("patches", "masks", "positions", "spacing"):
+        values = [getattr(table, name) for table in tables]
+        parts[name] = None if any(v is None for v in values) else np.concatenate(values)
+    pairs = zip(tables, offsets, strict=True)
+    return {
+        "features": pd.concat([table.features for table in tables]),
+        "blocks": first.blocks,
+        "sample": np.concatenate([table.sample + offset for table, offset in pairs]),
+        "status": np.concatenate([table.status.to_numpy() for table in tables]),
+        "lesion_status": np.concatenate([table.lesion_status.to_numpy() for table in tables]),
+        "index": first.index.append([table.index for table in tables[1:]]),
+        "provenance": first.provenance,
+        **parts,
+    }
+
+
+def head_columns(table: LesionTable) -> dict[str, np.ndarray]:
+    """Return what a data frame of lesions has before their features."""
+    status = table.status.to_numpy()[table.sample]
+    columns = {
+        "lesion": np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample),
+        "status": status,
+    }
+    own = table.lesion_status.to_numpy()
+    if (own != status).any():
+        columns["lesion_status"] = own
+    if table.positions is not None:
+        axes = "zyx"[-table.positions.shape[1] :]
+        columns |= {f"position_{axis}": table.positions[:, i] for i, axis in enumerate(axes)}
+    return columns
+
+
+def tell_table(table: LesionTable) -> str:
+    """Return how a table prints."""
+    patches = "no patches"
+    if table.patches is not None:
+        patches = "patches " + "x".join(map(str, table.patches.shape[1:]))
+    failed = int((table.status != "ok").sum())
+    tail = f", {failed} failed" if failed else ""
+    return (
+        f"LesionTable({table.n_samples} samples, {table.n_lesions} lesions, "
+        f"{len(table.columns_of('hcr'))} HCR, {len(table.columns_of('clinical'))} clinical, "
+        f"{patches}{tail})"
+    )

@@ -32,6 +32,7 @@ def save_arrays(table: LesionTable, path: str | os.PathLike[str]) -> None:
         "index": [_plain(label) for label in table.index],
         "index_name": table.index.name,
         "status": [str(value) for value in table.status],
+        "lesion_status": [str(value) for value in table.lesion_status],
         "provenance": table.provenance,
     }
     arrays = {name: getattr(table, name) for name in _ARRAYS}
@@ -62,6 +63,8 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         "features": features,
         "blocks": header["blocks"],
         "status": header["status"],
+        # Files of earlier versions know the status of samples alone.
+        "lesion_status": header.get("lesion_status"),
         "index": index,
         "provenance": header["provenance"],
         **parts,

@@ -254,7 +254,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         hcr = pool_samples(table, table.hcr)
         self.columns_ = []
         if one.selection is not None:
-            rows = hcr if level.graph is not None else level.pool(table, table.hcr)
+            rows = hcr if level.graph is not None else level.hcr(table)
             self.columns_ = one.selection.columns(rows, codes)
         self.network_, self.residualiser_, self.condition_ = None, None, []
         if one.variant is None:
@@ -291,7 +291,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         """Return the set's own columns and its learned block, a row a sample."""
         parts = []
         if one.selection is not None:
-            parts.append(level.pool(table, table.hcr)[self.columns_])
+            parts.append(level.hcr(table)[self.columns_])
         if one.cheap:
             parts.append(cheap_columns(table)[list(one.cheap)])
         if one.clinical:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
+from nonredundant._dissemination import dissemination_features
 from nonredundant._feature_sets import FeatureSet, pool_samples
 from nonredundant._optional import import_optional
 from nonredundant._pooling import POOLINGS, LesionPooling
@@ -33,6 +34,14 @@ class PatientLevel:
         pooled = self.pooling.pool_values(values.to_numpy(dtype=float), table)
         names = self.pooling.pooled_names(values.columns)
         return pd.DataFrame(pooled, columns=names, index=table.index)
+
+    def hcr(self, table: LesionTable) -> pd.DataFrame:
+        """Return the pooled hand-crafted features, and dissemination if the pooling asks for it."""
+        pooled = self.pool(table, table.hcr)
+        if not self.pooling.dissemination:
+            return pooled
+        spread = dissemination_features(table).add_prefix("dissemination__")
+        return pd.concat([pooled, spread], axis=1)
 
     def for_classes(self) -> PatientLevel:
         """Return the level with a graph, if it has one, that predicts classes."""

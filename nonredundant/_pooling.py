@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant._dissemination import COLUMNS, dissemination_features, lesion_sizes
 from nonredundant._validation import NamedOutputMixin, StrOptions, validate_data
 from nonredundant.lesions import LesionTable
 
@@ -116,8 +117,8 @@ class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap
     """Pool the lesions of each patient into one row.
 
     The baseline that a graph of lesions has to beat: each lesion counts by itself, relations
-    between lesions are lost. Clinical variables, which all lesions of a patient share, are
-    passed on once.
+    between lesions are lost, but for those that features of dissemination sum up. Clinical
+    variables, which all lesions of a patient share, are passed on once.
 
     Parameters
     ----------
@@ -129,6 +130,10 @@ default="mean"
     volume_column : str or None, default=None
         The feature that "largest" and "volume" weigh by. None: pyradiomics' volume (in 2-D its
         area), else the number of voxels in the lesion's mask.
+    dissemination : bool, default=False
+        Append how disease is spread, for instance `dissemination__d_max`: number of lesions,
+        total volume, total lesion glycolysis and distances. The table must have positions and
+        pyradiomics' volume.
 
     Attributes
     ----------
@@ -140,6 +145,7 @@ default="mean"
     See Also
     --------
     LesionGraphClassifier : Attention over the graph of a patient's lesions.
+    nonredundant.extraction.dissemination_features : What `dissemination` appends.
 
     Notes
     -----
@@ -162,13 +168,19 @@ default="mean"
     _parameter_constraints = {
         "how": [StrOptions(set(POOLINGS)), list, tuple],
         "volume_column": [str, None],
+        "dissemination": ["boolean"],
     }
 
     def __init__(
-        self, how: str | Sequence[str] = "mean", *, volume_column: str | None = None
+        self,
+        how: str | Sequence[str] = "mean",
+        *,
+        volume_column: str | None = None,
+        dissemination: bool = False,
     ) -> None:
         self.how = how
         self.volume_column = volume_column
+        self.dissemination = dissemination
 
     def fit(self, X: Any, y: Any = None) -> LesionPooling:
         """Check the parameters and note the columns; nothing is learned from the values.
@@ -188,13 +200,16 @@ default="mean"
         Raises
         ------
         ValueError
-            If `how` names an unknown way to pool or none, or features are not numbers.
+            If `how` names an unknown way to pool or none, features are not numbers, or
+            dissemination is asked for and positions or volumes are missing.
         """
         self._validate_params()  # type: ignore[attr-defined]
         unknown = [how for how in self._ways() if how not in POOLINGS]
         if unknown or not self._ways():
             raise ValueError(f"how takes {', '.join(POOLINGS)}, or a list of these: {self.how!r}")
         table = read_table(self, X, reset=True)
+        if self.dissemination:
+            lesion_sizes(table)
         clinical = set(constant_columns(table))
         self._lesion_columns = [name for name in table.columns if name not in clinical]
         self._clinical_columns = [name for name in table.columns if name in clinical]
@@ -211,21 +226,25 @@ default="mean"
         Returns
         -------
         array of shape (n_samples, n_columns) or DataFrame
-            The pooled features, way by way, then the clinical variables.
+            The pooled features, way by way, dissemination if asked for, then the clinical
+            variables.
 
         Raises
         ------
         ValueError
             If the table has other columns than at `fit`, a clinical variable differs between
-            lesions of one patient, or volumes are needed and not known.
+            lesions of one patient, or volumes or positions are needed and not known.
         """
         check_is_fitted(self, "n_features_in_")
         table = read_table(self, X, reset=False)
         constant_columns(table)
         values = table.features[self._lesion_columns].to_numpy(dtype=np.float64)
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+        parts = [self.pool_values(values, table)]
+        if self.dissemination:
+            parts.append(dissemination_features(table).to_numpy())
         clinical = table.features[self._clinical_columns].to_numpy(dtype=np.float64)[starts]
-        return self._wrap(np.hstack([self.pool_values(values, table), clinical]), table.index)
+        return self._wrap(np.hstack([*parts, clinical]), table.index)
 
     def pool_values(self, values: np.ndarray, table: LesionTable) -> np.ndarray:
         """Return one row a patient of any values of the lesions, way by way.
@@ -308,7 +327,8 @@ default="mean"
         """
         check_is_fitted(self, "n_features_in_")
         pooled = self.pooled_names(self._lesion_columns)
-        return np.asarray([*pooled, *self._clinical_columns], dtype=object)
+        spread = [f"dissemination__{name}" for name in COLUMNS] if self.dissemination else []
+        return np.asarray([*pooled, *spread, *self._clinical_columns], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         """Say that values may be missing."""

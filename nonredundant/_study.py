@@ -171,7 +171,7 @@ def matrices(
     if one.cheap:
         base = cheap[list(one.cheap)]
     if one.selection is not None:
-        hcr = level.pool(table, table.hcr)
+        hcr = level.hcr(table)
         base = hcr[one.selection.columns(hcr.iloc[fold.train], target[fold.train])]
     if one.clinical:
         base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)

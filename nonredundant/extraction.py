@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from nonredundant._assembly import assemble
+from nonredundant._assembly import assemble, common_dimension
 from nonredundant._case_table import case_name, check_case_table, read_rows
-from nonredundant._cases import Plan, Sources
+from nonredundant._cases import Plan, Sources, shape_classes
 from nonredundant._clinical import (
     clinical_names,
     fit_clinical,
@@ -24,7 +24,7 @@ from nonredundant._clinical import (
     transform_clinical,
 )
 from nonredundant._dissemination import dissemination_features
-from nonredundant._findings import note_missing, warn_of_failures, warn_of_findings
+from nonredundant._findings import tell_findings
 from nonredundant._schedule import measure_all
 from nonredundant._validation import (
     HasMethods,
@@ -83,7 +83,13 @@ class RadiomicsExtractor(
     label : int, default=1
         The mask's value inside lesions.
     min_voxels : int, default=8
-        Smaller components or labels are dropped, with a warning.
+        Components or labels of fewer voxels are tiny.
+    min_volume : float or None, default=None
+        So are those of less volume, in mm³ (in 2-D: area in mm²).
+    small_lesions : {"drop", "shape"}, default="drop"
+        Drop tiny lesions, or measure their shape alone: other features NaN, the patch empty, the
+        reason in `.lesion_status`. Either way with a warning. Those too thin for a shape are
+        dropped. A case fails if no lesion is left, so with "drop" if all are tiny.
     clinical : list of str, transformer or None, default=None
         Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
         that is fitted on the other columns of the case table.
@@ -159,6 +165,8 @@ class RadiomicsExtractor(
         "lesions": [StrOptions({"label", "components", "labels"})],
         "label": [Interval(Integral, 1, None, closed="left")],
         "min_voxels": [Interval(Integral, 1, None, closed="left")],
+        "min_volume": [Interval(Real, 0, None, closed="neither"), None],
+        "small_lesions": [StrOptions({"drop", "shape"})],
         "clinical": [tuple, list, HasMethods(["fit", "transform"]), None],
         "root": [str, Path, None],
         "on_error": [StrOptions({"raise", "nan"})],
@@ -182,6 +190,8 @@ class RadiomicsExtractor(
         lesions: str = "label",
         label: int = 1,
         min_voxels: int = 8,
+        min_volume: float | None = None,
+        small_lesions: str = "drop",
         clinical: Any = None,
         root: str | Path | None = None,
         on_error: str = "raise",
@@ -201,6 +211,8 @@ class RadiomicsExtractor(
         self.lesions = lesions
         self.label = label
         self.min_voxels = min_voxels
+        self.min_volume = min_volume
+        self.small_lesions = small_lesions
         self.clinical = clinical
         self.root = root
         self.on_error = on_error
@@ -276,11 +288,11 @@ class RadiomicsExtractor(
                     kind = ImageFileError if result["file"] else CaseError
                     raise kind(f"{names[i]}: {result['error']}")
                 results[i] = result
-        n_dim = _common_dimension(names, results)
+        n_dim = common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(plan.parameters, n_dim)
-        self._tell(names, results, plan, hcr)
+        tell_findings(names, results, plan.parameters["setting"], hcr)
         table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
 
@@ -331,6 +343,12 @@ class RadiomicsExtractor(
             )
         except ValueError as error:
             raise InvalidParameterError(str(error)) from error
+        if self.small_lesions == "shape" and not shape_classes(parameters):
+            raise InvalidParameterError(
+                "small_lesions='shape' needs the feature class 'shape', but feature_classes are "
+                f"{list(parameters['featureClass'])}; add 'shape' to them or set "
+                "small_lesions='drop'"
+            )
         label = self.label
         if label == 1:
             label = parameters["setting"].get("label", 1)
@@ -339,22 +357,12 @@ class RadiomicsExtractor(
             lesions=self.lesions,
             label=int(label),
             min_voxels=int(self.min_voxels),
+            min_volume=None if self.min_volume is None else float(self.min_volume),
+            small_lesions=self.small_lesions,
             patch_shape=_checked_shape(self.patch_shape),
             patch_spacing=self.patch_spacing,
             verbose=int(self.verbose),
         )
-
-    def _tell(self, names: list[str], results: list[Any], plan: Plan, hcr: list[str]) -> None:
-        """Warn once a kind of what was found in the cases."""
-        pairs = list(zip(names, results, strict=True))
-        good = [(name, result) for name, result in pairs if result["error"] is None]
-        failed = [(name, result["error"]) for name, result in pairs if result["error"] is not None]
-        for _, result in good:
-            note_missing(result, hcr)
-        if good:
-            warn_of_findings(good, plan.parameters["setting"])
-        if failed:
-            warn_of_failures(failed, len(pairs))
 
     def _provenance(self, plan: Plan) -> dict[str, Any]:
         """Return what made the table, in JSON types."""
@@ -396,18 +404,3 @@ def _first_dimension(sources: list[Sources]) -> int:
             # `transform` says what is wrong with this case, and `on_error` what to do about it.
             continue
     return 3
-
-
-def _common_dimension(names: list[str], results: list[Any]) -> int | None:
-    """Return the dimensions of all images, or say which two differ."""
-    seen = {
-        result["n_dim"]: name
-        for name, result in zip(names, results, strict=True)
-        if result["error"] is None
-    }
-    if len(seen) > 1:
-        raise ValueError(
-            "a table holds 2-D images or 3-D images, not both: "
-            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
-        )
-    return next(iter(seen), None)

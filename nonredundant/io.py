@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant._dicom_kind import what_to_convert
 from nonredundant._geometry import CaseError
 from nonredundant._nifti import missing_bytes
 
@@ -269,6 +270,9 @@ def _read(source: Any, spacing: Any) -> sitk.Image:
     if not isinstance(source, str | Path):
         raise _unknown_kind(source)
     path = _existing(source)
+    remedy = what_to_convert(path)
+    if remedy:
+        raise ImageFileError(f"{path} {remedy}")
     try:
         if path.is_dir():
             return sitk.ReadImage(_series_files(path))

@@ -15,9 +15,16 @@ from nonredundant._lesion_checks import (
     check_length,
     check_part,
     check_sample,
+    check_status,
     first_of,
+    head_columns,
+    named_features,
+    rows_of,
     sample_positions,
+    stacked_parts,
+    status_of_lesions,
     take,
+    tell_table,
 )
 from nonredundant._lesion_files import load_arrays, save_arrays
 
@@ -26,7 +33,8 @@ class LesionTable:
     """Lesions of a cohort: features, patches and masks, array-like over samples.
 
     A sample (patient) has one or several lesions. Rows of `features`, `patches`, `masks` and
-    `positions` are lesions; `len`, indexing, `status` and cross-validation go by sample.
+    `positions` and values of `lesion_status` are lesions; `len`, indexing, `status` and
+    cross-validation go by sample.
 
     Parameters
     ----------
@@ -47,6 +55,9 @@ class LesionTable:
         Voxel size of each patch in mm, z-y-x.
     status : sequence of str of length n_samples, optional
         "ok", or why the sample has no values.
+    lesion_status : sequence of str of length n_lesions, optional
+        "ok", or what was not measured of the lesion. A sample that is not ok lends its reason to
+        those of its lesions that name none.
     index : sequence of length n_samples, optional
         The samples' labels; 0, 1, … by default.
     provenance : dict, optional
@@ -55,7 +66,7 @@ class LesionTable:
     Attributes
     ----------
     features, blocks, patches, masks, sample, positions, spacing, status, index, provenance
-        As above.
+        As above; `lesion_status` too.
 
     Raises
     ------
@@ -87,6 +98,7 @@ class LesionTable:
         positions: np.ndarray | None = None,
         spacing: np.ndarray | None = None,
         status: Any = None,
+        lesion_status: Any = None,
         index: Any = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
@@ -105,6 +117,7 @@ class LesionTable:
         values = np.full(n_samples, "ok", dtype=object) if status is None else np.asarray(status)
         check_length("status", values, n_samples, "samples")
         self.status = pd.Series(values, index=self.index, name="status", dtype=object)
+        self._own_status = check_status(lesion_status, self.status, self.sample)
         self.provenance: dict[str, Any] = dict(provenance or {})
         self.blocks = check_blocks(blocks, features.columns)
         ordered = [name for block in BLOCKS for name in self.columns_of(block)]
@@ -163,12 +176,7 @@ class LesionTable:
         n_lesions = next((len(part) for part in parts if part is not None), None)
         if n_lesions is None:
             raise ValueError("from_arrays needs at least one of features, patches, masks")
-        if features is None:
-            features = pd.DataFrame(index=pd.RangeIndex(n_lesions))
-        elif not isinstance(features, pd.DataFrame):
-            array = np.asarray(features)
-            names = [f"feature{i}" for i in range(array.shape[1])]
-            features = pd.DataFrame(array, columns=names)
+        features = named_features(features, n_lesions)
         index = None
         if sample is None and not isinstance(features.index, pd.RangeIndex):
             index = features.index
@@ -213,6 +221,12 @@ class LesionTable:
         return self.features.columns
 
     @property
+    def lesion_status(self) -> pd.Series:
+        """Each lesion's status, one value a lesion: "ok", or what was not measured and why."""
+        values = status_of_lesions(self._own_status, self.status, self.sample)
+        return pd.Series(values, index=self.features.index, name="lesion_status", dtype=object)
+
+    @property
     def hcr(self) -> pd.DataFrame:
         """The hand-crafted radiomics, one row a lesion."""
         return self.features[self.columns_of("hcr")]
@@ -244,16 +258,7 @@ class LesionTable:
         return (self[[position]] for position in range(self.n_samples))
 
     def __repr__(self) -> str:
-        patches = "no patches"
-        if self.patches is not None:
-            patches = "patches " + "x".join(map(str, self.patches.shape[1:]))
-        failed = int((self.status != "ok").sum())
-        tail = f", {failed} failed" if failed else ""
-        return (
-            f"LesionTable({self.n_samples} samples, {self.n_lesions} lesions, "
-            f"{len(self.columns_of('hcr'))} HCR, {len(self.columns_of('clinical'))} clinical, "
-            f"{patches}{tail})"
-        )
+        return tell_table(self)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not self.is_single:
@@ -276,7 +281,7 @@ class LesionTable:
             sample = np.arange(len(range(*key.indices(self.n_samples))))
         else:
             samples = sample_positions(key, self.n_samples, self.index)
-            rows, sample = self._rows_of(samples)
+            rows, sample = rows_of(self.sample, samples, self.n_samples)
         return LesionTable(
             self.features.iloc[rows],
             blocks=self.blocks,
@@ -286,19 +291,10 @@ class LesionTable:
             positions=take(self.positions, rows),
             spacing=take(self.spacing, rows),
             status=self.status.iloc[samples],
+            lesion_status=take(self._own_status, rows),
             index=self.index[samples],
             provenance=self.provenance,
         )
-
-    def _rows_of(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lesion rows of the samples, in their order, and each row's new sample."""
-        if self.is_single:
-            return samples, np.arange(len(samples))
-        starts = np.searchsorted(self.sample, np.arange(self.n_samples + 1))
-        counts = np.diff(starts)[samples]
-        sample = np.repeat(np.arange(len(samples)), counts)
-        within = np.arange(len(sample)) - np.repeat(np.cumsum(counts) - counts, counts)
-        return starts[samples][sample] + within, sample
 
     def replace(self, **parts: Any) -> LesionTable:
         """Return a table with some parts replaced, sharing the others.
@@ -322,6 +318,7 @@ class LesionTable:
         """
         names = ("blocks", "patches", "masks", "sample", "positions", "spacing", "status")
         current = {name: getattr(self, name) for name in (*names, "index", "provenance")}
+        current["lesion_status"] = self._own_status
         if "features" in parts and "blocks" not in parts:
             columns = parts["features"].columns
             current["blocks"] = {k: v for k, v in self.blocks.items() if k in columns}
@@ -389,28 +386,7 @@ class LesionTable:
         >>> LesionTable.concat([one, two]).index.tolist()
         ['anna', 'bert']
         """
-        if not tables:
-            raise ValueError("concat needs at least one table")
-        first = tables[0]
-        for table in tables[1:]:
-            if list(table.columns) != list(first.columns):
-                odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
-                raise ValueError(f"the tables have different columns: {odd}")
-        offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
-        parts: dict[str, Any] = {}
-        for name in ("patches", "masks", "positions", "spacing"):
-            values = [getattr(table, name) for table in tables]
-            parts[name] = None if any(v is None for v in values) else np.concatenate(values)
-        pairs = zip(tables, offsets, strict=True)
-        return cls(
-            pd.concat([table.features for table in tables]),
-            blocks=first.blocks,
-            sample=np.concatenate([table.sample + offset for table, offset in pairs]),
-            status=np.concatenate([table.status.to_numpy() for table in tables]),
-            index=tables[0].index.append([table.index for table in tables[1:]]),
-            provenance=first.provenance,
-            **parts,
-        )
+        return cls(**stacked_parts(tables))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one data frame, a row a lesion, with sample, lesion, status and positions.
@@ -419,17 +395,11 @@ class LesionTable:
         -------
         DataFrame of shape (n_lesions, n_features + 3 or more)
             Index: the sample's label. Columns `lesion` (0, 1, … within the sample), `status`,
-            `position_z`, … in mm where known, then the features.
+            `lesion_status` if it differs from that of the sample for any lesion, `position_z`, …
+            in mm where known, then the features.
         """
-        starts = np.searchsorted(self.sample, self.sample)
-        head: dict[str, Any] = {
-            "lesion": np.arange(self.n_lesions) - starts,
-            "status": self.status.to_numpy()[self.sample],
-        }
-        if self.positions is not None:
-            axes = "zyx"[-self.positions.shape[1] :]
-            head |= {f"position_{axis}": self.positions[:, i] for i, axis in enumerate(axes)}
-        return pd.concat([pd.DataFrame(head, index=self.features.index), self.features], axis=1)
+        head = pd.DataFrame(head_columns(self), index=self.features.index)
+        return pd.concat([head, self.features], axis=1)
 
     def save(self, path: Any) -> None:
         """Write the table to an uncompressed `.npz` file, without pickle.

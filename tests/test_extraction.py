@@ -21,7 +21,9 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from nonredundant._validation import InvalidParameterError
 from nonredundant.extraction import RadiomicsExtractor, dissemination_features
+from nonredundant.io import CaseError, ImageFileError
 from nonredundant.lesions import LesionTable
+from nonredundant.patients import LesionPooling
 
 STS = Path(os.environ.get("NONREDUNDANT_DATA", "")) / "sts"
 SHAPE = (14, 14, 14)
@@ -224,6 +226,8 @@ def test_what_changes_the_numbers_is_measured_again(tmp_path, calls):
     assert new_calls(patch_shape=(9, 8, 8)) == 1
     assert new_calls(patch_spacing=1.5) == 1
     assert new_calls(feature_classes=["shape"]) == 1
+    assert new_calls(min_volume=1.0) == 1
+    assert new_calls(small_lesions="shape") == 1
     image, mask = image_of(0)
     image[7, 7, 7] += 1e-6
     assert new_calls(cases.assign(image=[image])) == 1
@@ -309,6 +313,136 @@ def test_small_lesions_are_dropped_with_one_warning():
     assert table.n_lesions == 2
 
 
+def with_tiny_lesions():
+    """Return a case with lesions of 216 and 64 voxels of 8 mm³, one of 4 and one of 1."""
+    image, mask = several()
+    mask[mask == 2] = 0
+    mask[20:21, 20:22, 20:22] = 1
+    mask[8, 20, 2] = 1
+    cases = {"image": [image], "mask": [mask], "spacing": [2.0]}
+    return pd.DataFrame(cases, index=["a"])
+
+
+def quietly(cases, **parameters):
+    """Extract without the warnings of tiny lesions."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ". of . cases have lesions (smaller than|one voxel)")
+        return quick(**parameters).fit_transform(cases)
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "volumes"),
+    [
+        ({"min_voxels": 1, "min_volume": 32.1}, [1728, 512]),
+        ({"min_voxels": 1, "min_volume": 32.0}, [1728, 512, 32]),
+        ({"min_voxels": 65, "min_volume": 32.0}, [1728]),
+        ({"min_voxels": 8, "min_volume": 513.0}, [1728]),
+    ],
+    ids=str,
+)
+def test_a_lesion_is_tiny_by_voxels_or_by_volume(thresholds, volumes):
+    table = quietly(with_tiny_lesions(), lesions="components", **thresholds)
+    assert table.features["original_shape_VoxelVolume"].tolist() == volumes
+    assert (table.lesion_status == "ok").all()
+
+
+def test_tiny_lesions_can_be_kept_with_shape_alone():
+    cases = with_tiny_lesions()
+    with pytest.warns(UserWarning) as caught:  # noqa: PT030
+        table = quick(lesions="components", small_lesions="shape").fit_transform(cases)
+    said = [str(one.message) for one in caught]
+    assert any("which were dropped" in one and "1 dropped, 3 kept" in one for one in said)
+    assert any("only shape was measured" in one and "1 of 3 lesions" in one for one in said)
+    assert not any("cases lack features" in one for one in said)
+    assert table.status.tolist() == ["ok"]
+    assert table.lesion_status.tolist() == [
+        "ok",
+        "ok",
+        "shape only: 4 voxels are fewer than min_voxels=8",
+    ]
+    alone = np.zeros((24, 24, 24), dtype=np.uint8)
+    alone[20:21, 20:22, 20:22] = 1
+    whole = quietly(cases.assign(mask=[alone]))
+    shape = [name for name in table.columns if "_shape_" in name]
+    others = [name for name in table.columns if "_firstorder_" in name]
+    np.testing.assert_array_equal(table.features[shape].iloc[2], whole.features[shape].iloc[0])
+    assert table.features[others].isna().to_numpy().tolist() == [
+        [False] * len(others),
+        [False] * len(others),
+        [True] * len(others),
+    ]
+    np.testing.assert_array_equal(table.positions[2], whole.positions[0])
+    assert table.masks.any(axis=(1, 2, 3, 4)).tolist() == [True, True, False]
+    assert not table.patches[2].any()
+    full = quietly(cases, lesions="components")
+    np.testing.assert_array_equal(table.patches[:2], full.patches)
+    found = dissemination_features(table).loc["a"]
+    assert found[["n_lesions", "tmtv"]].tolist() == [3, pytest.approx(2.272)]
+    assert np.isnan(found["tlg"])
+
+
+def test_a_case_of_tiny_lesions_fails_unless_their_shape_is_kept():
+    cases = with_tiny_lesions()
+    parameters = {"lesions": "components", "min_volume": 1e4}
+    message = r"all 4 lesions.*min_voxels=8 or min_volume=10000 mm³.*216 voxels, 1728 mm³"
+    with pytest.raises(CaseError, match=message):
+        quick(**parameters).fit_transform(cases)
+    with pytest.warns(UserWarning, match="1 of 1 cases failed"):
+        failed = quick(on_error="nan", **parameters).fit_transform(cases)
+    assert failed.status.iloc[0].startswith("all 4 lesions")
+    assert failed.lesion_status.tolist() == failed.status.tolist()
+    kept = quietly(cases, small_lesions="shape", **parameters)
+    assert kept.status.tolist() == ["ok"]
+    assert kept.lesion_status.iloc[0] == "shape only: 1728 mm³ are less than min_volume=10000"
+    assert kept.features["original_shape_VoxelVolume"].tolist() == [1728, 512, 32]
+
+
+def test_a_mask_of_single_voxels_fails_whatever_becomes_of_tiny_lesions():
+    image, mask = several()
+    mask[:] = 0
+    mask[[3, 9], [3, 9], [3, 9]] = 1
+    cases = pd.DataFrame({"image": [image], "mask": [mask]})
+    with pytest.raises(CaseError, match="all 2 lesions.*extend in fewer than 2.*1 voxels"):
+        quick(lesions="components", small_lesions="shape").fit_transform(cases)
+
+
+def test_one_lesion_lost_in_resampling_does_not_cost_the_others():
+    image, mask = several()
+    mask[20:22, 20:22, 20:22] = 1
+    cases = pd.DataFrame({"image": [image], "mask": [mask]})
+    with pytest.warns(UserWarning, match="dropped.*1 dropped, 2 kept: pyradiomics cannot"):
+        table = quick(lesions="components", spacing=2.0).fit_transform(cases)
+    assert table.n_lesions == 2
+    assert table.features.notna().all(axis=None)
+
+
+def test_shape_alone_needs_the_shape_class():
+    with pytest.raises(InvalidParameterError, match=r"needs the feature class 'shape'.*firstorder"):
+        quick(feature_classes=["firstorder"], small_lesions="shape").fit(cohort(1))
+
+
+@pytest.mark.parametrize(
+    ("uid", "said"),
+    [
+        (b"1.2.840.10008.5.1.4.1.1.66.4", r"segmentation \(SEG\).*segimage2itkimage"),
+        (b"1.2.840.10008.5.1.4.1.1.481.3", r"structure set \(RTSTRUCT\).*dcmrtstruct2nii"),
+    ],
+)
+@pytest.mark.parametrize("place", ["file", "folder"])
+def test_dicom_masks_that_are_no_voxels_say_how_to_convert_them(tmp_path, uid, said, place):
+    uid += b"\0" * (len(uid) % 2)
+    element = b"\x02\x00\x02\x00UI" + len(uid).to_bytes(2, "little") + uid
+    version = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\x01"
+    length = b"\x02\x00\x00\x00UL\x04\0" + len(version + element).to_bytes(4, "little")
+    (tmp_path / "mask").mkdir()
+    path = tmp_path / "mask" / "1-1.dcm"
+    path.write_bytes(b"\0" * 128 + b"DICM" + length + version + element)
+    source = path if place == "file" else path.parent
+    cases = cohort(1).assign(mask=[source])
+    with pytest.raises(ImageFileError, match=f"case 'p0'.*mask.* is a DICOM {said}.*that file"):
+        quick().fit_transform(cases)
+
+
 def test_dissemination_of_known_lesions():
     image, mask = several()
     cases = pd.DataFrame({"image": [image], "mask": [mask]}, index=["a"])
@@ -339,6 +473,119 @@ def test_dissemination_of_a_line_of_lesions():
         "n_lesions": 3, "tmtv": 8.0, "tlg": 17.0, "d_max": 40.0, "d_max_bulk": 30.0,
         "spread": 70.0, "spread_bulk": 40.0,
     }  # fmt: skip
+
+
+def test_the_largest_lesions_that_tie_share_the_word():
+    frame = pd.DataFrame({"original_shape_VoxelVolume": [5e3, 1e3, 5e3]})
+    places = np.array([[0.0, 0, 0], [10, 0, 0], [40, 0, 0]])
+    table = LesionTable(frame, sample=[0, 0, 0], positions=places)
+    found = dissemination_features(table).iloc[0]
+    assert found["d_max_bulk"] == 40
+    assert found["spread_bulk"] == (10 + 40 + 30 + 40) / 2
+    assert np.isnan(found["tlg"])
+
+
+def test_dissemination_of_areas_in_2d():
+    rng = np.random.default_rng(0)
+    mask = np.zeros((20, 20), dtype=np.uint8)
+    mask[2:6, 2:6], mask[12:18, 2:6] = 1, 1
+    cases = pd.DataFrame({"image": [rng.gamma(4, 0.3, (20, 20))], "mask": [mask], "spacing": [5.0]})
+    table = quick(lesions="components").fit_transform(cases)
+    found = dissemination_features(table).iloc[0]
+    assert found["tmtv"] == pytest.approx((16 + 24) * 0.25)
+    mean = table.features["original_firstorder_Mean"]
+    assert found["tlg"] == pytest.approx(24 * 0.25 * mean.iloc[0] + 16 * 0.25 * mean.iloc[1])
+    assert found["d_max"] == pytest.approx(5 * 11)
+
+
+def test_dissemination_of_many_patients_is_that_of_each():
+    rng = np.random.default_rng(0)
+    counts = rng.integers(1, 9, size=40)
+    sample = np.repeat(np.arange(40), counts)
+    values = rng.gamma(2, 500, (len(sample), 2))
+    names = ["original_shape_VoxelVolume", "original_firstorder_Mean"]
+    status = np.where(np.arange(40) == 7, "no such file", "ok")
+    table = LesionTable(
+        pd.DataFrame(values, columns=names),
+        sample=sample,
+        positions=rng.normal(size=(len(sample), 3)),
+        status=status,
+    )
+    together = dissemination_features(table)
+    each = pd.concat([dissemination_features(one) for one in table], ignore_index=True)
+    np.testing.assert_allclose(together, each, rtol=1e-12)
+    assert together.isna().all(axis=1).tolist() == (np.arange(40) == 7).tolist()
+    assert together["n_lesions"].drop(7).tolist() == np.delete(counts, 7).tolist()
+
+
+def test_dissemination_stands_between_pooled_and_clinical_columns():
+    image, mask = several()
+    single, one_mask = image_of(1)
+    cases = pd.DataFrame(
+        {"image": [image, single], "mask": [mask, one_mask], "age": [60.0, 70.0]}, index=["a", "b"]
+    )
+    pipeline = make_pipeline(
+        quick(lesions="components", clinical=["age"]), LesionPooling("max", dissemination=True)
+    ).set_output(transform="pandas")
+    pooled = pipeline.fit_transform(cases)
+    table = pipeline[0].transform(cases)
+    names = [f"max__{name}" for name in table.columns_of("hcr")]
+    spread = [f"dissemination__{name}" for name in dissemination_features(table)]
+    assert pooled.columns.tolist() == [*names, *spread, "age"]
+    np.testing.assert_array_equal(pooled[spread], dissemination_features(table))
+    assert pooled["dissemination__d_max"].tolist() == [pytest.approx(11 * np.sqrt(3)), 0.0]
+    lesions = pipeline[1].pool(table)
+    assert lesions.columns_of("hcr") == [*names, *spread]
+    np.testing.assert_array_equal(lesions.features, pooled)
+
+
+def test_imputed_values_do_not_count_as_measured():
+    frame = pd.DataFrame(
+        {
+            "original_shape_VoxelVolume": [5e3, 1e3, 2e3, 3e3],
+            "original_firstorder_Mean": [2.0, 2.0, 2.0, 2.0],
+        }
+    )
+    table = LesionTable(
+        frame,
+        sample=[0, 0, 1, 2],
+        positions=np.zeros((4, 3)),
+        status=["ok", "no such file", "ok"],
+        lesion_status=["ok", "shape only: 5 voxels", "ok", "ok"],
+    )
+    found = dissemination_features(table)
+    np.testing.assert_array_equal(found["tmtv"], [6.0, np.nan, 3.0])
+    np.testing.assert_array_equal(found["tlg"], [np.nan, np.nan, 6.0])
+
+
+def test_networks_do_not_learn_from_lesions_of_which_only_shape_is_known():
+    from nonredundant.cvae import NonRedundantCVAE
+
+    cases = pd.concat([with_tiny_lesions()] * 3, ignore_index=True)
+    cases["image"] = [image * (1 + 0.1 * i) for i, image in enumerate(cases["image"])]
+    full = quietly(cases, lesions="components")
+    tiny = quietly(cases, lesions="components", small_lesions="shape")
+    model = NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0, device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = model.fit(full).transform(full)
+        found = model.fit(tiny).transform(tiny)
+    measured = (tiny.lesion_status == "ok").to_numpy()
+    assert measured.tolist() == [True, True, False] * 3
+    np.testing.assert_array_equal(found.features[measured], expected.features)
+    assert found.lesion_status.equals(tiny.lesion_status)
+
+
+def test_dissemination_that_cannot_be_had_is_said_at_fit():
+    frame = pd.DataFrame({"original_shape_VoxelVolume": [1.0, 2.0]})
+    pooling = LesionPooling(dissemination=True)
+    with pytest.raises(ValueError, match="needs the lesions' positions"):
+        pooling.fit(LesionTable(frame))
+    with pytest.raises(ValueError, match="feature class 'shape'"):
+        pooling.fit(LesionTable(frame.set_axis(["size"], axis=1), positions=np.zeros((2, 3))))
+    fitted = pooling.fit(LesionTable(frame, positions=np.zeros((2, 3))))
+    with pytest.raises(ValueError, match="needs the lesions' positions"):
+        fitted.transform(LesionTable(frame))
 
 
 def test_clinical_columns_come_last_and_on_every_lesion():
@@ -409,6 +656,8 @@ def test_a_progress_bar_appears_when_asked(capsys):
         {"label": 0},
         {"on_error": "ignore"},
         {"min_voxels": 0},
+        {"min_volume": 0},
+        {"small_lesions": "keep"},
         {"memory": 3},
         {"clinical": "age"},
         {"image_types": "Original"},

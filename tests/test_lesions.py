@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -30,6 +32,7 @@ def build_table(counts: list[int], *, patches: bool = True) -> LesionTable:
         positions=np.column_stack([number, number]),
         spacing=(1.0, 2.0),
         status=["ok" if i % 3 else f"failed {i}" for i in range(len(counts))],
+        lesion_status=[f"shape only: {i}" if i % 4 == 1 else "ok" for i in range(n_lesions)],
         index=[f"case{i}" for i in range(len(counts))],
         provenance={"settings": {"binWidth": 0.25}},
     )
@@ -68,6 +71,8 @@ def test_indexing_equals_numpys_on_the_parts(case):
         np.testing.assert_array_equal(part.spacing, table.spacing[rows])
         assert list(part.index) == list(table.index[chosen])
         assert list(part.status) == list(table.status.iloc[chosen])
+        assert list(part.lesion_status) == list(table.lesion_status.iloc[rows])
+        assert list(part.lesion_status.index) == list(part.features.index)
         assert list(part.features.index) == [f"case{i}" for i in table.sample[rows]]
         assert len(part) == part.shape[0] == part.n_samples == len(chosen)
         assert part.blocks == table.blocks
@@ -100,6 +105,7 @@ def test_saved_and_loaded_bitwise(tmp_path):
         loaded = LesionTable.load(tmp_path / "lesions.npz", mmap=mmap)
         pd.testing.assert_frame_equal(loaded.features, table.features)
         pd.testing.assert_series_equal(loaded.status, table.status)
+        pd.testing.assert_series_equal(loaded.lesion_status, table.lesion_status)
         for name in ("patches", "masks", "positions", "spacing", "sample"):
             np.testing.assert_array_equal(getattr(loaded, name), getattr(table, name))
         assert loaded.blocks == table.blocks
@@ -137,6 +143,7 @@ def test_concat_is_the_inverse_of_slicing():
     np.testing.assert_array_equal(again.patches, table.patches)
     np.testing.assert_array_equal(again.sample, table.sample)
     assert list(again.index) == list(table.index)
+    pd.testing.assert_series_equal(again.lesion_status, table.lesion_status)
     with pytest.raises(ValueError, match="volume"):
         LesionTable.concat([table, table.replace(features=table.features[["age"]])])
 
@@ -145,7 +152,48 @@ def test_to_frame_numbers_the_lesions_of_a_sample():
     frame = build_table([2, 1]).to_frame()
     assert frame["lesion"].tolist() == [0, 1, 0]
     assert frame["status"].tolist() == ["failed 0", "failed 0", "ok"]
+    assert frame["lesion_status"].tolist() == ["failed 0", "shape only: 1", "ok"]
     assert {"position_y", "position_x", "volume", "age"} <= set(frame.columns)
+
+
+def two_samples(**parts):
+    """Return three lesions of two samples."""
+    return LesionTable(pd.DataFrame({"volume": [1.0, 2.0, 3.0]}), sample=[0, 0, 1], **parts)
+
+
+def test_lesions_are_as_their_sample_unless_they_say_otherwise():
+    assert two_samples().lesion_status.tolist() == ["ok", "ok", "ok"]
+    failed = two_samples(status=["ok", "no such file"])
+    assert failed.lesion_status.tolist() == ["ok", "ok", "no such file"]
+    assert "lesion_status" not in failed.to_frame().columns
+    small = two_samples(lesion_status=["ok", "shape only", "ok"])
+    assert small.status.tolist() == ["ok", "ok"]
+    assert small.replace(status=["ok", "broken"]).lesion_status.tolist() == [
+        "ok",
+        "shape only",
+        "broken",
+    ]
+    joined = small.join(pd.DataFrame({"age": [50.0, 60.0]}))
+    assert joined.lesion_status.tolist() == ["ok", "shape only", "ok"]
+    doubled = LesionTable.concat([failed, small])
+    assert doubled.lesion_status.tolist() == [
+        *("ok", "ok", "no such file"),
+        *("ok", "shape only", "ok"),
+    ]
+    with pytest.raises(ValueError, match="lesion_status has 1 rows but the table has 3 lesions"):
+        two_samples(lesion_status=["ok"])
+
+
+def test_files_without_the_status_of_lesions_are_read(tmp_path):
+    two_samples(status=["ok", "no such file"]).save(tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as file:
+        parts = dict(file)
+    header = json.loads(parts["header"].tobytes())
+    del header["lesion_status"]
+    parts["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
+    np.savez(tmp_path / "old.npz", **parts)
+    old = LesionTable.load(tmp_path / "old.npz")
+    assert old.lesion_status.tolist() == ["ok", "ok", "no such file"]
 
 
 @pytest.mark.parametrize(

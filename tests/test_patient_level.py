@@ -88,12 +88,15 @@ def graphs(cohort):
     )
 
 
-@pytest.mark.parametrize("how", ["max", "volume", ["mean", "largest"]])
+@pytest.mark.parametrize(
+    "how", ["max", "volume", ["mean", "largest"], LesionPooling("std", dissemination=True)]
+)
 def test_classifiers_see_lesions_through_the_pooling(cohort, how):
     table, y, _ = cohort
     found = compare(table.replace(blocks={}), y, patients=how)
-    pooled = LesionPooling(how).fit_transform(table.replace(blocks={}))
-    names = LesionPooling(how).fit(table.replace(blocks={})).get_feature_names_out()
+    pooling = how if isinstance(how, LesionPooling) else LesionPooling(how)
+    pooled = pooling.fit_transform(table.replace(blocks={}))
+    names = pooling.get_feature_names_out()
     assert found.weights["feature"].unique().tolist() == names.tolist()
     seen = found.predictions.set_index("sample")["score"].reindex(table.index)
     for fold in range(3):
