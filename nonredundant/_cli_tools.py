@@ -150,8 +150,9 @@ def write_results(comparison: Any, output: Path, *more: str) -> None:
     comparison.to_csv(output / "tables")
     page = comparison.to_html(output / "index.html")
     say("")
-    for line in (comparison.answer(), *more):
-        say(line)
+    for line in (comparison.answer(), comparison.graph_answer(), *more):
+        if line:
+            say(line)
     say(f"Report: {page}")
     say(f"Tables: {output / 'tables'}")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from nonredundant._feature_sets import pool_samples, size_and_uptake
+from nonredundant._feature_sets import size_and_uptake
 from nonredundant._outcome import CONCORDANCE, Outcome, concordance_scorer
 from nonredundant.lesions import LesionTable
 
@@ -155,8 +155,11 @@ def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
     return found
 
 
-def describe(cohorts: Cohorts, outcome: Outcome) -> dict[str, Any]:
-    """Return what a reader must know of the cohort, as JSON types."""
+def describe(cohorts: Cohorts, outcome: Outcome, n_clinical: int) -> dict[str, Any]:
+    """Return what a reader must know of the cohort, as JSON types.
+
+    Clinical columns are counted as they come out of a transformer, which folds fit.
+    """
     table = cohorts.table[: cohorts.n]
     cheap = size_and_uptake(table)
     counts = np.bincount(outcome.strata, minlength=len(outcome.states))
@@ -165,14 +168,13 @@ def describe(cohorts: Cohorts, outcome: Outcome) -> dict[str, Any]:
         for name in cheap
         if cheap[name].notna().any()
     }
-    clinical = pool_samples(table, table.clinical)
     several = np.percentile(np.bincount(table.sample), [25, 50, 75, 100])
     return {
         "n_samples": cohorts.n,
         "n_lesions": table.n_lesions,
         "lesions_a_sample": [float(n) for n in several],
         "n_hcr": len(table.columns_of("hcr")),
-        "n_clinical": clinical.shape[1],
+        "n_clinical": n_clinical,
         "patch_shape": None if table.patches is None else list(table.patches.shape[1:]),
         "class_counts": {str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
         "quartiles": quartiles,

@@ -192,6 +192,35 @@ class FeatureSetComparison:
         verdict = "raised" if row["estimate"] > 0 else "lowered"
         return f"The deep features {verdict} the {short}: {numbers}; {gain}."
 
+    def graph_answer(self) -> str:
+        """Return whether the graph of lesions is better than pooling, as one plain sentence.
+
+        Returns
+        -------
+        str
+            Difference of the primary set to the first classifier on pooled lesions, interval and
+            p; empty without a graph or without another classifier.
+        """
+        chosen = self.primary
+        t = self.graph_tests
+        own = t[(t["feature_set"] == chosen["feature_set"]) & (t["metric"] == chosen["metric"])]
+        if own.empty:
+            return ""
+        row = own.iloc[0]
+        other = _LONG.get(row["reference"], row["reference"])
+        numbers = f"{row['estimate']:+.3f} against {other} on pooled lesions"
+        if np.isnan(row["p_value"]):
+            return f"One fold allows no test of the graph of lesions: {numbers}."
+        verdict = "There is no evidence that the graph of lesions differs from pooling"
+        if row["p_value"] < 0.05:
+            better = "better" if row["estimate"] > 0 else "worse"
+            verdict = f"The graph of lesions is {better} than pooling"
+        return (
+            f"{verdict}: {_METRICS.get(chosen['metric'], chosen['metric'])} {numbers} "
+            f"({chosen['feature_set']}, in cross-validation), 95 % interval {row['low']:+.3f} to "
+            f"{row['high']:+.3f}, {_p(row['p_value'])}."
+        )
+
     def _row(self, table: pd.DataFrame, chosen: dict[str, str]) -> Any:
         """Return the row of the primary comparison, if there is one."""
         match = np.ones(len(table), dtype=bool)

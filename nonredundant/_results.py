@@ -12,7 +12,7 @@ from nonredundant import _tables as tables
 from nonredundant._cohorts import Cohorts, describe, versions
 from nonredundant._comparison import FeatureSetComparison
 from nonredundant._experiments import Experiment
-from nonredundant._study import Results, Study
+from nonredundant._study import Results, Study, study_table
 
 
 def settings_of(
@@ -23,6 +23,7 @@ def settings_of(
     start: float,
 ) -> dict[str, Any]:
     """Return what was run, as plain JSON types."""
+    n_clinical = len(study_table(study, study.folds[0]).columns_of("clinical"))
     return {
         "feature_sets": [one.name for one in study.sets],
         "classifiers": list(study.estimators),
@@ -33,7 +34,7 @@ def settings_of(
         "grouped": study.groups is not None,
         "n_test": study.table.n_samples - study.n,
         "classes": [str(label) for label in study.outcome.classes],
-        "cohort": describe(cohorts, study.outcome),
+        "cohort": describe(cohorts, study.outcome, n_clinical),
         "failed": cohorts.failed,
         "patients": _patients_text(study),
         "graph": study.level.graph is not None,

@@ -103,6 +103,7 @@ def _content(comparison: Any) -> dict[str, Any]:
     return {
         "answer": comparison.answer(),
         "verdict": _verdict(looks),
+        "graph_line": comparison.graph_answer(),
         "redundancy_line": _redundancy_line(comparison),
         "looks_line": _looks_line(looks),
         "first": tables.first_table(comparison),

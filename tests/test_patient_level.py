@@ -15,7 +15,7 @@ from sksurv.metrics import concordance_index_censored
 
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
 from nonredundant.datasets import fetch_sts, make_lesions
-from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.evaluation import FeatureSetClassifier, FeatureSetComparison
 from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
 from nonredundant.statistics import resampled_test
 
@@ -142,6 +142,16 @@ def test_graph_and_pooling_are_compared_fold_by_fold(graphs):
     np.testing.assert_allclose(row[["estimate", "p_value"]].astype(float), expected[0::3])
 
 
+def test_whether_the_graph_is_better_is_said(graphs):
+    tests = graphs.graph_tests.assign(estimate=0.1, low=0.05, high=0.15, p_value=0.001)
+    sure = FeatureSetComparison(**{**graphs.__dict__, "graph_tests": tests})
+    assert sure.graph_answer().startswith("The graph of lesions is better than pooling: AUC +0.100")
+    lost = FeatureSetComparison(**{**graphs.__dict__, "graph_tests": tests.assign(estimate=-0.1)})
+    assert "is worse than pooling" in lost.graph_answer()
+    none = FeatureSetComparison(**{**graphs.__dict__, "graph_tests": tests.assign(p_value=0.2)})
+    assert none.graph_answer().startswith("There is no evidence")
+
+
 def test_attention_is_that_of_patients_held_out(graphs, cohort):
     lesions = graphs.attention.query("kind == 'lesion'")
     sums = lesions.groupby("sample")["weight"].sum()
@@ -165,6 +175,7 @@ def test_without_a_graph_there_is_no_attention(cohort, tmp_path):
     found = compare(*cohort[:2])
     assert found.attention.empty
     assert found.graph_tests.empty
+    assert found.graph_answer() == ""
     page = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "lesions a sample" in page
     assert "figure-graphs" not in page
@@ -231,7 +242,7 @@ def test_sarcomas_run_through_the_same_code():
             feature_sets=["Clinical", "HCR", "Clinical+HCR"],
             patients=GRAPH,
         )
-    assert found.settings["cohort"]["n_clinical"] == 0  # encoded inside the folds
+    assert found.settings["cohort"]["n_clinical"] == 4
     models = found.models
     assert models["Clinical", "LR", 0, 0].named_steps["impute"].n_features_in_ == 4
     assert models["HCR", "LR", 0, 0].named_steps["impute"].n_features_in_ == 3
