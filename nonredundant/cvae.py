@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant._cohort import Cohort, encode_labels
+from nonredundant._common_salient import target_labels
 from nonredundant._family import TRAINING_CONSTRAINTS
 from nonredundant._generation import GenerativeMethods
 from nonredundant._hcr import FeatureScaler
@@ -42,6 +43,17 @@ default="dcor"
         Weight of the KL term.
     gamma : float, default=0
         Weight of the label term; 0 trains without labels.
+    disentangle : {"total-correlation"} or None, default=None
+        What keeps the latents independent of each other, beside h: their total correlation, by
+        the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983).
+    disentangle_weight : float, default=0.1
+        Weight of that term.
+    contrastive : bool, default=False
+        Whether d is only what targets add to a background whose images h explains: y is 0 for
+        background, d there has the prior N(0, background_scale^2 I), and the decoder sees
+        (h, [y > 0] d). As `SepVAE`, with a common part that is given instead of learned.
+    background_scale : float, default=0.1
+        Standard deviation of the background's prior in the contrastive mode.
     condition_decoder : bool, default=True
         Whether the decoder sees h.
     conditioning : {"auto", "gated", "plain"}, default="auto"
@@ -50,7 +62,8 @@ default="dcor"
         to h what follows from it at less cost in reconstruction. "auto" is "plain" with a
         term that is trained itself (the density ratio), which gates help to fool, else "gated".
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h.
+        The blocks of features that make up h. Without hand-crafted features there is no h to be
+        independent of; "clinical" must not be named where the table has no such columns.
     reconstruction : {"normalised", "summed"}, default="normalised"
         Divide the squared error by the cohort's variance, or sum it over voxels as published.
     max_epochs : int, default=100
@@ -93,11 +106,12 @@ default="dcor"
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl, independence, label` and `valid_*`.
+        One row an epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
+        `total_correlation`, and `valid_*`.
     hcr_scaler_ : FeatureScaler
         What makes h of the features: medians, ranks on a normal scale, principal components.
     classes_ : array
-        The label term's classes (with `gamma > 0` only).
+        The label term's classes (with `gamma > 0` or `contrastive` only; background first).
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
@@ -140,6 +154,10 @@ default="dcor"
         ],
         "kappa": [Interval(Real, 0, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="left")],
+        "disentangle": [None, StrOptions({"total-correlation"})],
+        "disentangle_weight": [Interval(Real, 0, None, closed="left")],
+        "contrastive": ["boolean"],
+        "background_scale": [Interval(Real, 0, None, closed="neither")],
         "condition_decoder": ["boolean"],
         "conditioning": [StrOptions({"auto", "gated", "plain"})],
         "independent_of": [list, tuple],
@@ -155,6 +173,10 @@ default="dcor"
         kappa: float = 0.2,
         beta: float = 1e-5,
         gamma: float = 0.0,
+        disentangle: str | None = None,
+        disentangle_weight: float = 0.1,
+        contrastive: bool = False,
+        background_scale: float = 0.1,
         condition_decoder: bool = True,
         conditioning: str = "auto",
         independent_of: Sequence[str] = ("hcr",),
@@ -181,6 +203,10 @@ default="dcor"
         self.kappa = kappa
         self.beta = beta
         self.gamma = gamma
+        self.disentangle = disentangle
+        self.disentangle_weight = disentangle_weight
+        self.contrastive = contrastive
+        self.background_scale = background_scale
         self.condition_decoder = condition_decoder
         self.conditioning = conditioning
         self.independent_of = independent_of
@@ -210,6 +236,7 @@ default="dcor"
             Lesions with patches; a plain matrix is encoded by row, without HCR.
         y : array-like of shape (n_samples,), optional
             Labels for the label term; NaN or -1: unlabelled. Ignored while `gamma` is 0.
+            `contrastive` needs all: 0 for background, any other values for classes of target.
 
         Returns
         -------
@@ -219,21 +246,15 @@ default="dcor"
         Raises
         ------
         ValueError
-            If the table has no usable patches, features are not numbers, or y does not fit.
+            If the table has no usable patches or not the blocks of `independent_of`, features are
+            not numbers, or y does not fit.
         FloatingPointError
             If a term of the loss stops being a number; the message names term and epoch.
         """
         self._validate_params()
-        wrong = sorted(set(self.independent_of) - {"hcr", "clinical"})
-        if wrong or not self.independent_of:
-            raise ValueError(
-                f"independent_of takes 'hcr' and 'clinical', got {tuple(self.independent_of)!r}"
-            )
         cohort = self._read(X, reset=True)
-        n = len(cohort.x)
-        classes, labels, weight = None, np.full(n, -1, dtype=np.int64), np.ones(n)
-        if self.gamma > 0 and y is not None:
-            classes, labels, weight = encode_labels(y, cohort)
+        self._check_blocks(cohort)
+        classes, labels, weight = self._labels(y, cohort)
         self._fit_scalers(cohort)
         h = self._condition(cohort)
         self._has_condition = h.shape[1] > 0
@@ -242,18 +263,48 @@ default="dcor"
             "n_channels": cohort.n_channels,
             "n_latents": self.dlr_size,
             "n_conditions": h.shape[1],
-            "n_classes": 0 if classes is None else len(classes),
+            "n_classes": len(classes) if classes is not None and self.gamma > 0 else 0,
             "condition_decoder": self.condition_decoder,
             "gated": self._gated(),
             "network": self.network,
             "normalise": self.reconstruction == "normalised",
         }
+        if self.contrastive:
+            spec["background_scale"] = self.background_scale
         self._train(cohort, h, labels, weight, spec)
         if classes is not None:
             self.classes_ = classes
         self.n_dlr_ = self.dlr_size
         self._settle(cohort)
         return self
+
+    def _check_blocks(self, cohort: Cohort) -> None:
+        """Raise unless the blocks that make up h exist and are there where they must be."""
+        blocks = tuple(self.independent_of)
+        found = set(cohort.blocks.values())
+        if not blocks or not set(blocks) <= {"hcr", "clinical"}:
+            raise ValueError(f"independent_of takes 'hcr' and 'clinical', got {blocks!r}")
+        if "clinical" in blocks and "clinical" not in found:
+            raise ValueError(
+                f"independent_of={blocks!r} names 'clinical', but there are no clinical columns "
+                f"(of {len(cohort.blocks)}): extract them with RadiomicsExtractor(clinical=[...]) "
+                "or leave 'clinical' out"
+            )
+        if self.contrastive and not (self.condition_decoder and found & set(blocks)):
+            raise ValueError(
+                "contrastive=True decodes the background from h alone, but there is none: it "
+                f"takes condition_decoder=True (now {self.condition_decoder}) and a table with "
+                f"features of the blocks {blocks!r} (now {sorted(found)})"
+            )
+
+    def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return the classes or None, each lesion's class position and its weight."""
+        if self.contrastive:
+            return target_labels(y, cohort)
+        if self.gamma > 0 and y is not None:
+            return encode_labels(y, cohort)
+        n = len(cohort.x)
+        return None, np.full(n, -1, dtype=np.int64), np.ones(n)
 
     def _fit_scalers(self, cohort: Cohort) -> None:
         """Learn what makes h, and which other columns are passed on."""
@@ -269,15 +320,24 @@ default="dcor"
         return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
 
     def _module_class(self) -> type:
+        if self.contrastive:
+            from nonredundant.nn.contrastive import SalientConditionalVAE
+
+            return SalientConditionalVAE
         from nonredundant.nn.vae import ConditionalVAE
 
         return ConditionalVAE
 
     def _weights(self) -> dict[str, float]:
-        return {"kl": self.beta, "independence": self.kappa, "label": self.gamma}
+        return {
+            "kl": self.beta,
+            "independence": self.kappa,
+            "label": self.gamma,
+            "total_correlation": self.disentangle_weight,
+        }
 
     def _mirrors(self) -> bool:
-        return self.gamma == 0
+        return self.gamma == 0 and not self.contrastive
 
     def _gated(self) -> bool:
         """Whether h also scales and shifts d."""
@@ -292,6 +352,13 @@ default="dcor"
         from nonredundant.independence import resolve_independence
 
         return resolve_independence(self.independence)
+
+    def _disentangler(self) -> Any:
+        if self.disentangle is None or self.disentangle_weight == 0:
+            return None
+        from nonredundant.independence import TotalCorrelation
+
+        return TotalCorrelation()
 
     def transform(self, X: Any) -> Any:
         """Return features and latents of each lesion.
@@ -331,8 +398,27 @@ default="dcor"
         latents = self._latent_names()
         return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
 
+    def reconstruct(self, X: Any, *, salient: bool = True) -> np.ndarray:
+        """Return the network's reconstruction of each lesion from h and its latents, or h alone.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+        salient : bool, default=True
+            False puts 0, the prior's mean, in the place of d: the image that h foretells, or in
+            the contrastive mode the image as it were in the background.
+
+        Returns
+        -------
+        array of shape (n_lesions, C, *spatial)
+            Patches in the images' intensity units; meaningful inside the lesion's mask.
+        """
+        cohort, d = self._latents(X)
+        return self._decode(d if salient else np.zeros_like(d), self._condition(cohort))
+
     def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
-        """Return lesions drawn from the model: d from its prior, h of the given lesions.
+        """Return lesions drawn from the model: d from its (targets') prior, h of the given lesions.
 
         Parameters
         ----------
@@ -350,3 +436,8 @@ default="dcor"
         cohort = self._read(X, reset=False)
         d = np.random.default_rng(random_state).normal(size=(len(cohort.x), self.n_dlr_))
         return self._decode(d, self._condition(cohort))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = bool(self.contrastive)
+        return tags
