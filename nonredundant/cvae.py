@@ -11,13 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant._cohort import Cohort, encode_labels
 from nonredundant._common_salient import target_labels
+from nonredundant._conditioned import ConditionedModel
 from nonredundant._family import TRAINING_CONSTRAINTS
-from nonredundant._generation import GenerativeMethods
-from nonredundant._hcr import FeatureScaler
 from nonredundant._validation import HasMethods, Interval, StrOptions
 
 
-class NonRedundantCVAE(GenerativeMethods):
+class NonRedundantCVAE(ConditionedModel):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
     The encoder sees the masked patch (and h, to leave it out), the decoder sees (h, d), and an
@@ -46,8 +45,8 @@ default="dcor"
     disentangle : {"total-correlation"} or None, default=None
         What keeps the latents independent of each other, beside h: their total correlation, by
         the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983).
-    disentangle_weight : float, default=0.1
-        Weight of that term.
+    disentangle_weight : float, default=0.02
+        Weight of that term. Much more does harm: the encoder then fools the discriminator.
     contrastive : bool, default=False
         Whether d is only what targets add to a background whose images h explains: y is 0 for
         background, d there has the prior N(0, background_scale^2 I), and the decoder sees
@@ -174,7 +173,7 @@ default="dcor"
         beta: float = 1e-5,
         gamma: float = 0.0,
         disentangle: str | None = None,
-        disentangle_weight: float = 0.1,
+        disentangle_weight: float = 0.02,
         contrastive: bool = False,
         background_scale: float = 0.1,
         condition_decoder: bool = True,
@@ -257,6 +256,7 @@ default="dcor"
         classes, labels, weight = self._labels(y, cohort)
         self._fit_scalers(cohort)
         h = self._condition(cohort)
+        self._check_given(h)
         self._has_condition = h.shape[1] > 0
         spec = {
             "shape": tuple(cohort.shape),
@@ -278,25 +278,6 @@ default="dcor"
         self._settle(cohort)
         return self
 
-    def _check_blocks(self, cohort: Cohort) -> None:
-        """Raise unless the blocks that make up h exist and are there where they must be."""
-        blocks = tuple(self.independent_of)
-        found = set(cohort.blocks.values())
-        if not blocks or not set(blocks) <= {"hcr", "clinical"}:
-            raise ValueError(f"independent_of takes 'hcr' and 'clinical', got {blocks!r}")
-        if "clinical" in blocks and "clinical" not in found:
-            raise ValueError(
-                f"independent_of={blocks!r} names 'clinical', but there are no clinical columns "
-                f"(of {len(cohort.blocks)}): extract them with RadiomicsExtractor(clinical=[...]) "
-                "or leave 'clinical' out"
-            )
-        if self.contrastive and not (self.condition_decoder and found & set(blocks)):
-            raise ValueError(
-                "contrastive=True decodes the background from h alone, but there is none: it "
-                f"takes condition_decoder=True (now {self.condition_decoder}) and a table with "
-                f"features of the blocks {blocks!r} (now {sorted(found)})"
-            )
-
     def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
         """Return the classes or None, each lesion's class position and its weight."""
         if self.contrastive:
@@ -305,19 +286,6 @@ default="dcor"
             return encode_labels(y, cohort)
         n = len(cohort.x)
         return None, np.full(n, -1, dtype=np.int64), np.ones(n)
-
-    def _fit_scalers(self, cohort: Cohort) -> None:
-        """Learn what makes h, and which other columns are passed on."""
-        hcr = [name for name, block in cohort.blocks.items() if block == "hcr"]
-        rest = [name for name, block in cohort.blocks.items() if block == "clinical"]
-        usable = cohort.features[cohort.usable]
-        self.hcr_scaler_ = FeatureScaler(self.hcr_size if hcr else None).fit(usable[hcr])
-        self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
-
-    def _condition(self, cohort: Cohort) -> np.ndarray:
-        """Return h: the scaled features of the blocks that d must not repeat."""
-        scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
-        return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
 
     def _module_class(self) -> type:
         if self.contrastive:
@@ -384,12 +352,6 @@ default="dcor"
             parts += [self._fill_missing(self._encode(cohort), cohort)]
         return self._rows(np.hstack(parts), X)
 
-    def _passed_on(self, cohort: Cohort) -> np.ndarray:
-        """Return the features of the output."""
-        scaler = self.hcr_scaler_
-        hcr = scaler.impute if scaler.n_components is None else scaler.transform
-        return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
-
     def _latent_names(self) -> list[str]:
         return [f"dlr{i:02d}" for i in range(self.n_dlr_)]
 
@@ -397,45 +359,6 @@ default="dcor"
         features = [*self.hcr_scaler_.names_out_, *self.clinical_scaler_.names_out_]
         latents = self._latent_names()
         return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
-
-    def reconstruct(self, X: Any, *, salient: bool = True) -> np.ndarray:
-        """Return the network's reconstruction of each lesion from h and its latents, or h alone.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            As at `fit`.
-        salient : bool, default=True
-            False puts 0, the prior's mean, in the place of d: the image that h foretells, or in
-            the contrastive mode the image as it were in the background.
-
-        Returns
-        -------
-        array of shape (n_lesions, C, *spatial)
-            Patches in the images' intensity units; meaningful inside the lesion's mask.
-        """
-        cohort, d = self._latents(X)
-        return self._decode(d if salient else np.zeros_like(d), self._condition(cohort))
-
-    def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
-        """Return lesions drawn from the model: d from its (targets') prior, h of the given lesions.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            Lesions whose h is used.
-        random_state : int, Generator or None, default=None
-            Source of the draws.
-
-        Returns
-        -------
-        array of shape (n_lesions, C, *spatial)
-            Patches in the images' intensity units.
-        """
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        d = np.random.default_rng(random_state).normal(size=(len(cohort.x), self.n_dlr_))
-        return self._decode(d, self._condition(cohort))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -299,21 +299,8 @@ class MIDiscriminator(RatioTerm):
 
         return frozen_logit(self._network_for(h, d), h, d).relu().mean()
 
-    def update(self, h: Any, d: Any) -> float:
-        """Train the network on rows whose d is held fixed.
-
-        Parameters
-        ----------
-        h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows: a batch with "step", the whole training cohort with "alternate".
-
-        Returns
-        -------
-        float
-            The last binary cross-entropy, in nats; ln 2 where nothing can be told apart.
-        """
-        n_updates = 1 if self.schedule == "step" else self.n_epochs
-        return [super(MIDiscriminator, self).update(h, d) for _ in range(n_updates)][-1]
+    def _n_steps(self) -> int:
+        return 1 if self.schedule == "step" else self.n_epochs
 
     def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
         from nonredundant.nn.discriminator import repaired
