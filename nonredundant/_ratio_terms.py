@@ -108,7 +108,7 @@ class RatioTerm(BaseEstimator):
 
 
 class TotalCorrelation(RatioTerm):
-    """Total correlation of a batch's d: how far its columns are from independent of each other.
+    """Total correlation of a batch's columns: how far from independent of each other they are.
 
     KL(p(d) || p(d_1) ... p(d_k)), in nats, by the density-ratio trick of FactorVAE (Kim & Mnih
     2018, arXiv 1802.05983): a network tells rows of d from rows whose columns were permuted
@@ -132,7 +132,7 @@ class TotalCorrelation(RatioTerm):
 
     Notes
     -----
-    The pair of this term is (d, nothing): what it keeps apart is within d.
+    What it keeps apart lies within one side: training gives it the pair (d, nothing).
 
     Examples
     --------
@@ -173,10 +173,8 @@ class TotalCorrelation(RatioTerm):
 
         Parameters
         ----------
-        h : Tensor of shape (n, n_latents)
-            The latents.
-        d : Tensor of shape (n, 0)
-            Nothing.
+        h, d : Tensor of shape (n, n_h), (n, n_d)
+            Paired rows, whose columns are taken together; d without columns for h alone.
 
         Returns
         -------
@@ -190,7 +188,7 @@ class TotalCorrelation(RatioTerm):
     def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
         from nonredundant.nn.discriminator import permuted_columns
 
-        return permuted_columns(h, self._generator), d
+        return permuted_columns(h, self._generator), permuted_columns(d, self._generator)
 
     def _n_steps(self) -> int:
         return self.n_updates

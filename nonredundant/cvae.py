@@ -45,7 +45,7 @@ default="dcor"
     disentangle : {"total-correlation"} or None, default=None
         What keeps the latents independent of each other, beside h: their total correlation, by
         the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983).
-    disentangle_weight : float, default=0.02
+    disentangle_weight : float, default=0.01
         Weight of that term. Much more does harm: the encoder then fools the discriminator.
     contrastive : bool, default=False
         Whether d is only what targets add to a background whose images h explains: y is 0 for
@@ -173,7 +173,7 @@ default="dcor"
         beta: float = 1e-5,
         gamma: float = 0.0,
         disentangle: str | None = None,
-        disentangle_weight: float = 0.02,
+        disentangle_weight: float = 0.01,
         contrastive: bool = False,
         background_scale: float = 0.1,
         condition_decoder: bool = True,
