@@ -24,8 +24,9 @@ class NonRedundantCVAE(ConditionedModel):
 
         reconstruction + beta * KL(q(d|x*, h) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
 
-    where the reconstruction is the fraction of the lesions' voxel variance left unexplained, so
-    that no weight depends on the size of the patches.
+    and with `disentangle` also disentangle_weight * TC(d), the latents' total correlation. The
+    reconstruction is the fraction of the lesions' voxel variance left unexplained, so that no
+    weight depends on the size of the patches.
 
     Parameters
     ----------

@@ -79,12 +79,13 @@ def make_matrix(n, seed):
 
 def dependence(d):
     """Return the mean absolute rank correlation of the columns."""
-    rho = spearmanr(d).statistic
+    rho = pd.DataFrame(d).corr("spearman").to_numpy()
     return np.abs(rho[np.triu_indices(len(rho), 1)]).mean()
 
 
 def test_disentangled_latents_are_less_dependent_on_unseen_rows():
     settings = {"dlr_size": 3, "max_epochs": 30, "random_state": 0, "device": "cpu"}
+    settings["disentangle_weight"] = 0.05
     found = {}
     for name in (None, "total-correlation"):
         cvae = NonRedundantCVAE(disentangle=name, **settings).fit(make_matrix(400, 0))
@@ -180,13 +181,7 @@ def make_cohort(n=200, seed=0):
 def separated():
     table, y, _ = make_cohort()
     return NonRedundantCVAE(
-        2,
-        contrastive=True,
-        disentangle="total-correlation",
-        max_epochs=30,
-        random_state=0,
-        device="cpu",
-        output="dlr",
+        2, contrastive=True, max_epochs=30, random_state=0, device="cpu", output="dlr"
     ).fit(table, y)
 
 
@@ -199,7 +194,6 @@ def test_latents_hold_what_targets_add(separated):
     told = np.abs(spearmanr(np.column_stack([strength, h])[target], d[target]).statistic[:2, 2:])
     assert told[0].max() > 0.8
     assert told[1].max() < 0.3
-    assert dependence(d[target]) < 0.4
 
 
 def test_without_latents_a_target_becomes_background(separated):
@@ -212,7 +206,7 @@ def test_without_latents_a_target_becomes_background(separated):
 
 
 @pytest.mark.parametrize("gamma", [0.0, 1.0])
-def test_words_and_numbers_of_targets_are_classes_behind_the_background(gamma):
+def test_classes_of_targets_come_behind_the_background(gamma):
     table, y, _ = make_cohort(24)
     labels = np.where(y == 0, 0, 2 + np.arange(24) % 4)
     cvae = NonRedundantCVAE(2, contrastive=True, gamma=gamma, **QUICK).fit(table, labels)
