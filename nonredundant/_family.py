@@ -91,6 +91,10 @@ class FamilyEstimator(
         """Return the independence term, unfitted, or None."""
         raise NotImplementedError
 
+    def _disentangler(self) -> Any:
+        """Return what keeps the columns of d independent of each other; most ask for nothing."""
+        return None
+
     def _condition(self, cohort: Cohort) -> np.ndarray:
         """Return h; most of the family has none."""
         return np.zeros((len(cohort.x), 0))
@@ -214,9 +218,11 @@ class FamilyEstimator(
         from nonredundant.nn import training
 
         device = device or training.resolve_device(self.device)
-        term = self._term()
+        term, among = self._term(), self._disentangler()
         if term is not None:
             term.reset(*module.pair_sizes, device=device, seed=seed)
+        if among is not None:
+            among.reset(module.n_latents, 0, device=device, seed=seed)
         batch_size = training.balanced_batch_size(n_rows, self.batch_size)
         n_steps = self.max_epochs * math.ceil(n_rows / batch_size)
         return training.build_net(
@@ -224,6 +230,7 @@ class FamilyEstimator(
             valid=valid,
             options=self.net_params or {},
             term=term,
+            disentangle=among,
             weights=self._weights(),
             max_epochs=self.max_epochs,
             batch_size=batch_size,

@@ -10,13 +10,13 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant._cohort import Cohort, encode_labels
+from nonredundant._common_salient import target_labels
+from nonredundant._conditioned import ConditionedModel
 from nonredundant._family import TRAINING_CONSTRAINTS
-from nonredundant._generation import GenerativeMethods
-from nonredundant._hcr import FeatureScaler
 from nonredundant._validation import HasMethods, Interval, StrOptions
 
 
-class NonRedundantCVAE(GenerativeMethods):
+class NonRedundantCVAE(ConditionedModel):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
     The encoder sees the masked patch (and h, to leave it out), the decoder sees (h, d), and an
@@ -24,8 +24,9 @@ class NonRedundantCVAE(GenerativeMethods):
 
         reconstruction + beta * KL(q(d|x*, h) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
 
-    where the reconstruction is the fraction of the lesions' voxel variance left unexplained, so
-    that no weight depends on the size of the patches.
+    and with `disentangle` also disentangle_weight * TC(d), the latents' total correlation. The
+    reconstruction is the fraction of the lesions' voxel variance left unexplained, so that no
+    weight depends on the size of the patches.
 
     Parameters
     ----------
@@ -42,6 +43,17 @@ default="dcor"
         Weight of the KL term.
     gamma : float, default=0
         Weight of the label term; 0 trains without labels.
+    disentangle : {"total-correlation"} or None, default=None
+        What keeps the latents independent of each other, beside h: their total correlation, by
+        the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983).
+    disentangle_weight : float, default=0.01
+        Weight of that term. Much more does harm: the encoder then fools the discriminator.
+    contrastive : bool, default=False
+        Whether d is only what targets add to a background whose images h explains: y is 0 for
+        background, d there has the prior N(0, background_scale^2 I), and the decoder sees
+        (h, [y > 0] d). As `SepVAE`, with a common part that is given instead of learned.
+    background_scale : float, default=0.1
+        Standard deviation of the background's prior in the contrastive mode.
     condition_decoder : bool, default=True
         Whether the decoder sees h.
     conditioning : {"auto", "gated", "plain"}, default="auto"
@@ -50,7 +62,8 @@ default="dcor"
         to h what follows from it at less cost in reconstruction. "auto" is "plain" with a
         term that is trained itself (the density ratio), which gates help to fool, else "gated".
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h.
+        The blocks of features that make up h. Without hand-crafted features there is no h to be
+        independent of; "clinical" must not be named where the table has no such columns.
     reconstruction : {"normalised", "summed"}, default="normalised"
         Divide the squared error by the cohort's variance, or sum it over voxels as published.
     max_epochs : int, default=100
@@ -93,11 +106,12 @@ default="dcor"
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl, independence, label` and `valid_*`.
+        One row an epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
+        `total_correlation`, and `valid_*`.
     hcr_scaler_ : FeatureScaler
         What makes h of the features: medians, ranks on a normal scale, principal components.
     classes_ : array
-        The label term's classes (with `gamma > 0` only).
+        The label term's classes (with `gamma > 0` or `contrastive` only; background first).
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
@@ -140,6 +154,10 @@ default="dcor"
         ],
         "kappa": [Interval(Real, 0, None, closed="left")],
         "gamma": [Interval(Real, 0, None, closed="left")],
+        "disentangle": [None, StrOptions({"total-correlation"})],
+        "disentangle_weight": [Interval(Real, 0, None, closed="left")],
+        "contrastive": ["boolean"],
+        "background_scale": [Interval(Real, 0, None, closed="neither")],
         "condition_decoder": ["boolean"],
         "conditioning": [StrOptions({"auto", "gated", "plain"})],
         "independent_of": [list, tuple],
@@ -155,6 +173,10 @@ default="dcor"
         kappa: float = 0.2,
         beta: float = 1e-5,
         gamma: float = 0.0,
+        disentangle: str | None = None,
+        disentangle_weight: float = 0.01,
+        contrastive: bool = False,
+        background_scale: float = 0.1,
         condition_decoder: bool = True,
         conditioning: str = "auto",
         independent_of: Sequence[str] = ("hcr",),
@@ -181,6 +203,10 @@ default="dcor"
         self.kappa = kappa
         self.beta = beta
         self.gamma = gamma
+        self.disentangle = disentangle
+        self.disentangle_weight = disentangle_weight
+        self.contrastive = contrastive
+        self.background_scale = background_scale
         self.condition_decoder = condition_decoder
         self.conditioning = conditioning
         self.independent_of = independent_of
@@ -210,6 +236,7 @@ default="dcor"
             Lesions with patches; a plain matrix is encoded by row, without HCR.
         y : array-like of shape (n_samples,), optional
             Labels for the label term; NaN or -1: unlabelled. Ignored while `gamma` is 0.
+            `contrastive` needs all: 0 for background, any other values for classes of target.
 
         Returns
         -------
@@ -219,35 +246,32 @@ default="dcor"
         Raises
         ------
         ValueError
-            If the table has no usable patches, features are not numbers, or y does not fit.
+            If the table has no usable patches or not the blocks of `independent_of`, features are
+            not numbers, or y does not fit.
         FloatingPointError
             If a term of the loss stops being a number; the message names term and epoch.
         """
         self._validate_params()
-        wrong = sorted(set(self.independent_of) - {"hcr", "clinical"})
-        if wrong or not self.independent_of:
-            raise ValueError(
-                f"independent_of takes 'hcr' and 'clinical', got {tuple(self.independent_of)!r}"
-            )
         cohort = self._read(X, reset=True)
-        n = len(cohort.x)
-        classes, labels, weight = None, np.full(n, -1, dtype=np.int64), np.ones(n)
-        if self.gamma > 0 and y is not None:
-            classes, labels, weight = encode_labels(y, cohort)
+        self._check_blocks(cohort)
+        classes, labels, weight = self._labels(y, cohort)
         self._fit_scalers(cohort)
         h = self._condition(cohort)
+        self._check_given(h)
         self._has_condition = h.shape[1] > 0
         spec = {
             "shape": tuple(cohort.shape),
             "n_channels": cohort.n_channels,
             "n_latents": self.dlr_size,
             "n_conditions": h.shape[1],
-            "n_classes": 0 if classes is None else len(classes),
+            "n_classes": len(classes) if classes is not None and self.gamma > 0 else 0,
             "condition_decoder": self.condition_decoder,
             "gated": self._gated(),
             "network": self.network,
             "normalise": self.reconstruction == "normalised",
         }
+        if self.contrastive:
+            spec["background_scale"] = self.background_scale
         self._train(cohort, h, labels, weight, spec)
         if classes is not None:
             self.classes_ = classes
@@ -255,29 +279,34 @@ default="dcor"
         self._settle(cohort)
         return self
 
-    def _fit_scalers(self, cohort: Cohort) -> None:
-        """Learn what makes h, and which other columns are passed on."""
-        hcr = [name for name, block in cohort.blocks.items() if block == "hcr"]
-        rest = [name for name, block in cohort.blocks.items() if block == "clinical"]
-        usable = cohort.features[cohort.usable]
-        self.hcr_scaler_ = FeatureScaler(self.hcr_size if hcr else None).fit(usable[hcr])
-        self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
-
-    def _condition(self, cohort: Cohort) -> np.ndarray:
-        """Return h: the scaled features of the blocks that d must not repeat."""
-        scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
-        return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
+    def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return the classes or None, each lesion's class position and its weight."""
+        if self.contrastive:
+            return target_labels(y, cohort)
+        if self.gamma > 0 and y is not None:
+            return encode_labels(y, cohort)
+        n = len(cohort.x)
+        return None, np.full(n, -1, dtype=np.int64), np.ones(n)
 
     def _module_class(self) -> type:
+        if self.contrastive:
+            from nonredundant.nn.contrastive import SalientConditionalVAE
+
+            return SalientConditionalVAE
         from nonredundant.nn.vae import ConditionalVAE
 
         return ConditionalVAE
 
     def _weights(self) -> dict[str, float]:
-        return {"kl": self.beta, "independence": self.kappa, "label": self.gamma}
+        return {
+            "kl": self.beta,
+            "independence": self.kappa,
+            "label": self.gamma,
+            "total_correlation": self.disentangle_weight,
+        }
 
     def _mirrors(self) -> bool:
-        return self.gamma == 0
+        return self.gamma == 0 and not self.contrastive
 
     def _gated(self) -> bool:
         """Whether h also scales and shifts d."""
@@ -292,6 +321,13 @@ default="dcor"
         from nonredundant.independence import resolve_independence
 
         return resolve_independence(self.independence)
+
+    def _disentangler(self) -> Any:
+        if self.disentangle is None or self.disentangle_weight == 0:
+            return None
+        from nonredundant.independence import TotalCorrelation
+
+        return TotalCorrelation()
 
     def transform(self, X: Any) -> Any:
         """Return features and latents of each lesion.
@@ -317,12 +353,6 @@ default="dcor"
             parts += [self._fill_missing(self._encode(cohort), cohort)]
         return self._rows(np.hstack(parts), X)
 
-    def _passed_on(self, cohort: Cohort) -> np.ndarray:
-        """Return the features of the output."""
-        scaler = self.hcr_scaler_
-        hcr = scaler.impute if scaler.n_components is None else scaler.transform
-        return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
-
     def _latent_names(self) -> list[str]:
         return [f"dlr{i:02d}" for i in range(self.n_dlr_)]
 
@@ -331,22 +361,7 @@ default="dcor"
         latents = self._latent_names()
         return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
 
-    def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
-        """Return lesions drawn from the model: d from its prior, h of the given lesions.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            Lesions whose h is used.
-        random_state : int, Generator or None, default=None
-            Source of the draws.
-
-        Returns
-        -------
-        array of shape (n_lesions, C, *spatial)
-            Patches in the images' intensity units.
-        """
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        d = np.random.default_rng(random_state).normal(size=(len(cohort.x), self.n_dlr_))
-        return self._decode(d, self._condition(cohort))
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = bool(self.contrastive)
+        return tags

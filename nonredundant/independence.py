@@ -10,7 +10,18 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant._ratio_terms import RATIO_CONSTRAINTS, RatioTerm, TotalCorrelation
 from nonredundant._validation import Interval, StrOptions, validate_data
+
+__all__ = [
+    "HSIC",
+    "ClosedFormTerm",
+    "CrossCovariance",
+    "DistanceCorrelation",
+    "MIDiscriminator",
+    "TotalCorrelation",
+    "resolve_independence",
+]
 
 
 class ClosedFormTerm(BaseEstimator):
@@ -168,7 +179,7 @@ class CrossCovariance(ClosedFormTerm):
         return cross_covariance(h, d)
 
 
-class MIDiscriminator(BaseEstimator):
+class MIDiscriminator(RatioTerm):
     """Mutual information by the density-ratio trick, as a term of training and by itself.
 
     A network tells rows (h_i, d_i) from re-paired rows (h_k, d_j), k ≠ j; its logit estimates
@@ -228,11 +239,7 @@ class MIDiscriminator(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "hidden_size": [Interval(Integral, 1, None, closed="left")],
-        "n_layers": [Interval(Integral, 1, None, closed="left")],
-        "quadratic": ["boolean"],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        **RATIO_CONSTRAINTS,
         "batch_size": [Interval(Integral, 2, None, closed="left")],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "schedule": [StrOptions({"step", "alternate"})],
@@ -275,35 +282,6 @@ class MIDiscriminator(BaseEstimator):
         """How training calls `update`: each step, or every `every` epochs with all rows."""
         return "step" if self.schedule == "step" else "scheduled"
 
-    def reset(self, n_h: int, n_d: int, *, device: str = "cpu", seed: int = 0) -> None:
-        """Build a new network and its optimiser.
-
-        Parameters
-        ----------
-        n_h, n_d : int
-            Sizes of h and d.
-        device : str, default="cpu"
-            Where training runs.
-        seed : int, default=0
-            Seed of initial weights and pairings.
-        """
-        import torch
-
-        self._validate_params()
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self._network = self._build(n_h, n_d).to(device)
-        self._generator = torch.Generator().manual_seed(seed)
-        self._optimiser = torch.optim.AdamW(
-            self._network.parameters(), lr=self.lr, weight_decay=self.weight_decay
-        )
-
-    def _build(self, n_h: int, n_d: int) -> Any:
-        """Return an untrained network."""
-        from nonredundant.nn.discriminator import DensityRatio
-
-        return DensityRatio(n_h, n_d, self.hidden_size, self.n_layers, self.quadratic)
-
     def penalty(self, h: Any, d: Any) -> Any:
         """Return the penalty of a batch, differentiable in d.
 
@@ -317,39 +295,17 @@ class MIDiscriminator(BaseEstimator):
         Tensor
             Mean ReLU of the logit of the true pairs (Vétil et al. 2023, eq. 3), in nats.
         """
-        from nonredundant.nn.discriminator import ratio_penalty
+        from nonredundant.nn.discriminator import frozen_logit
 
-        if not hasattr(self, "_network"):
-            self.reset(h.shape[1], d.shape[1], device=str(d.device))
-        return ratio_penalty(self._network.to(d.dtype), h, d)
+        return frozen_logit(self._network_for(h, d), h, d).relu().mean()
 
-    def update(self, h: Any, d: Any) -> float:
-        """Train the network on rows whose d is held fixed.
+    def _n_steps(self) -> int:
+        return 1 if self.schedule == "step" else self.n_epochs
 
-        Parameters
-        ----------
-        h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows: a batch with "step", the whole training cohort with "alternate".
+    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
+        from nonredundant.nn.discriminator import repaired
 
-        Returns
-        -------
-        float
-            The last binary cross-entropy, in nats; ln 2 where nothing can be told apart.
-        """
-        from nonredundant.nn.discriminator import discrimination_loss, repaired
-        from nonredundant.nn.penalties import standardise
-
-        if not hasattr(self, "_network"):
-            self.reset(h.shape[1], d.shape[1], device=str(d.device))
-        network = self._network.to(d.dtype)
-        h, d = standardise(h), standardise(d.detach())
-        loss = h.new_zeros(())
-        for _ in range(1 if self.schedule == "step" else self.n_epochs):
-            loss = discrimination_loss(network, h, d, repaired(len(h), self._generator))
-            self._optimiser.zero_grad()
-            loss.backward()
-            self._optimiser.step()
-        return float(loss.detach())
+        return h[repaired(len(h), self._generator)], d
 
     # By itself -----------------------------------------------------------------------------
 
@@ -465,9 +421,7 @@ class MIDiscriminator(BaseEstimator):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the network's weights as arrays."""
-        state = dict(super().__getstate__())
-        for name in ("_network", "_optimiser", "_generator"):
-            state.pop(name, None)
+        state = super().__getstate__()
         network = state.pop("network_", None)
         if network is not None:
             weights = network.state_dict().items()

@@ -18,7 +18,7 @@ from nonredundant.nn.losses import (
     masked_squared_error,
 )
 from nonredundant.nn.penalties import distance_correlation, squared_distances
-from nonredundant.nn.vae import Penalty, Posterior, build_networks
+from nonredundant.nn.vae import ConditionalVAE, Penalty, Posterior, build_networks
 
 #: Rows that an estimate of dependence needs.
 LEAST_ROWS = 4
@@ -251,3 +251,59 @@ def mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:
     kernel = torch.stack([torch.exp(-distances / width) for width in BANDWIDTHS]).mean(0)
     n = len(a)
     return kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
+
+
+class SalientConditionalVAE(ConditionalVAE):
+    """Contrastive mode of the conditional VAE: the common part is given, h, and d is salient.
+
+    Parameters
+    ----------
+    background_scale : float
+        Standard deviation of the background's prior of d, N(0, background_scale²).
+    **options
+        As for `ConditionalVAE`.
+    """
+
+    def __init__(self, *, background_scale: float, **options: Any) -> None:
+        super().__init__(**options)
+        self.background_scale = background_scale
+
+    def within(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the total correlation is of: the d of targets, and nothing.
+
+        Over background and targets together, whose spreads differ, no columns are independent.
+        """
+        return super().within(batch, d[batch.y > 0])
+
+    def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the terms of the loss and the posterior means.
+
+        −E log p(x* | h, [y > 0] d) + β KL(q(d | x*, h) ‖ p(d | y)) + κ I(h; d) + γ CE(y | h, d),
+        where p(d | background) = N(0, background_scale² I), p(d | target) = N(0, I).
+        """
+        x_star = self.scaler(batch.x, batch.mask)
+        target = (batch.y > 0)[:, None]
+        qd = self.inference(x_star, batch.h)
+        zero = qd.mean.new_zeros(())
+        terms = LossTerms(
+            reconstruction=self.reconstruction(batch, x_star, qd.sample() * target).mean(),
+            kl=self.salient_kl(qd, target).mean(),
+            independence=zero if penalty is None else penalty(batch.h, qd.mean),
+            label=self.label_term(batch, qd.mean),
+        )
+        return terms, qd.mean
+
+    def salient_kl(self, qd: Posterior, target: Tensor) -> Tensor:
+        """Return KL(q(d | x*, h) ‖ p(d | y)): the background's prior is narrow."""
+        return gaussian_kl(*qd, torch.where(target, 1.0, self.background_scale))
+
+    def elbo(self, batch: Batch, beta: float) -> Tensor:
+        """Return each lesion's −(reconstruction + β KL) under the label that suits it better."""
+        x_star = self.scaler(batch.x, batch.mask)
+        qd = self.inference(x_star, batch.h)
+        bounds = []
+        for is_target in (False, True):
+            target = torch.full((len(batch.x), 1), is_target, device=x_star.device)
+            error = self.reconstruction(batch, x_star, qd.mean * target)
+            bounds.append(-(error + beta * self.salient_kl(qd, target)))
+        return torch.maximum(*bounds)

@@ -1,4 +1,4 @@
-"""The density-ratio network: it tells rows (h_i, d_i) from re-paired rows (h_k, d_j)."""
+"""The density-ratio network: it tells true rows from re-paired or permuted ones."""
 
 from __future__ import annotations
 
@@ -68,20 +68,28 @@ def repaired(n: int, generator: torch.Generator) -> Tensor:
     return partner
 
 
-def discrimination_loss(network: nn.Module, h: Tensor, d: Tensor, partner: Tensor) -> Tensor:
-    """Return the binary cross-entropy of true against re-paired rows (Vétil et al. 2023)."""
-    true, other = network(h, d), network(h[partner], d)
-    return (functional.softplus(-true).mean() + functional.softplus(other).mean()) / 2
+def permuted_columns(d: Tensor, generator: torch.Generator) -> Tensor:
+    """Return each column in an order of its own: the margins of d, independent of each other."""
+    order = torch.rand(d.shape, generator=generator).argsort(0)
+    return d.gather(0, order.to(d.device))
 
 
-def ratio_penalty(network: nn.Module, h: Tensor, d: Tensor) -> Tensor:
-    """Return mean ReLU(log D / (1 − D)) on true pairs (Vétil et al. 2023, eq. 3).
+def discrimination_loss(
+    network: nn.Module, true: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]
+) -> Tensor:
+    """Return the binary cross-entropy of true rows against others (Vétil et al. 2023)."""
+    return (
+        functional.softplus(-network(*true)).mean() + functional.softplus(network(*other)).mean()
+    ) / 2
 
-    Both sides are standardised over the batch; the network's own parameters get no gradient.
+
+def frozen_logit(network: nn.Module, h: Tensor, d: Tensor) -> Tensor:
+    """Return log D / (1 − D) of each pair, without gradient for the network's own parameters.
+
+    Both sides are standardised over the batch.
     """
     frozen = {name: value.detach() for name, value in network.named_parameters()}
-    pairs = (standardise(h), standardise(d))
-    return torch.func.functional_call(network, frozen, pairs).relu().mean()
+    return torch.func.functional_call(network, frozen, (standardise(h), standardise(d)))
 
 
 def information(network: nn.Module, h: Tensor, d: Tensor, generator: torch.Generator) -> float:
@@ -135,12 +143,14 @@ def train_ratio(
             if len(batch) < 2:
                 continue
             partner = repaired(len(batch), generator)
-            loss = discrimination_loss(network, h[batch], d[batch], partner)
+            true = h[batch], d[batch]
+            loss = discrimination_loss(network, true, (true[0][partner], true[1]))
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
         with torch.no_grad():
-            losses = [discrimination_loss(network, h[held], d[held], p) for p in pairings]
+            true = h[held], d[held]
+            losses = [discrimination_loss(network, true, (true[0][p], true[1])) for p in pairings]
         now = float(torch.stack(losses).mean())
         waited += 1
         if now < best_loss:

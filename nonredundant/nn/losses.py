@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -38,6 +38,10 @@ class LossTerms:
     def named(self) -> dict[str, Tensor]:
         """Return the terms by name."""
         return {name: getattr(self, name) for name in TERM_NAMES} | dict(self.extra)
+
+    def with_extra(self, **terms: Tensor) -> LossTerms:
+        """Return the terms with more of one model alone."""
+        return replace(self, extra={**self.extra, **terms})
 
     def total(self, weights: Mapping[str, float]) -> Tensor:
         """Return the weighted sum; a term without a weight counts once.

@@ -105,6 +105,8 @@ class FamilyNet(NeuralNet):
         independence term keeps apart.
     term : independence term or None
         Keeps d independent of h; trained beside the module if it has parameters.
+    disentangle : independence term or None
+        Keeps the columns of d independent of each other: of `module.within(batch, d)`.
     weights : mapping of str to float
         Weight of each term of the loss.
     n_steps : int or None
@@ -120,6 +122,7 @@ class FamilyNet(NeuralNet):
         module: Any,
         *,
         term: Any = None,
+        disentangle: Any = None,
         weights: Mapping[str, float] | None = None,
         n_steps: int | None = None,
         mixed_precision: bool = False,
@@ -127,6 +130,7 @@ class FamilyNet(NeuralNet):
     ) -> None:
         self.n_steps = n_steps
         self.term = term
+        self.disentangle = disentangle
         self.weights = weights
         self.mixed_precision = mixed_precision
         super().__init__(module, criterion=torch.nn.Identity, **kwargs)
@@ -165,11 +169,16 @@ class FamilyNet(NeuralNet):
         penalty = self.term.penalty if estimable else None
         with torch.autocast(device, dtype=torch.float16, enabled=half):
             terms, d = self.module_.objective(batch, penalty)
+            if self.disentangle is not None:
+                pair = self.module_.within(batch, d)
+                few = len(pair[0]) < LEAST_ROWS
+                among = d.new_zeros(()) if few else self.disentangle.penalty(*pair)
+                terms = terms.with_extra(total_correlation=among)
             total = terms.total(self.weights or {})
         return total, d, {"total": total, **terms.named()}
 
     def train_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
-        """Take one step of the VAE and, for a term with parameters, one of the term."""
+        """Take one step of the VAE and one of each term that has parameters to train."""
         batch = to_device(batch, self.device)
         self.module_.train()
         self.optimizer_.zero_grad(set_to_none=True)
@@ -178,9 +187,17 @@ class FamilyNet(NeuralNet):
         self.grad_scaler_.scale(total).backward()
         self.grad_scaler_.step(self.optimizer_)
         self.grad_scaler_.update()
-        if self.term is not None and self.term.fit_mode == "step":
-            self.term.update(*self.module_.pair(batch, d.detach()))
+        self._update(self.term, "pair", batch, d.detach())
+        self._update(self.disentangle, "within", batch, d.detach())
         return {"loss": total.detach(), "y_pred": d.detach()}
+
+    def _update(self, term: Any, kept_apart: str, batch: Batch, d: Tensor) -> None:
+        """Train a term's own parameters, if it has some, on what it keeps apart."""
+        if term is None or term.fit_mode != "step":
+            return
+        pair = getattr(self.module_, kept_apart)(batch, d)
+        if len(pair[0]) >= LEAST_ROWS:
+            term.update(*pair)
 
     def validation_step(self, batch: Batch, **_: Any) -> dict[str, Any]:
         """Evaluate the objective on a batch that is not trained on."""

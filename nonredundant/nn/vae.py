@@ -117,6 +117,10 @@ class ConditionalVAE(nn.Module):
         """Return what the independence term keeps apart: h and the posterior means of d."""
         return batch.h, d
 
+    def within(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the total correlation is of: the posterior means of d, and nothing."""
+        return d, d[:, :0]
+
     def posterior(self, batch: Batch) -> Posterior:
         """Return q(d | x*, h) of a batch as it comes from the cohort."""
         return self.inference(self.scaler(batch.x, batch.mask), batch.h)
@@ -151,28 +155,31 @@ class ConditionalVAE(nn.Module):
         """
         x_star = self.scaler(batch.x, batch.mask)
         qd = self.inference(x_star, batch.h)
-        px = self.generative(qd.sample(), batch.h)
-        error = masked_squared_error(x_star, px, batch.mask).mean()
-        zero = error.new_zeros(())
+        zero = qd.mean.new_zeros(())
         terms = LossTerms(
-            reconstruction=error / self.total_variance if self.normalise else error,
-            kl=gaussian_kl(qd.mean, qd.log_variance).mean(),
+            reconstruction=self.reconstruction(batch, x_star, qd.sample()).mean(),
+            kl=gaussian_kl(*qd).mean(),
             independence=zero if penalty is None else penalty(batch.h, qd.mean),
-            label=zero if self.classifier is None else self._label_term(batch, qd.mean),
+            label=self.label_term(batch, qd.mean),
         )
         return terms, qd.mean
+
+    def reconstruction(self, batch: Batch, x_star: Tensor, d: Tensor) -> Tensor:
+        """Return each lesion's squared error, as a fraction of the variance if normalised."""
+        error = masked_squared_error(x_star, self.generative(d, batch.h), batch.mask)
+        return error / self.total_variance if self.normalise else error
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return each lesion's −(reconstruction + β KL), at the posterior mean."""
         x_star = self.scaler(batch.x, batch.mask)
         qd = self.inference(x_star, batch.h)
-        error = masked_squared_error(x_star, self.generative(qd.mean, batch.h), batch.mask)
-        error = error / self.total_variance if self.normalise else error
-        return -(error + beta * gaussian_kl(qd.mean, qd.log_variance))
+        error = self.reconstruction(batch, x_star, qd.mean)
+        return -(error + beta * gaussian_kl(*qd))
 
-    def _label_term(self, batch: Batch, d: Tensor) -> Tensor:
-        """Return the classifier's cross-entropy on (h, d)."""
-        assert self.classifier is not None
+    def label_term(self, batch: Batch, d: Tensor) -> Tensor:
+        """Return the classifier's cross-entropy on (h, d), 0 without a classifier."""
+        if self.classifier is None:
+            return d.new_zeros(())
         logits = self.classifier(torch.cat([batch.h, d], dim=1))
         return label_cross_entropy(logits, batch.y, batch.weight)
 
