@@ -164,5 +164,10 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
         )
     positions = np.full(n_samples, -1, dtype=np.int64)
     positions[~missing] = codes
-    weight = 1.0 / np.bincount(cohort.sample)
-    return classes, positions[cohort.sample], weight[cohort.sample].astype(np.float32)
+    return classes, positions[cohort.sample], label_weights(cohort).astype(np.float32)
+
+
+def label_weights(cohort: Cohort) -> np.ndarray:
+    """Return how much each lesion counts in its sample's label: those that are seen sum to one."""
+    counts = np.bincount(cohort.sample, cohort.usable)
+    return 1.0 / np.maximum(counts, 1.0)[cohort.sample]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._cohort import Cohort
+from nonredundant._cohort import Cohort, label_weights
 from nonredundant._family import TRAINING_CONSTRAINTS
 from nonredundant._generation import GenerativeMethods
 from nonredundant._validation import HasMethods, Interval, StrOptions
@@ -57,9 +57,9 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
             "and 1 for targets"
         )
     labels = pd.Series(np.asarray(y).ravel())
-    weight = 1.0 / np.bincount(cohort.sample)
-    if len(labels) != len(weight):
-        raise ValueError(f"y has {len(labels)} labels but there are {len(weight)} samples")
+    n_samples = int(cohort.sample[-1]) + 1
+    if len(labels) != n_samples:
+        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
     numeric = pd.api.types.is_numeric_dtype(labels.dtype)
     unlabelled = (labels.isna() | (numeric & (labels == -1))).to_numpy()
     if unlabelled.any():
@@ -79,7 +79,7 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     classes = np.concatenate([np.zeros(1, dtype=targets.dtype), targets])
     positions = np.zeros(len(labels), dtype=np.int64)
     positions[~background] = 1 + np.searchsorted(targets, labels[~background].to_numpy())
-    return classes, positions[cohort.sample], weight[cohort.sample]
+    return classes, positions[cohort.sample], label_weights(cohort)
 
 
 class CommonSalientModel(GenerativeMethods):

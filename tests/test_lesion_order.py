@@ -281,3 +281,14 @@ def test_networks_validate_on_patients_that_they_do_not_train_on(name, monkeypat
     assert len(valid) == 2
     assert not train & valid
     assert train | valid == set(range(8))
+
+
+def test_a_lesion_that_is_not_seen_takes_no_weight_from_the_others():
+    masks = np.ones((3, 1, 8, 8), dtype=bool)
+    masks[1] = False
+    table = LesionTable.from_arrays(
+        patches=np.random.default_rng(0).normal(size=(3, 1, 8, 8)), masks=masks, sample=[0, 0, 1]
+    )
+    cohort = cohort_of_table(table)
+    weights = encode_labels([0, 1], cohort)[2]
+    np.testing.assert_allclose(np.bincount(table.sample, weights * cohort.usable), 1.0)
