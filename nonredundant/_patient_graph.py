@@ -128,6 +128,7 @@ class PatientGraphEstimator(BaseEstimator):
     ) -> None:
         """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
         from nonredundant.nn import _graph_training as graphs
+        from nonredundant.nn.graph_start import train_graph
         from nonredundant.nn.training import resolve_device, seeded
 
         rng = check_random_state(self.random_state)
@@ -150,7 +151,7 @@ class PatientGraphEstimator(BaseEstimator):
             start = self._start(patients, targets, np.flatnonzero(~held))
             module = self._build_module(spec, start)
             net = self._build_net(module, valid, loss, resolve_device(self.device))
-            net.fit(train)
+            train_graph(net, train, valid, graphs.PatientDataset(*parts, np.arange(len(label))))
         self.net_ = net
         self._spec = spec
         names = {"train_loss": "total", "valid_loss": "valid_total"}

@@ -57,13 +57,13 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         Most passes over the training patients.
     batch_size : int, default=32
         Patients a step.
-    lr : float, default=1e-2
+    lr : float, default=3e-3
         Learning rate of AdamW.
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     validation_fraction : float, default=0.2
         Share of the patients held out for early stopping; 0 trains for `max_epochs`.
-    patience : int or None, default=50
+    patience : int or None, default=30
         Epochs without a better loss on the held-out patients before training stops and goes
         back to the best; None never stops.
     device : str, default="auto"
@@ -141,10 +141,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         class_weight: Any = None,
         max_epochs: int = 300,
         batch_size: int = 32,
-        lr: float = 1e-2,
+        lr: float = 3e-3,
         weight_decay: float = 1e-2,
         validation_fraction: float = 0.2,
-        patience: int | None = 50,
+        patience: int | None = 30,
         device: str = "auto",
         random_state: Any = None,
         callbacks: list[Any] | None = None,
