@@ -271,15 +271,18 @@ class LesionGraphNet(nn.Module):
         relevance = self.readout.relevance(batch.nodes, context)
         pooled, lesion = self.readout.pool(torch.cat([batch.nodes, added], 1), relevance, batch)
         pair = self.readout.pairs(relevance, batch)
-        whose = batch.patient[batch.target]
-        n_features = batch.nodes.shape[1]
-        parts = [
-            pooled[:, :n_features],
-            segment_sum(pair[:, None] * edges, whose, len(batch.clinical)),
-        ]
+        n_features, n_edge = batch.nodes.shape[1], self.basis.n_out
+        by_lesion, by_pair, by_clinic = self.regression.weight.split(
+            [n_features, n_edge, self.n_clinical], dim=1
+        )
+        # The mean of pairs after the weights of their lengths: as many columns as outputs.
+        told = segment_sum(
+            pair[:, None] * (edges @ by_pair.T), batch.patient[batch.target], len(batch.clinical)
+        )
+        logits = self.regression.bias + pooled[:, :n_features] @ by_lesion.T + told
+        logits = logits + self.head(pooled[:, n_features:])
         if self.n_clinical:
-            parts.append(batch.clinical)
-        logits = self.regression(torch.cat(parts, dim=1)) + self.head(pooled[:, n_features:])
+            logits = logits + batch.clinical @ by_clinic.T
         return logits, lesion, pair
 
     def forward(self, batch: GraphBatch) -> GraphOutput:

@@ -19,10 +19,12 @@ from nonredundant.nn.graph import GraphBatch, LesionGraphNet
 #: Priors of the weights, as penalties on the sum of the patients' losses: half of a ridge
 #: times the squares, a lasso times the absolute values.
 _RELEVANCE_RIDGE, _RELEVANCE_LASSO = 1.0, 20.0
-_RIDGE, _LASSO = 3.0, 3.0
+_RIDGE, _LASSO = 2.0, 5.0
 #: Absolute values are rounded off below this, so that they have a gradient.
 _ROUND = 0.01
 _MAX_ITERATIONS = 150
+#: Fitted as soon as no gradient is above the first, or no step above the second.
+_SLOPE, _STEP = 1e-4, 1e-6
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -42,7 +44,11 @@ def fit_regression(net: LesionGraphNet, batch: GraphBatch, loss: Loss, free: Ten
         edges = net.basis(batch.distance, batch.source == batch.target)
         context, added, *_ = net.branches(batch, edges)
     optimizer = torch.optim.LBFGS(
-        parameters, max_iter=_MAX_ITERATIONS, line_search_fn="strong_wolfe"
+        parameters,
+        max_iter=_MAX_ITERATIONS,
+        tolerance_grad=_SLOPE,
+        tolerance_change=_STEP,
+        line_search_fn="strong_wolfe",
     )
 
     def closure() -> Tensor:
