@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from nonredundant._hcr import FeatureScaler
 from nonredundant._lesion_edges import LesionEdges, lesion_edges
 from nonredundant._pooling import constant_columns, read_table
-from nonredundant._relevance import starting_relevance
+from nonredundant._relevance import starting_relevance, unexplained
 from nonredundant._validation import Interval, StrOptions
 from nonredundant.lesions import LesionTable
 
@@ -170,7 +170,9 @@ class PatientGraphEstimator(BaseEstimator):
         arrays = {"basis.scale": np.asarray(_distance_scale(patients.edges))}
         if self.readout == "attention":
             parts = (patients.nodes, patients.table.sample, patients.edges)
-            relevance = starting_relevance(*parts, targets, rows, SHARPNESS)
+            known = patients.clinical if self.clinical != "none" else patients.clinical[:, :0]
+            left = unexplained(targets, known, rows)
+            relevance = starting_relevance(*parts, left, rows, SHARPNESS)
             arrays["readout.own.weight"] = relevance[None]
         return arrays
 

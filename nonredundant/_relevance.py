@@ -56,6 +56,16 @@ def starting_relevance(
     return weights
 
 
+def unexplained(targets: np.ndarray, clinical: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Return what of the targets no line through the clinical variables of `patients` explains.
+
+    What lesions tell stands out better once what the clinic tells is gone.
+    """
+    known = np.column_stack([np.ones(len(targets)), clinical]).astype(np.float64)
+    slopes, *_ = np.linalg.lstsq(known[patients], targets[patients], rcond=None)
+    return targets - known @ slopes
+
+
 def _association(statistic: np.ndarray, targets: np.ndarray) -> float:
     """Return the largest absolute correlation of the statistic with a target."""
     x = statistic - statistic.mean()

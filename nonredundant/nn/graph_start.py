@@ -26,6 +26,9 @@ _MAX_ITERATIONS = 150
 #: Fitted as soon as no gradient is above the first, or no step above the second.
 _SLOPE, _STEP = 1e-4, 1e-6
 
+#: Branches must gain so many standard errors: their best epoch was chosen by the same patients.
+_CLEAR = 2.0
+
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -77,7 +80,7 @@ def absolute(values: Tensor) -> Tensor:
 
 @torch.no_grad()
 def clearly_better(logits: Tensor, than: Tensor, label: Tensor, loss: Loss) -> bool:
-    """Return whether logits have a smaller loss, by more than its jackknife standard error."""
+    """Return whether logits have a smaller loss, by `_CLEAR` jackknife standard errors."""
 
     def gain(rows: Tensor) -> Tensor:
         return loss(than[rows], label[rows]) - loss(logits[rows], label[rows])
@@ -85,7 +88,7 @@ def clearly_better(logits: Tensor, than: Tensor, label: Tensor, loss: Loss) -> b
     everyone = torch.arange(len(label))
     without = torch.stack([gain(everyone[everyone != i]) for i in everyone])
     error = ((len(label) - 1) * without.var(correction=0)).sqrt()
-    return bool(gain(everyone) > error)
+    return bool(gain(everyone) > _CLEAR * error)
 
 
 def train_graph(
