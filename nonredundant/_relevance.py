@@ -1,8 +1,7 @@
 """Where a graph's attention starts: at the feature whose hot lesions tell the labels best.
 
 From even weights, attention is a saddle: which lesions matter cannot be learned before what
-they say, nor the other way round, and a few hundred patients overfit before it is left. One
-look at each feature leaves it.
+they say, nor the other way round. One look at each feature leaves it.
 """
 
 from __future__ import annotations

@@ -18,8 +18,8 @@ from nonredundant._optional import import_optional
 N_BASIS = 8
 #: They lie between 0 and so many times the cohort's mean distance.
 _REACH = 3.0
-#: Scale of the lesions' relevance before the softmax: attention that starts even must become
-#: sharp within the epochs that the rest of the network needs.
+#: Scale of the lesions' relevance before the softmax, so that a weight of one on a standardised
+#: feature is a sharp attention.
 SHARPNESS = 3.0
 
 

@@ -25,7 +25,6 @@ _ROUND = 0.01
 _MAX_ITERATIONS = 150
 #: Fitted as soon as no gradient is above the first, or no step above the second.
 _SLOPE, _STEP = 1e-4, 1e-6
-
 #: Branches must gain so many standard errors: their best epoch was chosen by the same patients.
 _CLEAR = 2.0
 
