@@ -128,7 +128,7 @@ class PatientGraphEstimator(BaseEstimator):
     ) -> None:
         """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
         from nonredundant.nn import _graph_training as graphs
-        from nonredundant.nn.graph_start import train_graph
+        from nonredundant.nn._graph_start import train_graph
         from nonredundant.nn.training import resolve_device, seeded
 
         rng = check_random_state(self.random_state)

@@ -25,9 +25,9 @@ from nonredundant import LesionTable, _lesion_edges
 from nonredundant._lesion_edges import lesion_edges
 from nonredundant._relevance import starting_relevance, unexplained
 from nonredundant._validation import InvalidParameterError
-from nonredundant.nn import _graph_training, graph_start
+from nonredundant.nn import _graph_start, _graph_training
+from nonredundant.nn._graph_start import clearly_better
 from nonredundant.nn.graph import GraphBatch, LesionGraphNet
-from nonredundant.nn.graph_start import clearly_better
 from nonredundant.patients import LesionGraphClassifier, LesionPooling
 
 
@@ -417,7 +417,7 @@ def test_classes_with_more_weight_get_more_probability():
 
 
 def test_training_goes_back_to_the_best_epoch(monkeypatch):
-    monkeypatch.setattr(graph_start, "_CLEAR", -np.inf)  # the branches stay
+    monkeypatch.setattr(_graph_start, "_CLEAR", -np.inf)  # the branches stay
     table, y = mixed(60, n_noise=20)
     graph = make_graph(max_epochs=60, patience=4, lr=0.05).fit(table, y)
     assert graph.history_.columns.tolist() == ["total", "valid_total"]
