@@ -139,9 +139,16 @@ def _asked(found: pd.DataFrame, mean: pd.Series) -> dict[str, list[str]]:
     best = pooled.groupby("scenario").max()
     graphs = found[found["method"] == "graph: cross-attention"].groupby("scenario")
     cross = {name: mean[name, "graph: cross-attention"] for name in SCENARIOS}
+    by_seed = found.pivot(index=["scenario", "seed"], columns="method", values="auc")
+    poolings = [name for name in by_seed if name.startswith("pooling")]
+    gains = by_seed["graph: cross-attention"] - by_seed[poolings].max(axis=1)
+    least = gains.groupby("scenario").min()
     return {
         "graph − best pooling (≥ 0.05 for the relation, else ≥ −0.01)": [
             f"{cross[name] - best[name]:+.3f}" for name in SCENARIOS
+        ],
+        "the same on the worst seed, beside the best pooling of that seed": [
+            f"{least[name]:+.3f}" for name in SCENARIOS
         ],
         "cross-attention − concat (≥ −0.01)": [
             f"{cross[name] - mean[name, 'graph: concat']:+.3f}" for name in SCENARIOS
@@ -153,12 +160,9 @@ def _asked(found: pd.DataFrame, mean: pd.Series) -> dict[str, list[str]]:
     }
 
 
-def main() -> None:
-    """Compare on phantoms of several seeds."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one seed instead of five")
-    seeds = 1 if parser.parse_args().quick else 5
-    rows = [row for name in SCENARIOS for seed in range(seeds) for row in one_seed(name, seed)]
+def report(found: pd.DataFrame) -> None:
+    """Write the section of a run."""
+    seeds = found["seed"].nunique()
     shares = "; ".join(
         f"{name}: " + ", ".join(f"{key.removesuffix('_effect')} {value:g}" for key, value in
                                 effects.items())
@@ -171,10 +175,28 @@ def main() -> None:
         f"five features of its uptake, texture and shape with an error of {100 * ERROR:g} %, and "
         f"{N_NUISANCE} columns of noise; a patient has age and weight. Everything at defaults; "
         "AUC on the test patients" + (", mean ± SD over seeds" if seeds > 1 else "") + ".\n\n"
-        + summarise(pd.DataFrame(rows)) + "\n\nThe best pooling is the one that did best on the "
-        "test patients themselves, which favours pooling."
+        + summarise(found) + "\n\nThe best pooling is the one that did best on the test "
+        "patients themselves, which favours pooling. These labels need the readout's lesions and "
+        "pairs, not what graph attention and cross-attention add. Those are kept only where they "
+        "clearly lower the loss on held-out patients, so \"cross-attention\" and \"concat\" "
+        "are often the same model; where chance lets one of them pass, that seed loses."
     )  # fmt: skip
     write_section("patients.py", "Patients with many lesions: graph beside pooling", body)
+
+
+def main() -> None:
+    """Compare on phantoms of several seeds."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one seed instead of five")
+    seeds = 1 if parser.parse_args().quick else 5
+    rows = []
+    for name in SCENARIOS:
+        for seed in range(seeds):
+            found = one_seed(name, seed)
+            rows += found
+            for row in found:
+                print(row, flush=True)
+    report(pd.DataFrame(rows))
 
 
 if __name__ == "__main__":

@@ -54,14 +54,14 @@ class LesionGraphSurvival(PatientGraphEstimator):
     batch_size : int, default=128
         Most patients a step, at least 2; they are divided evenly. An event is weighed against
         the patients of its batch who were under observation.
-    lr : float, default=1e-2
+    lr : float, default=3e-3
         Learning rate of AdamW.
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     validation_fraction : float, default=0.2
         Share of the patients held out for early stopping, as many of those with an event as of
         those without; 0 trains for `max_epochs`.
-    patience : int or None, default=50
+    patience : int or None, default=30
         Epochs without a better partial likelihood of the held-out patients before training stops
         and goes back to the best; None never stops.
     device : str, default="auto"
@@ -99,6 +99,9 @@ class LesionGraphSurvival(PatientGraphEstimator):
 
     Notes
     -----
+    As in `LesionGraphClassifier`, graph attention and cross-attention stay only if they clearly
+    lower the loss of the patients held out.
+
     Hazards are proportional: a lesion raises the risk at all times alike. The baseline hazard
     comes from the patients that the net was trained on, whom it fits better than others;
     survival functions of new patients are spread too widely where it overfits.
@@ -144,10 +147,10 @@ class LesionGraphSurvival(PatientGraphEstimator):
         dropout: float = 0.2,
         max_epochs: int = 300,
         batch_size: int = 128,
-        lr: float = 1e-2,
+        lr: float = 3e-3,
         weight_decay: float = 1e-2,
         validation_fraction: float = 0.2,
-        patience: int | None = 50,
+        patience: int | None = 30,
         device: str = "auto",
         random_state: Any = None,
         callbacks: list[Any] | None = None,

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from nonredundant._hcr import FeatureScaler
 from nonredundant._lesion_edges import LesionEdges, lesion_edges
 from nonredundant._pooling import constant_columns, read_table
-from nonredundant._relevance import starting_relevance
+from nonredundant._relevance import starting_relevance, unexplained
 from nonredundant._validation import Interval, StrOptions
 from nonredundant.lesions import LesionTable
 
@@ -128,6 +128,7 @@ class PatientGraphEstimator(BaseEstimator):
     ) -> None:
         """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
         from nonredundant.nn import _graph_training as graphs
+        from nonredundant.nn._graph_start import train_graph
         from nonredundant.nn.training import resolve_device, seeded
 
         rng = check_random_state(self.random_state)
@@ -150,7 +151,7 @@ class PatientGraphEstimator(BaseEstimator):
             start = self._start(patients, targets, np.flatnonzero(~held))
             module = self._build_module(spec, start)
             net = self._build_net(module, valid, loss, resolve_device(self.device), len(train))
-            net.fit(train)
+            train_graph(net, train, valid, graphs.PatientDataset(*parts, np.arange(len(label))))
         self.net_ = net
         self._spec = spec
         names = {"train_loss": "total", "valid_loss": "valid_total"}
@@ -169,7 +170,9 @@ class PatientGraphEstimator(BaseEstimator):
         arrays = {"basis.scale": np.asarray(_distance_scale(patients.edges))}
         if self.readout == "attention":
             parts = (patients.nodes, patients.table.sample, patients.edges)
-            relevance = starting_relevance(*parts, targets, rows, SHARPNESS)
+            known = patients.clinical if self.clinical != "none" else patients.clinical[:, :0]
+            left = unexplained(targets, known, rows)
+            relevance = starting_relevance(*parts, left, rows, SHARPNESS)
             arrays["readout.own.weight"] = relevance[None]
         return arrays
 

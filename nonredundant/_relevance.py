@@ -1,8 +1,7 @@
 """Where a graph's attention starts: at the feature whose hot lesions tell the labels best.
 
 From even weights, attention is a saddle: which lesions matter cannot be learned before what
-they say, nor the other way round, and a few hundred patients overfit before it is left. One
-look at each feature leaves it.
+they say, nor the other way round. One look at each feature leaves it.
 """
 
 from __future__ import annotations
@@ -54,6 +53,16 @@ def starting_relevance(
                 best, weights = found, np.zeros(nodes.shape[1])
                 weights[feature] = sign
     return weights
+
+
+def unexplained(targets: np.ndarray, clinical: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """Return what of the targets no line through the clinical variables of `patients` explains.
+
+    What lesions tell stands out better once what the clinic tells is gone.
+    """
+    known = np.column_stack([np.ones(len(targets)), clinical]).astype(np.float64)
+    slopes, *_ = np.linalg.lstsq(known[patients], targets[patients], rcond=None)
+    return targets - known @ slopes
 
 
 def _association(statistic: np.ndarray, targets: np.ndarray) -> float:

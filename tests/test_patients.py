@@ -23,9 +23,10 @@ from sklearn.preprocessing import StandardScaler
 
 from nonredundant import LesionTable, _lesion_edges
 from nonredundant._lesion_edges import lesion_edges
-from nonredundant._relevance import starting_relevance
+from nonredundant._relevance import starting_relevance, unexplained
 from nonredundant._validation import InvalidParameterError
-from nonredundant.nn import _graph_training
+from nonredundant.nn import _graph_start, _graph_training
+from nonredundant.nn._graph_start import clearly_better
 from nonredundant.nn.graph import GraphBatch, LesionGraphNet
 from nonredundant.patients import LesionGraphClassifier, LesionPooling
 
@@ -74,7 +75,9 @@ def shuffled(table, seed=0):
 def fitted():
     """Return patients and a graph that no longer is where it started."""
     table, y = mixed()
-    return table, y, make_graph(max_epochs=10, n_neighbors=2).fit(table, y)
+    # Without patients held out the branches stay, whatever they are worth.
+    graph = make_graph(max_epochs=10, n_neighbors=2, lr=1e-2, validation_fraction=0)
+    return table, y, graph.fit(table, y)
 
 
 # Pooling -----------------------------------------------------------------------------------
@@ -183,6 +186,21 @@ def test_a_matrix_is_one_lesion_a_patient():
     np.testing.assert_array_equal(LesionPooling("mean").fit_transform(matrix), matrix)
 
 
+def test_a_saved_pooling_pools_the_same_bits(tmp_path):
+    table, _ = mixed()
+    pooling = LesionPooling(["max", "std"]).set_output(transform="pandas").fit(table)
+    expected = pooling.transform(table)
+    joblib.dump(pooling, tmp_path / "pooling.joblib")
+    skops.io.dump(pooling, tmp_path / "pooling.skops")
+    untrusted = skops.io.get_untrusted_types(file=tmp_path / "pooling.skops")
+    assert all(name.startswith("nonredundant.") for name in untrusted)
+    for loaded in (
+        joblib.load(tmp_path / "pooling.joblib"),
+        skops.io.load(tmp_path / "pooling.skops", trusted=untrusted),
+    ):
+        pd.testing.assert_frame_equal(loaded.transform(table), expected)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
@@ -271,7 +289,7 @@ def test_classes_and_probabilities(fitted):
     np.testing.assert_array_equal(graph.predict(table), graph.classes_[proba.argmax(axis=1)])
     odds = np.log(proba[:, 1] / proba[:, 0])
     np.testing.assert_allclose(graph.decision_function(table), odds, rtol=1e-6)
-    assert graph.history_.columns.tolist() == ["total", "valid_total"]
+    assert graph.history_.columns.tolist() == ["total"]
 
 
 def test_three_classes():
@@ -286,7 +304,7 @@ def test_three_classes():
 def test_the_graph_learns_from_the_hottest_lesion_and_from_the_two_hottest(effect):
     counts = np.random.default_rng(1).integers(2, 9, size=200)
     table, y = make_cohort(counts, effect=effect)
-    graph = make_graph(max_epochs=40, validation_fraction=0).fit(table[:130], y[:130])
+    graph = make_graph(max_epochs=8).fit(table[:130], y[:130])
     test = table[130:]
     assert roc_auc_score(y[130:], graph.decision_function(test)) > 0.85
     weights = graph.explain(test).query("kind == 'lesion'").groupby("sample")["weight"]
@@ -351,7 +369,8 @@ def test_positions_matter_by_their_distances(fitted):
 @pytest.mark.parametrize("readout", ["attention", "mean", "max"])
 def test_one_lesion_and_fifty_lesions_in_one_batch(readout):
     table, y = make_cohort([1, 50] * 8 + [2, 30])
-    graph = make_graph(readout=readout, batch_size=18, max_epochs=5).fit(table, y)
+    graph = make_graph(readout=readout, batch_size=18, max_epochs=5, validation_fraction=0)
+    graph.fit(table, y)
     together = graph.predict_proba(table)
     alone = np.vstack([graph.predict_proba(table[[i]]) for i in range(len(table))])
     assert np.isfinite(together).all()
@@ -391,15 +410,17 @@ def test_missing_clinical_values_get_the_training_median():
 def test_classes_with_more_weight_get_more_probability():
     table, y = mixed(60)
     means = [
-        make_graph(class_weight=weight, max_epochs=10).fit(table, y).predict_proba(table)[:, 1]
+        make_graph(class_weight=weight).fit(table, y).predict_proba(table)[:, 1]
         for weight in ({"free": 1, "relapse": 8}, None, {"free": 8, "relapse": 1})
     ]
     assert means[0].mean() > means[1].mean() + 0.1 > means[2].mean() + 0.2
 
 
-def test_training_goes_back_to_the_best_epoch():
+def test_training_goes_back_to_the_best_epoch(monkeypatch):
+    monkeypatch.setattr(_graph_start, "_CLEAR", -np.inf)  # the branches stay
     table, y = mixed(60, n_noise=20)
     graph = make_graph(max_epochs=60, patience=4, lr=0.05).fit(table, y)
+    assert graph.history_.columns.tolist() == ["total", "valid_total"]
     assert len(graph.history_) < 60
     assert graph.history_["valid_total"].idxmin() == len(graph.history_) - 4
     best = make_graph(max_epochs=len(graph.history_) - 4, patience=None, lr=0.05).fit(table, y)
@@ -466,6 +487,63 @@ def test_the_start_is_the_feature_that_tells_of_the_training_patients():
     assert again.tolist() == start.tolist()
     targets[:100] = rng.permutation(targets[:100])
     assert not starting_relevance(nodes, table.sample, edges, targets, rows, 3.0).any()
+
+
+def test_what_the_clinic_explains_is_gone_before_lesions_are_judged():
+    clinic = np.array([[0.0], [1.0], [2.0], [3.0], [9.0]])
+    straight = 2 - 3 * clinic
+    rows = np.arange(4)
+    np.testing.assert_allclose(unexplained(straight, clinic, rows), 0, atol=1e-12)
+    # The fifth patient has no say in the line, and is measured against it.
+    bent = straight + np.array([[1.0], [-1], [-1], [1], [5]])
+    np.testing.assert_allclose(unexplained(bent, clinic, rows), bent - straight, atol=1e-12)
+
+
+# Regression and branches -------------------------------------------------------------------
+
+
+def test_features_without_meaning_get_no_say_in_which_lesion_matters():
+    table, y = mixed(200, n_noise=12)
+    graph = make_graph(max_epochs=1).fit(table, y)
+    weights = graph.net_.module_.readout.own.weight[0].numpy()
+    assert graph.lesion_scaler_.columns_[0] == "uptake"
+    assert np.abs(weights[1:]).max() < 0.05 * weights[0]
+
+
+def test_branches_that_find_nothing_add_nothing():
+    table, y = mixed(60)
+    y = np.random.default_rng(0).permutation(y)
+    whole = make_graph(max_epochs=5).fit(table, y)
+    bare = make_graph(max_epochs=5, n_layers=0, clinical="concat").fit(table, y)
+    np.testing.assert_allclose(whole.predict_proba(table), bare.predict_proba(table), atol=1e-6)
+
+
+def test_graph_attention_adds_what_no_regression_sees():
+    rng = np.random.default_rng(0)
+    table, _ = make_cohort(rng.integers(3, 9, size=300), n_noise=0)
+    # The label: are there lesions within 90 mm of the hottest?
+    crowd = []
+    for i in range(300):
+        places = table.positions[table.sample == i]
+        uptake = table.features["uptake"].to_numpy()[table.sample == i]
+        far = np.linalg.norm(places - places[uptake.argmax()], axis=1)
+        crowd.append((far < 90).sum() - 1)
+    y = np.asarray(crowd) >= np.median(crowd)
+    auc = {}
+    for n_layers in (0, 1):
+        graph = make_graph(n_layers=n_layers, clinical="none", max_epochs=40, lr=1e-2, patience=10)
+        graph.fit(table[:200], y[:200])
+        auc[n_layers] = roc_auc_score(y[200:], graph.decision_function(table[200:]))
+    assert auc[1] > auc[0] + 0.05
+
+
+@pytest.mark.parametrize(("ratio", "expected"), [(1.9, False), (2.1, True), (-2.1, False)])
+def test_branches_must_gain_two_standard_errors(ratio, expected):
+    # For a mean of losses the jackknife's error is the standard error of the mean.
+    gains = np.random.default_rng(0).normal(size=30)
+    gains += ratio * gains.std(ddof=1) / np.sqrt(30) - gains.mean()
+    losses = torch.as_tensor(gains)
+    assert clearly_better(-losses, 0 * losses, losses, lambda out, _: out.mean()) is expected
 
 
 # The network -------------------------------------------------------------------------------

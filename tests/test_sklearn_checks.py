@@ -9,16 +9,21 @@ from sklearn.utils.estimator_checks import estimator_checks_generator, parametri
 
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.independence import MIDiscriminator
+from nonredundant.patients import LesionGraphClassifier, LesionPooling
 
 #: One cheap instance of every estimator that takes a plain matrix.
 ESTIMATORS = [
     NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0, device="cpu"),
     MIDiscriminator(hidden_size=8, max_epochs=2, random_state=0),
+    LesionPooling(["mean", "max"]),
+    LesionGraphClassifier(hidden_size=4, heads=2, max_epochs=2, random_state=0, device="cpu"),
 ]
 _PAIRS = "predict_proba(H, D) judges pairs of rows, the check hands it one matrix"
 #: Checks that cannot hold, and why.
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "NonRedundantCVAE": {},
+    "LesionPooling": {},
+    "LesionGraphClassifier": {},
     "MIDiscriminator": {
         "check_fit_score_takes_y": "the two sides are called H and D; neither is a target",
         **dict.fromkeys(

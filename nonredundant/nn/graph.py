@@ -18,8 +18,8 @@ from nonredundant._optional import import_optional
 N_BASIS = 8
 #: They lie between 0 and so many times the cohort's mean distance.
 _REACH = 3.0
-#: Scale of the lesions' relevance before the softmax: attention that starts even must become
-#: sharp within the epochs that the rest of the network needs.
+#: Scale of the lesions' relevance before the softmax, so that a weight of one on a standardised
+#: feature is a sharp attention.
 SHARPNESS = 3.0
 
 
@@ -48,6 +48,15 @@ class GraphOutput(NamedTuple):
     logits: Tensor
     lesion: Tensor
     pair: Tensor
+    message: Tensor
+    clinical: Tensor
+
+
+class Branches(NamedTuple):
+    """What attention adds to the lesions: by the clinical variables alone, and in all."""
+
+    context: Tensor
+    added: Tensor
     message: Tensor
     clinical: Tensor
 
@@ -157,11 +166,11 @@ class ClinicalAttention(nn.Module):
 
 
 class Readout(nn.Module):
-    """Make one vector a patient of its lesions and one of its pairs, by the same relevance.
+    """Weigh the lesions of a patient and their pairs, by the same relevance.
 
     A lesion's relevance comes from its own features and the clinical variables, not from its
     neighbours', so that its weight speaks of it alone. A pair weighs as the product of its
-    lesions, and gives its length: "how far apart are the two hottest" is one such pair.
+    lesions: "how far apart are the two hottest" is the length of one such pair.
     """
 
     def __init__(self, n_features: int, size: int, kind: str) -> None:
@@ -171,26 +180,27 @@ class Readout(nn.Module):
         self.own = zeroed(nn.Linear(n_features, 1, bias=False))
         self.context = zeroed(nn.Linear(size, 1, bias=False))
 
-    def forward(
-        self, x: Tensor, nodes: Tensor, context: Tensor, edges: Tensor, batch: GraphBatch
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return (n_patients, size + edge size) and the weights of lesions and of pairs."""
-        n_patients, patient = len(batch.clinical), batch.patient
-        relevance = x.new_zeros(len(x))
-        if self.kind == "attention":
-            relevance = SHARPNESS * (self.own(nodes) + self.context(context))[:, 0]
-        lesion = segment_softmax(relevance, patient, n_patients)
+    def relevance(self, nodes: Tensor, context: Tensor) -> Tensor:
+        """Return each lesion's relevance; `context` is what the clinical variables add."""
+        if self.kind != "attention":
+            return nodes.new_zeros(len(nodes))
+        return SHARPNESS * (self.own(nodes) + self.context(context))[:, 0]
+
+    def pairs(self, relevance: Tensor, batch: GraphBatch) -> Tensor:
+        """Return the weight of each edge; a lesion's edge to itself is no pair and has none."""
         both = relevance[batch.source] + relevance[batch.target]
-        whose = patient[batch.target]
         pairs = torch.nonzero(batch.source != batch.target)[:, 0]
-        weights = segment_softmax(both[pairs], whose[pairs], n_patients)
-        pair = x.new_zeros(len(edges)).index_copy(0, pairs, weights)
-        length = segment_sum(pair[:, None] * edges, whose, n_patients)
+        whose = batch.patient[batch.target[pairs]]
+        weights = segment_softmax(both[pairs], whose, len(batch.clinical))
+        return relevance.new_zeros(len(both)).index_copy(0, pairs, weights)
+
+    def pool(self, x: Tensor, relevance: Tensor, batch: GraphBatch) -> tuple[Tensor, Tensor]:
+        """Return one vector a patient of its lesions' vectors, and the lesions' weights."""
+        n_patients, patient = len(batch.clinical), batch.patient
         if self.kind == "max":
-            vector, lesion = maximum(x, patient, n_patients)
-        else:
-            vector = segment_sum(lesion[:, None] * x, patient, n_patients)
-        return torch.cat([vector, length], dim=1), lesion, pair
+            return maximum(x, patient, n_patients)
+        lesion = segment_softmax(relevance, patient, n_patients)
+        return segment_sum(lesion[:, None] * x, patient, n_patients), lesion
 
 
 def maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor]:
@@ -205,8 +215,9 @@ def maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor
 class LesionGraphNet(nn.Module):
     """Lesions and clinical variables of patients to `n_outputs` numbers each.
 
-    What a lesion means is linear in its features, plus branches that start from zero: a few
-    hundred patients feed no deep network.
+    A regression on the features of the lesions that matter, on how far apart they are and on
+    the clinical variables, plus what graph attention and cross-attention add to the lesions:
+    branches that start from zero, as a few hundred patients feed no deep network.
     """
 
     def __init__(
@@ -234,25 +245,49 @@ class LesionGraphNet(nn.Module):
         if clinical == "cross-attention" and n_clinical:
             self.cross = ClinicalAttention(hidden_size, heads, n_clinical, dropout)
         self.readout = Readout(n_features, hidden_size, readout)
-        n_in = hidden_size + self.basis.n_out + self.n_clinical
-        self.head = nn.Linear(n_in, n_outputs)
+        n_direct = n_features + self.basis.n_out + self.n_clinical
+        self.regression = zeroed(nn.Linear(n_direct, n_outputs))
+        self.head = nn.Linear(hidden_size, n_outputs, bias=False)
 
-    def forward(self, batch: GraphBatch) -> GraphOutput:
-        """Return the outputs and the attention of a batch."""
+    def branches(self, batch: GraphBatch, edges: Tensor) -> Branches:
+        """Return what cross-attention and graph attention add to the lesions."""
         index = torch.stack([batch.source, batch.target])
-        edges = self.basis(batch.distance, batch.source == batch.target)
-        # Dropping features, not only hidden units, keeps the attention from settling on noise.
-        nodes = self.dropout(batch.nodes)
-        x = self.encoder(nodes)
-        context, clinical_weights = x, x.new_zeros((len(x), 0))
+        # Dropping features, not only hidden units, keeps the branches from settling on noise.
+        x = self.encoder(self.dropout(batch.nodes))
+        y, messages, clinical = x, [], x.new_zeros((len(x), 0))
         if self.cross is not None:
-            context, clinical_weights = self.cross(x, batch.clinical, batch.patient)
-        y, messages = context, []
+            y, clinical = self.cross(x, batch.clinical, batch.patient)
+        context = y - x
         for layer in self.layers:
             y, alpha = layer(y, index, edges)
             messages.append(alpha)
-        vector, lesion, pair = self.readout(y, nodes, context - x, edges, batch)
-        if self.n_clinical:
-            vector = torch.cat([vector, batch.clinical], dim=1)
         message = torch.stack(messages).mean(dim=0) if messages else x.new_zeros(len(edges))
-        return GraphOutput(self.head(vector), lesion, pair, message, clinical_weights)
+        return Branches(context, y - x, message, clinical)
+
+    def read_out(
+        self, batch: GraphBatch, edges: Tensor, context: Tensor, added: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the outputs, and the weights of lesions and pairs, given what branches add."""
+        relevance = self.readout.relevance(batch.nodes, context)
+        pooled, lesion = self.readout.pool(torch.cat([batch.nodes, added], 1), relevance, batch)
+        pair = self.readout.pairs(relevance, batch)
+        n_features, n_edge = batch.nodes.shape[1], self.basis.n_out
+        by_lesion, by_pair, by_clinic = self.regression.weight.split(
+            [n_features, n_edge, self.n_clinical], dim=1
+        )
+        # The mean of pairs after the weights of their lengths: as many columns as outputs.
+        told = segment_sum(
+            pair[:, None] * (edges @ by_pair.T), batch.patient[batch.target], len(batch.clinical)
+        )
+        logits = self.regression.bias + pooled[:, :n_features] @ by_lesion.T + told
+        logits = logits + self.head(pooled[:, n_features:])
+        if self.n_clinical:
+            logits = logits + batch.clinical @ by_clinic.T
+        return logits, lesion, pair
+
+    def forward(self, batch: GraphBatch) -> GraphOutput:
+        """Return the outputs and the attention of a batch."""
+        edges = self.basis(batch.distance, batch.source == batch.target)
+        context, added, message, clinical = self.branches(batch, edges)
+        logits, lesion, pair = self.read_out(batch, edges, context, added)
+        return GraphOutput(logits, lesion, pair, message, clinical)
