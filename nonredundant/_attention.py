@@ -27,7 +27,8 @@ class Attention:
         `fold`, then the columns of a graph's `explain`.
     pictures : list of dict
         Arguments of `PatientGraphDisplay` for a few patients: of each outcome the one with the
-        lowest and the one with the highest prediction.
+        lowest and the one with the highest prediction (of its own class, if there are more
+        than two).
     """
 
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -38,6 +39,7 @@ def attention_of(
     fitted: Sequence[Fitted],
     folds: Sequence[Fold],
     lesions: dict[int, LesionTable],
+    codes: np.ndarray,
     states: np.ndarray,
     sources: Sequence[Sources] | None,
 ) -> Attention:
@@ -51,8 +53,10 @@ def attention_of(
         The folds.
     lesions : dict of int to LesionTable
         The set's lesions by fold number, of the first repeat.
-    states : array of shape (n_samples,)
-        Name of each sample's outcome.
+    codes : int array of shape (n_samples,)
+        Position of each sample's outcome.
+    states : array of shape (n_states,)
+        Names of the outcomes.
     sources : sequence of Sources or None
         Where the images lie, if that is known.
 
@@ -70,25 +74,28 @@ def attention_of(
         found = one.model.explain(held)
         parts.append(found.assign(fold=one.fold))
         score = one.response[:, -1]
+        if len(states) > 2:
+            # Of several classes a patient's own is the one to speak of.
+            score = one.response[np.arange(len(score)), codes[fold.test]]
         rows = zip(fold.test, score, strict=True)
         shown += [(one, int(row), float(value)) for row, value in rows]
     if not parts:
         return Attention()
     table = pd.concat(parts, ignore_index=True)
-    chosen = _extremes(shown, states)
-    pictures = [_picture(table, lesions, states, sources, *one) for one in chosen]
+    chosen = _extremes(shown, codes)
+    names = states[codes]
+    pictures = [_picture(table, lesions, names, sources, *one) for one in chosen]
     columns = ["fold", *[name for name in table.columns if name != "fold"]]
     return Attention(table[columns], [picture for picture in pictures if picture])
 
 
 def _extremes(
-    shown: list[tuple[Fitted, int, float]], states: np.ndarray
+    shown: list[tuple[Fitted, int, float]], codes: np.ndarray
 ) -> list[tuple[Fitted, int, float]]:
-    """Return, of the first and the last outcome, the highest and the lowest prediction."""
+    """Return, of each outcome, the last first, the highest and the lowest prediction."""
     found = []
-    names = np.unique(states)
-    for state in dict.fromkeys((names[-1], names[0])):
-        own = sorted((one for one in shown if states[one[1]] == state), key=lambda one: one[2])
+    for code in np.unique(codes)[::-1]:
+        own = sorted((one for one in shown if codes[one[1]] == code), key=lambda one: one[2])
         found += [own[-1], own[0]] if len(own) > 1 else own
     return found
 
@@ -107,7 +114,7 @@ def _picture(
     if patient.positions is None:
         return None
     label = patient.index[0]
-    attention = table[table["sample"] == label]
+    attention = table[(table["sample"] == label) & (table["fold"] == one.fold)]
     title = f"{label}: {states[row]}, predicted {score:.2f}"
     plain = {**graph_picture(attention, patient), "title": title}
     if sources is None:

@@ -288,7 +288,10 @@ def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
 def weights_of(model: Any, n_features: int) -> np.ndarray | None:
     """Return one weight a column: coefficients or importances; 0 for a block left out."""
     final: Any = model.named_steps["classifier"] if hasattr(model, "named_steps") else None
-    if hasattr(final, "coef_"):
+    if hasattr(final, "penalty_factor_"):
+        # Coxnet has a column for each strength of its penalty; here there is one.
+        values = final.coef_[:, -1]
+    elif hasattr(final, "coef_"):
         coefficients = np.atleast_2d(final.coef_)
         values = coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
     else:

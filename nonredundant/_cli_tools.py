@@ -75,7 +75,8 @@ def read_cases(path: Path, *needed: str) -> Any:
         raise ValueError(f"{path} lacks the columns {missing}; it has {list(cases.columns)}")
     first = cases.columns[0]
     if first not in ("image", "mask", *needed) and cases[first].is_unique:
-        cases = cases.set_index(first)
+        # It stays a column, too: the ids of one command may be a clinical variable of another.
+        cases = cases.set_axis(pd.Index(cases[first], name=None), axis=0)
     for name in ("image", "mask"):
         if name in cases:
             cases[name] = [_resolve(cell, path.parent) for cell in cases[name]]

@@ -57,6 +57,8 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     if isinstance(X, LesionTable):
         if held is not None and not isinstance(held, LesionTable):
             raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
+        if held is not None and held.index.isin(X.index).any():
+            held = held.replace(index=[f"test {label}" for label in held.index])
         return Cohorts(X if held is None else LesionTable.concat([X, held]), len(X))
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
@@ -100,7 +102,8 @@ def drop_failed(
             f"{table.status.iloc[0]}"
         )
     lost = table.index[~fine].tolist()
-    failed = {str(label): str(table.status[label]) for label in lost}
+    reasons = zip(lost, table.status[~fine], strict=True)
+    failed = {str(label): str(reason) for label, reason in reasons}
     message = (
         f"{len(lost)} samples could not be extracted and are left out: {lost[:5]}"
         f"{', …' if len(lost) > 5 else ''}; the first because {next(iter(failed.values()))}"

@@ -72,8 +72,8 @@ class FeatureSetComparison:
         than two classes). Probabilities, or margins of a classifier without them. Times to an
         event have `y` "event" or "censored", their `time`, and a risk as score.
     choices : DataFrame
-        What inner cross-validation chose in each fold: `C`, `block_weight` (0: the learned block
-        was left out) and the decision `threshold`.
+        What inner cross-validation chose in each fold: `C` or, of Cox regression, `alpha`,
+        `block_weight` (0: the learned block was left out) and the decision `threshold`.
     weights : DataFrame
         Coefficient or importance of each feature in each fold model.
     models : dict

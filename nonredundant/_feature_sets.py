@@ -232,7 +232,7 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
 def cheap_columns(table: LesionTable) -> pd.DataFrame:
     """Return what the simple baselines are made of; the spread of lesions where it is known."""
     cheap = size_and_uptake(table)
-    if not table.is_single and has_dissemination(table):
+    if has_dissemination(table):
         cheap = pd.concat([cheap, dissemination_features(table)], axis=1)
     return cheap
 

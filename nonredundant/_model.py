@@ -20,6 +20,7 @@ from nonredundant._feature_sets import (
 from nonredundant._fingerprint import fingerprint, outside_of
 from nonredundant._fitting import inner_metric
 from nonredundant._folds import Fold, inner_splits, smallest_class
+from nonredundant._outcome import by_position
 from nonredundant._patient_level import (
     PatientLevel,
     has_lesion_columns,
@@ -40,7 +41,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     feature_set : str, default="HCR+DLR-MI"
-        As in `compare_feature_sets`.
+        As in `compare_feature_sets`; clinical columns go with the hand-crafted ones.
     classifier : str or classifier, default="LR"
         "LR", "SVM" or "RF", tuned by inner cross-validation, or an estimator that is fitted as
         it is. Of no use where `patients` asks for a graph.
@@ -52,7 +53,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     cvae : NonRedundantCVAE, optional
         The network.
     class_weight : dict or "balanced", optional
-        Handed to classifiers that know it.
+        Handed to classifiers that know it; labels as in y.
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
         Resamples training rows.
     random_state : int, RandomState or None, default=None
@@ -321,7 +322,10 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             )
         if self.sampler is not None:
             raise ValueError(f"sampler={self.sampler!r} resamples rows, not graphs of lesions")
-        settings = {"random_state": seed, "class_weight": self.class_weight}
+        settings = {
+            "random_state": seed,
+            "class_weight": by_position(self.class_weight, self.classes_),
+        }
         known = graph.get_params()
         graph.set_params(**{k: v for k, v in settings.items() if known[k] is None})
         self.chosen_: dict[str, float] = {}
@@ -338,7 +342,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             name,
             estimator,
             base.shape[1] or added.shape[1],
-            class_weight=self.class_weight,
+            class_weight=by_position(self.class_weight, self.classes_),
             sampler=self.sampler,
             seed=seed,
             smallest=smallest_class(y, splits),

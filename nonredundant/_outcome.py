@@ -27,8 +27,6 @@ class Outcome:
         event and time.
     strata : int array of shape (n_samples,)
         What folds are stratified by: the class, or whether the event was seen.
-    target : array of shape (n_samples,)
-        What hand-crafted columns are picked by: the class, or martingale residuals.
     classes : array
         The labels of the classes.
     test : Outcome or None
@@ -37,7 +35,6 @@ class Outcome:
 
     y: np.ndarray
     strata: np.ndarray
-    target: np.ndarray
     classes: np.ndarray
     test: Outcome | None = None
 
@@ -63,9 +60,30 @@ class Outcome:
             self,
             y=self.y[kept],
             strata=self.strata[kept],
-            target=self.target[kept],
             test=test,
         )
+
+    def target_of(self, rows: np.ndarray) -> np.ndarray:
+        """Return what hand-crafted columns are picked by on training rows: a value a row.
+
+        It is the class, or the martingale residual of the time to an event among these rows.
+        """
+        y = self.y[rows]
+        return null_residuals(y["event"], y["time"]) if self.is_survival else y
+
+    def check(self, name: str) -> None:
+        """Raise if what is left after failed samples cannot be learned from, or ranked."""
+        n = len(self.y)
+        if self.is_survival and not self.y["event"].any():
+            raise ValueError(f"{name} has no event among the {n} samples that could be extracted")
+        if not self.is_survival and len(np.unique(self.y)) < 2:
+            left = self.classes[np.unique(self.y)].tolist()
+            raise ValueError(
+                f"{name} has the classes {left} alone among the {n} samples that could be "
+                "extracted; two are needed"
+            )
+        if self.test is not None:
+            self.test.check("the test set's y")
 
     def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the columns that tell the truth beside predictions."""
@@ -98,7 +116,7 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
             "with their events, as a structured array of both"
         )
     if y_test is None:
-        return Outcome(codes, codes, codes, classes)
+        return Outcome(codes, codes, classes)
     held = _labels(y_test, "the test set's y", n_test)
     unknown = np.setdiff1d(held, classes)
     if len(unknown):
@@ -106,9 +124,7 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     if len(np.unique(held)) < 2:
         raise ValueError(f"the test set holds the one class {held[0]!r}; it cannot rank anything")
     codes_test = np.searchsorted(classes, held)
-    return Outcome(
-        codes, codes, codes, classes, Outcome(codes_test, codes_test, codes_test, classes)
-    )
+    return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
 
 
 def _is_structured(y: Any) -> bool:
@@ -127,7 +143,7 @@ def _event_times(y: Any, name: str, n: int) -> Outcome:
     pairs = np.empty(n, dtype=[("event", bool), ("time", float)])
     pairs["event"], pairs["time"] = event, time
     nothing = np.empty(0, dtype=object)
-    return Outcome(pairs, event.astype(np.int64), null_residuals(event, time), nothing)
+    return Outcome(pairs, event.astype(np.int64), nothing)
 
 
 def _labels(y: Any, name: str, n: int) -> np.ndarray:
@@ -154,3 +170,14 @@ def has_pairs(y: np.ndarray) -> bool:
     """Whether of any two patients it is known who had the event first."""
     first = y["time"][y["event"]].min(initial=np.inf)
     return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())
+
+
+def by_position(class_weight: Any, classes: np.ndarray) -> Any:
+    """Return weights by the position of the class, where they are given by its label."""
+    if not isinstance(class_weight, dict):
+        return class_weight
+    labels = classes.tolist()
+    unknown = [label for label in class_weight if label not in labels]
+    if unknown:
+        raise ValueError(f"class_weight names {unknown}, which are none of the classes {labels}")
+    return {labels.index(label): weight for label, weight in class_weight.items()}

@@ -29,7 +29,7 @@ class PatientLevel:
 
     def pool(self, table: LesionTable, values: pd.DataFrame) -> pd.DataFrame:
         """Return one row a sample; columns are named after the pooling unless it is the mean."""
-        if table.is_single or self.pooling.how == "mean":
+        if self.pooling.how == "mean":
             return pool_samples(table, values)
         pooled = self.pooling.pool_values(values.to_numpy(dtype=float), table)
         names = self.pooling.pooled_names(values.columns)
@@ -42,6 +42,15 @@ class PatientLevel:
             return pooled
         spread = dissemination_features(table).add_prefix("dissemination__")
         return pd.concat([pooled, spread], axis=1)
+
+    def check(self, table: LesionTable) -> None:
+        """Raise if a graph lacks the positions of several lesions."""
+        if self.graph is not None and not table.is_single and table.positions is None:
+            raise ValueError(
+                "the graph of a patient needs the distances between lesions, but the table has no "
+                "positions: extract it with RadiomicsExtractor(lesions='components'), or give "
+                "LesionTable the centroids in mm"
+            )
 
     def for_classes(self) -> PatientLevel:
         """Return the level with a graph, if it has one, that predicts classes."""

@@ -131,8 +131,10 @@ def _model_items(comparison: Any) -> list[Item]:
     s, choices = comparison.settings, comparison.choices
     filled = _in_every_model(comparison, "impute", lambda step: f"by the {step.strategy}")
     scaled = _in_every_model(comparison, "blocks", lambda step: "centred, divided by the spread")
-    picked = [name for name in s["feature_sets"] if name[:1] == "H" and name[1:2].isdigit()]
-    tuned = choices.loc[choices[["C", "block_weight"]].notna().any(axis=1), "classifier"].unique()
+    sets = [name.removeprefix("Clinical+") for name in s["feature_sets"]]
+    picked = [name for name in sets if name[:1] == "H" and name[1:2].isdigit()]
+    chosen = choices[["C", "alpha", "block_weight"]].notna().any(axis=1)
+    tuned = choices.loc[chosen, "classifier"].unique()
     grid = ", ".join(compact(c) for c in np.unique(choices["C"].dropna()))
     return [
         Item("29", "11", "Missing values filled on training folds", filled or NO, bool(filled)),
@@ -255,9 +257,14 @@ def _listed(values: dict[str, Any]) -> str:
 
 def _in_every_model(comparison: Any, step: str, say: Callable[[Any], str]) -> str:
     """Return what a step of the fitted pipelines does, if every one of them has it."""
-    found = [_steps(model).get(step) for model in comparison.models.values()]
-    if not found or any(one is None for one in found):
+    # A graph of lesions imputes and scales by itself.
+    models = [one for one in comparison.models.values() if not hasattr(one, "lesion_scaler_")]
+    found = [_steps(model).get(step) for model in models]
+    if any(one is None for one in found):
         return ""
+    if len(models) < len(comparison.models):
+        own = "by the median" if step == "impute" else "ranks on a normal scale"
+        return ", ".join(dict.fromkeys([*(say(one) for one in found), f"{own} (graph)"]))
     return ", ".join(dict.fromkeys(say(one) for one in found))
 
 

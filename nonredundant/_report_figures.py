@@ -127,9 +127,10 @@ def _roc(displays: Any, where: str) -> Recipe:
 def _graphs(displays: Any) -> Recipe:
     caption = (
         "Patients that were not trained on, of each outcome the one with the highest and the one "
-        "with the lowest prediction, seen from the front where lesions have three dimensions. Dots "
-        "are lesions, as large as the graph's attention; lines are pairs of lesions, as thick as "
-        "theirs. Attention says what a prediction was computed from, not what caused the outcome."
+        "with the lowest prediction (of more than two classes, of its own), seen from the front "
+        "where lesions have three dimensions. Dots are lesions, as large as the graph's attention; "
+        "lines are pairs of lesions, as thick as theirs. Attention says what a prediction was "
+        "computed from, not what caused the outcome."
     )
 
     def draw(comparison: Any) -> Any:

@@ -238,7 +238,7 @@ def looks_table(looks: pd.DataFrame, caption: str) -> Table:
 def choice_summary(comparison: Any, caption: str) -> Table:
     """Return how often inner cross-validation took the learned block, C, and the threshold."""
     choices = comparison.choices
-    if choices[["C", "block_weight", "threshold"]].isna().all(axis=None):
+    if choices[["C", "alpha", "block_weight", "threshold"]].isna().all(axis=None):
         return cells(choices[:0], [_SET], caption)
     grouped = choices.groupby(["feature_set", "classifier"], sort=False)
     found = grouped.agg(
@@ -246,21 +246,28 @@ def choice_summary(comparison: Any, caption: str) -> Table:
         taken=("block_weight", lambda w: (w > 0).sum() if w.notna().any() else np.nan),
         c_low=("C", "min"),
         c_high=("C", "max"),
+        alpha_low=("alpha", "min"),
+        alpha_high=("alpha", "max"),
         threshold=("threshold", "median"),
     ).reset_index()
 
     def taken(row: Any) -> str:
         return NOTHING if np.isnan(row["taken"]) else f"{row['taken']:.0f} of {row['n']}"
 
-    def strength(row: Any) -> str:
-        low, high = compact(row["c_low"]), compact(row["c_high"])
-        return low if low == high else f"{low} to {high}"
+    def strength(name: str) -> Callable[[Any], str]:
+        def show(row: Any) -> str:
+            low, high = compact(row[f"{name}_low"]), compact(row[f"{name}_high"])
+            return low if low == high else f"{low} to {high}"
+
+        return show
 
     columns = [
         _SET,
         _CLASSIFIER,
         Column("folds that took the learned block", taken),
-        Column("C", strength),
+        Column("alpha", strength("alpha"))
+        if choices["alpha"].notna().any()
+        else Column("C", strength("c")),
         Column("threshold (median)", lambda row: number(row["threshold"])),
     ]
     marked = {name: comparison.primary[name] for name in ("feature_set", "classifier")}
@@ -292,7 +299,8 @@ def attention_table(attention: pd.DataFrame, caption: str) -> Table:
     """Return how sharp attention is over lesions, and what share each clinical variable has."""
     if attention.empty:
         return Table([], [], [], caption)
-    lesions = attention[attention["kind"] == "lesion"].groupby("sample")["weight"]
+    # Where test folds overlap, a patient was held out by several graphs.
+    lesions = attention[attention["kind"] == "lesion"].groupby(["fold", "sample"])["weight"]
     several = lesions.size() > 1
     shares = [("most attended lesion, patients with several", lesions.max()[several])]
     clinical = attention[attention["kind"] == "clinical"]

@@ -212,8 +212,8 @@ def learn(
 ) -> Learned:
     """Fit one variant on a fold's training rows and describe every lesion with it.
 
-    Networks learn from the labels `y`; hand-crafted columns are picked by `target`. `key` stands
-    for the table and the outcome where results are kept on disk.
+    Networks learn from the labels `y`; hand-crafted columns are picked by `target`, of the
+    training samples. `key` stands for table and outcome where results are kept on disk.
     """
     del key
     start = time.perf_counter()
@@ -221,7 +221,7 @@ def learn(
     with recorded_warnings() as messages, one_thread(torch_too=torch_too):
         train = table[fold.train]
         hcr = pool_samples(train, train.hcr)
-        picked = variant.selection.columns(hcr, target[fold.train])
+        picked = variant.selection.columns(hcr, target)
         keep = [*picked, *table.columns_of("clinical")]
         shown = table.replace(features=table.features[keep])
         model = _estimator(variant, cvae, fold.seed)
@@ -245,7 +245,7 @@ def residualise(
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
         hcr = pool_samples(table, table.hcr).iloc[fold.train]
-        h = table.hcr[variant.selection.columns(hcr, target[fold.train])]
+        h = table.hcr[variant.selection.columns(hcr, target)]
         rows = np.isin(table.sample, fold.train)
         model = Residualiser().fit(h[rows], source.lesions[rows])
         lesions = model.transform(h, source.lesions)

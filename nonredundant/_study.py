@@ -106,9 +106,9 @@ def _learn_all(
         clinical = None if study.clinical is None else (study.clinical, study.cases)
         key = joblib.hash((parts, study.outcome, clinical, __version__))
     call = _cached(study, learn, ["table", "y", "target"])
-    y, target = study.outcome.for_network, study.outcome.target
+    y = study.outcome.for_network
     tasks = [
-        (tables[id(fold)], y, target, fold, variant, study.cvae, key)
+        (tables[id(fold)], y, study.outcome.target_of(fold.train), fold, variant, study.cvae, key)
         for fold in study.folds
         for variant in sources
     ]
@@ -121,6 +121,7 @@ def _learn_all(
             if variant.kind == "residual":
                 source = found[fold.repeat, fold.fold, variant.source]
                 place = (fold.repeat, fold.fold, variant)
+                target = study.outcome.target_of(fold.train)
                 found[place] = residualise(source, variant, study.table, target, fold)
     return found
 
@@ -141,15 +142,16 @@ def _fit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> lis
         table = tables[id(fold)]
         groups = None if study.groups is None else study.groups[fold.train]
         splits = inner_splits(outcome.strata[fold.train], groups, fold.seed)
+        target = outcome.target_of(fold.train)
         for one in study.sets:
             own = learned.get((fold.repeat, fold.fold, one.variant))
-            base, added = matrices(one, table, cheap, own, outcome.target, fold, study.level)
+            base, added = matrices(one, table, cheap, own, target, fold, study.level)
             for name, estimator in study.estimators.items():
                 if name != GRAPH or study.level.graph is None:
                     work = (base, added, outcome.y[:n], fold, splits)
                     tasks.append((one.name, name, estimator, *work, options))
                 elif has_lesion_columns(one):
-                    lesions = graph_lesions(one, table, own, outcome.target, fold)
+                    lesions = graph_lesions(one, table, own, target, fold)
                     own_work = (lesions, outcome.y[:n], fold, options)
                     graphs.append((one.name, name, estimator, *own_work))
     # The longest tasks first, so that none is left alone at the end.
@@ -166,13 +168,16 @@ def matrices(
     fold: Fold,
     level: PatientLevel,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a set's own columns and its learned block, a row a sample."""
+    """Return a set's own columns and its learned block, a row a sample.
+
+    Columns are picked by `target`, of the training samples.
+    """
     base = pd.DataFrame(index=table.index)
     if one.cheap:
         base = cheap[list(one.cheap)]
     if one.selection is not None:
         hcr = level.hcr(table)
-        base = hcr[one.selection.columns(hcr.iloc[fold.train], target[fold.train])]
+        base = hcr[one.selection.columns(hcr.iloc[fold.train], target)]
     if one.clinical:
         base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)
     added = pd.DataFrame(index=table.index)
@@ -192,7 +197,7 @@ def graph_lesions(
     picked: list[str] = []
     if one.selection is not None:
         hcr = pool_samples(table, table.hcr)
-        picked = one.selection.columns(hcr.iloc[fold.train], target[fold.train])
+        picked = one.selection.columns(hcr.iloc[fold.train], target)
     values = None if learned is None else learned.lesions
     return lesion_set(one, table, values, [] if learned is None else learned.columns, picked)
 
@@ -221,7 +226,7 @@ def _known(study: Study, table: LesionTable, variant: Variant, fold: Fold) -> pd
     parts = []
     if "hcr" in blocks:
         hcr = pool_samples(table, table.hcr)
-        target = study.outcome.target[fold.train]
+        target = study.outcome.target_of(fold.train)
         parts.append(hcr[variant.selection.columns(hcr.iloc[fold.train], target)])
     if "clinical" in blocks:
         parts.append(pool_samples(table, table.clinical))
@@ -243,8 +248,12 @@ def _first_atlas(
     held = tables[id(fold)][fold.test]
     if not networks or len(held.features) < 4:
         return None
+    model = max(networks, key=lambda pair: pair[0])[1]
+    # A network of picked columns knows no others; its latents may follow any.
+    seen = set(getattr(model, "feature_names_in_", held.columns))
+    shown = held.features[[name for name in held.columns if name in seen]]
     with recorded_warnings():
-        return latent_atlas(max(networks, key=lambda pair: pair[0])[1], held)
+        return latent_atlas(model, held.replace(features=shown), features=held.hcr)
 
 
 def _attention(
@@ -262,14 +271,14 @@ def _attention(
             one,
             tables[id(fold)],
             learned.get((0, fold.fold, one.variant)),
-            study.outcome.target,
+            study.outcome.target_of(fold.train),
             fold,
         )
         for fold in first
     }
     sources = None if study.cases is None else read_rows(study.cases, study.root)
-    states = study.outcome.states[study.outcome.strata].astype(str)
-    return attention_of(graphs, first, lesions, states, sources)
+    outcome = study.outcome
+    return attention_of(graphs, first, lesions, outcome.strata, outcome.states, sources)
 
 
 def audit_variant(

@@ -13,7 +13,7 @@ from nonredundant._fitting import Fitted, Recorded
 from nonredundant._outcome import CONCORDANCE, Outcome
 from nonredundant._patient_level import GRAPH
 from nonredundant._study import Results, Study
-from nonredundant._survival import compare_concordance
+from nonredundant._survival import compare_concordance, concordance_index
 
 N_RESAMPLES = 1000
 _PAIR = ["feature_set", "reference", "classifier", "metric"]
@@ -218,7 +218,9 @@ class TestSet:
                         n_resamples=N_RESAMPLES,
                         random_state=self.seed,
                     )
-                rows.append((feature_set, clf, metric, found[0], np.nan, found[1], found[2]))
+                # Intervals of normal law end where scores end.
+                low, high = np.clip(found[1:3], 0, 1) if metric in _SHARES else found[1:3]
+                rows.append((feature_set, clf, metric, found[0], np.nan, low, high))
         columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
         return pd.DataFrame(rows, columns=columns)
 
@@ -245,8 +247,7 @@ class TestSet:
         if np.array_equal(a, b):
             return (0.0, 0.0, 0.0, 1.0), method
         if metric == CONCORDANCE:
-            times = self.y["event"], self.y["time"]
-            return tuple(compare_concordance(*times, a[:, -1], b[:, -1])[:4]), method
+            return self._compare_concordance(a[:, -1], b[:, -1]), method
         if self._by_delong(metric):
             return tuple(delong_test(self.y, a[:, -1], b[:, -1])[:4]), method
         both = np.vstack([a, b])
@@ -262,8 +263,18 @@ class TestSet:
 
     def _concordance(self, risk: np.ndarray) -> tuple[float, ...]:
         """Return concordance and interval: what it has more than a constant risk, which has 0.5."""
-        found = compare_concordance(self.y["event"], self.y["time"], risk, np.zeros(len(risk)))
+        found = self._compare_concordance(risk, np.zeros(len(risk)))
         return tuple(0.5 + value for value in found[:3])
+
+    def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> tuple[float, ...]:
+        """Return difference, interval and p; the difference alone where that is all there is."""
+        times = self.y["event"], self.y["time"]
+        try:
+            return tuple(compare_concordance(*times, a, b))
+        except ValueError:
+            # All pairs share one patient, so that the difference has no estimate of its error.
+            difference = concordance_index(*times, a) - concordance_index(*times, b)
+            return difference, float("nan"), float("nan"), float("nan")
 
     def _by_delong(self, metric: str) -> bool:
         """Whether the metric is the AUC of two classes."""
@@ -356,6 +367,7 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
             "repeat": one.repeat,
             "fold": one.fold,
             "C": one.chosen.get("classifier__C", np.nan),
+            "alpha": one.chosen.get("classifier__alphas", [np.nan])[0],
             "block_weight": one.chosen.get("blocks__weight", np.nan),
             "threshold": one.threshold,
         }

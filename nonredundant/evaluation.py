@@ -37,7 +37,7 @@ from nonredundant._feature_sets import (
 )
 from nonredundant._folds import make_folds
 from nonredundant._model import FeatureSetClassifier
-from nonredundant._outcome import Outcome, has_pairs, read_outcome
+from nonredundant._outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant._patient_level import has_lesion_columns, resolve_patients
 from nonredundant._results import comparison_of, settings_of
 from nonredundant._study import Study, run
@@ -108,13 +108,15 @@ def compare_feature_sets(
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction: pooled in one or several of the ways
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
-        classifier named "graph" that comes first, beside the others on pooled lesions.
+        classifier named "graph" that comes first, beside the others on pooled lesions. Times to
+        an event take a `LesionGraphSurvival`.
     cv : int or splitter, default=5
         Number of stratified folds, or any scikit-learn splitter.
     n_repeats : int, default=1
         Repeats of an int `cv`.
     groups : array-like of shape (n_samples,), optional
-        Samples of one group (a hospital, a patient) are never on both sides of a split.
+        Samples of one group (a hospital, a patient) are never on both sides of a fold, nor of
+        the inner folds that tune classifiers. The early stopping of a graph knows no groups.
     test : tuple (X, y), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023).
     scoring : str or sequence of str, default="roc_auc"
@@ -125,7 +127,7 @@ def compare_feature_sets(
         columns alone where there are any.
     experiment : {"petvsclin", "vetil2023"}, optional
         A published set of feature sets and hyper-parameters, in place of `feature_sets`.
-    class_weight : dict or "balanced", optional
+    class_weight : dict of label to weight or "balanced", optional
         Handed to classifiers that know it.
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
         Resamples training rows inside the fold.
@@ -188,6 +190,8 @@ def compare_feature_sets(
     held = None if test is None else test[1]
     outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)
     cohorts, outcome, kept, messages = drop_failed(cohorts, outcome)
+    outcome.check("y")
+    level.check(cohorts.table)
     messages = [*found, *messages]
     groups = None if groups is None else _check_groups(groups, len(kept))[kept]
     extraction_seconds = time.perf_counter() - start
@@ -206,7 +210,7 @@ def compare_feature_sets(
         clinical=cohorts.clinical,
         cases=cohorts.cases,
         root=cohorts.root,
-        class_weight=class_weight,
+        class_weight=by_position(class_weight, outcome.classes),
         sampler=sampler,
         memory=memory,
         n_jobs=n_jobs,
@@ -238,7 +242,8 @@ def _classifiers(classifiers: Any, outcome: Outcome, named: Experiment | None) -
         return named.classifiers() if named else resolve_classifiers(classifiers)
     if named is not None:
         raise ValueError("the published experiments are about classes, not times to an event")
-    if isinstance(classifiers, list | tuple) and tuple(classifiers) == NAMES:
+    if classifiers is NAMES:
+        # Nobody asked for classifiers of classes: it is the default itself.
         classifiers = SURVIVAL_NAMES
     return resolve_classifiers(classifiers, SURVIVAL_NAMES)
 
@@ -253,7 +258,15 @@ def _check_sampler(study: Study) -> None:
 
 def _check_pairs(study: Study) -> None:
     """Raise if the held-out part of a fold cannot be ranked: no two times can be compared."""
-    for fold in study.folds if study.outcome.is_survival else []:
+    if not study.outcome.is_survival:
+        return
+    test = study.outcome.test
+    if test is not None and not has_pairs(test.y):
+        raise ValueError(
+            f"of the {len(test.y)} held-out samples with {int(test.y['event'].sum())} events no "
+            "two can be told apart by their times: nothing can be tested on them"
+        )
+    for fold in study.folds:
         held = study.outcome.y[fold.test]
         if not has_pairs(held):
             raise ValueError(
@@ -281,6 +294,7 @@ def _sets(
     """Return the sets to compare; a baseline that the cohort cannot give is left out, said so."""
     chosen = resolve_feature_sets(named.sets if named else feature_sets, baselines=False)
     table = cohorts.table
+    cheap = cheap_columns(table)
     for one in chosen:
         if one.selection is not None and not table.columns_of("hcr"):
             raise ValueError(
@@ -291,6 +305,12 @@ def _sets(
                 f"feature set {one.name!r} needs patches, and the table has none: extract it with "
                 "a patch_shape"
             )
+        unknown = sorted(set(one.cheap) - set(cheap))
+        if unknown:
+            raise ValueError(
+                f"feature set {one.name!r} needs {unknown}, which follow from the positions and "
+                "volumes of lesions: extract them with the feature class 'shape'"
+            )
     has_clinical = bool(table.columns_of("clinical")) or cohorts.clinical is not None
     if not has_clinical and any(one.name.startswith("Clinical") for one in chosen):
         raise ValueError(
@@ -299,13 +319,13 @@ def _sets(
         )
     if not baselines:
         return set_clinical_apart(chosen)
-    cheap = cheap_columns(table)
     added = [
         one
         for one in resolve_feature_sets(["HCR"], baselines=True)[1:]
         if (one.selection is None or table.columns_of("hcr"))
         and (one.variant is None or table.patches is not None)
-        and (one.name != "dissemination" or set(one.cheap) <= set(cheap))
+        and (one.name != "dissemination" or not table.is_single)
+        and set(one.cheap) <= set(cheap)
     ]
     for column in ("volume", "maximum"):
         if cheap[column].nunique() < 2:
@@ -324,6 +344,11 @@ def _network(study: Study, cvae: Any, named: Experiment | None) -> Any:
         from nonredundant.cvae import NonRedundantCVAE
 
         cvae = NonRedundantCVAE()
+    if study.outcome.is_survival and cvae.get_params().get("gamma"):
+        raise ValueError(
+            f"cvae has gamma={cvae.gamma}, a label term of classes, and the outcome is a time to "
+            "an event: set gamma=0"
+        )
     with_term = [one.name for one in study.sets if one.variant is not None and one.variant.term]
     if named is not None:
         from sklearn.base import clone
@@ -365,7 +390,7 @@ def _primary(study: Study, named: Experiment | None) -> dict[str, str]:
         (one for one in sets if named is not None and one.name == named.primary),
         candidates[0],
     )
-    found = references(study.sets, chosen) if chosen.is_fused else []
+    found = references(sets, chosen) if chosen.is_fused else []
     primary = {
         "feature_set": chosen.name,
         "classifier": next(iter(study.estimators)),

@@ -186,6 +186,16 @@ def test_times_to_an_event_are_evaluated(patients, monkeypatch):
     assert "must be 0 or 1 (or true, false), got [2]" in result.output
 
 
+def test_a_first_column_that_is_a_variable_stays_one(patients):
+    from nonredundant._cli_tools import read_cases
+
+    table = pd.read_csv(patients / "cases.csv")[["age", "image", "mask"]]
+    table.to_csv(patients / "ages.csv", index=False)
+    read = read_cases(patients / "ages.csv")
+    assert read["age"].tolist() == table["age"].tolist()
+    assert read.index.tolist() == table["age"].tolist()
+
+
 def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
     monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
     result = run(

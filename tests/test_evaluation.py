@@ -764,3 +764,19 @@ def test_a_case_that_could_not_be_read_has_no_prediction(cohort):
 def test_comparison_is_what_its_parts_say():
     parts = {"settings": {"feature_sets": ["HCR"]}, "warnings": ["w"]}
     assert FeatureSetComparison(**parts).warnings == ["w"]
+
+
+def test_the_atlas_is_drawn_of_a_network_of_picked_columns(cohort):
+    cvae = NonRedundantCVAE(dlr_size=2, max_epochs=1, network={"width": 4}, device="cpu")
+    found = compare(*cohort, cvae=cvae, feature_sets=["H3", "H3+D2-MI"])
+    assert found.atlas.table["latent"].tolist() == ["dlr00", "dlr01"]
+    assert set(found.atlas.correlations["feature"]) == set(cohort[0].columns_of("hcr"))
+
+
+def test_cases_of_the_test_set_keep_apart_from_those_of_the_cohort(cohort):
+    table, y = cohort
+    status = ["ok"] * 20
+    status[3] = "bad file"
+    with pytest.warns(UserWarning, match="could not be extracted"):
+        found = compare(table, y, test=(table[:20].replace(status=status), y[:20]))
+    assert found.settings["failed"] == {"test case003": "bad file"}

@@ -10,12 +10,13 @@ import pytest
 import skops.io
 from cohorts_for_tests import CheapNetwork
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedShuffleSplit
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
 
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
 from nonredundant.datasets import fetch_sts, make_lesions
-from nonredundant.evaluation import FeatureSetClassifier, FeatureSetComparison
+from nonredundant.evaluation import NAMES, FeatureSetClassifier, FeatureSetComparison
 from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
 from nonredundant.statistics import resampled_test
 
@@ -287,7 +288,7 @@ def test_folds_have_their_share_of_events(cohort, times):
 
 
 def test_models_of_times_are_tuned_and_stand_by_default(cohort, times):
-    found = compare(cohort[0], times, classifiers=("LR", "SVM", "RF"), feature_sets=["HCR"])
+    found = compare(cohort[0], times, classifiers=NAMES, feature_sets=["HCR"])
     assert found.settings["classifiers"] == ["Cox", "RSF"]
     frame = pd.DataFrame({"event": times["event"], "months": times["time"]})
     same = compare(cohort[0], frame, classifiers=["Cox"])
@@ -423,3 +424,120 @@ def test_phantoms_from_images_to_graphs():
     # Lesions are drawn on the maximum-intensity projection of their own image.
     assert all(parts["image"] is not None for parts in found.patient_graphs)
     assert found.settings["cohort"]["n_lesions"] > 18
+
+
+def first_lesions(table):
+    """Return the patients with their first lesion alone."""
+    first = np.searchsorted(table.sample, np.arange(len(table)))
+    return LesionTable(
+        table.features.iloc[first].reset_index(drop=True),
+        blocks=table.blocks,
+        patches=table.patches[first],
+        positions=table.positions[first],
+        index=table.index,
+    )
+
+
+@pytest.mark.parametrize(
+    ("feature_set", "patients"),
+    [("HCR", "max"), ("HCR", ["mean", "sum"]), ("HCR+DLR", "volume"), ("dissemination", "mean")],
+)
+def test_a_model_knows_patients_of_any_number_of_lesions(cohort, feature_set, patients):
+    table, y, _ = cohort
+    single = first_lesions(table)
+    for one, other in ((table, single), (single, table)):
+        model = FeatureSetClassifier(
+            feature_set, classifier=PLAIN["LR"], patients=patients, cvae=CheapNetwork()
+        )
+        assert model.fit(one, y).predict_proba(other).shape == (60, 2)
+
+
+def test_attention_is_told_fold_by_fold_where_test_folds_overlap(cohort, tmp_path):
+    table, y, _ = cohort
+    splitter = StratifiedShuffleSplit(3, test_size=0.5, random_state=0)
+    found = compare(table, y, patients=GRAPH, cv=splitter)
+    sums = found.attention.query("kind == 'lesion'").groupby(["fold", "sample"])["weight"].sum()
+    np.testing.assert_allclose(sums, 1, rtol=1e-5)
+    for parts in found.patient_graphs:
+        assert parts["weights"].sum() == pytest.approx(1, rel=1e-5)
+        assert len(parts["weights"]) == len(parts["places"])
+
+
+def test_every_class_is_pictured_with_its_own_probability(cohort):
+    table, y, hottest = cohort
+    three = np.where(hottest > 1.5, 10, np.where(y == 1, 9, 2))
+    found = compare(table, three, patients=GRAPH)
+    shown = [parts["title"].split(": ")[1] for parts in found.patient_graphs]
+    assert [one.split(",")[0] for one in shown] == ["10", "10", "9", "9", "2", "2"]
+    place = found.patient_graphs[-1]["title"]
+    label, told = place.split(":")[0], float(place.split()[-1])
+    row = found.predictions.query("classifier == 'graph'").set_index("sample").loc[label]
+    assert told == pytest.approx(row["score_2"], abs=0.005)
+
+
+def test_the_graph_is_asked_about_sets_that_it_has(cohort):
+    found = compare(*cohort[:2], patients=GRAPH, feature_sets=["Clinical", "Clinical+DLR"])
+    assert "reference" not in found.primary
+
+
+def test_columns_are_picked_by_the_times_of_training_samples(cohort, times):
+    table = cohort[0]
+    one = compare(table, times, classifiers="Cox", feature_sets=["H2"])
+    held = table.index.get_indexer(one.predictions.query("fold == 0")["sample"])
+    other = times.copy()
+    other["time"][held] = np.random.default_rng(0).permutation(times["time"][held]) * 100
+    two = compare(table, other, classifiers="Cox", feature_sets=["H2"])
+    first = [f.models["H2", "Cox", 0, 0].named_steps["blocks"].mean_ for f in (one, two)]
+    np.testing.assert_array_equal(*first)
+
+
+def test_weights_of_regression_on_times_are_its_coefficients(cohort, times):
+    found = compare(cohort[0], times, classifiers="Cox", feature_sets=["HCR"])
+    own = found.weights.query("fold == 1")["weight"].to_numpy()
+    model = found.models["HCR", "Cox", 0, 1].named_steps["classifier"]
+    np.testing.assert_array_equal(own, model.coef_[:, 0])
+    assert found.choices["alpha"].isin([1.0, 0.1, 0.01]).all()
+
+
+def test_an_unusable_test_set_is_refused_before_the_run(cohort, times, monkeypatch):
+    monkeypatch.setattr("nonredundant.evaluation.run", None)
+    table, y, _ = cohort
+    y_test = np.array([0, 1, 1])
+    lost = table[:3].replace(status=["gone", "ok", "ok"])
+    with pytest.raises(ValueError, match=r"has the classes \[1\] alone among the 2 samples"):
+        compare(table, y, test=(lost, y_test))
+    alike = times[:3].copy()
+    alike["event"], alike["time"] = [True, False, False], [5.0, 1.0, 2.0]
+    with pytest.raises(ValueError, match="no two can be told apart"):
+        compare(table, times, test=(table[:3], alike), classifiers="Cox")
+
+
+def test_networks_with_a_label_term_are_refused_for_times(cohort, times):
+    from nonredundant import NonRedundantCVAE
+
+    with pytest.raises(ValueError, match="gamma=1.0, a label term of classes"):
+        compare(cohort[0], times, cvae=NonRedundantCVAE(gamma=1.0), feature_sets=["HCR+DLR-MI"])
+
+
+def test_weights_of_classes_go_by_their_labels(cohort):
+    table, y, _ = cohort
+    labels = np.where(y == 1, "relapse", "well")
+    found = compare(table, labels, class_weight={"relapse": 9.0, "well": 1.0})
+    plain = compare(table, labels)
+    heavy, even = (f.models["HCR", "LR", 0, 0].predict_proba for f in (found, plain))
+    x = LesionPooling().fit_transform(table)
+    assert heavy(x)[:, 0].mean() > even(x)[:, 0].mean() + 0.1
+    with pytest.raises(ValueError, match="class_weight names"):
+        compare(table, labels, class_weight={"cured": 2.0})
+
+
+@pytest.mark.parametrize("name", ["positions", "sizes"])
+def test_what_graphs_and_dissemination_need_is_asked_for_first(cohort, name):
+    table, y, _ = cohort
+    bare = table.replace(positions=None)
+    if name == "positions":
+        with pytest.raises(ValueError, match="needs the distances between lesions"):
+            compare(bare, y, patients=GRAPH)
+    else:
+        with pytest.raises(ValueError, match="follow from the positions and volumes"):
+            compare(bare, y, feature_sets=["HCR", "dissemination"])
