@@ -108,6 +108,7 @@ default="dcor"
     _parameter_constraints = {
         **CONTRASTIVE_CONSTRAINTS,
         "background_scale": [Interval(Real, 0, None, closed="neither")],
+        "additive": ["boolean"],
         "gamma": WEIGHT,
         "fader": WEIGHT,
     }
@@ -120,6 +121,7 @@ default="dcor"
         beta: float = 1e-4,
         salient_beta: float | None = 1e-3,
         background_scale: float = 0.1,
+        additive: bool = True,
         independence: Any = "dcor",
         kappa: float = 0.1,
         gamma: float = 1.0,
@@ -145,6 +147,7 @@ default="dcor"
         self.beta = beta
         self.salient_beta = salient_beta
         self.background_scale = background_scale
+        self.additive = additive
         self.independence = independence
         self.kappa = kappa
         self.gamma = gamma
@@ -171,7 +174,11 @@ default="dcor"
         return SepVAEModule
 
     def _module_options(self, n_classes: int) -> dict[str, Any]:
-        return {"n_classes": n_classes, "background_scale": self.background_scale}
+        return {
+            "n_classes": n_classes,
+            "background_scale": self.background_scale,
+            "additive": self.additive,
+        }
 
     def _weights(self) -> dict[str, float]:
         return {
