@@ -30,21 +30,27 @@ class SepVAE(CommonSalientModel):
         Number of common latents c.
     salient_size : int, default=4
         Number of salient latents s.
-    beta : float, default=1e-4
+    beta : float, default=3e-4
         Weight of the common latents' KL term.
-    salient_beta : float or None, default=1e-3
+    salient_beta : float or None, default=None
         Weight of the salient latents' KL term; None: `beta`.
     background_scale : float, default=0.1
         Standard deviation of the background's salient prior.
+    additive : bool, default=True
+        Whether an image is what c draws plus what s draws, c is inferred from what s leaves, and
+        the classifier reads one salient latent a class of target. False is as published: one
+        decoder of (c, s), c inferred from the whole image, the classifier on all of s; sub-types
+        of targets then tend to go into c.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="dcor"
         What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
         directions as they are.
     kappa : float, default=0.1
         Weight of the independence term.
-    gamma : float, default=1
-        Weight of the label classifier on s.
-    fader : float, default=1
+    gamma : float, default=0.1
+        Weight of the label classifier on s. More tells targets better from the background, and
+        less of how targets differ.
+    fader : float, default=0.1
         Weight of the distance correlation of c with the label, which keeps the label out of c.
     max_epochs : int, default=100
         Number of passes over the training cohort.
@@ -118,14 +124,14 @@ default="dcor"
         common_size: int = 16,
         salient_size: int = 4,
         *,
-        beta: float = 1e-4,
-        salient_beta: float | None = 1e-3,
+        beta: float = 3e-4,
+        salient_beta: float | None = None,
         background_scale: float = 0.1,
         additive: bool = True,
         independence: Any = "dcor",
         kappa: float = 0.1,
-        gamma: float = 1.0,
-        fader: float = 1.0,
+        gamma: float = 0.1,
+        fader: float = 0.1,
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 3e-3,
@@ -207,7 +213,7 @@ class ContrastiveVAE(CommonSalientModel):
         Number of common latents c.
     salient_size : int, default=4
         Number of salient latents s.
-    beta : float, default=1e-4
+    beta : float, default=3e-4
         Weight of the common latents' KL term.
     salient_beta : float or None, default=None
         Weight of the salient latents' KL term; None: `beta`.
@@ -285,7 +291,7 @@ default=None
         common_size: int = 16,
         salient_size: int = 4,
         *,
-        beta: float = 1e-4,
+        beta: float = 3e-4,
         salient_beta: float | None = None,
         independence: Any = None,
         kappa: float = 0.3,
