@@ -26,19 +26,21 @@ def main() -> None:
     """Fit, take off, swap, draw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("sepvae.png"))
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=30)
     options = parser.parse_args()
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
-    cases, y, truth = make_contrastive(2000, random_state=0)
+    cases, y, truth = make_contrastive(3000, salient_effect=1.0, random_state=0)
     table = LesionTable.from_arrays(patches=np.stack(list(cases["image"]))[:, None])
-    known = slice(1400)
-    model = SepVAE(max_epochs=options.epochs, batch_size=128, output="salient", random_state=0)
+    known = slice(2400)
+    model = SepVAE(
+        max_epochs=options.epochs, batch_size=128, lr=8e-3, output="salient", random_state=0
+    )
     model.fit(table[known], y[known])
 
     targets = np.flatnonzero(y == 1)
-    new = targets[targets >= 1400]
+    new = targets[targets >= 2400]
     kinds = truth["subtype"].to_numpy()
     rows = np.concatenate([new[kinds[new] == kind][: N_ROWS // 2] for kind in (0, 1)])
     rows = rows.reshape(2, -1).T.ravel()  # blob, ring, blob, ring

@@ -42,7 +42,7 @@ class SepVAE(CommonSalientModel):
         decoder of (c, s), c inferred from the whole image, the classifier on all of s; sub-types
         of targets then tend to go into c.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
-default="dcor"
+default="cross-covariance"
         What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
         directions as they are.
     kappa : float, default=0.1
@@ -128,7 +128,7 @@ default="dcor"
         salient_beta: float | None = None,
         background_scale: float = 0.1,
         additive: bool = True,
-        independence: Any = "dcor",
+        independence: Any = "cross-covariance",
         kappa: float = 0.1,
         gamma: float = 0.1,
         fader: float = 0.1,
