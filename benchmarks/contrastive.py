@@ -38,6 +38,7 @@ PUBLISHED = {
 }
 CONVAE, MMCVAE = "ConVAE (Abid & Zou 2019)", "MM-cVAE (Weinberger 2022)"
 AS_PUBLISHED, OURS = "SepVAE as published", "SepVAE"
+STRONG_FADER = "… fader ten times as heavy"
 MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     CONVAE: (ContrastiveVAE, {}),
     MMCVAE: (ContrastiveVAE, {"moment_matching": 0.03}),
@@ -49,6 +50,7 @@ MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     "… no label classifier": (SepVAE, {"gamma": 0.0}),
     "… label classifier ten times as heavy": (SepVAE, {"gamma": 1.0}),
     "… no fader": (SepVAE, {"fader": 0.0}),
+    STRONG_FADER: (SepVAE, {"fader": 1.0}),
     "… background's prior as wide as the targets'": (SepVAE, {"background_scale": 1.0}),
     "… one decoder for both": (SepVAE, {"additive": False}),
 }
@@ -82,7 +84,7 @@ SETS: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]] = {
     "digits on textures": digits,
 }
 PNEUMONIA = "PneumoniaMNIST"
-IN_PNEUMONIA = (MMCVAE, AS_PUBLISHED, OURS)
+IN_PNEUMONIA = (MMCVAE, AS_PUBLISHED, OURS, STRONG_FADER)
 
 
 def latents_of(

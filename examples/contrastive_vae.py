@@ -48,7 +48,6 @@ def main() -> None:
 
     cases, y, truth = make_digits_on_textures(N_TRAIN + 800, blend=0.8, random_state=0)
     kinds = truth["subtype"].to_numpy()[N_TRAIN:]
-    target = kinds >= 0
     table = LesionTable.from_arrays(patches=np.stack(list(cases["image"]))[:, None])
     new = table[N_TRAIN:]
     figure = plt.figure(figsize=(14, 4.2), layout="constrained")
@@ -63,15 +62,15 @@ def main() -> None:
         model.fit(table[:N_TRAIN], y[:N_TRAIN])
         s = model.set_params(output="salient").transform(new)
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        told = cross_val_score(linear, s, target).mean()
-        digit = cross_val_score(linear, s[target], kinds[target]).mean()
+        told = cross_val_score(linear, s, kinds >= 0).mean()
+        digit = cross_val_score(linear, s[kinds >= 0], kinds[kinds >= 0]).mean()
         plane = LinearDiscriminantAnalysis().fit(s, kinds).transform(s)
         for kind, (name, colour, marker) in KINDS.items():
-            chosen = plane[kinds == kind]
-            ax.scatter(*chosen.T, s=9, c=colour, marker=marker, alpha=0.6, label=name)
-        ax.set_title(f"{title}\ntarget {told:.0%}, digit {digit:.0%}", fontsize=10)
+            ax.scatter(*plane[kinds == kind].T, s=9, c=colour, marker=marker, alpha=0.6, label=name)
+        found = f"target {told:.0%}, digit {digit:.0%}"
+        ax.set_title(f"{title}\n{found}", fontsize=10)
         ax.set(xlabel="discriminant 1 of salient latents", ylabel="discriminant 2")
-        print(f"{title}: salient latents tell targets {told:.0%}, digits {digit:.0%}")
+        print(f"{title}: {found}")
     ax.legend(fontsize=8)
     figure.savefig(options.output, dpi=120)
     print(f"Picture: {options.output}")

@@ -46,13 +46,12 @@ def main() -> None:
     rows = rows.reshape(2, -1).T.ravel()  # blob, ring, blob, ring
     shown = table[rows]
     drawn, plain = model.reconstruct(shown), model.reconstruct(shown, salient=False)
-    swapped = model.swap(shown, shown[np.roll(np.arange(N_ROWS), -1)])
     columns = {
         "target": shown.patches,
         "reconstructed": drawn,
         "as background": plain,
         "taken off": drawn - plain,
-        "pattern of next row": swapped,
+        "pattern of next row": model.swap(shown, shown[np.roll(np.arange(N_ROWS), -1)]),
     }
     figure = plt.figure(figsize=(13, 5.2), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(5, 4))
@@ -61,9 +60,8 @@ def main() -> None:
     for column, (title, images) in zip(axes.T, columns.items(), strict=True):
         column[0].set_title(title, fontsize=9)
         for ax, image in zip(column, images[:, 0], strict=True):
-            limits = (-0.8, 0.8) if title == "taken off" else (low, high)
-            colours = "RdBu_r" if title == "taken off" else "gray"
-            ax.imshow(image, cmap=colours, vmin=limits[0], vmax=limits[1])
+            shown_as = ("RdBu_r", -0.8, 0.8) if title == "taken off" else ("gray", low, high)
+            ax.imshow(image, **dict(zip(("cmap", "vmin", "vmax"), shown_as, strict=True)))
             ax.set_axis_off()
     names = np.array(["blob", "ring"])[kinds[new]]
     LatentSpaceDisplay.from_latents(
