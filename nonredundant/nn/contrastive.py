@@ -141,7 +141,7 @@ def _posterior(encoder: nn.Module, x_star: Tensor) -> Posterior:
 
 
 class SepVAEModule(CommonSalientVAE):
-    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader.
+    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader, as a sum where asked for.
 
     Parameters
     ----------
