@@ -53,7 +53,8 @@ MODELS: dict[str, tuple[type, dict[str, Any]]] = {
     "… background's prior as wide as the targets'": (SepVAE, {"background_scale": 1.0}),
     "… one decoder for both": (SepVAE, {"additive": False}),
 }
-TEXT = """Louiset et al. (2023) found SepVAE > MM-cVAE > ConVAE from salient latents, and the reverse
+TEXT = """\
+Louiset et al. (2023) found SepVAE > MM-cVAE > ConVAE from salient latents, and the reverse
 from common ones. "SepVAE as published" is their recipe: one decoder for both, a classifier on all
 of s, the density ratio, no fader. It has the weights that did best for it in short trials on the
 phantoms (label 1, salient KL 1e-3, where our defaults have 0.1 and 3e-4); so has MM-cVAE (moments
