@@ -6,15 +6,15 @@ import argparse
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
+import torch
 from reporting import write_section
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -22,19 +22,61 @@ from nonredundant import LesionTable
 from nonredundant.contrastive import ContrastiveVAE, SepVAE
 from nonredundant.datasets import fetch_pneumonia, make_contrastive, make_digits_on_textures
 
-SIZES = (8, 4)
+SIZES = (16, 6)
+N_TRAIN, N_NEW = 3000, 1000
+#: Of every model: batches that estimate dependence well, and a rate that suits them.
+TRAINING = {"batch_size": 128, "lr": 8e-3, "device": "cpu"}
+#: The published recipe at the weights that suited it best.
+PUBLISHED = {
+    "additive": False,
+    "independence": "density-ratio",
+    "fader": 0.0,
+    "gamma": 1.0,
+    "beta": 1e-4,
+    "salient_beta": 1e-3,
+}
+CONVAE, MMCVAE = "ConVAE (Abid & Zou 2019)", "MM-cVAE (Weinberger 2022)"
+AS_PUBLISHED, OURS = "SepVAE as published", "SepVAE"
+STRONG_FADER = "… fader ten times as heavy"
 MODELS: dict[str, tuple[type, dict[str, Any]]] = {
-    "ConVAE (Abid & Zou 2019)": (ContrastiveVAE, {}),
-    "MM-cVAE (Weinberger 2022)": (ContrastiveVAE, {"moment_matching": 1.0}),
-    "SepVAE, density ratio as published": (SepVAE, {"independence": "density-ratio", "fader": 0.0}),
-    "SepVAE, default": (SepVAE, {}),
+    CONVAE: (ContrastiveVAE, {}),
+    MMCVAE: (ContrastiveVAE, {"moment_matching": 0.03}),
+    AS_PUBLISHED: (SepVAE, PUBLISHED),
+    OURS: (SepVAE, {}),
+    "… distance correlation": (SepVAE, {"independence": "dcor"}),
     "… HSIC": (SepVAE, {"independence": "hsic"}),
-    "… cross-covariance": (SepVAE, {"independence": "cross-covariance"}),
     "… no independence term": (SepVAE, {"kappa": 0.0}),
     "… no label classifier": (SepVAE, {"gamma": 0.0}),
+    "… label classifier ten times as heavy": (SepVAE, {"gamma": 1.0}),
     "… no fader": (SepVAE, {"fader": 0.0}),
+    STRONG_FADER: (SepVAE, {"fader": 1.0}),
     "… background's prior as wide as the targets'": (SepVAE, {"background_scale": 1.0}),
+    "… one decoder for both": (SepVAE, {"additive": False}),
 }
+TEXT = """\
+Louiset et al. (2023) found SepVAE > MM-cVAE > ConVAE from salient latents, and the reverse
+from common ones. "SepVAE as published" is their recipe: one decoder for both, a classifier on all
+of s, the density ratio, no fader. It has the weights that did best for it in short trials on the
+phantoms (label 1, salient KL 1e-3, where our defaults have 0.1 and 3e-4); so has MM-cVAE (moments
+0.03; of 0.1, 0.3 and 1, the larger, the less of the sub-type was left in s). `SepVAE` differs from
+the recipe in what [the mathematics](maths.md#sepvae) say.
+
+Why it comes out so:
+
+- *One decoder for both* can read the same c in two ways, once s says that this is a target. The
+  sub-type then goes into c, and no term forbids it: c stays independent of s and of the label. As
+  a sum, and with c inferred from what s leaves, the sub-type goes into s.
+- *ConVAE and MM-cVAE* hold the phantoms' sub-type twice, in s and in c: nothing stops them, and
+  it reads well from s. SepVAE keeps one of its six salient latents for the label; without the
+  label classifier its sub-type reads as well as theirs, but the label no longer does.
+- *The label classifier* is a dial between the two: heavier, it tells targets better.
+- *The independence term* has little left to do in the sum: without it hardly anything is lost.
+- *The fader* is a dial too: heavier, it takes more of the label from c, where c holds some, and
+  costs sub-type where textures are hard to draw."""
+PNEUMONIA_TEXT = (
+    "AUC of pneumonia (target) against normal (background) on the validation images, none of "
+    "which was trained on; there are no sub-types."
+)
 METRICS = {
     "subtype_salient": "sub-type from salient ↑",
     "subtype_common": "sub-type from common ↓",
@@ -45,13 +87,13 @@ METRICS = {
 
 def digits(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, labels and sub-types of digits on textures."""
-    cases, y, truth = make_digits_on_textures(2000, random_state=seed)
+    cases, y, truth = make_digits_on_textures(N_TRAIN + N_NEW, random_state=seed)
     return np.stack(list(cases["image"]))[:, None], y, truth["subtype"].to_numpy()
 
 
 def patterns(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return images, labels and sub-types of the contrastive phantoms."""
-    cases, y, truth = make_contrastive(2000, random_state=seed)
+    cases, y, truth = make_contrastive(N_TRAIN + N_NEW, random_state=seed)
     return np.stack(list(cases["image"]))[:, None], y, truth["subtype"].to_numpy()
 
 
@@ -59,98 +101,170 @@ SETS: dict[str, Callable[[int], tuple[np.ndarray, np.ndarray, np.ndarray]]] = {
     "contrastive phantoms": patterns,
     "digits on textures": digits,
 }
+PNEUMONIA = "PneumoniaMNIST"
+IN_PNEUMONIA = (MMCVAE, AS_PUBLISHED, OURS, STRONG_FADER)
+
+
+def latents_of(
+    name: str, seed: int, epochs: int, known: tuple[np.ndarray, np.ndarray], new: np.ndarray
+) -> tuple[dict[str, np.ndarray], float]:
+    """Fit on known images and labels; return new images' latents by part, and the seconds."""
+    warnings.simplefilter("ignore")
+    kind, options = MODELS[name]
+    model = kind(*SIZES, max_epochs=epochs, random_state=seed, **TRAINING, **options)
+    start = time.process_time()
+    model.fit(LesionTable.from_arrays(patches=known[0]), known[1])
+    seconds = time.process_time() - start
+    z = model.transform(LesionTable.from_arrays(patches=new))
+    common, salient = np.split(z, [SIZES[0]], axis=1)
+    return {"common": common, "salient": salient}, seconds
 
 
 def one_fit(data: str, name: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Fit on one half and return what linear classifiers find in the other half's latents."""
-    warnings.simplefilter("ignore")
+    """Fit, and return what linear classifiers find in the latents of new images."""
+    row: dict[str, Any] = {"data": data, "model": name, "seed": seed, "epochs": epochs}
+    if data == PNEUMONIA:
+        train, held = fetch_pneumonia(split="train"), fetch_pneumonia(split="val")
+        known, new = (np.stack(list(one.data["image"]))[:, None] for one in (train, held))
+        labels, target = np.asarray(train.target), np.asarray(held.target) == 1
+        parts, row["seconds"] = latents_of(name, seed, epochs, (known, labels), new)
+        return row | {f"target_{p}": linear(z, target, "roc_auc") for p, z in parts.items()}
     patches, y, subtype = SETS[data](seed)
-    half = len(y) // 2
-    kind, options = MODELS[name]
-    model = kind(*SIZES, max_epochs=epochs, random_state=seed, device="cpu", **options)
-    start = time.perf_counter()
-    model.fit(LesionTable.from_arrays(patches=patches[:half]), y[:half])
-    seconds = time.perf_counter() - start
-    z = model.transform(LesionTable.from_arrays(patches=patches[half:]))
-    target = y[half:] == 1
-    row = {"data": data, "model": name, "seed": seed, "seconds": seconds}
-    for part, latents in zip(("common", "salient"), np.split(z, [SIZES[0]], axis=1), strict=True):
-        row[f"target_{part}"] = accuracy(latents, target)
-        row[f"subtype_{part}"] = accuracy(latents[target], subtype[half:][target])
+    known, new = patches[:N_TRAIN], patches[N_TRAIN:]
+    target, subtype = y[N_TRAIN:] == 1, subtype[N_TRAIN:]
+    parts, row["seconds"] = latents_of(name, seed, epochs, (known, y[:N_TRAIN]), new)
+    for part, z in parts.items():
+        row[f"target_{part}"] = linear(z, target)
+        row[f"subtype_{part}"] = linear(z[target], subtype[target])
     return row
 
 
-def accuracy(latents: np.ndarray, labels: np.ndarray) -> float:
-    """Return the balanced accuracy of a linear classifier in cross-validation."""
-    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return cross_val_score(linear, latents, labels, cv=5, scoring="balanced_accuracy").mean()
+def linear(latents: np.ndarray, labels: np.ndarray, scoring: str = "balanced_accuracy") -> float:
+    """Return the score of a linear classifier in cross-validation."""
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    return cross_val_score(classifier, latents, labels, cv=5, scoring=scoring).mean()
 
 
-def pneumonia(epochs: int) -> list[str]:
-    """Return the lines of the table of pneumonia against normal, on validation data."""
-    train, held = fetch_pneumonia(split="train"), fetch_pneumonia(split="val")
-    table, new = (
-        LesionTable.from_arrays(patches=np.stack(list(one.data["image"]))[:, None])
-        for one in (train, held)
-    )
-    lines = ["| model | from salient ↑ | from common ↓ |", "| --- | --- | --- |"]
-    for name in ("MM-cVAE (Weinberger 2022)", "SepVAE, default"):
-        kind, options = MODELS[name]
-        model = kind(*SIZES, max_epochs=epochs, random_state=0, device="cpu", **options)
-        model.fit(table, np.asarray(train.target))
-        z = model.transform(new)
-        linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        aucs = []
-        for latents in (z[:, SIZES[0] :], z[:, : SIZES[0]]):
-            score = cross_val_predict(linear, latents, held.target, method="decision_function")
-            aucs.append(f"{roc_auc_score(held.target, score):.3f}")
-        lines.append(f"| {name} | {' | '.join(aucs)} |")
-    return lines
+def all_fits(tasks: list[tuple[str, str, int, int]], path: Path | None) -> pd.DataFrame:
+    """Return a row a task; those that the file has are not fitted again, others join it."""
+    keys = ["data", "model", "seed", "epochs"]
+    found = pd.read_csv(path) if path and path.exists() else pd.DataFrame(columns=keys)
+    done = set(map(tuple, found[keys].to_numpy().tolist()))
+    for task in tasks:
+        if task not in done:
+            found = pd.concat([found, pd.DataFrame([one_fit(*task)])], ignore_index=True)
+            if path:
+                found.to_csv(path, index=False)
+    wanted = pd.DataFrame(tasks, columns=keys)
+    return wanted.merge(found, on=keys)
 
 
-def table_of(found: pd.DataFrame) -> list[str]:
+def tasks_of(options: argparse.Namespace) -> list[tuple[str, str, int, int]]:
+    """Return set, model, seed and epochs of each fit, seed by seed."""
+    return [
+        (data, name, seed, options.epochs)
+        for seed in range(options.seeds)
+        for data in options.sets
+        for name in (IN_PNEUMONIA if data == PNEUMONIA else MODELS)
+        if name in options.models
+    ]
+
+
+def table_of(found: pd.DataFrame, metrics: dict[str, str]) -> list[str]:
     """Return mean and standard deviation over seeds, in Markdown."""
-    lines = [f"| model | {' | '.join(METRICS.values())} |", "| --- " * (1 + len(METRICS)) + "|"]
-    for name, rows in found.groupby("model", sort=False):
-        cells = [f"{rows[m].mean():.3f} ± {rows[m].std():.3f}" for m in METRICS]
+    lines = [f"| model | {' | '.join(metrics.values())} |", "| --- " * (1 + len(metrics)) + "|"]
+    for name in MODELS:
+        rows = found[found["model"] == name]
+        if rows.empty:
+            continue
+        cells = [f"{rows[m].mean():.3f} ± {rows[m].std():.3f}" for m in metrics]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return lines
+
+
+def ordering(found: pd.DataFrame) -> list[str]:
+    """Say of each metric whether the published order holds, and ours beside the paper's recipe.
+
+    Means closer than two standard errors of their difference over seeds count as equal.
+    """
+    lines = []
+    for metric, title in METRICS.items():
+        sign = -1 if title.endswith("↓") else 1
+        scores = {n: sign * found.loc[found["model"] == n, metric] for n in found["model"].unique()}
+        pairs = ((MMCVAE, CONVAE), (OURS, MMCVAE), (OURS, AS_PUBLISHED))
+        words = [f"{a} {_beside(scores[a], scores[b])} {b}" for a, b in pairs]
+        lines.append(f"- {title[:-2]}: {'; '.join(words)}.")
+    return lines
+
+
+def as_good(found: pd.DataFrame) -> list[str]:
+    """Return the variants of SepVAE that are worse than the paper's recipe on no metric."""
+    every = [name for name in MODELS if name == OURS or name.startswith("…")]
+    return [name for name in every if name in set(found["model"]) and not worse(found, name)]
+
+
+def worse(found: pd.DataFrame, name: str) -> list[str]:
+    """Return the metrics on which a model is worse than the paper's recipe."""
+    titles = []
+    for metric, title in METRICS.items():
+        sign = -1 if title.endswith("↓") else 1
+        a, b = (sign * found.loc[found["model"] == n, metric] for n in (name, AS_PUBLISHED))
+        if _beside(a, b).startswith("is worse"):
+            titles.append(title[:-2])
+    return titles
+
+
+def _beside(a: pd.Series, b: pd.Series) -> str:
+    """Return how the first model stands to the second."""
+    error = np.sqrt(a.var() / len(a) + b.var() / len(b))
+    difference = a.mean() - b.mean()
+    if abs(difference) <= 2 * error:
+        return "equals"
+    return "is better than" if difference > 0 else "is worse than"
+
+
+def section(found: pd.DataFrame, options: argparse.Namespace) -> str:
+    """Return the text and the tables."""
+    lines = [
+        f"{SIZES[0]} common and {SIZES[1]} salient latents, {options.epochs} epochs on {N_TRAIN:,} "
+        f"images in batches of {TRAINING['batch_size']}, {options.seeds} seeds (of images and of "
+        "training), mean ± SD. Balanced accuracy of logistic regression, in 5-fold "
+        f"cross-validation on the latents of {N_NEW:,} new images; 0.5 is chance. The rows with … "
+        "are SepVAE with its defaults but for one term.",
+        "",
+        TEXT,
+    ]
+    for data in options.sets:
+        part = found[found["data"] == data]
+        lines += ["", f"### {data[0].upper()}{data[1:]}", ""]
+        if data == PNEUMONIA:
+            lines += [PNEUMONIA_TEXT, ""]
+            names = {m: t for m, t in METRICS.items() if m.startswith("target")}
+            lines += table_of(part, names)
+            continue
+        lines += [*table_of(part, METRICS), ""]
+        lines += ["Two standard errors of the difference decide:", "", *ordering(part), ""]
+        lines += [f"On no metric worse than SepVAE as published: {', '.join(as_good(part))}."]
+    lines += ["", f"A fit takes {found['seconds'].median():.0f} s of one core (median)."]
+    return "\n".join(lines)
 
 
 def main() -> None:
     """Fit every model under every seed on every set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--sets", nargs="+", default=[*SETS, PNEUMONIA])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
+    parser.add_argument("--rows", type=Path, help="notes each fit, so that a run can go on there")
     parser.add_argument("--print", action="store_true", help="print, write nothing")
     options = parser.parse_args()
-    tasks = [
-        (data, name, seed, options.epochs)
-        for data in options.sets
-        for name in options.models
-        for seed in range(options.seeds)
-    ]
-    rows = joblib.Parallel(options.jobs)(joblib.delayed(one_fit)(*task) for task in tasks)
-    found = pd.DataFrame(rows)
-    lines = [
-        f"{SIZES[0]} common and {SIZES[1]} salient latents, {options.epochs} epochs, "
-        f"{options.seeds} seeds, mean ± SD. Balanced accuracy of logistic regression in "
-        "5-fold cross-validation on images that the model was not fitted on; 0.5 is chance "
-        "(sub-types of digits: see the data set).",
-    ]
-    for data, part in found.groupby("data", sort=False):
-        seconds = part["seconds"].mean()
-        lines += ["", f"### {str(data).capitalize()}", "", *table_of(part)]
-        lines += ["", f"{seconds:.0f} s a fit."]
+    torch.set_num_threads(1)
+    text = section(all_fits(tasks_of(options), options.rows), options)
     if options.print:
-        print("\n".join(lines))
-        return
-    lines += ["", "### PneumoniaMNIST: AUC of pneumonia against normal on validation images", ""]
-    lines += pneumonia(options.epochs)
-    write_section("contrastive.py", "Contrastive models", "\n".join(lines))
+        print(text)
+    else:
+        write_section("contrastive.py", "Contrastive models", text)
 
 
 if __name__ == "__main__":

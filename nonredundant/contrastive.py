@@ -30,21 +30,27 @@ class SepVAE(CommonSalientModel):
         Number of common latents c.
     salient_size : int, default=4
         Number of salient latents s.
-    beta : float, default=1e-4
+    beta : float, default=3e-4
         Weight of the common latents' KL term.
-    salient_beta : float or None, default=1e-3
+    salient_beta : float or None, default=None
         Weight of the salient latents' KL term; None: `beta`.
     background_scale : float, default=0.1
         Standard deviation of the background's salient prior.
+    additive : bool, default=True
+        Whether an image is what c draws plus what s draws, c is inferred from what s leaves, and
+        the classifier reads one salient latent a class of target. False is as published: one
+        decoder of (c, s), c inferred from the whole image, the classifier on all of s; sub-types
+        of targets then tend to go into c.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
-default="dcor"
+default="cross-covariance"
         What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
         directions as they are.
     kappa : float, default=0.1
         Weight of the independence term.
-    gamma : float, default=1
-        Weight of the label classifier on s.
-    fader : float, default=1
+    gamma : float, default=0.1
+        Weight of the label classifier on s. More tells targets better from the background, and
+        less of how targets differ.
+    fader : float, default=0.1
         Weight of the distance correlation of c with the label, which keeps the label out of c.
     max_epochs : int, default=100
         Number of passes over the training cohort.
@@ -108,6 +114,7 @@ default="dcor"
     _parameter_constraints = {
         **CONTRASTIVE_CONSTRAINTS,
         "background_scale": [Interval(Real, 0, None, closed="neither")],
+        "additive": ["boolean"],
         "gamma": WEIGHT,
         "fader": WEIGHT,
     }
@@ -117,13 +124,14 @@ default="dcor"
         common_size: int = 16,
         salient_size: int = 4,
         *,
-        beta: float = 1e-4,
-        salient_beta: float | None = 1e-3,
+        beta: float = 3e-4,
+        salient_beta: float | None = None,
         background_scale: float = 0.1,
-        independence: Any = "dcor",
+        additive: bool = True,
+        independence: Any = "cross-covariance",
         kappa: float = 0.1,
-        gamma: float = 1.0,
-        fader: float = 1.0,
+        gamma: float = 0.1,
+        fader: float = 0.1,
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 3e-3,
@@ -145,6 +153,7 @@ default="dcor"
         self.beta = beta
         self.salient_beta = salient_beta
         self.background_scale = background_scale
+        self.additive = additive
         self.independence = independence
         self.kappa = kappa
         self.gamma = gamma
@@ -171,7 +180,11 @@ default="dcor"
         return SepVAEModule
 
     def _module_options(self, n_classes: int) -> dict[str, Any]:
-        return {"n_classes": n_classes, "background_scale": self.background_scale}
+        return {
+            "n_classes": n_classes,
+            "background_scale": self.background_scale,
+            "additive": self.additive,
+        }
 
     def _weights(self) -> dict[str, float]:
         return {
@@ -200,7 +213,7 @@ class ContrastiveVAE(CommonSalientModel):
         Number of common latents c.
     salient_size : int, default=4
         Number of salient latents s.
-    beta : float, default=1e-4
+    beta : float, default=3e-4
         Weight of the common latents' KL term.
     salient_beta : float or None, default=None
         Weight of the salient latents' KL term; None: `beta`.
@@ -278,7 +291,7 @@ default=None
         common_size: int = 16,
         salient_size: int = 4,
         *,
-        beta: float = 1e-4,
+        beta: float = 3e-4,
         salient_beta: float | None = None,
         independence: Any = None,
         kappa: float = 0.3,

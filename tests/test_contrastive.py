@@ -61,11 +61,13 @@ def make_batch(n=12, seed=0):
 
 
 def make_sep(**parameters):
-    options = {"n_classes": 2, "background_scale": 0.1, **parameters}
+    torch.manual_seed(0)
+    options = {"n_classes": 2, "background_scale": 0.1, "additive": False, **parameters}
     return SepVAEModule(shape=(8, 8), n_channels=1, n_common=3, n_salient=2, **options)
 
 
 def make_con():
+    torch.manual_seed(0)
     return ContrastiveVAEModule(shape=(8, 8), n_channels=1, n_common=3, n_salient=2)
 
 
@@ -78,22 +80,50 @@ def test_the_background_is_decoded_without_its_salient_latents():
         background = batch._replace(y=torch.zeros_like(batch.y))
         torch.manual_seed(0)
         terms, _ = module.objective(background, None)
-        decoder_inputs = []
-        module.decoder.register_forward_pre_hook(
-            lambda _m, args, seen=decoder_inputs: seen.append(args[0])
-        )
-        torch.manual_seed(0)
-        module.objective(batch, None)
-        assert (decoder_inputs[0][batch.y == 0, 3:] == 0).all()
-        assert (decoder_inputs[0][batch.y == 1, 3:] != 0).all()
         terms.reconstruction.backward()
         assert all(p.grad is None or not p.grad.any() for p in module.salient_encoder.parameters())
+        decoded, generative = [], module.generative
+        module.generative = lambda z, seen=decoded, draw=generative: seen.append(z) or draw(z)
+        torch.manual_seed(0)
+        module.objective(batch, None)
+        assert (decoded[0][batch.y == 0, 3:] == 0).all()
+        assert (decoded[0][batch.y == 1, 3:] != 0).all()
+
+
+def test_in_an_additive_model_the_salient_part_is_added_and_nothing_at_zero():
+    module = make_sep(additive=True)
+    c, s = torch.randn(5, 3), torch.randn(5, 2)
+    plain = module.generative(torch.cat([c, torch.zeros_like(s)], 1))
+    torch.testing.assert_close(plain, module.decoder(c))
+    other = module.generative(torch.cat([torch.randn(5, 3), torch.zeros_like(s)], 1))
+    added = module.generative(torch.cat([c, s], 1)) - plain
+    assert added.std() > 0.01
+    assert not torch.allclose(other, plain)
+    torch.testing.assert_close(module.added(s), added)
+
+
+def test_in_an_additive_model_common_latents_see_what_salient_ones_leave():
+    module, batch = make_sep(additive=True), make_batch()
+    mask = torch.rand(12, 1, 8, 8) > 0.3
+    x_star = batch.x * mask
+    qc, qs = module.posteriors(x_star, mask)
+    left = x_star - module.added(qs.mean) * mask
+    torch.testing.assert_close(qc.mean, module.common_encoder(left).chunk(2, 1)[0])
+    assert not torch.allclose(qc.mean, module.common_encoder(x_star).chunk(2, 1)[0])
+
+
+def test_the_classifier_reads_one_salient_latent_a_class_of_target():
+    module, batch = make_sep(additive=True), make_batch()
+    module.objective(batch, None)[0].label.backward()
+    gradient = module.salient_encoder.head.weight.grad[:2]
+    assert gradient[0].any()
+    assert not gradient[1].any()
 
 
 def test_salient_prior_of_sepvae_is_narrow_for_the_background():
     module, batch = make_sep(background_scale=0.2), make_batch()
     terms, z = module.objective(batch, None)
-    qs = module.posteriors(batch.x)[1]
+    qs = module.posteriors(batch.x, None)[1]
     target = batch.y == 1
     expected = torch.cat(
         [
@@ -108,7 +138,7 @@ def test_salient_prior_of_sepvae_is_narrow_for_the_background():
 def test_contrastive_vae_leaves_the_background_out_of_the_salient_divergence():
     module, batch = make_con(), make_batch()
     terms, _ = module.objective(batch, None)
-    qs = module.posteriors(batch.x)[1]
+    qs = module.posteriors(batch.x, None)[1]
     expected = gaussian_kl(qs.mean, qs.log_variance)[batch.y == 1].sum() / len(batch.y)
     torch.testing.assert_close(terms.extra["salient_kl"], expected)
 
@@ -127,13 +157,13 @@ def test_the_independence_term_sees_common_and_salient_means():
     (c, s), (c_target, s_target) = seen
     assert (c.shape, s.shape) == ((12, 3), (12, 2))
     assert (c_target.shape, s_target.shape) == ((6, 3), (6, 2))
-    torch.testing.assert_close(c, sep.posteriors(batch.x)[0].mean)
+    torch.testing.assert_close(c, sep.posteriors(batch.x, None)[0].mean)
 
 
 def test_the_fader_measures_what_common_latents_tell_of_the_label():
     module, batch = make_sep(), make_batch(200)
     unrelated = module.objective(batch, None)[0].extra["fader"].item()
-    related = batch._replace(x=batch.x + 3.0 * batch.y[:, None, None, None])
+    related = batch._replace(x=batch.x + 30.0 * batch.y[:, None, None, None])
     terms, _ = module.objective(related, None)
     assert abs(unrelated) < 0.05
     assert terms.extra["fader"].item() > 0.5
@@ -145,7 +175,7 @@ def test_the_fader_measures_what_common_latents_tell_of_the_label():
 
 def test_elbo_is_the_larger_bound_of_both_labels():
     module, batch = make_sep(), make_batch()
-    qc, qs = module.posteriors(batch.x)
+    qc, qs = module.posteriors(batch.x, None)
     bounds = []
     for scale, s in ((0.1, torch.zeros_like(qs.mean)), (1.0, qs.mean)):
         error = (batch.x - module.generative(torch.cat([qc.mean, s], 1))).square().flatten(1).sum(1)
@@ -253,7 +283,7 @@ def test_swapping_with_oneself_is_reconstruction():
 @pytest.fixture(scope="module")
 def separated():
     table, y = make_table(200)
-    return SepVAE(4, 2, max_epochs=40, random_state=0, device="cpu").fit(table, y)
+    return SepVAE(4, 2, max_epochs=40, lr=1e-2, random_state=0, device="cpu").fit(table, y)
 
 
 def test_without_salient_latents_a_target_becomes_background(separated):

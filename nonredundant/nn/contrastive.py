@@ -42,6 +42,9 @@ class CommonSalientVAE(nn.Module):
         As for `ConditionalVAE`; c and s have an encoder each.
     normalise : bool
         Whether the squared error is divided by the cohort's total variance.
+    additive : bool
+        Whether what s draws is added to what c draws, each by a decoder of its own. Otherwise one
+        decoder draws both together.
     """
 
     total_variance: Tensor
@@ -54,17 +57,19 @@ class CommonSalientVAE(nn.Module):
         n_salient: int,
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         normalise: bool = True,
+        additive: bool = False,
     ) -> None:
         super().__init__()
         self.normalise = normalise
         self.pair_sizes = (n_common, n_salient)
         self.scaler = IntensityScaler(n_channels)
         self.common_encoder, self.decoder = build_networks(
-            shape, n_channels, 2 * n_common, n_common + n_salient, network
+            shape, n_channels, 2 * n_common, n_common + (0 if additive else n_salient), network
         )
-        self.salient_encoder, _ = build_networks(
+        self.salient_encoder, salient_decoder = build_networks(
             shape, n_channels, 2 * n_salient, n_salient, network
         )
+        self.salient_decoder = salient_decoder if additive else None
         self.register_buffer("total_variance", torch.ones(()))
 
     def pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,29 +77,35 @@ class CommonSalientVAE(nn.Module):
         c, s = z.split(self.pair_sizes, dim=1)
         return c, s
 
-    def posteriors(self, x_star: Tensor) -> tuple[Posterior, Posterior]:
-        """Return q(c | x*) and q(s | x*) for masked, standardised patches."""
-        qc, qs = (
-            Posterior(mean, log_variance.clamp(-12.0, 6.0))
-            for mean, log_variance in (
-                encoder(x_star).chunk(2, dim=1)
-                for encoder in (self.common_encoder, self.salient_encoder)
-            )
-        )
-        return qc, qs
+    def posteriors(self, x_star: Tensor, mask: Tensor | None) -> tuple[Posterior, Posterior]:
+        """Return q(c | x*) and q(s | x*) for masked, standardised patches.
+
+        If x* = g(c) + g_s(s) + noise, then p(c | x*, s) depends on x* − g_s(s) alone, and that is
+        what c's encoder is shown: what s has explained does not reach c.
+        """
+        qs = _posterior(self.salient_encoder, x_star)
+        if self.salient_decoder is not None:
+            added = self.added(qs.mean)
+            x_star = x_star - (added if mask is None else added * mask)
+        return _posterior(self.common_encoder, x_star), qs
 
     def posterior(self, batch: Batch) -> Posterior:
-        """Return q(c, s | x*) of a batch as it comes from the cohort."""
-        return self.inference(self.scaler(batch.x, batch.mask))
+        """Return q(c, s | x*) of a batch as it comes from the cohort, side by side."""
+        pair = self.posteriors(self.scaler(batch.x, batch.mask), batch.mask)
+        return Posterior(*(torch.cat(parts, dim=1) for parts in zip(*pair, strict=True)))
 
-    def inference(self, x_star: Tensor) -> Posterior:
-        """Return q(z | x*), both posteriors side by side."""
-        qc, qs = self.posteriors(x_star)
-        return Posterior(*(torch.cat(parts, dim=1) for parts in zip(qc, qs, strict=True)))
+    def added(self, s: Tensor) -> Tensor:
+        """Return what s adds to the image of c: g_s(s), nothing where s is 0."""
+        assert self.salient_decoder is not None
+        drawn = self.salient_decoder(torch.cat([s, torch.zeros_like(s[:1])]))
+        return drawn[:-1] - drawn[-1:]
 
     def generative(self, z: Tensor, h: Tensor | None = None) -> Tensor:
         """Return the mean of p(x* | c, s) in standardised intensities; there is no h."""
-        return self.decoder(z)
+        if self.salient_decoder is None:
+            return self.decoder(z)
+        c, s = z.split(self.pair_sizes, dim=1)
+        return self.decoder(c) + self.added(s)
 
     def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
         """Return the divergence of each q(s | x*) from its prior, given who is a target."""
@@ -113,7 +124,7 @@ class CommonSalientVAE(nn.Module):
         for the labels' prior, still a bound.
         """
         x_star = self.scaler(batch.x, batch.mask)
-        qc, qs = self.posteriors(x_star)
+        qc, qs = self.posteriors(x_star, batch.mask)
         bounds = []
         for is_target in (False, True):
             target = torch.full((len(batch.x), 1), is_target, device=x_star.device)
@@ -123,8 +134,14 @@ class CommonSalientVAE(nn.Module):
         return torch.maximum(*bounds)
 
 
+def _posterior(encoder: nn.Module, x_star: Tensor) -> Posterior:
+    """Return the diagonal Gaussian that an encoder gives."""
+    mean, log_variance = encoder(x_star).chunk(2, dim=1)
+    return Posterior(mean, log_variance.clamp(-12.0, 6.0))
+
+
 class SepVAEModule(CommonSalientVAE):
-    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader.
+    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader, as a sum where asked for.
 
     Parameters
     ----------
@@ -139,7 +156,11 @@ class SepVAEModule(CommonSalientVAE):
     def __init__(self, *, n_classes: int, background_scale: float, **options: Any) -> None:
         super().__init__(**options)
         self.background_scale = background_scale
-        self.classifier = nn.Linear(self.pair_sizes[1], n_classes)
+        # Of additive models it reads as many latents as tell the classes apart: if it reads all,
+        # each of them repeats the label, and little room is left for how targets differ.
+        n_salient = self.pair_sizes[1]
+        self.n_read = n_salient if self.salient_decoder is None else min(n_classes - 1, n_salient)
+        self.classifier = nn.Linear(self.n_read, n_classes)
 
     def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
         """Return the terms of the loss and the posterior means.
@@ -150,14 +171,14 @@ class SepVAEModule(CommonSalientVAE):
         """
         x_star = self.scaler(batch.x, batch.mask)
         target = (batch.y > 0)[:, None]
-        qc, qs = self.posteriors(x_star)
+        qc, qs = self.posteriors(x_star, batch.mask)
         c, s = qc.sample(), qs.sample()
         zero = c.new_zeros(())
         terms = LossTerms(
             reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
             kl=gaussian_kl(*qc).mean(),
             independence=zero if penalty is None else penalty(qc.mean, qs.mean),
-            label=label_cross_entropy(self.classifier(s), batch.y, batch.weight),
+            label=label_cross_entropy(self.classifier(s[:, : self.n_read]), batch.y, batch.weight),
             extra={
                 "salient_kl": self.salient_kl(qs, target).mean(),
                 "fader": self._fader_term(batch, qc.mean),
@@ -197,7 +218,7 @@ class ContrastiveVAEModule(CommonSalientVAE):
         """
         x_star = self.scaler(batch.x, batch.mask)
         target = (batch.y > 0)[:, None]
-        qc, qs = self.posteriors(x_star)
+        qc, qs = self.posteriors(x_star, batch.mask)
         c, s = qc.sample(), qs.sample()
         zero = c.new_zeros(())
         chosen = target[:, 0]
