@@ -17,11 +17,8 @@ from nonredundant.nn.losses import (
     label_cross_entropy,
     masked_squared_error,
 )
-from nonredundant.nn.penalties import distance_correlation, squared_distances
+from nonredundant.nn.penalties import LEAST_ROWS, distance_correlation, squared_distances
 from nonredundant.nn.vae import ConditionalVAE, Penalty, Posterior, build_networks
-
-#: Rows that an estimate of dependence needs.
-LEAST_ROWS = 4
 
 #: Squared bandwidths of the kernels of `mean_discrepancy`, in latents' expected squared distance.
 BANDWIDTHS = (0.01, 0.1, 1.0, 10.0)

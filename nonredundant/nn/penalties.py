@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+#: Rows that an unbiased estimate of dependence needs.
+LEAST_ROWS = 4
 #: Keeps square roots and divisions differentiable where two lesions coincide.
 _TINY = 1e-8
 
@@ -63,8 +65,8 @@ def _check(h: Tensor, d: Tensor) -> None:
     """Raise unless the rows match and are enough for an unbiased estimate."""
     if len(h) != len(d):
         raise ValueError(f"h has {len(h)} rows but d has {len(d)}")
-    if len(h) < 4:
-        raise ValueError(f"a penalty of dependence needs at least 4 rows, got {len(h)}")
+    if len(h) < LEAST_ROWS:
+        raise ValueError(f"a penalty of dependence needs at least {LEAST_ROWS} rows, got {len(h)}")
 
 
 def second_order(d: Tensor) -> Tensor:

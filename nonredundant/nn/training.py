@@ -17,9 +17,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Dataset
 
 from nonredundant.nn.losses import Batch
-
-#: Rows that an independence term needs.
-LEAST_ROWS = 4
+from nonredundant.nn.penalties import LEAST_ROWS
 
 
 class LesionDataset(Dataset):
