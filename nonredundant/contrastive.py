@@ -52,6 +52,7 @@ default="cross-covariance"
         less of how targets differ.
     fader : float, default=0.1
         Weight of the distance correlation of c with the label, which keeps the label out of c.
+        Raise it, to 1 for instance, where c still tells targets from the background.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
