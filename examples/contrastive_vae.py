@@ -1,10 +1,9 @@
 """Salient spaces of three contrastive VAEs, on digits that lie on textures.
 
-Background images show a texture, targets a digit, 0 or 1, on such a texture; the models are told
-who is a target and not which digit. Draws the images, and of each model the plane in which its
-salient latents part the three kinds best, with the accuracy at which they tell targets from
-background and 0 from 1 (cross-validated, on images not trained on; 50 % is chance).
-Run `python examples/contrastive_vae.py` (under a minute).
+Targets show a digit, 0 or 1, on a texture, the background a texture alone; the models are told who
+is a target and not which digit. Draws images and, of each model, the plane in which its salient
+latents part the three kinds best, with the accuracy (cross-validated, on new images) at which they
+tell targets and digits. Run `python examples/contrastive_vae.py` (under a minute).
 """
 
 from __future__ import annotations
