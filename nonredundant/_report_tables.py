@@ -218,6 +218,8 @@ def other_looks(comparison: Any) -> pd.DataFrame:
         own = _at(tests, {key: value for key, value in primary.items() if key != "classifier"})
         parts.append(own.assign(look=name + own["method"]))
     found = pd.concat(parts, ignore_index=True)
+    if found.empty:
+        return found.assign(agrees=True)
     first = found["classifier"] == primary["classifier"]
     found = pd.concat([found[first], found[~first]], ignore_index=True)
     verdict = np.where(found["p_value"] < 0.05, np.sign(found["estimate"]), 0)

@@ -385,12 +385,18 @@ def _primary(study: Study, named: Experiment | None) -> dict[str, str]:
     fused = [one for one in sets if one.is_fused]
     vae = [one for one in fused if one.variant is not None and one.variant.kind == "vae"]
     with_term = [one for one in vae if one.variant is not None and one.variant.term]
-    candidates = [*with_term, *vae, *fused, *sets]
+    names = {one.name for one in sets}
+
+    def tested_against(one: FeatureSet) -> list[str]:
+        return [name for name in references(study.sets, one) if name in names]
+
+    ranked = [*with_term, *vae, *fused]
+    candidates = [*(one for one in ranked if tested_against(one)), *ranked, *sets]
     chosen = next(
         (one for one in sets if named is not None and one.name == named.primary),
         candidates[0],
     )
-    found = references(sets, chosen) if chosen.is_fused else []
+    found = tested_against(chosen) if chosen.is_fused else []
     primary = {
         "feature_set": chosen.name,
         "classifier": next(iter(study.estimators)),

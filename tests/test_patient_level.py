@@ -475,9 +475,23 @@ def test_every_class_is_pictured_with_its_own_probability(cohort):
     assert told == pytest.approx(row["score_2"], abs=0.005)
 
 
+def test_the_clinic_and_the_network_are_asked_of_the_graph(cohort, tmp_path):
+    sets = ["Clinical", "Clinical+HCR", "Clinical+DLR-MI", "Clinical+HCR+DLR-MI"]
+    found = compare(*cohort[:2], patients=GRAPH, feature_sets=sets)
+    assert found.primary["feature_set"] == "Clinical+HCR+DLR-MI"
+    assert found.primary["reference"] == "Clinical+HCR"
+    assert "Clinical+HCR+DLR-MI (graph of lesions" in found.answer()
+    page = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Not drawn" not in page
+    pooled = compare(*cohort[:2], feature_sets=sets)
+    assert pooled.primary["feature_set"] == "Clinical+DLR-MI"
+    assert pooled.primary["reference"] == "Clinical"
+
+
 def test_the_graph_is_asked_about_sets_that_it_has(cohort):
     found = compare(*cohort[:2], patients=GRAPH, feature_sets=["Clinical", "Clinical+DLR"])
     assert "reference" not in found.primary
+    assert "reached AUC" in found.answer()
 
 
 def test_columns_are_picked_by_the_times_of_training_samples(cohort, times):
