@@ -52,16 +52,21 @@ def lesion_edges(table: LesionTable, kind: str, n_neighbors: int, radius: float)
     return LesionEdges(source, target, distance.astype(np.float32), start)
 
 
+def check_positions(table: LesionTable) -> None:
+    """Raise if a patient has several lesions and nothing is known of where they lie."""
+    if table.positions is None and not table.is_single:
+        raise ValueError(
+            "the graph of a patient needs the distances between lesions, but the table has no "
+            "positions: extract it with RadiomicsExtractor(lesions='components'), or give "
+            "LesionTable the centroids in mm"
+        )
+
+
 def _checked_positions(table: LesionTable, counts: np.ndarray) -> np.ndarray:
     """Return positions in mm that are numbers wherever a distance needs them."""
     several = counts[table.sample] > 1
+    check_positions(table)
     if table.positions is None:
-        if several.any():
-            raise ValueError(
-                "the graph of a patient needs the distances between lesions, but the table has "
-                "no positions: extract it with RadiomicsExtractor(lesions='components'), or give "
-                "LesionTable the centroids in mm"
-            )
         return np.zeros((table.n_lesions, 1))
     unknown = several & ~np.isfinite(table.positions).all(axis=1)
     if unknown.any():

@@ -11,6 +11,7 @@ from sklearn.base import clone
 
 from nonredundant._dissemination import dissemination_features
 from nonredundant._feature_sets import FeatureSet, pool_samples
+from nonredundant._lesion_edges import check_positions
 from nonredundant._optional import import_optional
 from nonredundant._pooling import POOLINGS, LesionPooling
 from nonredundant.lesions import LesionTable
@@ -45,12 +46,8 @@ class PatientLevel:
 
     def check(self, table: LesionTable) -> None:
         """Raise if a graph lacks the positions of several lesions."""
-        if self.graph is not None and not table.is_single and table.positions is None:
-            raise ValueError(
-                "the graph of a patient needs the distances between lesions, but the table has no "
-                "positions: extract it with RadiomicsExtractor(lesions='components'), or give "
-                "LesionTable the centroids in mm"
-            )
+        if self.graph is not None:
+            check_positions(table)
 
     def for_classes(self) -> PatientLevel:
         """Return the level with a graph, if it has one, that predicts classes."""
