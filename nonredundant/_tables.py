@@ -64,40 +64,45 @@ def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFra
 
 def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
     """Return the corrected resampled t-test of each set against its references."""
-    from nonredundant.statistics import resampled_test
-
-    wide = scores.pivot_table(
-        index=["repeat", "fold"], columns=["feature_set", "classifier", "metric"], values="score"
-    )
-    rows = []
-    for name, reference in _pairs(study):
-        for clf in study.estimators:
-            for metric in study.scorers:
-                if (name, clf, metric) not in wide or (reference, clf, metric) not in wide:
-                    # The graph has no set without columns of lesions.
-                    continue
-                difference = wide[name, clf, metric] - wide[reference, clf, metric]
-                test = _test(difference.to_numpy(), lambda d: resampled_test(d, *sizes))
-                rows.append((name, reference, clf, metric, *test, "corrected resampled t"))
-    return _with_holm(rows)
+    pairs = [
+        ((name, clf), (reference, clf), (name, reference, clf))
+        for name, reference in _pairs(study)
+        for clf in study.estimators
+    ]
+    return _differences(scores, pairs, sizes)
 
 
 def graph_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
     """Return the corrected resampled t-test of the graph against each classifier, set by set."""
+    pairs = [
+        ((one.name, GRAPH), (one.name, clf), (one.name, clf, GRAPH))
+        for one in study.sets
+        for clf in study.estimators
+        if clf != GRAPH
+    ]
+    return _differences(scores, pairs, sizes)
+
+
+def _differences(
+    scores: pd.DataFrame,
+    pairs: list[tuple[tuple[str, str], tuple[str, str], tuple[str, str, str]]],
+    sizes: tuple[float, float],
+) -> pd.DataFrame:
+    """Return the test of each pair of (set, classifier), in the rows that the third names.
+
+    Pairs that were not fitted are left out: the graph has no set without columns of lesions.
+    """
     from nonredundant.statistics import resampled_test
 
-    wide = scores.pivot_table(
-        index=["repeat", "fold"], columns=["feature_set", "classifier", "metric"], values="score"
-    )
+    folds, places = ["repeat", "fold"], ["metric", "feature_set", "classifier"]
+    wide = scores.pivot_table(index=folds, columns=places, values="score")
     rows = []
-    for one in study.sets:
-        for clf in study.estimators:
-            for metric in study.scorers:
-                if clf == GRAPH or (one.name, GRAPH, metric) not in wide:
-                    continue
-                difference = wide[one.name, GRAPH, metric] - wide[one.name, clf, metric]
-                test = _test(difference.to_numpy(), lambda d: resampled_test(d, *sizes))
-                rows.append((one.name, clf, GRAPH, metric, *test, "corrected resampled t"))
+    for left, right, names in pairs:
+        for metric in scores["metric"].unique():
+            if (metric, *left) in wide and (metric, *right) in wide:
+                difference = (wide[metric, *left] - wide[metric, *right]).to_numpy()
+                test = _test(difference, lambda d: resampled_test(d, *sizes))
+                rows.append((*names, metric, *test, "corrected resampled t"))
     return _with_holm(rows)
 
 
