@@ -22,7 +22,6 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m numpydoc lint $$(git ls-files 'nonredundant/*.py')
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

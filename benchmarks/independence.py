@@ -19,10 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor
-from nonredundant._representations import Residualiser
 from nonredundant.datasets import make_lesions
 from nonredundant.independence import DistanceCorrelation, MIDiscriminator
 from nonredundant.metrics import redundancy_report
+from nonredundant.models.baselines import Residualiser
 
 N_TRAIN, N_TEST = 400, 600
 AUDIT = ("r2-ridge", "r2-mlp", "r2-forest", "discriminator-auc", "dcor")

@@ -143,7 +143,7 @@ def test_a_failure_is_remembered_like_a_result(folder, monkeypatch):
     tool = extractor(on_error="nan", memory=folder / "cache")
     with pytest.warns(UserWarning, match="1 of 3 cases failed"):
         first = tool.fit_transform(cases)
-    monkeypatch.setattr("nonredundant._cases.measure_case", None)
+    monkeypatch.setattr("nonredundant.extraction.measurement.measure_case", None)
     with pytest.warns(UserWarning, match="1 of 3 cases failed"):
         second = tool.transform(cases)
     assert second.status.equals(first.status)

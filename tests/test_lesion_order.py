@@ -12,14 +12,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nonredundant._cohort import cohort_of_table, encode_labels, split_samples
-from nonredundant._feature_sets import pool_samples, size_and_uptake
-from nonredundant._pooling import POOLINGS
 from nonredundant.contrastive import VAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.extraction import RadiomicsExtractor, dissemination_features
 from nonredundant.lesions import LesionTable
+from nonredundant.lesions.measures import pool_samples, size_and_uptake
+from nonredundant.models.inputs import cohort_of_table, encode_labels, split_samples
 from nonredundant.patients import LesionPooling
+from nonredundant.patients.pooling import POOLINGS
 
 #: Sums in another order differ in their last digits.
 CLOSE = {"rtol": 1e-10, "atol": 1e-12}
@@ -262,16 +262,16 @@ def test_whole_patients_are_held_out(counts, seed, fraction):
 @pytest.mark.filterwarnings("ignore:.*latents")
 @pytest.mark.filterwarnings("ignore:.*median")
 def test_networks_validate_on_patients_that_they_do_not_train_on(name, monkeypatch):
-    from nonredundant.nn import training
+    from nonredundant.nn import batches
 
     seen = []
 
-    class Spy(training.LesionDataset):
+    class Spy(batches.LesionDataset):
         def __init__(self, *parts, **options):
             seen.append(np.asarray(parts[5]))
             super().__init__(*parts, **options)
 
-    monkeypatch.setattr(training, "LesionDataset", Spy)
+    monkeypatch.setattr(batches, "LesionDataset", Spy)
     table = cohort([1, 3, 5, 2, 4, 1, 6, 2])
     model = clone(NETWORKS[name]).set_params(
         max_epochs=1, validation_fraction=0.25, random_state=0, device="cpu"

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
-from nonredundant._cli_tools import (
+from nonredundant._version import __version__
+from nonredundant.cli.tools import (
     OK,
     clinical_columns,
     command,
@@ -26,7 +27,6 @@ from nonredundant._cli_tools import (
     tell,
     write_results,
 )
-from nonredundant._version import __version__
 
 app = typer.Typer(
     help="Radiomics that add to each other: extract, compare, fit and predict.",
@@ -35,7 +35,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-
 Cases = Annotated[
     Path, typer.Argument(help="CSV with the columns image, mask and others.", metavar="CASES.csv")
 ]
@@ -90,7 +89,7 @@ def demo(
     seed: Seed = 0,
 ) -> int:
     """Show the whole product on phantoms made on the spot, within two minutes."""
-    from nonredundant._cli_demo import run_demo
+    from nonredundant.cli.demo import run_demo
 
     return run_demo(output, n_samples=samples, n_jobs=cores(jobs), seed=seed)
 
@@ -165,7 +164,9 @@ def evaluate(
     ] = False,
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
-    from nonredundant.evaluation import DEFAULT_SETS, NAMES, compare_feature_sets
+    from nonredundant.evaluation.classifiers import NAMES
+    from nonredundant.evaluation.compare import compare_feature_sets
+    from nonredundant.evaluation.feature_sets import DEFAULT_SETS
 
     names = split_list(clinical)
     needed = [target, *names, *([event] if event else [])]
@@ -235,7 +236,7 @@ def fit(
     """Fit one feature set and classifier on all cases and save them."""
     import skops.io
 
-    from nonredundant.evaluation import FeatureSetClassifier
+    from nonredundant.evaluation.classifier import FeatureSetClassifier
 
     names = split_list(clinical)
     table = read_cases(cases, target, *names)
@@ -303,7 +304,7 @@ def _extractor(
     **more: Any,
 ) -> Any:
     """Return the extractor that the options describe; single failures do not stop it."""
-    from nonredundant.extraction import RadiomicsExtractor
+    from nonredundant.extraction.extractor import RadiomicsExtractor
 
     return RadiomicsExtractor(
         modality=modality,
@@ -319,7 +320,7 @@ def _extractor(
 
 def _cvae(epochs: int | None) -> Any:
     """Return the network with its defaults, or another number of epochs."""
-    from nonredundant.cvae import NonRedundantCVAE
+    from nonredundant.models.cvae import NonRedundantCVAE
 
     return NonRedundantCVAE() if epochs is None else NonRedundantCVAE(max_epochs=epochs)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nonredundant._cli_tools import tell, write_results
+from nonredundant.cli.tools import tell, write_results
 
 #: What fits into two minutes on two cores.
 PATCH = (16, 16, 16)
@@ -18,10 +18,10 @@ SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
     """Make phantoms, extract, compare, audit, write the report, and say what was found."""
     tell("Loading torch and pyradiomics …")
-    from nonredundant.cvae import NonRedundantCVAE
-    from nonredundant.datasets import make_lesions
-    from nonredundant.evaluation import compare_feature_sets
-    from nonredundant.extraction import RadiomicsExtractor
+    from nonredundant.datasets.lesions import make_lesions
+    from nonredundant.evaluation.compare import compare_feature_sets
+    from nonredundant.extraction.extractor import RadiomicsExtractor
+    from nonredundant.models.cvae import NonRedundantCVAE
 
     tell(
         f"Drawing {n_samples} PET-like lesions. Their label depends on the uptake, which "

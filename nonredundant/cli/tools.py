@@ -170,7 +170,7 @@ def load_model(path: Path) -> Any:
 
     import skops.io
 
-    from nonredundant.evaluation import FeatureSetClassifier
+    from nonredundant.evaluation.classifier import FeatureSetClassifier
 
     try:
         found = skops.io.get_untrusted_types(file=path)

@@ -31,7 +31,6 @@ MEDMNIST_MD5 = {
     "pneumoniamnist.npz": "28209eda62fecd6e6a2d98b1501bb15f",
 }
 SPLITS = ("train", "val", "test")
-
 _STS_DESCR = """Soft-tissue sarcoma: FDG-PET of 51 patients, and whether lung metastases followed.
 
 Images are in SUV, cropped to 5 cm around the tumour, with the tumour's mask. Source: the
@@ -271,7 +270,11 @@ def _check_present(table: pd.DataFrame) -> None:
 
 def _sts_checksums() -> dict[str, str]:
     """SHA-256 of each image file of the cohort."""
-    text = resources.files("nonredundant").joinpath("data/sts.sha256").read_text(encoding="utf-8")
+    text = (
+        resources.files("nonredundant.datasets")
+        .joinpath("data/sts.sha256")
+        .read_text(encoding="utf-8")
+    )
     return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 

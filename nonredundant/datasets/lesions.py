@@ -1,8 +1,4 @@
-"""Phantoms with a known truth, and fetchers of public cohorts.
-
-Phantoms answer questions that no cohort can: what a feature can see and what it cannot, and
-which share of the outcome each part of the truth explains.
-"""
+"""Phantoms of lesions whose label needs what HCR cannot see."""
 
 from __future__ import annotations
 
@@ -16,20 +12,7 @@ import pandas as pd
 from scipy.special import expit
 from sklearn.utils import check_random_state
 
-from nonredundant._fetch import fetch_adrenal, fetch_pneumonia, fetch_sts
-from nonredundant._phantoms import Lesion, Scene, draw_lesion, place, render
-from nonredundant._salient import make_contrastive, make_digits_on_textures
-from nonredundant._survival_phantoms import make_survival_times
-
-__all__ = [
-    "fetch_adrenal",
-    "fetch_pneumonia",
-    "fetch_sts",
-    "make_contrastive",
-    "make_digits_on_textures",
-    "make_lesions",
-    "make_survival_times",
-]
+from nonredundant.datasets.drawing import Lesion, Scene, draw_lesion, place, render
 
 _AXES = ("z", "y", "x")
 # Mean and standard deviation of the distance between two uniform points in a square (2) and a

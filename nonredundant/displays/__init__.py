@@ -7,17 +7,17 @@ series differ in marker or line as well, so that pictures survive grey print.
 
 from __future__ import annotations
 
-from nonredundant._display_atlas import LatentAtlasDisplay, LatentStabilityDisplay
-from nonredundant._display_calibration import CalibrationBandDisplay
-from nonredundant._display_comparison import FeatureSetComparisonDisplay
-from nonredundant._display_correlation import CorrelationMapDisplay
-from nonredundant._display_curves import RocBandDisplay
-from nonredundant._display_images import ReconstructionDisplay, TraversalDisplay
-from nonredundant._display_latent import LatentSpaceDisplay
-from nonredundant._display_patients import PatientGraphDisplay
-from nonredundant._display_redundancy import RedundancyDisplay
-from nonredundant._display_training import LossCurveDisplay, SweepDisplay
-from nonredundant._display_weights import FeatureWeightsDisplay
+from nonredundant.displays.atlas import LatentAtlasDisplay, LatentStabilityDisplay
+from nonredundant.displays.calibration import CalibrationBandDisplay
+from nonredundant.displays.comparison import FeatureSetComparisonDisplay
+from nonredundant.displays.correlation import CorrelationMapDisplay
+from nonredundant.displays.images import ReconstructionDisplay, TraversalDisplay
+from nonredundant.displays.latent_space import LatentSpaceDisplay
+from nonredundant.displays.patient_graph import PatientGraphDisplay
+from nonredundant.displays.redundancy import RedundancyDisplay
+from nonredundant.displays.roc import RocBandDisplay
+from nonredundant.displays.training import LossCurveDisplay, SweepDisplay
+from nonredundant.displays.weights import FeatureWeightsDisplay
 
 __all__ = [
     "CalibrationBandDisplay",

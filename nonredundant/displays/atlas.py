@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
-from nonredundant._display_images import flatten
+from nonredundant.displays import style as look
+from nonredundant.displays.images import flatten
 
 #: Longer names of features are broken before their last part.
 _LONG = 26

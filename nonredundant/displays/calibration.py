@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
-from nonredundant._display_curves import predictions_of, unit_square
+from nonredundant.displays import style as look
+from nonredundant.displays.roc import predictions_of, unit_square
 
 
 class CalibrationBandDisplay:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
+from nonredundant.displays import style as look
 
 
 class FeatureSetComparisonDisplay:
@@ -23,10 +23,10 @@ class FeatureSetComparisonDisplay:
         Paired difference to the reference and its 95 % interval; NaN where none was tested.
     p_value, p_holm : array of shape (n_sets,)
         Paired p, and p corrected over all sets and classifiers by Holm's method.
-    metric, classifier : str
-        What was measured, of which classifier.
     reference : sequence of str or None
         The set that each difference is to.
+    metric, classifier : str
+        What was measured, of which classifier.
     highlighted : str or None
         The set whose row is shaded: the comparison asked for before looking.
 

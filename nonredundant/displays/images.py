@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nonredundant import _display_style as look
-from nonredundant._latent_frame import latent_names
+from nonredundant.displays import style as look
+from nonredundant.models.latents import latent_names
 
 View = Literal["slice", "mip"]
 _VIEW_NAMES = {"slice": "middle slice", "mip": "maximum over depth", None: ""}

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
-from nonredundant._latent_frame import latent_frame
+from nonredundant.displays import style as look
+from nonredundant.models.latents import latent_frame
 
 #: Numeric columns with more distinct values than this are drawn on a colour scale.
 _MAX_CATEGORIES = 7

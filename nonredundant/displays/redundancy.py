@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
+from nonredundant.displays import style as look
 
 #: How the audit's methods are written in pictures.
 METHOD_NAMES = {
@@ -28,7 +28,6 @@ _UNIT_NAMES = {
     "nats": "mutual information (nats)",
     "correlation": "dependence (0: none, 1: full)",
 }
-
 _CHANCE: dict[str, Any] = {"facecolor": "0.8", "edgecolor": "0.5", "linewidth": 0.6}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
+from nonredundant.displays import style as look
 
 #: Bootstrap samples behind a band.
 N_RESAMPLES = 500

@@ -17,7 +17,6 @@ HCR_COLOUR, DLR_COLOUR = "#0072B2", "#E69F00"
 #: Monotone in lightness, so that signs and sizes can be told apart in grey.
 SEQUENTIAL = "cividis"
 SMALL = 8
-
 _METRIC_NAMES = {
     "roc_auc": "AUC",
     "roc_auc_ovr": "AUC (one against the rest)",

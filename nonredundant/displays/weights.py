@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant import _display_style as look
+from nonredundant.displays import style as look
 
 
 class FeatureWeightsDisplay:

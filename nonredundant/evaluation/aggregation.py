@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from nonredundant._dissemination import dissemination_features
-from nonredundant._feature_sets import FeatureSet, pool_samples
-from nonredundant._lesion_edges import check_positions
-from nonredundant._optional import import_optional
-from nonredundant._pooling import POOLINGS, LesionPooling
-from nonredundant.lesions import LesionTable
+from nonredundant.evaluation.feature_sets import FeatureSet
+from nonredundant.lesions.dissemination import dissemination_features
+from nonredundant.lesions.edges import check_positions
+from nonredundant.lesions.measures import pool_samples
+from nonredundant.lesions.table import LesionTable
+from nonredundant.patients.pooling import POOLINGS, LesionPooling
+from nonredundant.utils.optional import import_optional
 
 #: Name of the graph among the classifiers.
 GRAPH = "graph"
@@ -51,13 +52,13 @@ class PatientLevel:
 
     def for_classes(self) -> PatientLevel:
         """Return the level with a graph, if it has one, that predicts classes."""
-        from nonredundant.patients import LesionGraphClassifier
+        from nonredundant.patients.classifier import LesionGraphClassifier
 
         return self._with_graph_of(LesionGraphClassifier)
 
     def for_times(self) -> PatientLevel:
         """Return the level with a graph, if it has one, that predicts times to an event."""
-        from nonredundant.patients import LesionGraphSurvival
+        from nonredundant.patients.survival import LesionGraphSurvival
 
         return self._with_graph_of(LesionGraphSurvival)
 
@@ -100,7 +101,8 @@ def resolve_patients(patients: Any) -> PatientLevel:
     ImportError
         If the graph is asked for and torch-geometric is missing.
     """
-    from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival
+    from nonredundant.patients.classifier import LesionGraphClassifier
+    from nonredundant.patients.survival import LesionGraphSurvival
 
     if isinstance(patients, LesionPooling):
         return PatientLevel(clone(patients))

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._cases import Sources
-from nonredundant._fitting import Fitted
-from nonredundant._folds import Fold
-from nonredundant._graph_picture import graph_picture
-from nonredundant.io import CaseError
-from nonredundant.lesions import LesionTable
+from nonredundant.displays.patient_graph import graph_picture
+from nonredundant.evaluation.fitting import Fitted
+from nonredundant.evaluation.folds import Fold
+from nonredundant.extraction.case_table import Sources
+from nonredundant.io.geometry import CaseError
+from nonredundant.lesions.table import LesionTable
 
 
 @dataclass(frozen=True)

@@ -10,25 +10,22 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant import _classifiers as classifiers
-from nonredundant._feature_sets import (
-    FeatureSet,
-    cheap_columns,
-    parse_feature_set,
-    pool_samples,
-)
-from nonredundant._fingerprint import fingerprint, outside_of
-from nonredundant._fitting import inner_metric
-from nonredundant._folds import Fold, inner_splits, smallest_class
-from nonredundant._outcome import by_position
-from nonredundant._patient_level import (
+from nonredundant.evaluation.aggregation import (
     PatientLevel,
     has_lesion_columns,
     lesion_set,
     resolve_patients,
 )
-from nonredundant._representations import learn, residualise
-from nonredundant.lesions import LesionTable
+from nonredundant.evaluation.classifiers import make_pipeline, resolve_classifiers
+from nonredundant.evaluation.feature_sets import FeatureSet, cheap_columns, parse_feature_set
+from nonredundant.evaluation.fingerprint import fingerprint, outside_of
+from nonredundant.evaluation.fitting import inner_metric
+from nonredundant.evaluation.folds import Fold, inner_splits, smallest_class
+from nonredundant.evaluation.outcome import by_position
+from nonredundant.evaluation.representations import learn, residualise
+from nonredundant.evaluation.tuning import tune
+from nonredundant.lesions.measures import pool_samples
+from nonredundant.lesions.table import LesionTable
 
 
 class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
@@ -228,7 +225,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if y is not None:
             extractor = self.extractor
             if extractor is None:
-                from nonredundant.extraction import RadiomicsExtractor
+                from nonredundant.extraction.extractor import RadiomicsExtractor
 
                 extractor = RadiomicsExtractor()
             self.extractor_ = clone(extractor).fit(X, y)
@@ -261,7 +258,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if one.variant is None:
             return
         if self.cvae is None:
-            from nonredundant.cvae import NonRedundantCVAE
+            from nonredundant.models.cvae import NonRedundantCVAE
 
             cvae = NonRedundantCVAE()
         else:
@@ -336,9 +333,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         from sklearn.metrics import get_scorer
         from sklearn.pipeline import Pipeline
 
-        ((name, estimator),) = classifiers.resolve_classifiers(self.classifier).items()
+        ((name, estimator),) = resolve_classifiers(self.classifier).items()
         splits = inner_splits(y, None, seed)
-        pipeline = classifiers.make_pipeline(
+        pipeline = make_pipeline(
             name,
             estimator,
             base.shape[1] or added.shape[1],
@@ -349,7 +346,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         )
         n_classes = len(self.classes_)
         metric = "roc_auc" if n_classes == 2 else "roc_auc_ovr"
-        tuned = classifiers.tune(
+        tuned = tune(
             name,
             pipeline,
             np.hstack([base, added]),

@@ -1,23 +1,128 @@
-"""Classifiers on blocks of features, tuned inside the fold and slow to trust the learned block.
-
-A few dozen patients and a hundred correlated radiomics leave no room for columns of noise. The
-learned block therefore enters with a weight out of {0, 0.3, 1}, and one that is not 0 is taken
-only if inner cross-validation prefers it by more than one standard error, corrected for the
-overlap of training sets (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366). The rule of one
-standard error is that of Breiman et al. 1984.
-"""
+"""The classifiers by name: pipelines, grids and samplers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from nonredundant._blocks import BlockScaler, CalibratedMargin
-from nonredundant._optional import import_optional
+from nonredundant.evaluation.blocks import BlockScaler
+from nonredundant.utils.optional import import_optional
+
+
+class CalibratedMargin(ClassifierMixin, BaseEstimator):
+    """A margin classifier with probabilities by Platt's sigmoid on inner held-out margins.
+
+    Ranking uses the margin itself, so that the sigmoid cannot change an AUC.
+
+    Parameters
+    ----------
+    estimator : classifier with `decision_function`
+        What is fitted on all training rows.
+    cv : sequence of (train, test)
+        Splits of the training rows that the sigmoid is learned on.
+
+    Attributes
+    ----------
+    margin_ : classifier
+        Fitted on all training rows.
+    sigmoid_ : CalibratedClassifierCV
+        Gives the probabilities.
+    classes_ : array
+        The classes.
+    """
+
+    def __init__(self, estimator: Any, cv: Any = 5) -> None:
+        self.estimator = estimator
+        self.cv = cv
+
+    def fit(self, X: Any, y: Any) -> CalibratedMargin:
+        """Fit margin and sigmoid.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            Training rows.
+        y : array of shape (n_samples,)
+            Labels.
+
+        Returns
+        -------
+        self
+            The fitted classifier.
+        """
+        from sklearn.calibration import CalibratedClassifierCV
+
+        self.sigmoid_ = CalibratedClassifierCV(
+            clone(self.estimator), method="sigmoid", cv=self.cv, ensemble=False
+        ).fit(X, y)
+        # With `ensemble=False` the one inner estimator is fitted on all rows.
+        self.margin_ = self.sigmoid_.calibrated_classifiers_[0].estimator
+        self.classes_ = self.sigmoid_.classes_
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the margins.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples,) or (n_samples, n_classes)
+            The margins.
+        """
+        return self.margin_.decision_function(X)
+
+    def probability(self, margin: np.ndarray) -> np.ndarray:
+        """Return the second class's probability at given margins, for two classes.
+
+        Parameters
+        ----------
+        margin : array of shape (n_samples,)
+            Values of `decision_function`.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            The sigmoid at these margins.
+        """
+        return self.sigmoid_.calibrated_classifiers_[0].calibrators[0].predict(margin)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the calibrated probabilities.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            The probabilities.
+        """
+        return self.sigmoid_.predict_proba(X)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class.
+
+        Parameters
+        ----------
+        X : array of shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            The classes.
+        """
+        return self.sigmoid_.predict(X)
+
 
 #: Weights of the learned block that inner cross-validation chooses from.
 WEIGHTS = (0.0, 0.3, 1.0)
@@ -25,10 +130,8 @@ NAMES = ("LR", "SVM", "RF")
 #: What stands in for them where the outcome is a time to an event.
 SURVIVAL_NAMES = ("Cox", "RSF")
 FORESTS = ("RF", "RSF")
-_OWN = "classifier__"
-#: A forest is dear: it does without repeats of the inner splits, and with fewer trees in them.
-_FEW_SPLITS = 5
-_TREES, _INNER_TREES = 200, 60
+OWN = "classifier__"
+TREES, INNER_TREES = 200, 60
 
 
 def resolve_classifiers(classifiers: Any, names: Sequence[str] = NAMES) -> dict[str, Any]:
@@ -131,7 +234,7 @@ def _builtin(name: str) -> Any:
         return _builtin_survival(name)
     from sklearn.ensemble import RandomForestClassifier
 
-    return RandomForestClassifier(_TREES, min_samples_leaf=3)
+    return RandomForestClassifier(TREES, min_samples_leaf=3)
 
 
 def _builtin_survival(name: str) -> Any:
@@ -143,7 +246,7 @@ def _builtin_survival(name: str) -> Any:
         return linear.CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=1e-3)
     ensemble = import_optional("sksurv.ensemble", extra="survival", purpose=purpose)
     # Risks alone are asked for; whole survival functions would be kept in every leaf.
-    return ensemble.RandomSurvivalForest(_TREES, min_samples_leaf=6, low_memory=True)
+    return ensemble.RandomSurvivalForest(TREES, min_samples_leaf=6, low_memory=True)
 
 
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
@@ -155,155 +258,5 @@ def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     }
     parameter, costs = strengths.get(name, ("C", (None,)))
     weights = ((0.0, 1.0) if name in FORESTS else WEIGHTS) if learned else (None,)
-    points = [{"blocks__weight": w, _OWN + parameter: c} for w in weights for c in costs]
+    points = [{"blocks__weight": w, OWN + parameter: c} for w in weights for c in costs]
     return [{k: v for k, v in point.items() if v is not None} for point in points]
-
-
-@dataclass
-class Tuned:
-    """A classifier fitted on all training rows, what was chosen, and inner held-out responses."""
-
-    model: Any
-    chosen: dict[str, Any]
-    rows: np.ndarray
-    responses: np.ndarray
-
-
-def tune(
-    name: str,
-    pipeline: Any,
-    X: np.ndarray,
-    y: np.ndarray,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    *,
-    learned: bool,
-    own: bool,
-    metric: Callable[[np.ndarray, np.ndarray], float],
-) -> Tuned:
-    """Fit on all rows at the setting that inner splits prefer.
-
-    Parameters
-    ----------
-    name : str
-        The classifier.
-    pipeline : Pipeline
-        Of `make_pipeline`.
-    X, y : arrays
-        Training rows and the positions of their classes.
-    splits : sequence of (train, test)
-        Inner splits of these rows.
-    learned : bool
-        Whether there is a learned block beside hand-crafted columns.
-    own : bool
-        Whether the classifier is the user's, which is not tuned.
-    metric : callable
-        Score of (labels, responses), higher is better.
-
-    Returns
-    -------
-    Tuned
-        The fitted classifier.
-    """
-    grid = [{}] if own else grid_of(name, learned=learned)
-    splits = list(splits[:_FEW_SPLITS] if name in FORESTS or len(grid) == 1 else splits)
-    responses = [_responses(pipeline, X, y, split, grid, name) for split in splits]
-    scores = np.array(
-        [
-            [metric(y[test], response) for response in row]
-            for (_, test), row in zip(splits, responses, strict=True)
-        ]
-    )
-    weights = np.array([point.get("blocks__weight", 1.0) for point in grid])
-    # A split may hold no two patients whose times can be compared.
-    scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
-    best = prefer_base(scores, weights) if len(scores) else 0
-    model = clone(pipeline).set_params(**grid[best])
-    if name == "SVM" and not own and splits:
-        model = CalibratedMargin(model, splits[:_FEW_SPLITS])
-    rows = np.concatenate([test for _, test in splits]) if splits else np.empty(0, dtype=int)
-    held = [row[best] for row in responses]
-    return Tuned(model.fit(X, y), grid[best], rows, np.concatenate(held) if held else rows)
-
-
-def _responses(
-    pipeline: Any,
-    X: np.ndarray,
-    y: np.ndarray,
-    split: tuple[np.ndarray, np.ndarray],
-    grid: Sequence[dict[str, Any]],
-    name: str,
-) -> list[np.ndarray]:
-    """Return the held-out responses of one inner split at every setting.
-
-    Imputing and scaling do not depend on the setting and are done once.
-    """
-    train, test = split
-    steps = pipeline.named_steps
-    imputer = clone(steps["impute"]).fit(X[train])
-    scaler = clone(steps["blocks"]).fit(imputer.transform(X[train]))
-    seen, held = imputer.transform(X[train]), imputer.transform(X[test])
-    found = []
-    for point in grid:
-        scaler.weight = point.get("blocks__weight", 1.0)
-        rows, labels = scaler.transform(seen), y[train]
-        if "sampler" in steps:
-            rows, labels = clone(steps["sampler"]).fit_resample(rows, labels)
-        model = clone(steps["classifier"])
-        own = {k.removeprefix(_OWN): v for k, v in point.items() if k.startswith(_OWN)}
-        model.set_params(**own)
-        if name in FORESTS and "n_estimators" in model.get_params():
-            model.set_params(n_estimators=min(_INNER_TREES, model.n_estimators))
-        found.append(respond(model.fit(rows, labels), scaler.transform(held)))
-    return found
-
-
-def respond(model: Any, X: Any) -> np.ndarray:
-    """Return probabilities, or margins of a classifier that has none, as columns."""
-    if hasattr(model, "predict_proba"):
-        return model.predict_proba(X)
-    # Models of times to an event predict a risk.
-    rank = getattr(model, "decision_function", model.predict)
-    margin = rank(X)
-    return margin[:, None] if margin.ndim == 1 else margin
-
-
-def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
-    """Return the setting to use: a learned block must win by one corrected standard error.
-
-    `scores` are those of (inner split, setting), `weights` those of the learned block.
-    """
-    mean = scores.mean(axis=0)
-    used = weights > 0
-    if used.all() or not used.any():
-        return int(mean.argmax())
-    base = int(np.where(used, -np.inf, mean).argmax())
-    best = int(np.where(used, mean, -np.inf).argmax())
-    difference = scores[:, best] - scores[:, base]
-    n = len(difference)
-    # Inner splits are 5-fold: n_test / n_train = 1 / 4.
-    error = difference.std(ddof=1) * np.sqrt(1 / n + 1 / 4) if n > 1 else np.inf
-    return best if difference.mean() > error else base
-
-
-def weights_of(model: Any, n_features: int) -> np.ndarray | None:
-    """Return one weight a column: coefficients or importances; 0 for a block left out."""
-    final: Any = model.named_steps["classifier"] if hasattr(model, "named_steps") else None
-    if hasattr(final, "penalty_factor_"):
-        # Coxnet has a column for each strength of its penalty; here there is one.
-        values = final.coef_[:, -1]
-    elif hasattr(final, "coef_"):
-        coefficients = np.atleast_2d(final.coef_)
-        values = coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
-    else:
-        values = _importances(final)
-    if values is None:
-        return None
-    return np.pad(values, (0, n_features - len(values)))
-
-
-def _importances(model: Any) -> np.ndarray | None:
-    """Return importances; scikit-survival's forests have no more than the attribute's name."""
-    try:
-        return getattr(model, "feature_importances_", None)
-    except NotImplementedError:
-        return None

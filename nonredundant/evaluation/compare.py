@@ -11,22 +11,16 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from nonredundant import _tables as tables
-from nonredundant._classifiers import (
+from nonredundant.evaluation.aggregation import has_lesion_columns, resolve_patients
+from nonredundant.evaluation.classifiers import (
     NAMES,
     SURVIVAL_NAMES,
     make_sampler,
     resolve_classifiers,
 )
-from nonredundant._cohorts import (
-    Cohorts,
-    drop_failed,
-    read_cohorts,
-    resolve_scoring,
-)
-from nonredundant._comparison import FeatureSetComparison
-from nonredundant._experiments import Experiment, get_experiment
-from nonredundant._feature_sets import (
+from nonredundant.evaluation.comparison import FeatureSetComparison
+from nonredundant.evaluation.experiments import Experiment, get_experiment
+from nonredundant.evaluation.feature_sets import (
     DEFAULT_SETS,
     FeatureSet,
     cheap_columns,
@@ -35,15 +29,13 @@ from nonredundant._feature_sets import (
     resolve_feature_sets,
     set_clinical_apart,
 )
-from nonredundant._folds import make_folds
-from nonredundant._model import FeatureSetClassifier
-from nonredundant._outcome import Outcome, by_position, has_pairs, read_outcome
-from nonredundant._patient_level import has_lesion_columns, resolve_patients
-from nonredundant._results import comparison_of, settings_of
-from nonredundant._study import Study, run
-from nonredundant._threads import recorded_warnings
-
-__all__ = ["FeatureSetClassifier", "FeatureSetComparison", "compare_feature_sets"]
+from nonredundant.evaluation.folds import make_folds
+from nonredundant.evaluation.inputs import Cohorts, drop_failed, read_cohorts, resolve_scoring
+from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
+from nonredundant.evaluation.run import run
+from nonredundant.evaluation.study import Study
+from nonredundant.evaluation.tables import comparison_of, settings_of, warning_list
+from nonredundant.utils.context import recorded_warnings
 
 AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor")
 #: Below so many held-out rows a fold, an estimator cannot be trained on part of them.
@@ -224,7 +216,7 @@ def compare_feature_sets(
     results = run(study)
     settings = settings_of(study, cohorts, int(random_state), named, start)
     settings["seconds"] = {"extraction": extraction_seconds, **results.seconds}
-    messages += tables.warning_list(study, results)
+    messages += warning_list(study, results)
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
     return comparison_of(study, results, settings, messages)
@@ -341,7 +333,7 @@ def _network(study: Study, cvae: Any, named: Experiment | None) -> Any:
     if not any(one.variant is not None for one in study.sets):
         return None
     if cvae is None:
-        from nonredundant.cvae import NonRedundantCVAE
+        from nonredundant.models.cvae import NonRedundantCVAE
 
         cvae = NonRedundantCVAE()
     if study.outcome.is_survival and cvae.get_params().get("gamma"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._atlas import LatentAtlas
+from nonredundant.displays.comparison import FeatureSetComparisonDisplay
+from nonredundant.inspection.atlas import LatentAtlas
+from nonredundant.report.page import write_report
 
 _LONG = {
     "LR": "logistic regression",
@@ -249,7 +250,7 @@ class FeatureSetComparison:
         ValueError
             If there are more than two classes.
         """
-        from nonredundant.statistics import calibration_summary, sensitivity_specificity
+        from nonredundant.statistics.calibration import calibration_summary, sensitivity_specificity
 
         self._only_binary("calibration")
         positive = self.settings["classes"][1]
@@ -293,7 +294,7 @@ class FeatureSetComparison:
         ValueError
             If there are more than two classes.
         """
-        from nonredundant.statistics import net_benefit
+        from nonredundant.statistics.calibration import net_benefit
 
         self._only_binary("the decision curve")
         thresholds = np.linspace(0.05, 0.95, 19) if thresholds is None else thresholds
@@ -327,10 +328,7 @@ class FeatureSetComparison:
         FeatureSetComparisonDisplay
             The display, with `ax_` and `figure_`.
         """
-        # Pictures lie above the numbers; this shortcut of the public contract is the one place
-        # that looks up, and by name, so that the numbers work without them.
-        displays = importlib.import_module("nonredundant.displays")
-        return displays.FeatureSetComparisonDisplay.from_comparison(self, **kwargs)
+        return FeatureSetComparisonDisplay.from_comparison(self, **kwargs)
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the report: one file that needs no network.
@@ -345,11 +343,9 @@ class FeatureSetComparison:
         Path
             The file.
         """
-        # As in `plot`: the report lies above.
-        report = importlib.import_module("nonredundant.report")
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        report.write_report(self, path)
+        write_report(self, path)
         return path
 
     def to_csv(self, folder: str | os.PathLike[str]) -> Path:

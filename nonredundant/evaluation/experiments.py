@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nonredundant._feature_sets import FeatureSet, Selection, Variant
+from nonredundant.evaluation.feature_sets import FeatureSet, Selection, Variant
 
 NAMES = ("petvsclin", "vetil2023")
 _VETIL_CLASSES = ("shape", "firstorder")
@@ -57,7 +57,7 @@ def _petvsclin() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-        from nonredundant.independence import MIDiscriminator
+        from nonredundant.independence.density_ratio import MIDiscriminator
 
         return {
             "independence": MIDiscriminator(lr=1e-4, schedule="step", quadratic=False),
@@ -94,7 +94,7 @@ def _vetil2023() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-        from nonredundant.independence import MIDiscriminator
+        from nonredundant.independence.density_ratio import MIDiscriminator
 
         return {
             "independence": MIDiscriminator(lr=1e-3, schedule="alternate", quadratic=False),

@@ -12,9 +12,10 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.feature_selection import f_classif, f_regression
 
-from nonredundant._dissemination import COLUMNS as DISSEMINATION
-from nonredundant._dissemination import dissemination_features, has_dissemination
-from nonredundant.lesions import LesionTable
+from nonredundant.lesions.dissemination import COLUMNS as DISSEMINATION
+from nonredundant.lesions.dissemination import dissemination_features, has_dissemination
+from nonredundant.lesions.measures import size_and_uptake
+from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 #: What a reviewer asks for before believing in a network.
@@ -34,11 +35,8 @@ _CHEAP = {
     "clinical": (),
 }
 _CLINICAL = "Clinical"
-_VOLUME = ("shape_VoxelVolume", "shape_MeshVolume", "shape2D_PixelSurface", "shape2D_MeshSurface")
-_MAXIMUM = ("firstorder_Maximum",)
 #: A picked column may not be a near copy (Spearman) of one that was picked before it.
 _MAX_CORRELATION = 0.9
-
 _PATTERN = re.compile(
     r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
@@ -235,48 +233,6 @@ def cheap_columns(table: LesionTable) -> pd.DataFrame:
     if has_dissemination(table):
         cheap = pd.concat([cheap, dissemination_features(table)], axis=1)
     return cheap
-
-
-def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-    """Return one row a sample: the mean over its lesions."""
-    frame = pd.DataFrame(values)
-    if table.is_single:
-        return frame.set_axis(table.index, axis=0)
-    return frame.groupby(table.sample).mean().set_axis(table.index, axis=0)
-
-
-def size_and_uptake(table: LesionTable) -> pd.DataFrame:
-    """Return total volume and maximum intensity of each sample, NaN where they are unknown."""
-    features = table.features.reset_index(drop=True)
-    volume = _first_column(features, _VOLUME)
-    if volume is None and table.masks is not None:
-        voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
-        volume = pd.Series(table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel)
-    maximum = _first_column(features, _MAXIMUM)
-    if maximum is None and table.patches is not None:
-        first = table.patches[:, :1]
-        inside = np.ones_like(first, dtype=bool) if table.masks is None else table.masks
-        top = np.where(inside, first, -np.inf).reshape(table.n_lesions, -1).max(axis=1)
-        maximum = pd.Series(np.where(np.isfinite(top), top, np.nan))
-    nothing = pd.Series(np.nan, index=features.index)
-    columns = {
-        "volume": nothing if volume is None else volume,
-        "maximum": nothing if maximum is None else maximum,
-    }
-    grouped = pd.DataFrame(columns).groupby(table.sample)
-    total = grouped["volume"].sum(min_count=1)
-    return pd.DataFrame({"volume": total, "maximum": grouped["maximum"].max()}).set_axis(
-        table.index, axis=0
-    )
-
-
-def _first_column(features: pd.DataFrame, endings: Sequence[str]) -> pd.Series | None:
-    """Return the first column of the original image with one of the endings."""
-    for ending in endings:
-        for name in features.columns:
-            if str(name).startswith("original") and str(name).endswith(ending):
-                return features[name]
-    return None
 
 
 def _class_of(name: str) -> str:

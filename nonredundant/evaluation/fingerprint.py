@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._case_table import read_rows
-from nonredundant._feature_sets import pool_samples
-from nonredundant.lesions import LesionTable
+from nonredundant.extraction.case_table import read_rows
+from nonredundant.lesions.measures import pool_samples
+from nonredundant.lesions.table import LesionTable
 
 #: A case is far from the training cohort if more of its features than this lie outside of it.
 _SHARE_OUTSIDE = 0.25
@@ -67,7 +67,8 @@ def _describe(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
 
 def _voxel_sizes(X: pd.DataFrame, table: LesionTable, root: Any) -> np.ndarray:
     """Return the cube root of each image's voxel volume in mm; NaN where it cannot be read."""
-    from nonredundant.io import CaseError, read_image
+    from nonredundant.io.geometry import CaseError
+    from nonredundant.io.images import read_image
 
     sizes = []
     sources = dict(zip(X.index, read_rows(X, root), strict=True))

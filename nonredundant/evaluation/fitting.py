@@ -13,12 +13,13 @@ from scipy.special import expit, softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from nonredundant import _classifiers as classifiers
-from nonredundant._folds import Fold, smallest_class
-from nonredundant._outcome import CONCORDANCE, has_pairs
-from nonredundant._survival import concordance_index
-from nonredundant._threads import one_thread, recorded_warnings
-from nonredundant.lesions import LesionTable
+from nonredundant.evaluation.classifiers import CalibratedMargin, make_pipeline
+from nonredundant.evaluation.folds import Fold, smallest_class
+from nonredundant.evaluation.outcome import CONCORDANCE, has_pairs
+from nonredundant.evaluation.tuning import Tuned, respond, tune, weights_of
+from nonredundant.lesions.table import LesionTable
+from nonredundant.statistics.survival import concordance_index
+from nonredundant.utils.context import one_thread, recorded_warnings
 
 
 @dataclass
@@ -131,7 +132,7 @@ def fit_classifier(
     X = np.hstack([base.to_numpy(dtype=float), added.to_numpy(dtype=float)])
     scorers = options["scorers"]
     with recorded_warnings() as messages, one_thread(torch_too=False):
-        pipeline = classifiers.make_pipeline(
+        pipeline = make_pipeline(
             name,
             estimator,
             base.shape[1] or added.shape[1],
@@ -140,7 +141,7 @@ def fit_classifier(
             seed=fold.seed,
             smallest=smallest_class(options["strata"][fold.train], splits),
         )
-        tuned = classifiers.tune(
+        tuned = tune(
             name,
             pipeline,
             X[fold.train],
@@ -155,9 +156,9 @@ def fit_classifier(
             metric: float(scorer(model, X[fold.test], y[fold.test]))
             for metric, scorer in scorers.items()
         }
-        response = classifiers.respond(model, X[fold.test])
+        response = respond(model, X[fold.test])
         rest = X[len(y) :]
-        external = classifiers.respond(model, rest) if len(rest) else response[:0]
+        external = respond(model, rest) if len(rest) else response[:0]
     return Fitted(
         feature_set,
         name,
@@ -171,7 +172,7 @@ def fit_classifier(
         external,
         scores,
         _threshold(tuned, options["strata"][fold.train], options["n_classes"]),
-        classifiers.weights_of(model, X.shape[1]),
+        weights_of(model, X.shape[1]),
         time.perf_counter() - start,
         messages,
     )
@@ -203,9 +204,9 @@ def fit_graph(
             metric: float(scorer(model, held, y[fold.test]))
             for metric, scorer in options["scorers"].items()
         }
-        response = classifiers.respond(model, held)
+        response = respond(model, held)
         rest = lesions[len(y) :]
-        external = classifiers.respond(model, rest) if len(rest) else response[:0]
+        external = respond(model, rest) if len(rest) else response[:0]
     return Fitted(
         feature_set,
         name,
@@ -262,13 +263,13 @@ def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
     return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
-def _threshold(tuned: classifiers.Tuned, y: np.ndarray, n_classes: int) -> float:
+def _threshold(tuned: Tuned, y: np.ndarray, n_classes: int) -> float:
     """Return Youden's threshold on inner held-out responses, on the scale of predictions."""
     if n_classes != 2 or not len(tuned.rows):
         return float("nan")
-    from nonredundant.statistics import operating_point
+    from nonredundant.statistics.calibration import operating_point
 
     scores = tuned.responses[:, -1]
-    if isinstance(tuned.model, classifiers.CalibratedMargin):
+    if isinstance(tuned.model, CalibratedMargin):
         scores = tuned.model.probability(scores)
     return float(operating_point(y[tuned.rows], scores))

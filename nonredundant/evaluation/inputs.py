@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from nonredundant._feature_sets import size_and_uptake
-from nonredundant._outcome import CONCORDANCE, Outcome, concordance_scorer
-from nonredundant.lesions import LesionTable
+from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
+from nonredundant.lesions.measures import size_and_uptake
+from nonredundant.lesions.table import LesionTable
 
 _PACKAGES = (
     "nonredundant",
@@ -68,7 +68,7 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     if held is not None and not isinstance(held, pd.DataFrame):
         raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
     if extractor is None:
-        from nonredundant.extraction import RadiomicsExtractor
+        from nonredundant.extraction.extractor import RadiomicsExtractor
 
         extractor = RadiomicsExtractor()
     own = extractor.get_params(deep=False)

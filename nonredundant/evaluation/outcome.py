@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._survival import check_survival, concordance_index, null_residuals
+from nonredundant.statistics.survival import check_survival, concordance_index, null_residuals
 
 #: The metric of times to an event.
 CONCORDANCE = "concordance_index"

@@ -1,68 +1,29 @@
-"""The run of a comparison: which fits it takes, in parallel, once each, kept where asked for."""
+"""The run of a comparison: which fits it takes, in parallel, each once, cached on request."""
 
 from __future__ import annotations
 
 import time
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
 
-from nonredundant._atlas import LatentAtlas, latent_atlas
-from nonredundant._attention import Attention, attention_of
-from nonredundant._case_table import read_rows
-from nonredundant._clinical import fit_clinical, transform_clinical
-from nonredundant._feature_sets import FeatureSet, Variant, cheap_columns, pool_samples
-from nonredundant._fitting import Fitted, fit_classifier, fit_graph
-from nonredundant._folds import Fold, inner_splits
-from nonredundant._outcome import Outcome
-from nonredundant._patient_level import GRAPH, PatientLevel, has_lesion_columns, lesion_set
-from nonredundant._representations import Learned, learn, residualise
-from nonredundant._threads import one_thread, recorded_warnings
 from nonredundant._version import __version__
-from nonredundant.lesions import LesionTable
-
-
-@dataclass
-class Study:
-    """Everything a comparison needs, checked; samples from `n` on are the held-out test set."""
-
-    table: LesionTable
-    outcome: Outcome
-    n: int
-    folds: list[Fold]
-    sets: list[FeatureSet]
-    cvae: Any
-    estimators: dict[str, Any]
-    scorers: dict[str, Any]
-    level: PatientLevel = field(default_factory=PatientLevel)
-    primary: dict[str, str] = field(default_factory=dict)
-    groups: np.ndarray | None = None
-    clinical: Any = None
-    cases: pd.DataFrame | None = None
-    root: Any = None
-    class_weight: Any = None
-    sampler: Any = None
-    audit: dict[str, Any] | None = None
-    memory: Any = None
-    n_jobs: int | None = None
-    verbose: int = 0
-
-
-@dataclass
-class Results:
-    """What the run leaves."""
-
-    learned: list[Learned]
-    fitted: list[Fitted]
-    audits: list[pd.DataFrame]
-    atlas: LatentAtlas | None
-    attention: Attention
-    seconds: dict[str, float]
+from nonredundant.evaluation.aggregation import GRAPH, has_lesion_columns
+from nonredundant.evaluation.attention import Attention, attention_of
+from nonredundant.evaluation.feature_sets import Variant, cheap_columns
+from nonredundant.evaluation.fitting import Fitted, fit_classifier, fit_graph
+from nonredundant.evaluation.folds import Fold, inner_splits
+from nonredundant.evaluation.representations import Learned, learn, residualise
+from nonredundant.evaluation.study import Results, Study, graph_lesions, matrices, study_table
+from nonredundant.extraction.case_table import read_rows
+from nonredundant.inspection.atlas import LatentAtlas, latent_atlas
+from nonredundant.lesions.measures import pool_samples
+from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.context import one_thread, recorded_warnings
 
 
 def run(study: Study) -> Results:
@@ -81,16 +42,6 @@ def run(study: Study) -> Results:
     atlas = _first_atlas(tables, study.folds[0], learned)
     attention = _attention(study, tables, learned, fitted)
     return Results(list(learned.values()), fitted, audits, atlas, attention, seconds)
-
-
-def study_table(study: Study, fold: Fold) -> LesionTable:
-    """Return the table with clinical columns made by a transformer that saw training rows only."""
-    if study.cases is None or study.clinical is None:
-        return study.table
-    y = study.outcome.strata[fold.train]
-    fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], y)
-    frame = transform_clinical(fitted, study.cases)
-    return study.table if frame is None else study.table.join(frame, block="clinical")
 
 
 def _learn_all(
@@ -157,49 +108,6 @@ def _fit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> lis
     # The longest tasks first, so that none is left alone at the end.
     fitted = list(_parallel(study, _cached(study, fit_graph, []), graphs, "graphs"))
     return [*fitted, *_parallel(study, _cached(study, fit_classifier, []), tasks, "classifiers")]
-
-
-def matrices(
-    one: FeatureSet,
-    table: LesionTable,
-    cheap: pd.DataFrame,
-    learned: Learned | None,
-    target: np.ndarray,
-    fold: Fold,
-    level: PatientLevel,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a set's own columns and its learned block, a row a sample.
-
-    Columns are picked by `target`, of the training samples.
-    """
-    base = pd.DataFrame(index=table.index)
-    if one.cheap:
-        base = cheap[list(one.cheap)]
-    if one.selection is not None:
-        hcr = level.hcr(table)
-        base = hcr[one.selection.columns(hcr.iloc[fold.train], target)]
-    if one.clinical:
-        base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)
-    added = pd.DataFrame(index=table.index)
-    if learned is not None:
-        added = level.pool(table, pd.DataFrame(learned.lesions, columns=learned.columns))
-    return base, added
-
-
-def graph_lesions(
-    one: FeatureSet,
-    table: LesionTable,
-    learned: Learned | None,
-    target: np.ndarray,
-    fold: Fold,
-) -> LesionTable:
-    """Return a set's lesions for the graph, hand-crafted columns picked on training samples."""
-    picked: list[str] = []
-    if one.selection is not None:
-        hcr = pool_samples(table, table.hcr)
-        picked = one.selection.columns(hcr.iloc[fold.train], target)
-    values = None if learned is None else learned.lesions
-    return lesion_set(one, table, values, [] if learned is None else learned.columns, picked)
 
 
 def _audit_all(study: Study, tables: dict[int, LesionTable], learned: dict) -> list[pd.DataFrame]:
@@ -285,7 +193,7 @@ def audit_variant(
     name: str, h: pd.DataFrame, d: np.ndarray, fold: Fold, options: dict[str, Any]
 ) -> pd.DataFrame:
     """Audit one variant on a fold's held-out rows."""
-    from nonredundant.metrics import redundancy_report
+    from nonredundant.metrics.audit import redundancy_report
 
     held = h.iloc[fold.test]
     held = held.loc[:, held.nunique() > 1]

@@ -1,199 +1,172 @@
-"""Steps of a classifier's pipeline: scaled blocks of columns, and margins with probabilities."""
+"""Tuning of a classifier inside the fold.
+
+A few dozen patients and a hundred correlated radiomics leave no room for columns of noise. The
+learned block therefore enters with a weight out of {0, 0.3, 1}, and one that is not 0 is taken
+only if inner cross-validation prefers it by more than one standard error, corrected for the
+overlap of training sets (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366). The rule of one
+standard error is that of Breiman et al. 1984.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.base import clone
+
+from nonredundant.evaluation.classifiers import FORESTS, INNER_TREES, OWN, CalibratedMargin, grid_of
+
+#: A forest is dear: it does without repeats of the inner splits, and with fewer trees in them.
+_FEW_SPLITS = 5
 
 
-class BlockScaler(TransformerMixin, BaseEstimator):
-    """Standardise columns; scale the learned block by a weight, or leave it out.
+@dataclass
+class Tuned:
+    """A classifier fitted on all training rows, what was chosen, and inner held-out responses."""
 
-    Parameters
-    ----------
-    n_base : int or None, default=None
-        The first columns are hand-crafted; the rest is the learned block. None: all are.
-    weight : float, default=1.0
-        Factor of the learned block after standardising; with 0 its columns are left out.
-
-    Attributes
-    ----------
-    mean_, scale_ : array of shape (n_features,)
-        Of the training rows.
-    n_features_in_ : int
-        Number of columns at `fit`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> X = np.array([[1.0, 10.0], [3.0, 30.0]])
-    >>> BlockScaler(n_base=1, weight=0.3).fit_transform(X)
-    array([[-1. , -0.3],
-           [ 1. ,  0.3]])
-    >>> BlockScaler(n_base=1, weight=0).fit_transform(X).shape
-    (2, 1)
-    """
-
-    def __init__(self, n_base: int | None = None, weight: float = 1.0) -> None:
-        self.n_base = n_base
-        self.weight = weight
-
-    def fit(self, X: Any, y: Any = None) -> BlockScaler:
-        """Learn mean and spread of each column.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Training rows.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-            The fitted scaler.
-        """
-        X = check_array(X)
-        self.n_features_in_ = X.shape[1]
-        self.mean_ = X.mean(axis=0)
-        spread = X.std(axis=0)
-        # Rounding leaves constant columns a tiny spread that would blow up on other rows.
-        constant = spread <= 1e-12 * np.maximum(np.abs(self.mean_), 1e-30)
-        self.scale_ = np.where(constant, 1.0, spread)
-        return self
-
-    def transform(self, X: Any) -> np.ndarray:
-        """Return the scaled columns.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples, n_features) or (n_samples, n_base)
-            Scaled rows.
-        """
-        check_is_fitted(self, "scale_")
-        scaled = (check_array(X) - self.mean_) / self.scale_
-        n_base = scaled.shape[1] if self.n_base is None else self.n_base
-        if self.weight == 0:
-            return scaled[:, :n_base]
-        scaled[:, n_base:] *= self.weight
-        return scaled
+    model: Any
+    chosen: dict[str, Any]
+    rows: np.ndarray
+    responses: np.ndarray
 
 
-class CalibratedMargin(ClassifierMixin, BaseEstimator):
-    """A margin classifier with probabilities by Platt's sigmoid on inner held-out margins.
-
-    Ranking uses the margin itself, so that the sigmoid cannot change an AUC.
+def tune(
+    name: str,
+    pipeline: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    learned: bool,
+    own: bool,
+    metric: Callable[[np.ndarray, np.ndarray], float],
+) -> Tuned:
+    """Fit on all rows at the setting that inner splits prefer.
 
     Parameters
     ----------
-    estimator : classifier with `decision_function`
-        What is fitted on all training rows.
-    cv : sequence of (train, test)
-        Splits of the training rows that the sigmoid is learned on.
+    name : str
+        The classifier.
+    pipeline : Pipeline
+        Of `make_pipeline`.
+    X, y : arrays
+        Training rows and the positions of their classes.
+    splits : sequence of (train, test)
+        Inner splits of these rows.
+    learned : bool
+        Whether there is a learned block beside hand-crafted columns.
+    own : bool
+        Whether the classifier is the user's, which is not tuned.
+    metric : callable
+        Score of (labels, responses), higher is better.
 
-    Attributes
-    ----------
-    margin_ : classifier
-        Fitted on all training rows.
-    sigmoid_ : CalibratedClassifierCV
-        Gives the probabilities.
-    classes_ : array
-        The classes.
+    Returns
+    -------
+    Tuned
+        The fitted classifier.
     """
+    grid = [{}] if own else grid_of(name, learned=learned)
+    splits = list(splits[:_FEW_SPLITS] if name in FORESTS or len(grid) == 1 else splits)
+    responses = [_responses(pipeline, X, y, split, grid, name) for split in splits]
+    scores = np.array(
+        [
+            [metric(y[test], response) for response in row]
+            for (_, test), row in zip(splits, responses, strict=True)
+        ]
+    )
+    weights = np.array([point.get("blocks__weight", 1.0) for point in grid])
+    # A split may hold no two patients whose times can be compared.
+    scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
+    best = prefer_base(scores, weights) if len(scores) else 0
+    model = clone(pipeline).set_params(**grid[best])
+    if name == "SVM" and not own and splits:
+        model = CalibratedMargin(model, splits[:_FEW_SPLITS])
+    rows = np.concatenate([test for _, test in splits]) if splits else np.empty(0, dtype=int)
+    held = [row[best] for row in responses]
+    return Tuned(model.fit(X, y), grid[best], rows, np.concatenate(held) if held else rows)
 
-    def __init__(self, estimator: Any, cv: Any = 5) -> None:
-        self.estimator = estimator
-        self.cv = cv
 
-    def fit(self, X: Any, y: Any) -> CalibratedMargin:
-        """Fit margin and sigmoid.
+def _responses(
+    pipeline: Any,
+    X: np.ndarray,
+    y: np.ndarray,
+    split: tuple[np.ndarray, np.ndarray],
+    grid: Sequence[dict[str, Any]],
+    name: str,
+) -> list[np.ndarray]:
+    """Return the held-out responses of one inner split at every setting.
 
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Training rows.
-        y : array of shape (n_samples,)
-            Labels.
+    Imputing and scaling do not depend on the setting and are done once.
+    """
+    train, test = split
+    steps = pipeline.named_steps
+    imputer = clone(steps["impute"]).fit(X[train])
+    scaler = clone(steps["blocks"]).fit(imputer.transform(X[train]))
+    seen, held = imputer.transform(X[train]), imputer.transform(X[test])
+    found = []
+    for point in grid:
+        scaler.weight = point.get("blocks__weight", 1.0)
+        rows, labels = scaler.transform(seen), y[train]
+        if "sampler" in steps:
+            rows, labels = clone(steps["sampler"]).fit_resample(rows, labels)
+        model = clone(steps["classifier"])
+        own = {k.removeprefix(OWN): v for k, v in point.items() if k.startswith(OWN)}
+        model.set_params(**own)
+        if name in FORESTS and "n_estimators" in model.get_params():
+            model.set_params(n_estimators=min(INNER_TREES, model.n_estimators))
+        found.append(respond(model.fit(rows, labels), scaler.transform(held)))
+    return found
 
-        Returns
-        -------
-        self
-            The fitted classifier.
-        """
-        from sklearn.calibration import CalibratedClassifierCV
 
-        self.sigmoid_ = CalibratedClassifierCV(
-            clone(self.estimator), method="sigmoid", cv=self.cv, ensemble=False
-        ).fit(X, y)
-        # With `ensemble=False` the one inner estimator is fitted on all rows.
-        self.margin_ = self.sigmoid_.calibrated_classifiers_[0].estimator
-        self.classes_ = self.sigmoid_.classes_
-        return self
+def respond(model: Any, X: Any) -> np.ndarray:
+    """Return probabilities, or margins of a classifier that has none, as columns."""
+    if hasattr(model, "predict_proba"):
+        return model.predict_proba(X)
+    # Models of times to an event predict a risk.
+    rank = getattr(model, "decision_function", model.predict)
+    margin = rank(X)
+    return margin[:, None] if margin.ndim == 1 else margin
 
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Return the margins.
 
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
+def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
+    """Return the setting to use: a learned block must win by one corrected standard error.
 
-        Returns
-        -------
-        array of shape (n_samples,) or (n_samples, n_classes)
-            The margins.
-        """
-        return self.margin_.decision_function(X)
+    `scores` are those of (inner split, setting), `weights` those of the learned block.
+    """
+    mean = scores.mean(axis=0)
+    used = weights > 0
+    if used.all() or not used.any():
+        return int(mean.argmax())
+    base = int(np.where(used, -np.inf, mean).argmax())
+    best = int(np.where(used, mean, -np.inf).argmax())
+    difference = scores[:, best] - scores[:, base]
+    n = len(difference)
+    # Inner splits are 5-fold: n_test / n_train = 1 / 4.
+    error = difference.std(ddof=1) * np.sqrt(1 / n + 1 / 4) if n > 1 else np.inf
+    return best if difference.mean() > error else base
 
-    def probability(self, margin: np.ndarray) -> np.ndarray:
-        """Return the second class's probability at given margins, for two classes.
 
-        Parameters
-        ----------
-        margin : array of shape (n_samples,)
-            Values of `decision_function`.
+def weights_of(model: Any, n_features: int) -> np.ndarray | None:
+    """Return one weight a column: coefficients or importances; 0 for a block left out."""
+    final: Any = model.named_steps["classifier"] if hasattr(model, "named_steps") else None
+    if hasattr(final, "penalty_factor_"):
+        # Coxnet has a column for each strength of its penalty; here there is one.
+        values = final.coef_[:, -1]
+    elif hasattr(final, "coef_"):
+        coefficients = np.atleast_2d(final.coef_)
+        values = coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
+    else:
+        values = _importances(final)
+    if values is None:
+        return None
+    return np.pad(values, (0, n_features - len(values)))
 
-        Returns
-        -------
-        array of shape (n_samples,)
-            The sigmoid at these margins.
-        """
-        return self.sigmoid_.calibrated_classifiers_[0].calibrators[0].predict(margin)
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the calibrated probabilities.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples, n_classes)
-            The probabilities.
-        """
-        return self.sigmoid_.predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            The classes.
-        """
-        return self.sigmoid_.predict(X)
+def _importances(model: Any) -> np.ndarray | None:
+    """Return importances; scikit-survival's forests have no more than the attribute's name."""
+    try:
+        return getattr(model, "feature_importances_", None)
+    except NotImplementedError:
+        return None

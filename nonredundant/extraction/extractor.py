@@ -13,31 +13,32 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from nonredundant._assembly import assemble, common_dimension
-from nonredundant._case_table import case_name, check_case_table, read_rows
-from nonredundant._cases import Plan, Sources, shape_classes
-from nonredundant._clinical import (
+from nonredundant.extraction.case_table import (
+    Sources,
+    case_name,
+    check_case_table,
     clinical_names,
     fit_clinical,
     is_transformer,
     listed_columns,
+    read_rows,
     transform_clinical,
 )
-from nonredundant._dissemination import dissemination_features
-from nonredundant._findings import tell_findings
-from nonredundant._schedule import measure_all
-from nonredundant._validation import (
+from nonredundant.extraction.findings import tell_findings
+from nonredundant.extraction.measurement import Plan, names_of, shape_classes
+from nonredundant.extraction.radiomics import feature_names
+from nonredundant.extraction.scheduling import measure_all
+from nonredundant.extraction.settings import resolve_parameters
+from nonredundant.io.geometry import CaseError
+from nonredundant.io.images import ImageFileError, n_dimensions
+from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.validation import (
     HasMethods,
     Interval,
     InvalidParameterError,
     NamedOutputMixin,
     StrOptions,
 )
-from nonredundant.io import CaseError, ImageFileError, n_dimensions
-from nonredundant.lesions import LesionTable
-from nonredundant.radiomics import feature_names, resolve_parameters
-
-__all__ = ["RadiomicsExtractor", "dissemination_features"]
 
 #: Smallest side of a patch: below it, nothing of a lesion's inside is left.
 _SMALLEST_PATCH = 4
@@ -404,3 +405,67 @@ def _first_dimension(sources: list[Sources]) -> int:
             # `transform` says what is wrong with this case, and `on_error` what to do about it.
             continue
     return 3
+
+
+def assemble(
+    results: list[dict[str, Any]],
+    index: pd.Index,
+    names: Sequence[str],
+    n_dim: int,
+    patch_shape: Sequence[int] | None,
+    provenance: dict[str, Any],
+) -> LesionTable:
+    """Return the table; a failed case has one row of NaN, a patch of zeros and an empty mask.
+
+    The list of results is emptied on the way, so that patches are not held twice.
+    """
+    counts = [1 if result["error"] is not None else len(result["features"]) for result in results]
+    n_lesions = sum(counts)
+    features = np.full((n_lesions, len(names)), np.nan)
+    positions = np.full((n_lesions, n_dim), np.nan)
+    parts: dict[str, Any] = {}
+    if patch_shape is not None:
+        shape = (n_lesions, 1, *patch_shape[-n_dim:])
+        parts["patches"] = np.zeros(shape, dtype=np.float32)
+        parts["masks"] = np.zeros(shape, dtype=np.bool_)
+        parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
+    columns = {name: i for i, name in enumerate(names)}
+    status, lesion_status = [], []
+    start = 0
+    for i, count in enumerate(counts):
+        result, results[i] = results[i], {}
+        rows = slice(start, start + count)
+        start += count
+        status.append("ok" if result["error"] is None else result["error"])
+        lesion_status += result.get("status", status[-1:])
+        if result["error"] is not None:
+            continue
+        features[rows, [columns[name] for name in names_of(result)]] = result["features"]
+        positions[rows] = result["positions"]
+        for name, part in parts.items():
+            part[rows] = result[name]
+    return LesionTable(
+        pd.DataFrame(features, columns=list(names)),
+        sample=np.repeat(np.arange(len(counts)), counts),
+        positions=positions,
+        status=status,
+        lesion_status=lesion_status,
+        index=index,
+        provenance=provenance,
+        **parts,
+    )
+
+
+def common_dimension(names: Sequence[str], results: Sequence[dict[str, Any]]) -> int | None:
+    """Return the dimensions of all images, or say which two differ."""
+    seen = {
+        result["n_dim"]: name
+        for name, result in zip(names, results, strict=True)
+        if result["error"] is None
+    }
+    if len(seen) > 1:
+        raise ValueError(
+            "a table holds 2-D images or 3-D images, not both: "
+            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
+        )
+    return next(iter(seen), None)

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant._cases import names_of
-from nonredundant._lesion_finding import OK
+from nonredundant.extraction.measurement import names_of
+from nonredundant.extraction.regions import OK
 
 #: Grey levels between which texture matrices say something.
 FEW_LEVELS, MANY_LEVELS = 8, 512
 #: The number of grey levels that the suggested bin width aims at.
 _AIM = 32
 _SHOWN = 3
-
 #: What each kind of note means and what can be done.
 _KINDS = {
     "resampled": (

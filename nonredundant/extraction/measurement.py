@@ -11,26 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant._geometry import CaseError, align_mask
-from nonredundant._lesion_finding import OK, Lesion, find_lesions, whole_image
-from nonredundant.io import ImageFileError, content_key, read_image, read_mask
-from nonredundant.patches import crop_patch
-from nonredundant.radiomics import compute_features, quiet
+from nonredundant.extraction.case_table import Sources
+from nonredundant.extraction.patches import crop_patch
+from nonredundant.extraction.radiomics import compute_features, quiet
+from nonredundant.extraction.regions import OK, Region, find_lesions, whole_image
+from nonredundant.io.geometry import CaseError, align_mask
+from nonredundant.io.images import ImageFileError, content_key, read_image, read_mask
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+
 #: Part of every cache key: raised whenever the same input gives other numbers.
 FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The cells of one row of the case table, paths resolved."""
-
-    image: Any
-    mask: Any = None
-    spacing: Any = None
 
 
 @dataclass(frozen=True)
@@ -149,8 +142,8 @@ def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
 
 
 def _measured(
-    image: sitk.Image, lesions: list[Lesion], plan: Plan, notes: dict[str, str]
-) -> tuple[list[Lesion], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
+    image: sitk.Image, lesions: list[Region], plan: Plan, notes: dict[str, str]
+) -> tuple[list[Region], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
     """Return the lesions that pyradiomics can measure, their features, and grey levels by type.
 
     One of several lesions that it refuses (on the grid that images are resampled to, a tiny one
@@ -183,7 +176,7 @@ def _measured(
 
 def _lesions(
     image: sitk.Image, sources: Sources, plan: Plan, notes: dict[str, str]
-) -> list[Lesion]:
+) -> list[Region]:
     """Return the lesions of the case on the image's grid."""
     import SimpleITK as sitk
 
@@ -213,7 +206,7 @@ def _lesions(
     return lesions
 
 
-def _check_voxels(image: sitk.Image, lesions: list[Lesion]) -> None:
+def _check_voxels(image: sitk.Image, lesions: list[Region]) -> None:
     """Raise if any voxel is NaN or infinite."""
     import SimpleITK as sitk
 
@@ -232,7 +225,7 @@ def _check_voxels(image: sitk.Image, lesions: list[Lesion]) -> None:
 
 
 def _note_geometry(
-    image: sitk.Image, lesions: list[Lesion], notes: dict[str, str], slicewise: bool
+    image: sitk.Image, lesions: list[Region], notes: dict[str, str], slicewise: bool
 ) -> None:
     """Note lesions cut off by the border or one slice thick."""
     shape = image.GetSize()[::-1]
@@ -245,7 +238,7 @@ def _note_geometry(
 
 
 def _features(
-    image: sitk.Image, lesion: Lesion, parameters: Mapping[str, Any]
+    image: sitk.Image, lesion: Region, parameters: Mapping[str, Any]
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
     """Return pyradiomics' features of one lesion and the grey levels they rest on."""
     import SimpleITK as sitk
@@ -286,14 +279,14 @@ def _is_local(parameters: Mapping[str, Any]) -> bool:
     )
 
 
-def _position(image: sitk.Image, lesion: Lesion) -> np.ndarray:
+def _position(image: sitk.Image, lesion: Region) -> np.ndarray:
     """Return the centroid in mm, z-y-x."""
     index = lesion.centroid[::-1].tolist()
     return np.array(image.TransformContinuousIndexToPhysicalPoint(index))[::-1]
 
 
 def _patches(
-    image: sitk.Image, lesions: list[Lesion], plan: Plan, notes: dict[str, str], *, whole: bool
+    image: sitk.Image, lesions: list[Region], plan: Plan, notes: dict[str, str], *, whole: bool
 ) -> dict[str, np.ndarray]:
     """Crop the patch of each lesion that is measured in full; of others it is empty."""
     n_dim = image.GetDimension()

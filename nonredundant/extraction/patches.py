@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nonredundant._lesion_finding import Lesion
+from nonredundant.extraction.regions import Region
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
 
 #: Full width at half maximum of a Gaussian, in standard deviations.
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
@@ -30,7 +31,7 @@ class Patch(NamedTuple):
 
 def crop_patch(
     image: sitk.Image,
-    lesion: Lesion,
+    lesion: Region,
     shape: Sequence[int],
     spacing: float | str = "fit",
     margin: int = 1,
@@ -65,7 +66,7 @@ def crop_patch(
     Examples
     --------
     >>> import numpy as np, SimpleITK as sitk
-    >>> from nonredundant._lesion_finding import whole_image
+    >>> from nonredundant.extraction.regions import whole_image
     >>> pixels = np.arange(64, dtype=np.float32).reshape(8, 8)
     >>> patch = crop_patch(sitk.GetImageFromArray(pixels), whole_image((8, 8)), (8, 8), margin=0)
     >>> bool((patch.values[0] == pixels).all()), patch.spacing
@@ -135,7 +136,7 @@ def _resampled(
 
 
 def _mask_on(
-    image: sitk.Image, lesion: Lesion, reference: dict[str, Any], blur: np.ndarray
+    image: sitk.Image, lesion: Region, reference: dict[str, Any], blur: np.ndarray
 ) -> np.ndarray:
     """Return the lesion's voxels on the patch's grid; a lesion never vanishes from it."""
     import SimpleITK as sitk

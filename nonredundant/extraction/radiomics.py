@@ -1,4 +1,4 @@
-"""Settings of pyradiomics, the names of its features, and one quiet call of it."""
+"""Features of pyradiomics: their names, and one quiet call that computes them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant._geometry import CaseError
-from nonredundant._parameters import for_dimension, resolve_parameters
-from nonredundant._presets import PRESETS, SOURCES
+from nonredundant.extraction.settings import SILENT, for_dimension
+from nonredundant.io.geometry import CaseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-__all__ = [
-    "PRESETS",
-    "SOURCES",
-    "compute_features",
-    "feature_names",
-    "for_dimension",
-    "quiet",
-    "resolve_parameters",
-]
 
 #: A level at which no logger speaks.
-_QUIET = logging.CRITICAL + 1
 
 
 def compute_features(
@@ -61,6 +50,7 @@ def compute_features(
     Examples
     --------
     >>> import numpy as np, SimpleITK as sitk
+    >>> from nonredundant.extraction.settings import resolve_parameters
     >>> image = sitk.GetImageFromArray(np.arange(125.0).reshape(5, 5, 5))
     >>> mask = sitk.GetImageFromArray(np.ones((5, 5, 5), dtype=np.uint8))
     >>> parameters = resolve_parameters(bin_width=10, feature_classes=["firstorder"])
@@ -149,6 +139,7 @@ def feature_names(parameters: Mapping[str, Any], n_dim: int = 3) -> list[str]:
 
     Examples
     --------
+    >>> from nonredundant.extraction.settings import resolve_parameters
     >>> names = feature_names(resolve_parameters())
     >>> len(names), names[0]
     (107, 'original_shape_Elongation')
@@ -243,7 +234,7 @@ def quiet(verbose: int = 0) -> Iterator[None]:
 
     logger = logging.getLogger("radiomics")
     level, display = logger.level, sitk.ProcessObject.GetGlobalWarningDisplay()
-    logger.setLevel(_QUIET)
+    logger.setLevel(SILENT)
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
         yield

@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import find_objects
 
-from nonredundant._geometry import CaseError
+from nonredundant.io.geometry import CaseError
 
 #: The status of a lesion that is measured in full.
 OK = "ok"
 
 
 @dataclass(frozen=True)
-class Lesion:
+class Region:
     """One region: its bounding box in the image (slices z-y-x) and its voxels in that box.
 
     `status` is "ok", or why no more than its shape is measured.
@@ -70,9 +70,9 @@ class Lesion:
         )
 
 
-def whole_image(shape: tuple[int, ...]) -> Lesion:
+def whole_image(shape: tuple[int, ...]) -> Region:
     """Return the lesion of an image without a mask."""
-    return Lesion(tuple(slice(0, size) for size in shape), np.ones(shape, dtype=bool), 1)
+    return Region(tuple(slice(0, size) for size in shape), np.ones(shape, dtype=bool), 1)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Threshold:
     min_dims: int
     voxel: float
 
-    def reason(self, lesion: Lesion) -> str:
+    def reason(self, lesion: Region) -> str:
         """Say why a lesion is tiny; empty if it is not."""
         n = lesion.n_voxels
         if n < self.min_voxels:
@@ -99,7 +99,7 @@ class Threshold:
             return f"{volume} are less than min_volume={self.min_volume:g}"
         return ""
 
-    def kept(self, found: Sequence[Lesion]) -> list[Lesion]:
+    def kept(self, found: Sequence[Region]) -> list[Region]:
         """Return the lesions that are measured, tiny ones with their status.
 
         Raises
@@ -117,7 +117,7 @@ class Threshold:
             raise CaseError(self._none_left(found))
         return kept
 
-    def _none_left(self, found: Sequence[Lesion]) -> str:
+    def _none_left(self, found: Sequence[Region]) -> str:
         """Say that no lesion is measured, and why."""
         thin = f"extend in fewer than {self.min_dims} dimensions"
         most, unit = max(one.n_voxels for one in found), found[0].unit
@@ -145,7 +145,7 @@ def find_lesions(
     min_volume: float | None = None,
     small: str = "drop",
     voxel: float = 1.0,
-) -> tuple[list[Lesion], int]:
+) -> tuple[list[Region], int]:
     """Return the lesions of a mask, largest first, and how many were dropped.
 
     In mode "label" the one lesion is returned whatever its size, if it extends in `min_dims`
@@ -167,20 +167,20 @@ def find_lesions(
     return kept, len(found) - len(kept)
 
 
-def _region(inside: np.ndarray, label: int) -> Lesion:
+def _region(inside: np.ndarray, label: int) -> Region:
     """Return a region cropped to its bounding box."""
     (found,) = _regions(inside.view(np.uint8), [label])
     return found
 
 
-def _regions(numbers: np.ndarray, labels: Sequence[int]) -> list[Lesion]:
+def _regions(numbers: np.ndarray, labels: Sequence[int]) -> list[Region]:
     """Return the regions numbered 1, 2, …, each cropped to its bounding box."""
     boxes = find_objects(numbers)
     pairs = enumerate(zip(boxes, labels, strict=True), start=1)
-    return [Lesion(box, numbers[box] == number, label) for number, (box, label) in pairs]
+    return [Region(box, numbers[box] == number, label) for number, (box, label) in pairs]
 
 
-def _components(region: Lesion) -> list[Lesion]:
+def _components(region: Region) -> list[Region]:
     """Split a region into connected components; voxels that share a corner are connected."""
     import SimpleITK as sitk
 
@@ -197,7 +197,7 @@ def _moved(box: tuple[slice, ...], offset: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(one.start + start, one.stop + start) for one, start in pairs)
 
 
-def _labelled(mask: np.ndarray) -> list[Lesion]:
+def _labelled(mask: np.ndarray) -> list[Region]:
     """Return the region of each distinct label other than 0."""
     values = _labels(mask)
     if not values.size:
@@ -230,7 +230,7 @@ def _label_absent(mask: np.ndarray, label: int) -> str:
     return f"label {label} is not in the mask, which holds {shown}; set `label` to one of these"
 
 
-def _check_size(lesion: Lesion, min_dims: int) -> None:
+def _check_size(lesion: Region, min_dims: int) -> None:
     """Raise if the lesion is a point or a line where features need more."""
     if lesion.n_dims < min_dims:
         raise CaseError(

@@ -9,13 +9,14 @@ from typing import Any
 
 import joblib
 
-from nonredundant._cases import Plan, Sources, case_key, remembered, run_case
-from nonredundant.io import CaseError, ImageFileError
-from nonredundant.radiomics import quiet
+from nonredundant.extraction.case_table import Sources
+from nonredundant.extraction.measurement import Plan, case_key, remembered, run_case
+from nonredundant.extraction.radiomics import quiet
+from nonredundant.io.geometry import CaseError
+from nonredundant.io.images import ImageFileError
 
 #: Seconds of work before a progress bar shows up unasked.
 _PATIENCE = 2
-
 Result = tuple[int, dict[str, Any]]
 #: A cache key (or any name without a cache) and the positions of the cases that share it.
 Group = tuple[str, list[int]]

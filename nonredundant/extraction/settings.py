@@ -1,8 +1,16 @@
-"""Settings that fit a modality's intensities and voxels, with the papers they come from."""
+"""Settings of an extraction: presets per modality and pyradiomics' parameter files."""
 
 from __future__ import annotations
 
+import functools
+import json
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 #: pyradiomics' `setting` section by modality. Sources stand in `SOURCES`.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -25,7 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
         "voxelArrayShift": 300,
     },
 }
-
 #: Where each number comes from.
 SOURCES: dict[str, str] = {
     "CT": (
@@ -47,3 +54,230 @@ SOURCES: dict[str, str] = {
         "for slices of 3 or 5 mm"
     ),
 }
+#: The classes that pyradiomics computes by default; in 2-D `shape2D` stands in for `shape`.
+CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
+#: The image types that pyradiomics knows.
+IMAGE_TYPES = (
+    "Original",
+    "LoG",
+    "Wavelet",
+    "Square",
+    "SquareRoot",
+    "Logarithm",
+    "Exponential",
+    "Gradient",
+    "LBP2D",
+    "LBP3D",
+)
+#: Filter widths (mm) of "LoG" where the user names none: pyradiomics would compute nothing.
+DEFAULT_SIGMA = [1.0, 3.0]
+#: Settings that have done their work before pyradiomics is called on an aligned binary mask.
+_OURS = ("label", "label_channel", "correctMask", "geometryTolerance", "additionalInfo")
+#: A level above all that pyradiomics and its validator log.
+SILENT = logging.CRITICAL + 1
+
+
+def resolve_parameters(
+    *,
+    modality: str | None = None,
+    settings: Mapping[str, Any] | str | Path | None = None,
+    bin_width: float | None = None,
+    bin_count: int | None = None,
+    spacing: float | Sequence[float] | str | None = None,
+    image_types: Sequence[str] | Mapping[str, Any] = ("Original",),
+    feature_classes: Sequence[str] | Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Merge preset, settings and single parameters into pyradiomics' parameter layout.
+
+    Preset < `settings` < `bin_width`, `bin_count`, `spacing`, `feature_classes`. `imageType` of
+    `settings` wins over `image_types`.
+
+    Parameters
+    ----------
+    modality : {"CT", "PET", "MR"} or None
+        Preset to start from.
+    settings : mapping or path, optional
+        Sections `setting`, `imageType`, `featureClass`, or a YAML or JSON file with these.
+    bin_width, bin_count : number, optional
+        Discretisation; either puts the other out of force.
+    spacing : float, sequence of 2 or 3 floats or "native", optional
+        Voxel size in mm (x-y-z) to resample to, 0 or none for z to keep it; "native" undoes a
+        preset's resampling.
+    image_types : sequence of str or mapping, default=("Original",)
+        Image types, or image types with their own settings.
+    feature_classes : sequence of str or mapping, optional
+        Feature classes, or feature classes with lists of features; all by default.
+
+    Returns
+    -------
+    dict
+        Sections `setting`, `imageType`, `featureClass` of plain JSON types. `featureClass` is
+        empty if all are meant.
+
+    Raises
+    ------
+    ValueError
+        If pyradiomics does not know a setting, or the parameter file is missing or not valid.
+
+    Examples
+    --------
+    >>> resolve_parameters(modality="PET", bin_width=0.5)["setting"]
+    {'binWidth': 0.5}
+    """
+    given = _load(settings)
+    setting = {**PRESETS.get(modality or "", {}), **(given.get("setting") or {})}
+    setting.update(given.get("voxelSetting") or {})
+    if "binCount" in (given.get("setting") or {}):
+        setting.pop("binWidth", None)
+    if bin_width is not None:
+        setting.pop("binCount", None)
+        setting["binWidth"] = bin_width
+    if bin_count is not None:
+        setting.pop("binWidth", None)
+        setting["binCount"] = bin_count
+    if isinstance(spacing, str) and spacing == "native":
+        setting.pop("resampledPixelSpacing", None)
+    elif spacing is not None:
+        setting["resampledPixelSpacing"] = _three_numbers(spacing)
+    types = given.get("imageType") or image_types
+    classes = given.get("featureClass") if feature_classes is None else feature_classes
+    if classes is None and settings is None:
+        classes = CLASSES
+    parameters = {
+        "setting": setting,
+        "imageType": _image_types(types, setting),
+        "featureClass": _sections(classes or {}, None),
+    }
+    parameters = json.loads(json.dumps(parameters, default=_plain))
+    _check_with_pyradiomics(json.dumps(parameters))
+    return parameters
+
+
+def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
+    """Return the parameters for images of two or three dimensions.
+
+    Parameters
+    ----------
+    parameters : mapping
+        As `resolve_parameters` returns them.
+    n_dim : {2, 3}
+        Dimensions of the image. In 2-D the class `shape` becomes `shape2D` and spacings lose
+        their z.
+
+    Returns
+    -------
+    dict
+        The parameters.
+
+    Examples
+    --------
+    >>> list(for_dimension(resolve_parameters(feature_classes=["shape"]), 2)["featureClass"])
+    ['shape2D']
+    """
+    setting = {key: value for key, value in parameters["setting"].items() if key not in _OURS}
+    classes = dict(parameters["featureClass"])
+    if n_dim == 2:
+        if "shape" in classes and "shape2D" not in classes:
+            # The feature lists of the two classes differ, so a list of 3-D names is not kept.
+            classes = {("shape2D" if k == "shape" else k): v for k, v in classes.items()}
+            classes["shape2D"] = None
+        if setting.get("resampledPixelSpacing"):
+            setting["resampledPixelSpacing"] = setting["resampledPixelSpacing"][:2]
+        # There is no third dimension to leave out.
+        setting.pop("force2D", None)
+    return {**parameters, "setting": setting, "featureClass": classes}
+
+
+def _load(settings: Any) -> dict[str, Any]:
+    """Return the sections of a parameter file or dictionary."""
+    if settings is None:
+        return {}
+    if isinstance(settings, Mapping):
+        content: Any = dict(settings)
+    else:
+        path = Path(settings).expanduser()
+        if not path.is_file():
+            raise ValueError(f"settings: there is no parameter file {path}")
+        from ruamel.yaml import YAML, YAMLError
+
+        try:
+            content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+        except YAMLError as error:
+            raise ValueError(f"settings: {path} is neither YAML nor JSON: {error}") from error
+    sections = {"setting", "voxelSetting", "imageType", "featureClass"}
+    if not isinstance(content, dict) or not set(content) <= sections:
+        found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__
+        raise ValueError(
+            "settings must have pyradiomics' layout, with the sections 'setting', 'imageType' "
+            f"and 'featureClass', got {found}"
+        )
+    return content
+
+
+def _three_numbers(spacing: Any) -> list[float]:
+    """Return the voxel size along x, y and z; 0 keeps what the image has."""
+    values = np.atleast_1d(np.asarray(spacing, dtype=np.float64)).tolist()
+    if len(values) == 1:
+        values *= 3
+    elif len(values) == 2:
+        values.append(0.0)
+    if len(values) != 3 or not all(np.isfinite(value) and value >= 0 for value in values):
+        raise ValueError(f"spacing must be 1 to 3 numbers of mm, not negative, got {spacing!r}")
+    return values
+
+
+def _sections(names: Any, empty: Any) -> dict[str, Any]:
+    """Return names, or names with contents, as a dictionary of plain types."""
+    if isinstance(names, Mapping):
+        return {str(name): (empty if value is None else value) for name, value in names.items()}
+    if isinstance(names, str):
+        raise ValueError(f"expected a list of names, got the string {names!r}: write [{names!r}]")
+    return {str(name): empty for name in names}
+
+
+def _image_types(types: Any, setting: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the image types with their settings, LoG with a default width."""
+    sections = _sections(types, {})
+    unknown = sorted(set(sections) - set(IMAGE_TYPES))
+    if unknown or not sections:
+        raise ValueError(
+            f"image_types must be some of {list(IMAGE_TYPES)}, got {unknown or 'none'}"
+        )
+    if "LoG" in sections and "sigma" not in sections["LoG"] and "sigma" not in setting:
+        sections["LoG"] = {**sections["LoG"], "sigma": DEFAULT_SIGMA}
+    return sections
+
+
+def _plain(value: Any) -> Any:
+    """Turn what a search over NumPy grids hands over into JSON types."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, tuple | set):
+        return list(value)
+    raise TypeError(f"settings must be numbers, strings, lists and dicts, got {value!r}")
+
+
+@functools.lru_cache(maxsize=64)
+def _check_with_pyradiomics(parameters: str) -> None:
+    """Raise if pyradiomics' own schema refuses the parameters."""
+    import pykwalify.core
+    from pykwalify.errors import PyKwalifyException
+    from radiomics import getParameterValidationFiles
+
+    content = {key: value for key, value in json.loads(parameters).items() if value}
+    schema, functions = getParameterValidationFiles()
+    level = pykwalify.core.log.level
+    pykwalify.core.log.setLevel(SILENT)
+    try:
+        with warnings.catch_warnings():
+            # pykwalify imports pyradiomics' checks in a way that Python deprecates.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            if content:
+                pykwalify.core.Core(
+                    source_data=content, schema_files=[schema], extensions=[functions]
+                ).validate()
+    except (PyKwalifyException, TypeError, ValueError) as error:
+        reason = getattr(error, "msg", None) or str(error)
+        raise ValueError(f"pyradiomics does not accept the settings: {reason}") from error
+    finally:
+        pykwalify.core.log.setLevel(level)

@@ -1,4 +1,4 @@
-"""The independence terms: what keeps d independent of h while a network is trained."""
+"""Independence terms by a density ratio: a discriminator that is trained beside the network."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._ratio_terms import RATIO_CONSTRAINTS, RatioTerm, TotalCorrelation
-from nonredundant._validation import Interval, StrOptions, validate_data
+from nonredundant.utils.validation import Interval, StrOptions, validate_data
 
-__all__ = [
-    "HSIC",
-    "ClosedFormTerm",
-    "CrossCovariance",
-    "DistanceCorrelation",
-    "MIDiscriminator",
-    "TotalCorrelation",
-    "resolve_independence",
-]
+#: Constraints of the ratio's network and of its training.
+RATIO_CONSTRAINTS: dict[str, Any] = {
+    "hidden_size": [Interval(Integral, 1, None, closed="left")],
+    "n_layers": [Interval(Integral, 1, None, closed="left")],
+    "quadratic": ["boolean"],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+}
 
 
-class ClosedFormTerm(BaseEstimator):
-    """A term without parameters of its own: `update` and `reset` have nothing to do."""
+class RatioTerm(BaseEstimator):
+    """Base of the terms whose network tells true rows from rows without the dependence."""
 
-    #: How training calls `update`: never.
-    fit_mode = "closed-form"
+    hidden_size: int
+    n_layers: int
+    quadratic: bool
+    lr: float
+    weight_decay: float
+    #: How training calls `update`: after each step.
+    fit_mode: Any = "step"
 
     def reset(self, n_h: int, n_d: int, *, device: str = "cpu", seed: int = 0) -> None:
-        """Start anew: there is nothing to build.
+        """Build a new network and its optimiser.
 
         Parameters
         ----------
@@ -40,143 +43,158 @@ class ClosedFormTerm(BaseEstimator):
         device : str, default="cpu"
             Where training runs.
         seed : int, default=0
-            Seed of initial weights, for the terms that have some.
+            Seed of initial weights and pairings.
         """
+        import torch
+
+        self._validate_params()
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self._network = self._build(n_h, n_d).to(device)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._optimiser = torch.optim.AdamW(
+            self._network.parameters(), lr=self.lr, weight_decay=self.weight_decay
+        )
+
+    def _build(self, n_h: int, n_d: int) -> Any:
+        """Return an untrained network."""
+        from nonredundant.nn.density_ratio import DensityRatio
+
+        return DensityRatio(n_h, n_d, self.hidden_size, self.n_layers, self.quadratic)
+
+    def _network_for(self, h: Any, d: Any) -> Any:
+        """Return the network in the rows' precision, a new one if there is none."""
+        if not hasattr(self, "_network"):
+            self.reset(h.shape[1], d.shape[1], device=str(d.device))
+        return self._network.to(d.dtype)
+
+    def _n_steps(self) -> int:
+        """Return how many steps an update takes."""
+        raise NotImplementedError
+
+    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
+        """Return rows of the same margins without the dependence."""
+        raise NotImplementedError
 
     def update(self, h: Any, d: Any) -> float:
-        """Train the term's own parameters: there are none.
+        """Train the network on rows that are held fixed.
 
         Parameters
         ----------
         h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows.
+            Paired rows: a batch, or the whole training cohort if the term is scheduled.
 
         Returns
         -------
         float
-            0.0, the loss of nothing.
+            The last binary cross-entropy, in nats; ln 2 where nothing can be told apart.
         """
-        return 0.0
+        from nonredundant.nn.density_ratio import discrimination_loss
+        from nonredundant.nn.penalties import standardise
+
+        network = self._network_for(h, d)
+        true = standardise(h.detach()), standardise(d.detach())
+        loss = d.new_zeros(())
+        for _ in range(self._n_steps()):
+            loss = discrimination_loss(network, true, self._broken(*true))
+            self._optimiser.zero_grad()
+            loss.backward()
+            self._optimiser.step()
+        return float(loss.detach())
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state without what training built."""
+        state = dict(super().__getstate__())
+        for name in ("_network", "_optimiser", "_generator"):
+            state.pop(name, None)
+        return state
 
 
-class DistanceCorrelation(ClosedFormTerm):
-    """Bias-corrected squared distance correlation of a batch's h and d.
+class TotalCorrelation(RatioTerm):
+    """Total correlation of a batch's columns: how far from independent of each other they are.
 
-    Sees any dependence, also nonlinear, of h as a whole on d as a whole (Székely & Rizzo 2014,
-    Ann. Stat. 42, 2382).
+    KL(p(d) || p(d_1) ... p(d_k)), in nats, by the density-ratio trick of FactorVAE (Kim & Mnih
+    2018, arXiv 1802.05983): a network tells rows of d from rows whose columns were permuted
+    over the batch, each on its own; the penalty is the mean of its logit.
 
     Parameters
     ----------
-    equal_directions : bool, default=True
-        Whether h's principal directions count about alike. Otherwise those that most features
-        share, size and uptake, hide the others, and what few features say stays in d.
-    second_order : float, default=0.5
-        Weight of the distance correlation of h with the squares and products of d, added to that
-        with d. A spread of d that follows h hardly moves the latter, but a forest finds it.
+    hidden_size : int, default=64
+        Units of each hidden layer.
+    n_layers : int, default=2
+        Hidden layers.
+    quadratic : bool, default=True
+        Add a quadratic form, which the log-ratio of Gaussians is, to the perceptron.
+    lr : float, default=3e-3
+        Learning rate of AdamW.
+    weight_decay : float, default=1e-2
+        Weight decay of AdamW.
+    n_updates : int, default=4
+        Steps of this network for each one of the VAE's, each with permutations of its own. With
+        one step the VAE runs ahead of the network, and half of the dependence stays.
+
+    Notes
+    -----
+    What it keeps apart lies within one side: training gives it the pair (d, nothing).
 
     Examples
     --------
     >>> import torch
-    >>> h = torch.arange(8.0)[:, None]
-    >>> round(DistanceCorrelation(second_order=0).penalty(h, -h).item(), 4)
-    1.0
+    >>> d, nothing = torch.randn(500, 1).repeat(1, 2), torch.empty(500, 0)
+    >>> term = TotalCorrelation()
+    >>> round(term.penalty(d, nothing).item(), 4)  # an untrained ratio is 1
+    0.0
+    >>> losses = [term.update(d, nothing) for _ in range(30)]
+    >>> losses[-1] < 0.5 < losses[0], term.penalty(d, nothing).item() > 1
+    (True, True)
     """
 
     _parameter_constraints = {
-        "equal_directions": ["boolean"],
-        "second_order": [Interval(Real, 0, None, closed="left")],
+        **RATIO_CONSTRAINTS,
+        "n_updates": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def __init__(self, *, equal_directions: bool = True, second_order: float = 0.5) -> None:
-        self.equal_directions = equal_directions
-        self.second_order = second_order
+    def __init__(
+        self,
+        hidden_size: int = 64,
+        n_layers: int = 2,
+        *,
+        quadratic: bool = True,
+        lr: float = 3e-3,
+        weight_decay: float = 1e-2,
+        n_updates: int = 4,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.n_layers = n_layers
+        self.quadratic = quadratic
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.n_updates = n_updates
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
+        """Return the mean log-ratio of a batch, differentiable in its rows.
 
         Parameters
         ----------
         h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows, n of at least 4.
+            Paired rows, whose columns are taken together; d without columns for h alone.
 
         Returns
         -------
         Tensor
-            A scalar, 0 at independence.
+            A scalar, in nats.
         """
-        from nonredundant.nn.penalties import distance_correlation
+        from nonredundant.nn.density_ratio import frozen_logit
 
-        return distance_correlation(h, d, equal=self.equal_directions, second=self.second_order)
+        return frozen_logit(self._network_for(h, d), h, d).mean()
 
+    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
+        from nonredundant.nn.density_ratio import permuted_columns
 
-class HSIC(ClosedFormTerm):
-    """Normalised Hilbert–Schmidt independence criterion of a batch's h and d.
+        return permuted_columns(h, self._generator), permuted_columns(d, self._generator)
 
-    Gaussian kernels on standardised rows (Gretton et al. 2005; unbiased, Song et al. 2012).
-
-    Parameters
-    ----------
-    equal_directions : bool, default=True
-        Whether h's principal directions count about alike; see `DistanceCorrelation`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> h = torch.arange(8.0)[:, None]
-    >>> round(HSIC().penalty(h, -h).item(), 4)
-    1.0
-    """
-
-    _parameter_constraints = {"equal_directions": ["boolean"]}
-
-    def __init__(self, *, equal_directions: bool = True) -> None:
-        self.equal_directions = equal_directions
-
-    def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
-
-        Parameters
-        ----------
-        h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows, n of at least 4.
-
-        Returns
-        -------
-        Tensor
-            A scalar, 0 at independence.
-        """
-        from nonredundant.nn.penalties import hsic
-
-        return hsic(h, d, equal=self.equal_directions)
-
-
-class CrossCovariance(ClosedFormTerm):
-    """Mean squared correlation of a batch's h and d: linear dependence alone.
-
-    Examples
-    --------
-    >>> import torch
-    >>> h = torch.arange(8.0)[:, None]
-    >>> round(CrossCovariance().penalty(h, -h).item(), 4)
-    1.0
-    """
-
-    def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
-
-        Parameters
-        ----------
-        h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows, n of at least 4.
-
-        Returns
-        -------
-        Tensor
-            A scalar, 0 at independence.
-        """
-        from nonredundant.nn.penalties import cross_covariance
-
-        return cross_covariance(h, d)
+    def _n_steps(self) -> int:
+        return self.n_updates
 
 
 class MIDiscriminator(RatioTerm):
@@ -295,7 +313,7 @@ class MIDiscriminator(RatioTerm):
         Tensor
             Mean ReLU of the logit of the true pairs (Vétil et al. 2023, eq. 3), in nats.
         """
-        from nonredundant.nn.discriminator import frozen_logit
+        from nonredundant.nn.density_ratio import frozen_logit
 
         return frozen_logit(self._network_for(h, d), h, d).relu().mean()
 
@@ -303,7 +321,7 @@ class MIDiscriminator(RatioTerm):
         return 1 if self.schedule == "step" else self.n_epochs
 
     def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
-        from nonredundant.nn.discriminator import repaired
+        from nonredundant.nn.density_ratio import repaired
 
         return h[repaired(len(h), self._generator)], d
 
@@ -331,7 +349,7 @@ class MIDiscriminator(RatioTerm):
         """
         import torch
 
-        from nonredundant.nn.discriminator import train_ratio
+        from nonredundant.nn.density_ratio import train_ratio
 
         self._validate_params()
         h, d = validate_data(
@@ -391,7 +409,7 @@ class MIDiscriminator(RatioTerm):
         """
         import torch
 
-        from nonredundant.nn.discriminator import information
+        from nonredundant.nn.density_ratio import information
 
         h, d = self._read(H, D)
         return information(self.network_, h, d, torch.Generator().manual_seed(self.seed_))
@@ -439,46 +457,3 @@ class MIDiscriminator(RatioTerm):
             self.network_ = self._build(self.n_features_in_, self.n_outputs_)
             tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
             self.network_.load_state_dict(tensors)
-
-
-def _terms() -> dict[str, type]:
-    """Return the terms by the names that `independence=` takes."""
-    return {
-        "dcor": DistanceCorrelation,
-        "hsic": HSIC,
-        "cross-covariance": CrossCovariance,
-        "density-ratio": MIDiscriminator,
-    }
-
-
-def resolve_independence(spec: Any) -> Any:
-    """Return an unfitted term for a name or a term; None for None.
-
-    Parameters
-    ----------
-    spec : str, term or None
-        "density-ratio", "dcor", "hsic", "cross-covariance"; a term is cloned.
-
-    Returns
-    -------
-    term or None
-        What training calls.
-
-    Raises
-    ------
-    ValueError
-        If there is no term of that name.
-
-    Examples
-    --------
-    >>> resolve_independence("dcor")
-    DistanceCorrelation()
-    """
-    if spec is None:
-        return None
-    if not isinstance(spec, str):
-        return clone(spec)
-    terms = _terms()
-    if spec not in terms:
-        raise ValueError(f"independence={spec!r}: the terms are {sorted(terms)} or None")
-    return terms[spec]()

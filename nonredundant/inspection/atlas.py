@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nonredundant._generation import LEAST_VARIANCE
-from nonredundant._latent_frame import latent_frame, latent_names
-from nonredundant._matching import rank_correlations
+from nonredundant.displays.atlas import LatentAtlasDisplay
+from nonredundant.inspection.correlations import rank_correlations
+from nonredundant.models.base import LEAST_VARIANCE
+from nonredundant.models.latents import latent_frame, latent_names
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class LatentAtlas:
 
     See Also
     --------
-    nonredundant.displays.LatentAtlasDisplay : Draws it.
+    nonredundant.LatentAtlasDisplay : Draws it.
     """
 
     table: pd.DataFrame
@@ -54,9 +54,7 @@ class LatentAtlas:
         LatentAtlasDisplay
             The display, with `ax_` and `figure_`.
         """
-        # Pictures lie above the numbers: found by name, so that the numbers work without them.
-        displays = importlib.import_module("nonredundant.displays")
-        return displays.LatentAtlasDisplay.from_atlas(self, **kwargs)
+        return LatentAtlasDisplay.from_atlas(self, **kwargs)
 
 
 def latent_atlas(

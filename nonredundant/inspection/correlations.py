@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from nonredundant.statistics import holm
+from nonredundant.statistics.multiplicity import holm
 
 
 def rank_correlations(latents: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
+
 #: Grids count as one if their corners lie within this share of a voxel of each other: headers
 #: round to single precision, and 1e-7 of a millimetre adds up over 512 voxels.
 TOLERANCE = 1e-3

@@ -9,22 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant._dicom_kind import what_to_convert
-from nonredundant._geometry import CaseError
-from nonredundant._nifti import missing_bytes
+from nonredundant.io.formats import missing_bytes, what_to_convert
+from nonredundant.io.geometry import CaseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-__all__ = [
-    "CaseError",
-    "ImageFileError",
-    "content_key",
-    "describe",
-    "n_dimensions",
-    "read_image",
-    "read_mask",
-]
 
 #: Formats whose header and voxels are one file: its bytes are its content.
 _ONE_FILE = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg")

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from nonredundant.lesions import LesionTable
 
 #: The kinds of feature columns, in the order in which a table keeps them.
 BLOCKS = ("hcr", "clinical")
@@ -144,60 +141,3 @@ def rows_of(
     new = np.repeat(np.arange(len(samples)), counts)
     within = np.arange(len(new)) - np.repeat(np.cumsum(counts) - counts, counts)
     return starts[samples][new] + within, new
-
-
-def stacked_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
-    """Return the constructor's arguments of tables put after each other."""
-    if not tables:
-        raise ValueError("concat needs at least one table")
-    first = tables[0]
-    for table in tables[1:]:
-        if list(table.columns) != list(first.columns):
-            odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
-            raise ValueError(f"the tables have different columns: {odd}")
-    offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
-    parts: dict[str, Any] = {}
-    for name in ("patches", "masks", "positions", "spacing"):
-        values = [getattr(table, name) for table in tables]
-        parts[name] = None if any(v is None for v in values) else np.concatenate(values)
-    pairs = zip(tables, offsets, strict=True)
-    return {
-        "features": pd.concat([table.features for table in tables]),
-        "blocks": first.blocks,
-        "sample": np.concatenate([table.sample + offset for table, offset in pairs]),
-        "status": np.concatenate([table.status.to_numpy() for table in tables]),
-        "lesion_status": np.concatenate([table.lesion_status.to_numpy() for table in tables]),
-        "index": first.index.append([table.index for table in tables[1:]]),
-        "provenance": first.provenance,
-        **parts,
-    }
-
-
-def head_columns(table: LesionTable) -> dict[str, np.ndarray]:
-    """Return what a data frame of lesions has before their features."""
-    status = table.status.to_numpy()[table.sample]
-    columns = {
-        "lesion": np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample),
-        "status": status,
-    }
-    own = table.lesion_status.to_numpy()
-    if (own != status).any():
-        columns["lesion_status"] = own
-    if table.positions is not None:
-        axes = "zyx"[-table.positions.shape[1] :]
-        columns |= {f"position_{axis}": table.positions[:, i] for i, axis in enumerate(axes)}
-    return columns
-
-
-def tell_table(table: LesionTable) -> str:
-    """Return how a table prints."""
-    patches = "no patches"
-    if table.patches is not None:
-        patches = "patches " + "x".join(map(str, table.patches.shape[1:]))
-    failed = int((table.status != "ok").sum())
-    tail = f", {failed} failed" if failed else ""
-    return (
-        f"LesionTable({table.n_samples} samples, {table.n_lesions} lesions, "
-        f"{len(table.columns_of('hcr'))} HCR, {len(table.columns_of('clinical'))} clinical, "
-        f"{patches}{tail})"
-    )

@@ -6,44 +6,39 @@ import json
 import os
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from nonredundant.lesions import LesionTable
 
 _FORMAT = "nonredundant lesion table 1"
 _ARRAYS = ("patches", "masks", "positions", "spacing", "sample")
 
 
-def save_arrays(table: LesionTable, path: str | os.PathLike[str]) -> None:
-    """Write the parts of a table, with the names in a JSON header."""
-    wrong = [
-        str(c) for c, t in table.features.dtypes.items() if not pd.api.types.is_numeric_dtype(t)
-    ]
+def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write the constructor's arguments of a table, with the names in a JSON header."""
+    features = parts["features"]
+    wrong = [str(c) for c, t in features.dtypes.items() if not pd.api.types.is_numeric_dtype(t)]
     if wrong:
         raise TypeError(f"only numeric features can be saved; these are not: {wrong}")
     header = {
         "format": _FORMAT,
-        "columns": [str(name) for name in table.columns],
-        "blocks": {str(name): block for name, block in table.blocks.items()},
-        "index": [_plain(label) for label in table.index],
-        "index_name": table.index.name,
-        "status": [str(value) for value in table.status],
-        "lesion_status": [str(value) for value in table.lesion_status],
-        "provenance": table.provenance,
+        "columns": [str(name) for name in features.columns],
+        "blocks": {str(name): block for name, block in parts["blocks"].items()},
+        "index": [_plain(label) for label in parts["index"]],
+        "index_name": parts["index"].name,
+        "status": [str(value) for value in parts["status"]],
+        "lesion_status": [str(value) for value in parts["lesion_status"]],
+        "provenance": parts["provenance"],
     }
-    arrays = {name: getattr(table, name) for name in _ARRAYS}
-    arrays = {name: value for name, value in arrays.items() if value is not None}
+    arrays = {name: parts[name] for name in _ARRAYS if parts[name] is not None}
     target = Path(path)
     if target.suffix != ".npz":
         target = target.with_name(target.name + ".npz")
     np.savez(
         target,
         header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-        features=table.features.to_numpy(dtype=np.float64),
+        features=features.to_numpy(dtype=np.float64),
         **arrays,
     )
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
-if TYPE_CHECKING:
-    from nonredundant.lesions import LesionTable
+from nonredundant.lesions.table import LesionTable
 
 #: The columns of the result.
 COLUMNS = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")

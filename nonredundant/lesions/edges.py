@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.lesions import LesionTable
+from nonredundant.lesions.table import LesionTable
 
 #: At most so many pairs of lesions are looked at together.
 MOST_PAIRS = 2_000_000

@@ -1,8 +1,9 @@
-"""What a network is told of the hand-crafted features: usable columns, ranked and clipped."""
+"""Features of lesions as estimators take them: checked, imputed, scaled and ranked."""
 
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted
+
+from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.validation import validate_data
 
 #: Ranks are mapped to a normal distribution and cut here, so that no lesion stands far out.
 RANK_LIMIT = 3.0
@@ -169,3 +173,68 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         if infinite:
             raise ValueError(f"features must be finite, but these hold infinity: {infinite}")
         return values
+
+
+def check_columns(estimator: Any, table: LesionTable) -> None:
+    """Raise if the table has other columns than the one at fit, naming them."""
+    wanted = list(getattr(estimator, "feature_names_in_", []))
+    missing = [name for name in wanted if name not in table.blocks]
+    unseen = [name for name in table.columns if name not in set(wanted)]
+    if missing or unseen:
+        raise ValueError(
+            "The feature names should match those that were passed during fit. "
+            f"Missing: {missing[:10]} ({len(missing)} in all). "
+            f"Unseen at fit: {unseen[:10]} ({len(unseen)} in all). "
+            "Extract both cohorts with the same settings"
+        )
+
+
+def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
+    """Return a table of numbers, a matrix's rows as lesions of their own, checked as at fit."""
+    if not isinstance(X, LesionTable):
+        matrix = validate_data(
+            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        names = getattr(estimator, "feature_names_in_", None)
+        columns = [f"x{i}" for i in range(matrix.shape[1])] if names is None else list(names)
+        index = X.index if isinstance(X, pd.DataFrame) else None
+        return LesionTable(pd.DataFrame(matrix, columns=columns), index=index)
+    if not X.n_samples:
+        raise ValueError(f"{type(estimator).__name__} got a table without samples")
+    words = [name for name, kind in X.features.dtypes.items() if kind.kind not in "biuf"]
+    if words:
+        raise ValueError(
+            f"features must be numbers, but these are not: {words}; encode them first, for "
+            "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
+        )
+    if reset:
+        estimator.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        estimator.n_features_in_ = X.shape[1]
+    else:
+        check_columns(estimator, X)
+        X = X.replace(features=X.features[list(estimator.feature_names_in_)])
+    return X
+
+
+def constant_columns(table: LesionTable) -> list[str]:
+    """Return the clinical columns, which must have one value a patient.
+
+    Raises
+    ------
+    ValueError
+        If the lesions of a patient have different values.
+    """
+    names = table.columns_of("clinical")
+    starts = np.searchsorted(table.sample, np.arange(table.n_samples))
+    for name in names:
+        values = table.features[name].to_numpy(dtype=np.float64)
+        first = values[starts][table.sample]
+        other = ~((values == first) | (np.isnan(values) & np.isnan(first)))
+        if other.any():
+            row = int(np.flatnonzero(other)[0])
+            raise ValueError(
+                f"clinical variables have one value a patient, but lesions of case "
+                f"{table.index[table.sample[row]]!r} have {name!r} = {first[row]:g} and "
+                f"{values[row]:g}: move it to the block 'hcr' or correct it"
+            )
+    return names

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._lesion_checks import (
+from nonredundant.lesions._checks import (
     BLOCKS,
     check_blocks,
     check_grids,
@@ -17,16 +17,27 @@ from nonredundant._lesion_checks import (
     check_sample,
     check_status,
     first_of,
-    head_columns,
     named_features,
     rows_of,
     sample_positions,
-    stacked_parts,
     status_of_lesions,
     take,
-    tell_table,
 )
-from nonredundant._lesion_files import load_arrays, save_arrays
+from nonredundant.lesions._storage import load_arrays, save_arrays
+
+#: The constructor's arguments that are attributes of the same name as they were given.
+_PARTS = (
+    "features",
+    "blocks",
+    "patches",
+    "masks",
+    "sample",
+    "positions",
+    "spacing",
+    "status",
+    "index",
+    "provenance",
+)
 
 
 class LesionTable:
@@ -316,13 +327,13 @@ class LesionTable:
         >>> table.replace(patches=None)
         LesionTable(2 samples, 2 lesions, 0 HCR, 0 clinical, no patches)
         """
-        names = ("blocks", "patches", "masks", "sample", "positions", "spacing", "status")
-        current = {name: getattr(self, name) for name in (*names, "index", "provenance")}
-        current["lesion_status"] = self._own_status
+        current = {name: getattr(self, name) for name in _PARTS} | {
+            "lesion_status": self._own_status
+        }
         if "features" in parts and "blocks" not in parts:
             columns = parts["features"].columns
             current["blocks"] = {k: v for k, v in self.blocks.items() if k in columns}
-        return LesionTable(**{"features": self.features, **current, **parts})
+        return LesionTable(**{**current, **parts})
 
     def join(self, frame: pd.DataFrame, block: str = "clinical") -> LesionTable:
         """Return a table with the samples' values added as columns of every lesion of theirs.
@@ -414,7 +425,8 @@ class LesionTable:
         TypeError
             If features are not numbers or the provenance is not made of JSON types.
         """
-        save_arrays(self, path)
+        parts = {name: getattr(self, name) for name in (*_PARTS, "lesion_status")}
+        save_arrays(parts, path)
 
     @classmethod
     def load(cls, path: Any, *, mmap: bool = False) -> LesionTable:
@@ -447,3 +459,60 @@ class LesionTable:
         LesionTable(2 samples, 2 lesions, 0 HCR, 0 clinical, patches 1x8x8)
         """
         return cls(**load_arrays(path, mmap=mmap))
+
+
+def stacked_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
+    """Return the constructor's arguments of tables put after each other."""
+    if not tables:
+        raise ValueError("concat needs at least one table")
+    first = tables[0]
+    for table in tables[1:]:
+        if list(table.columns) != list(first.columns):
+            odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
+            raise ValueError(f"the tables have different columns: {odd}")
+    offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
+    parts: dict[str, Any] = {}
+    for name in ("patches", "masks", "positions", "spacing"):
+        values = [getattr(table, name) for table in tables]
+        parts[name] = None if any(v is None for v in values) else np.concatenate(values)
+    pairs = zip(tables, offsets, strict=True)
+    return {
+        "features": pd.concat([table.features for table in tables]),
+        "blocks": first.blocks,
+        "sample": np.concatenate([table.sample + offset for table, offset in pairs]),
+        "status": np.concatenate([table.status.to_numpy() for table in tables]),
+        "lesion_status": np.concatenate([table.lesion_status.to_numpy() for table in tables]),
+        "index": first.index.append([table.index for table in tables[1:]]),
+        "provenance": first.provenance,
+        **parts,
+    }
+
+
+def head_columns(table: LesionTable) -> dict[str, np.ndarray]:
+    """Return what a data frame of lesions has before their features."""
+    status = table.status.to_numpy()[table.sample]
+    columns = {
+        "lesion": np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample),
+        "status": status,
+    }
+    own = table.lesion_status.to_numpy()
+    if (own != status).any():
+        columns["lesion_status"] = own
+    if table.positions is not None:
+        axes = "zyx"[-table.positions.shape[1] :]
+        columns |= {f"position_{axis}": table.positions[:, i] for i, axis in enumerate(axes)}
+    return columns
+
+
+def tell_table(table: LesionTable) -> str:
+    """Return how a table prints."""
+    patches = "no patches"
+    if table.patches is not None:
+        patches = "patches " + "x".join(map(str, table.patches.shape[1:]))
+    failed = int((table.status != "ok").sum())
+    tail = f", {failed} failed" if failed else ""
+    return (
+        f"LesionTable({table.n_samples} samples, {table.n_lesions} lesions, "
+        f"{len(table.columns_of('hcr'))} HCR, {len(table.columns_of('clinical'))} clinical, "
+        f"{patches}{tail})"
+    )

@@ -18,12 +18,10 @@ from scipy.stats import rankdata, t
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 
-from nonredundant import _pairwise as pairwise
-from nonredundant import _prediction as prediction
-from nonredundant._audit_inputs import check_pair, leading_components, normal_scores
-from nonredundant._perceptrons import cross_logits, donsker_varadhan, splits
-
-__all__ = ["DEFAULT_METHODS", "METHODS", "N_REFITS", "redundancy_report", "redundancy_score"]
+from nonredundant.metrics import pairwise
+from nonredundant.metrics import predictability as prediction
+from nonredundant.metrics.inputs import check_pair, leading_components, normal_scores
+from nonredundant.metrics.networks import cross_logits, donsker_varadhan, splits
 
 #: Every method and the unit of its estimate.
 METHODS = {
@@ -37,11 +35,9 @@ METHODS = {
     "dcor": "correlation",
     "hsic": "correlation",
 }
-
 #: What a report holds unless told otherwise: all but boosting, which costs most and sees what
 #: the forest sees.
 DEFAULT_METHODS = tuple(method for method in METHODS if method != "r2-boosting")
-
 #: Refits on permuted rows for the methods that train a model each time.
 N_REFITS = 10
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 _BETAS = (0.9, 0.999)
-
 #: Factors by which logits may be tempered; 0 is not among them, as it would make all pairs equal.
 TEMPERS = np.linspace(0.05, 2, 40)
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from nonredundant._perceptrons import out_of_fold, splits
+from nonredundant.metrics.networks import out_of_fold, splits
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
-
 #: Penalties among which generalised cross-validation chooses, relative to the number of rows.
 RIDGE_PENALTIES = np.logspace(-4, 4, 17)
 

@@ -1,4 +1,4 @@
-"""What the estimators of the VAE family share: reading, training, encoding, persistence."""
+"""The base of the VAE family: reading, training, encoding, decoding, persistence."""
 
 from __future__ import annotations
 
@@ -14,24 +14,18 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._cohort import (
+from nonredundant.lesions.table import LesionTable
+from nonredundant.models.inputs import (
     Cohort,
     cohort_of_matrix,
     cohort_of_table,
     intensity_statistics,
     split_samples,
 )
-from nonredundant._validation import (
-    Interval,
-    NamedOutputMixin,
-    StrOptions,
-    validate_data,
-)
-from nonredundant.lesions import LesionTable
+from nonredundant.utils.validation import Interval, NamedOutputMixin, StrOptions, validate_data
 
 #: Rows that are encoded or decoded at once.
 CHUNK = 256
-
 #: Constraints of the parameters that every member of the family has.
 TRAINING_CONSTRAINTS: dict[str, Any] = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
@@ -149,7 +143,8 @@ class FamilyEstimator(
         spec: Mapping[str, Any],
     ) -> None:
         """Train a net on the usable rows; nothing is kept of a run that fails."""
-        from nonredundant.nn import training
+        from nonredundant.nn.batches import LesionDataset
+        from nonredundant.nn.training import seeded
 
         rng = check_random_state(self.random_state)
         usable = np.flatnonzero(cohort.usable)
@@ -157,10 +152,10 @@ class FamilyEstimator(
         rows = usable[~held]
         dtype = np.float32 if cohort.shape else np.float64
         parts = (cohort.x, cohort.masks, h.astype(dtype), y, weight.astype(dtype))
-        train = training.LesionDataset(*parts, rows, augment=self._augmentation(cohort))
-        valid = training.LesionDataset(*parts, usable[held]) if held.any() else None
+        train = LesionDataset(*parts, rows, augment=self._augmentation(cohort))
+        valid = LesionDataset(*parts, usable[held]) if held.any() else None
         seed = rng.randint(2**31 - 1)
-        with training.seeded(seed):
+        with seeded(seed):
             resume = self.warm_start and hasattr(self, "net_")
             if resume:
                 net = self.net_
@@ -215,17 +210,18 @@ class FamilyEstimator(
         self, module: Any, valid: Any, *, n_rows: int, seed: int, device: str = ""
     ) -> Any:
         """Return an untrained net."""
-        from nonredundant.nn import training
+        from nonredundant.nn.batches import balanced_batch_size
+        from nonredundant.nn.training import build_net, resolve_device
 
-        device = device or training.resolve_device(self.device)
+        device = device or resolve_device(self.device)
         term, among = self._term(), self._disentangler()
         if term is not None:
             term.reset(*module.pair_sizes, device=device, seed=seed)
         if among is not None:
             among.reset(module.n_latents, 0, device=device, seed=seed)
-        batch_size = training.balanced_batch_size(n_rows, self.batch_size)
+        batch_size = balanced_batch_size(n_rows, self.batch_size)
         n_steps = self.max_epochs * math.ceil(n_rows / batch_size)
-        return training.build_net(
+        return build_net(
             module,
             valid=valid,
             options=self.net_params or {},
@@ -254,14 +250,15 @@ class FamilyEstimator(
 
     def _encode(self, cohort: Cohort) -> np.ndarray:
         """Return the posterior means of all rows; NaN where a row has no image."""
-        from nonredundant.nn import training
+        from nonredundant.nn.batches import LesionDataset
+        from nonredundant.nn.training import encode
 
         n = len(cohort.x)
         dtype = np.float32 if cohort.shape else np.float64
         h = self._condition(cohort).astype(dtype)
         rows = np.flatnonzero(cohort.usable)
-        dataset = training.LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
-        values = training.encode(self.net_, dataset, CHUNK)
+        dataset = LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
+        values = encode(self.net_, dataset, CHUNK)
         d = np.full((n, values.shape[1]), np.nan)
         d[rows] = values
         return d
@@ -348,3 +345,181 @@ class FamilyEstimator(
         self.net_ = net.initialize()
         index = pd.RangeIndex(1, len(next(iter(columns.values()))) + 1, name="epoch")
         self.history_ = pd.DataFrame(columns, index=index)
+
+
+#: A latent whose posterior mean varies less than this is collapsed (Burda et al. 2016).
+LEAST_VARIANCE = 0.01
+
+
+def lower_bound(estimator: FamilyEstimator, X: Any, beta: float) -> np.ndarray:
+    """Return -(reconstruction + beta * KL) of each lesion; NaN without an image.
+
+    Parameters
+    ----------
+    estimator : member of the family
+        The fitted model.
+    X : LesionTable or array of shape (n_samples, n_features)
+        As at `fit`.
+    beta : float
+        Weight of the KL term.
+
+    Returns
+    -------
+    array of shape (n_lesions,)
+        The bounds at the posterior means, in the loss's units.
+    """
+    from nonredundant.nn.batches import LesionDataset
+    from nonredundant.nn.training import elbo
+
+    check_is_fitted(estimator, "net_")
+    cohort = estimator._read(X, reset=False)
+    rows = np.flatnonzero(cohort.usable)
+    n = len(cohort.x)
+    h = estimator._condition(cohort).astype(np.float32 if cohort.shape else np.float64)
+    dataset = LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
+    bounds = np.full(n, np.nan)
+    bounds[rows] = elbo(estimator.net_, dataset, CHUNK, beta)
+    return bounds
+
+
+def collapsed(values: np.ndarray, names: list[str]) -> list[str]:
+    """Return the names of the latents that say nothing, with a warning if most do.
+
+    Parameters
+    ----------
+    values : array of shape (n_lesions, n_latents)
+        Posterior means; the prior has variance 1.
+    names : list of str
+        The latents' names.
+
+    Returns
+    -------
+    list of str
+        Those whose variance is below 0.01 (Burda, Grosse & Salakhutdinov 2016, section 5.2).
+    """
+    dead = [
+        name for name, v in zip(names, np.nanvar(values, axis=0), strict=True) if v < LEAST_VARIANCE
+    ]
+    if 2 * len(dead) > len(names):
+        warnings.warn(
+            f"{len(dead)} of {len(names)} latents are collapsed (variance of the posterior mean "
+            f"below {LEAST_VARIANCE}): {', '.join(dead[:5])}{', …' if len(dead) > 5 else ''}; "
+            "lower beta, train longer, or ask for fewer latents",
+            UserWarning,
+            stacklevel=4,
+        )
+    return dead
+
+
+class GenerativeMethods(FamilyEstimator):
+    """Methods of the family that need no more than latents, h, encoder and decoder."""
+
+    beta: float
+    dead_latents_: list[str]
+
+    def _latent_names(self) -> list[str]:
+        """Return the names of all latents, in the order of the posterior means."""
+        raise NotImplementedError
+
+    def _settle(self, cohort: Cohort) -> None:
+        """Learn from the trained network what rows without image get, and what is collapsed."""
+        d = self._encode(cohort)
+        self.dlr_median_ = np.nanmedian(d, axis=0)
+        self.dead_latents_ = collapsed(d, self._latent_names())
+
+    def _latents(self, X: Any) -> tuple[Cohort, np.ndarray]:
+        """Return the cohort and its latents, medians where there is no image."""
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        return cohort, self._fill_missing(self._encode(cohort), cohort)
+
+    def reconstruct(self, X: Any) -> np.ndarray:
+        """Return the network's reconstruction of each lesion from its latents (and h).
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_lesions, C, *spatial)
+            Patches in the images' intensity units; meaningful inside the lesion's mask.
+        """
+        cohort, d = self._latents(X)
+        return self._decode(d, self._condition(cohort))
+
+    def traverse(
+        self, X: Any, index: int | str, span: Any = 2.0, *, n_steps: int = 7
+    ) -> np.ndarray:
+        """Return reconstructions with one latent varied, the others (and h) fixed.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            The lesions to start from.
+        index : int or str
+            Which latent varies: its name, or its place among all of the model's latents.
+        span : float or array-like, default=2.0
+            Values added to the latent; a number s means `n_steps` values from -s to s.
+        n_steps : int, default=7
+            Number of values if `span` is a number.
+
+        Returns
+        -------
+        array of shape (n_lesions, n_steps, C, *spatial)
+            Patches in the images' intensity units.
+
+        Raises
+        ------
+        ValueError
+            If there is no such latent.
+        """
+        check_is_fitted(self, "net_")
+        names = self._latent_names()
+        n = len(names)
+        place = names.index(index) if index in names else index
+        if isinstance(place, str) or not -n <= place < n:
+            raise ValueError(
+                f"index must name one of {n} latents, got {index!r}: names are {names[0]} to "
+                f"{names[-1]}"
+            )
+        cohort, d = self._latents(X)
+        offsets = np.linspace(-span, span, n_steps) if np.ndim(span) == 0 else np.asarray(span)
+        d = d.repeat(len(offsets), axis=0)
+        d[:, place] += np.tile(offsets, len(cohort.x))
+        patches = self._decode(d, self._condition(cohort).repeat(len(offsets), axis=0))
+        return patches.reshape(len(cohort.x), len(offsets), *patches.shape[1:])
+
+    def score_samples(self, X: Any) -> np.ndarray:
+        """Return each lesion's evidence lower bound in the loss's units, higher is better.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_lesions,)
+            -(reconstruction + beta * KL) at the posterior means; NaN without an image. Models
+            with a background take the label under which the bound is larger.
+        """
+        return lower_bound(self, X, self.beta)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Return the mean evidence lower bound a lesion, higher is better.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            The mean of `score_samples` over the lesions that have an image.
+        """
+        return float(np.nanmean(self.score_samples(X)))

@@ -1,4 +1,4 @@
-"""A table or matrix on its way into a network: checked voxels, their scale and their samples."""
+"""Lesions and labels as the networks take them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.lesions import LesionTable
+from nonredundant.lesions.table import LesionTable
 
 #: At most so many masked voxels are read for the percentiles of the cohort's intensities.
 _MOST_VOXELS = 4_000_000
@@ -171,3 +171,54 @@ def label_weights(cohort: Cohort) -> np.ndarray:
     """Return how much each lesion counts in its sample's label: those that are seen sum to one."""
     counts = np.bincount(cohort.sample, cohort.usable)
     return 1.0 / np.maximum(counts, 1.0)[cohort.sample]
+
+
+def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the classes, background first, each lesion's class position and its weight.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        0 for background; any other values are classes of target.
+    cohort : Cohort
+        The lesions.
+
+    Returns
+    -------
+    classes, labels, weight : arrays
+        As `encode_labels` gives them, without unlabelled samples.
+
+    Raises
+    ------
+    ValueError
+        If y is missing, of another length, has unlabelled samples, no background or no target.
+    """
+    if y is None:
+        raise ValueError(
+            "this model requires y to be passed, but the target y is None; y is 0 for background "
+            "and 1 for targets"
+        )
+    labels = pd.Series(np.asarray(y).ravel())
+    n_samples = int(cohort.sample[-1]) + 1
+    if len(labels) != n_samples:
+        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
+    numeric = pd.api.types.is_numeric_dtype(labels.dtype)
+    unlabelled = (labels.isna() | (numeric & (labels == -1))).to_numpy()
+    if unlabelled.any():
+        raise ValueError(
+            f"{unlabelled.sum()} samples have no label (NaN or -1), the first at position "
+            f"{int(np.argmax(unlabelled))}: a contrastive model must know who is background (0) "
+            "and who is target; leave these samples out"
+        )
+    background = (labels == 0).to_numpy()
+    targets = np.unique(labels[~background].to_numpy())
+    if background.all() or not background.any():
+        raise ValueError(
+            f"y holds {int(background.sum())} samples of background (0) and "
+            f"{int((~background).sum())} targets (other values; here {targets[:5].tolist()}): "
+            "a contrastive model needs both"
+        )
+    classes = np.concatenate([np.zeros(1, dtype=targets.dtype), targets])
+    positions = np.zeros(len(labels), dtype=np.int64)
+    positions[~background] = 1 + np.searchsorted(targets, labels[~background].to_numpy())
+    return classes, positions[cohort.sample], label_weights(cohort)

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._family import TRAINING_CONSTRAINTS
-from nonredundant._generation import GenerativeMethods
-from nonredundant._validation import Interval
+from nonredundant.models.base import TRAINING_CONSTRAINTS, GenerativeMethods
+from nonredundant.utils.validation import Interval
 
 
 class VAE(GenerativeMethods):

@@ -13,7 +13,6 @@ from torch.nn import functional
 _CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-
 #: The grid that the first layer's blocks aim at, and the one that is not halved any further.
 COARSE_SIDE = 8
 SMALLEST_SIDE = 4

@@ -14,8 +14,6 @@ from nonredundant.nn.penalties import standardise
 #: Pairings of each validation row, and epochs without a better one that end the training.
 VALIDATION_PAIRINGS = 10
 PATIENCE = 10
-
-
 #: Temperatures that a trained ratio may be tempered by.
 TEMPERATURES = torch.linspace(0.0, 1.2, 25)
 

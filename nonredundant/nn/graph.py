@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nonredundant._optional import import_optional
+from nonredundant.utils.optional import import_optional
 
 #: Gaussians that a distance is spread over.
 N_BASIS = 8

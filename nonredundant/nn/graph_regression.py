@@ -13,8 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from nonredundant.nn._graph_training import GraphNet, PatientDataset
+from nonredundant.nn.batches import PatientDataset
 from nonredundant.nn.graph import GraphBatch, LesionGraphNet
+from nonredundant.nn.graph_training import GraphNet
 
 #: Priors of the weights, as penalties on the sum of the patients' losses: half of a ridge
 #: times the squares, a lasso times the absolute values.
@@ -27,7 +28,6 @@ _MAX_ITERATIONS = 150
 _SLOPE, _STEP = 1e-4, 1e-6
 #: Branches must gain so many standard errors: their best epoch was chosen by the same patients.
 _CLEAR = 2.0
-
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 

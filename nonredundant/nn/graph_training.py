@@ -1,4 +1,4 @@
-"""How the graph of lesions is trained: batches by index arithmetic, early stopping, losses."""
+"""The skorch net of the lesion graph: losses, early stopping, outputs."""
 
 from __future__ import annotations
 
@@ -13,52 +13,10 @@ from skorch.helper import predefined_split
 from skorch.utils import noop
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 
-from nonredundant._lesion_edges import LesionEdges, ranges
+from nonredundant.nn.batches import PatientDataset
 from nonredundant.nn.graph import GraphBatch, GraphOutput
 from nonredundant.nn.losses import cox_loss
-
-
-class PatientDataset(Dataset):
-    """Patients as batches: concatenated lesions and edges, without a loop over either."""
-
-    def __init__(
-        self,
-        nodes: np.ndarray,
-        clinical: np.ndarray,
-        sample: np.ndarray,
-        edges: LesionEdges,
-        label: np.ndarray,
-        patients: np.ndarray,
-    ) -> None:
-        self.nodes, self.clinical, self.edges = nodes, clinical, edges
-        self.label, self.patients = label, patients
-        self.start = np.searchsorted(sample, np.arange(len(clinical) + 1))
-
-    def __len__(self) -> int:
-        return len(self.patients)
-
-    def __getitem__(self, position: int) -> GraphBatch:
-        return self.__getitems__([position])
-
-    def __getitems__(self, positions: Sequence[int]) -> GraphBatch:
-        """Return a whole batch, as torch's loader asks where it can."""
-        chosen = self.patients[np.asarray(positions)]
-        rows, n_lesions = ranges(self.start[chosen], self.start[chosen + 1])
-        links, n_links = ranges(self.edges.start[chosen], self.edges.start[chosen + 1])
-        # What a lesion's row in the table loses to become its row in the batch.
-        shift = np.repeat(self.start[chosen] - (np.cumsum(n_lesions) - n_lesions), n_links)
-        parts = (
-            self.clinical[chosen],
-            self.nodes[rows],
-            np.repeat(np.arange(len(chosen)), n_lesions),
-            self.edges.source[links] - shift,
-            self.edges.target[links] - shift,
-            self.edges.distance[links].astype(self.nodes.dtype),
-            self.label[chosen],
-        )
-        return GraphBatch(*(torch.from_numpy(part) for part in parts))
 
 
 def as_is(batch: GraphBatch) -> GraphBatch:

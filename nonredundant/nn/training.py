@@ -1,10 +1,9 @@
-"""How the family is trained: batches without copies of the cohort, one short step, history."""
+"""The skorch net of the VAE family: one training step, encoding, evidence lower bound."""
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,83 +13,11 @@ from skorch.callbacks import Callback, LRScheduler, PrintLog
 from skorch.helper import predefined_split
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
-from torch.utils.data import Dataset
 
+from nonredundant.nn.batches import LesionDataset, as_is, batches, to_device
+from nonredundant.nn.callbacks import ScheduledUpdate, TermHistory, WarmCosine
 from nonredundant.nn.losses import Batch
 from nonredundant.nn.penalties import LEAST_ROWS
-
-
-class LesionDataset(Dataset):
-    """Lesions as batches; a batch is the only copy that is ever made of their voxels."""
-
-    def __init__(
-        self,
-        x: np.ndarray,
-        masks: np.ndarray | None,
-        h: np.ndarray,
-        y: np.ndarray,
-        weight: np.ndarray,
-        rows: np.ndarray,
-        augment: Any = None,
-    ) -> None:
-        self.x, self.masks, self.h, self.y, self.weight = x, masks, h, y, weight
-        self.rows, self.augment = rows, augment
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, position: int) -> Batch:
-        return self.__getitems__([position])
-
-    def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Return a whole batch by one indexing, as torch's loader asks where it can."""
-        rows = self.rows[np.asarray(positions)]
-        x = torch.from_numpy(np.asarray(self.x[rows]))
-        mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
-        if self.augment is not None:
-            x, mask = self.augment(x, mask)
-        h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
-        return Batch(x, mask, h, y, weight, torch.from_numpy(rows))
-
-
-def as_is(batch: Batch) -> Batch:
-    """Collate nothing: the dataset returns whole batches."""
-    return batch
-
-
-class TermHistory(Callback):
-    """Average the terms that each batch recorded over the epoch, under the names of the docs."""
-
-    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """Record the epoch's means, weighted by the batches' sizes."""
-        for prefix, name_of in (("train", "{}"), ("valid", "valid_{}")):
-            batches = [b for b in net.history[-1]["batches"] if f"{prefix}_batch_size" in b]
-            sizes = [batch[f"{prefix}_batch_size"] for batch in batches]
-            for term in net.term_names:
-                values = [batch[f"{prefix}_{term}"] for batch in batches]
-                if values:
-                    net.history.record(
-                        name_of.format(term), float(np.average(values, weights=sizes))
-                    )
-
-
-class ScheduledUpdate(Callback):
-    """Train a scheduled term on all posterior means, every few epochs (Vétil et al. 2023)."""
-
-    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **_: Any) -> None:
-        """Freeze the VAE and train the term's own parameters."""
-        term, epoch = net.term, len(net.history) - 1
-        if term is None or term.fit_mode != "scheduled" or epoch % term.every:
-            return
-        firsts, seconds = [], []
-        for batch in net.get_iterator(dataset_train, training=False):
-            batch = to_device(batch, net.device)
-            with torch.no_grad():
-                d = net.module_.posterior(batch).mean
-            first, second = net.module_.pair(batch, d)
-            firsts.append(first)
-            seconds.append(second)
-        term.update(torch.cat(firsts), torch.cat(seconds))
 
 
 class FamilyNet(NeuralNet):
@@ -221,13 +148,6 @@ class FamilyNet(NeuralNet):
             )
 
 
-def to_device(batch: Batch, device: Any) -> Batch:
-    """Move a batch's tensors to the device."""
-    mask = None if batch.mask is None else batch.mask.to(device)
-    tensors = {n: v.to(device) for n, v in batch._asdict().items() if n != "mask"}
-    return Batch(mask=mask, **tensors)
-
-
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Draw from a stream of its own and leave torch's global one as it was."""
@@ -241,31 +161,6 @@ def resolve_device(device: str) -> str:
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-class WarmCosine:
-    """Learning-rate factor: up in the first tenth of the steps, then down a cosine to nearly 0.
-
-    A third of the epochs reaches what a constant rate does (Smith & Topin 2019 found the like).
-    """
-
-    def __init__(self, n_steps: int) -> None:
-        self.n_steps = max(1, n_steps)
-
-    def __call__(self, step: int) -> float:
-        """Return the factor of a step."""
-        progress = min(step / self.n_steps, 1.0)
-        if progress < 0.1:
-            return 0.05 + 0.95 * progress / 0.1
-        return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
-
-
-def balanced_batch_size(n_rows: int, batch_size: int) -> int:
-    """Return the size, at most the one asked for, that makes batches about equally large.
-
-    A small last batch would make the independence term's estimate worthless.
-    """
-    return math.ceil(n_rows / math.ceil(n_rows / batch_size))
 
 
 def build_net(
@@ -286,13 +181,6 @@ def build_net(
         **options,
     }
     return FamilyNet(module, **arguments)
-
-
-def batches(dataset: LesionDataset, batch_size: int, device: str) -> Iterator[Batch]:
-    """Yield the dataset in order, on the device."""
-    for start in range(0, len(dataset), batch_size):
-        stop = min(start + batch_size, len(dataset))
-        yield to_device(dataset.__getitems__(range(start, stop)), device)
 
 
 @torch.no_grad()

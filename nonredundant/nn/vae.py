@@ -19,7 +19,6 @@ from nonredundant.nn.losses import (
 
 #: A penalty of the dependence between h and d, both of shape (n, ·), as a scalar.
 Penalty = Callable[[Tensor, Tensor], Tensor]
-
 #: Gates and decoder see so many linear mixtures of h. A hundred correlated features would drown d
 #: in the decoder's first layer and let it learn the training lesions by heart.
 MIXTURES = 16

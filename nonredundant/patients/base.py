@@ -14,16 +14,14 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._hcr import FeatureScaler
-from nonredundant._lesion_edges import LesionEdges, lesion_edges
-from nonredundant._pooling import constant_columns, read_table
-from nonredundant._relevance import starting_relevance, unexplained
-from nonredundant._validation import Interval, StrOptions
-from nonredundant.lesions import LesionTable
+from nonredundant.lesions.edges import LesionEdges, lesion_edges
+from nonredundant.lesions.features import FeatureScaler, constant_columns, read_table
+from nonredundant.lesions.table import LesionTable
+from nonredundant.patients.relevance import starting_relevance, unexplained
+from nonredundant.utils.validation import Interval, StrOptions
 
 #: Patients that are predicted at once.
 CHUNK = 64
-
 GRAPH_CONSTRAINTS: dict[str, Any] = {
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "n_layers": [Interval(Integral, 0, None, closed="left")],
@@ -127,15 +125,15 @@ class PatientGraphEstimator(BaseEstimator):
         n_outputs: int,
     ) -> None:
         """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
-        from nonredundant.nn import _graph_training as graphs
-        from nonredundant.nn._graph_start import train_graph
+        from nonredundant.nn.batches import PatientDataset
+        from nonredundant.nn.graph_regression import train_graph
         from nonredundant.nn.training import resolve_device, seeded
 
         rng = check_random_state(self.random_state)
         held = hold_out(strata, self.validation_fraction, rng)
         parts = (patients.nodes, patients.clinical, patients.table.sample, patients.edges, label)
-        train = graphs.PatientDataset(*parts, np.flatnonzero(~held))
-        valid = graphs.PatientDataset(*parts, np.flatnonzero(held)) if held.any() else None
+        train = PatientDataset(*parts, np.flatnonzero(~held))
+        valid = PatientDataset(*parts, np.flatnonzero(held)) if held.any() else None
         spec = {
             "n_features": patients.nodes.shape[1],
             "n_clinical": patients.clinical.shape[1],
@@ -151,7 +149,7 @@ class PatientGraphEstimator(BaseEstimator):
             start = self._start(patients, targets, np.flatnonzero(~held))
             module = self._build_module(spec, start)
             net = self._build_net(module, valid, loss, resolve_device(self.device), len(train))
-            train_graph(net, train, valid, graphs.PatientDataset(*parts, np.arange(len(label))))
+            train_graph(net, train, valid, PatientDataset(*parts, np.arange(len(label))))
         self.net_ = net
         self._spec = spec
         names = {"train_loss": "total", "valid_loss": "valid_total"}
@@ -193,7 +191,7 @@ class PatientGraphEstimator(BaseEstimator):
 
     def _build_net(self, module: Any, valid: Any, loss: Any, device: str, n_train: int) -> Any:
         """Return an untrained net."""
-        from nonredundant.nn._graph_training import build_graph_net
+        from nonredundant.nn.graph_training import build_graph_net
 
         return build_graph_net(
             module,
@@ -218,10 +216,11 @@ class PatientGraphEstimator(BaseEstimator):
 
     def _outputs(self, patients: Patients) -> tuple[np.ndarray, ...]:
         """Return logits and the attention by lesion, edge and clinical variable."""
-        from nonredundant.nn import _graph_training as graphs
+        from nonredundant.nn.batches import PatientDataset
+        from nonredundant.nn.graph_training import outputs
 
         n = patients.table.n_samples
-        dataset = graphs.PatientDataset(
+        dataset = PatientDataset(
             patients.nodes,
             patients.clinical,
             patients.table.sample,
@@ -229,7 +228,7 @@ class PatientGraphEstimator(BaseEstimator):
             np.zeros(n),
             np.arange(n),
         )
-        parts = graphs.outputs(self.net_, dataset, CHUNK)
+        parts = outputs(self.net_, dataset, CHUNK)
         return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
     def _logits(self, X: Any) -> np.ndarray:

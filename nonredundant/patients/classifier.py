@@ -1,4 +1,4 @@
-"""From lesions and clinical variables to one prediction a patient."""
+"""`LesionGraphClassifier`: the class of a patient from the graph of lesions."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from nonredundant._graph_survival import LesionGraphSurvival
-from nonredundant._patient_graph import GRAPH_CONSTRAINTS, PatientGraphEstimator
-from nonredundant._pooling import LesionPooling
-from nonredundant._validation import StrOptions
-
-__all__ = ["LesionGraphClassifier", "LesionGraphSurvival", "LesionPooling"]
+from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant.utils.validation import StrOptions
 
 
 class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
@@ -206,7 +202,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         FloatingPointError
             If the loss stops being a number.
         """
-        from nonredundant.nn._graph_training import ClassLoss
+        from nonredundant.nn.graph_training import ClassLoss
 
         self._check_parameters()
         patients = self._read(X, reset=True)

@@ -1,4 +1,4 @@
-"""`LesionPooling`: lesions to one row a patient, without learning anything."""
+"""`LesionPooling`: one row per patient from the features of several lesions."""
 
 from __future__ import annotations
 
@@ -10,107 +10,14 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._dissemination import COLUMNS, dissemination_features, lesion_sizes
-from nonredundant._validation import NamedOutputMixin, StrOptions, validate_data
-from nonredundant.lesions import LesionTable
+from nonredundant.lesions.dissemination import COLUMNS, dissemination_features, lesion_sizes
+from nonredundant.lesions.features import constant_columns, read_table
+from nonredundant.lesions.measures import lesion_volumes
+from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.validation import NamedOutputMixin, StrOptions
 
 #: The ways to pool; names of the output columns start with them.
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
-#: Where the volume of a lesion stands, in order of preference.
-VOLUME_COLUMNS = (
-    "original_shape_VoxelVolume",
-    "original_shape_MeshVolume",
-    "original_shape2D_PixelSurface",
-    "original_shape2D_MeshSurface",
-    "volume",
-)
-
-
-def check_columns(estimator: Any, table: LesionTable) -> None:
-    """Raise if the table has other columns than the one at fit, naming them."""
-    wanted = list(getattr(estimator, "feature_names_in_", []))
-    missing = [name for name in wanted if name not in table.blocks]
-    unseen = [name for name in table.columns if name not in set(wanted)]
-    if missing or unseen:
-        raise ValueError(
-            "The feature names should match those that were passed during fit. "
-            f"Missing: {missing[:10]} ({len(missing)} in all). "
-            f"Unseen at fit: {unseen[:10]} ({len(unseen)} in all). "
-            "Extract both cohorts with the same settings"
-        )
-
-
-def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
-    """Return a table of numbers, a matrix's rows as lesions of their own, checked as at fit."""
-    if not isinstance(X, LesionTable):
-        matrix = validate_data(
-            estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
-        )
-        names = getattr(estimator, "feature_names_in_", None)
-        columns = [f"x{i}" for i in range(matrix.shape[1])] if names is None else list(names)
-        index = X.index if isinstance(X, pd.DataFrame) else None
-        return LesionTable(pd.DataFrame(matrix, columns=columns), index=index)
-    if not X.n_samples:
-        raise ValueError(f"{type(estimator).__name__} got a table without samples")
-    words = [name for name, kind in X.features.dtypes.items() if kind.kind not in "biuf"]
-    if words:
-        raise ValueError(
-            f"features must be numbers, but these are not: {words}; encode them first, for "
-            "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
-        )
-    if reset:
-        estimator.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        estimator.n_features_in_ = X.shape[1]
-    else:
-        check_columns(estimator, X)
-        X = X.replace(features=X.features[list(estimator.feature_names_in_)])
-    return X
-
-
-def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
-    """Return each lesion's volume: a named or known column, or its mask's voxels.
-
-    Raises
-    ------
-    ValueError
-        If there is no such column, and neither a known one nor masks.
-    """
-    if column is not None and column not in table.blocks:
-        raise ValueError(f"volume_column={column!r} is not among the table's features")
-    names = [column] if column else [name for name in VOLUME_COLUMNS if name in table.blocks]
-    if names:
-        return table.features[names[0]].to_numpy(dtype=np.float64)
-    if table.masks is not None:
-        voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
-        return table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel
-    raise ValueError(
-        "the volumes of the lesions are not known: the table has no masks and none of the "
-        f"columns {', '.join(VOLUME_COLUMNS)}; name one with volume_column"
-    )
-
-
-def constant_columns(table: LesionTable) -> list[str]:
-    """Return the clinical columns, which must have one value a patient.
-
-    Raises
-    ------
-    ValueError
-        If the lesions of a patient have different values.
-    """
-    names = table.columns_of("clinical")
-    starts = np.searchsorted(table.sample, np.arange(table.n_samples))
-    for name in names:
-        values = table.features[name].to_numpy(dtype=np.float64)
-        first = values[starts][table.sample]
-        other = ~((values == first) | (np.isnan(values) & np.isnan(first)))
-        if other.any():
-            row = int(np.flatnonzero(other)[0])
-            raise ValueError(
-                f"clinical variables have one value a patient, but lesions of case "
-                f"{table.index[table.sample[row]]!r} have {name!r} = {first[row]:g} and "
-                f"{values[row]:g}: move it to the block 'hcr' or correct it"
-            )
-    return names
 
 
 class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nonredundant._lesion_edges import LesionEdges
+from nonredundant.lesions.edges import LesionEdges
 
 #: An association below so many standard errors of chance gives no start: weights stay even.
 _LEAST = 3.0

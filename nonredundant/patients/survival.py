@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant._optional import import_optional
-from nonredundant._patient_graph import GRAPH_CONSTRAINTS, PatientGraphEstimator
-from nonredundant._survival import (
+from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant.statistics.survival import (
     baseline_hazard,
     check_survival,
     concordance_index,
     null_residuals,
 )
-from nonredundant._validation import Interval
+from nonredundant.utils.optional import import_optional
+from nonredundant.utils.validation import Interval
 
 
 class LesionGraphSurvival(PatientGraphEstimator):
@@ -205,7 +205,7 @@ class LesionGraphSurvival(PatientGraphEstimator):
         FloatingPointError
             If the loss stops being a number.
         """
-        from nonredundant.nn._graph_training import CoxLoss
+        from nonredundant.nn.graph_training import CoxLoss
 
         self._check_parameters()
         patients = self._read(X, reset=True)

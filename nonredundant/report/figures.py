@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from nonredundant import displays
+from nonredundant.displays import style as look
 from typing import Any
-
+import base64
 import numpy as np
 
-from nonredundant import _display_style as look
 
 #: Dots an inch of the files; browsers show an inch as 96 pixels.
 _DPI, _CSS_DPI = 160, 96
@@ -66,8 +66,6 @@ def draw_figures(comparison: Any) -> tuple[dict[str, list[Figure]], list[str]]:
 
 def _recipes(comparison: Any) -> list[Recipe]:
     """Return the pictures that this comparison has something for."""
-    from nonredundant import displays
-
     binary = len(comparison.settings["classes"]) == 2
     primary = comparison.primary
     at = (comparison.predictions["feature_set"] == primary["feature_set"]) & (
@@ -78,15 +76,15 @@ def _recipes(comparison: Any) -> list[Recipe]:
     fused = weights[weights["feature_set"] == primary["feature_set"]]["block"].nunique() == 2
     where = "the held-out test set" if comparison.settings["n_test"] else "held-out folds"
     wanted = [
-        (True, _forest(displays)),
-        (len(comparison.redundancy) > 0, _redundancy(displays)),
-        (binary, _roc(displays, where)),
-        (bool(comparison.patient_graphs), _graphs(displays)),
-        (fused, _weights(displays)),
-        (bool(comparison.latents), _latents(displays)),
+        (True, _forest()),
+        (len(comparison.redundancy) > 0, _redundancy()),
+        (binary, _roc(where)),
+        (bool(comparison.patient_graphs), _graphs()),
+        (fused, _weights()),
+        (bool(comparison.latents), _latents()),
         (comparison.atlas is not None, _atlas()),
-        (len(comparison.history) > 0, _losses(displays)),
-        (probable, _calibration(displays, where)),
+        (len(comparison.history) > 0, _losses()),
+        (probable, _calibration(where)),
         (probable, _benefit(where, comparison.settings["n_repeats"])),
     ]
     return [recipe for is_there, recipe in wanted if is_there]
@@ -97,7 +95,7 @@ def _shown(display: Any) -> Callable[[Any], Any]:
     return lambda comparison: display.from_comparison(comparison).figure_
 
 
-def _forest(displays: Any) -> Recipe:
+def _forest() -> Recipe:
     caption = (
         "Left: score of each feature set. Right: paired difference to the set it was tested "
         "against. Lines are 95 % intervals; p in brackets is corrected by Holm's method. Shaded: "
@@ -107,7 +105,7 @@ def _forest(displays: Any) -> Recipe:
     return Recipe("comparison", "forest", "Scores and paired differences", caption, draw)
 
 
-def _redundancy(displays: Any) -> Recipe:
+def _redundancy() -> Recipe:
     caption = (
         "What fresh estimators still find of the hand-crafted features in the learned ones, on "
         "held-out samples. Grey: what independent features give, from the mean to the 95 % point. "
@@ -116,7 +114,7 @@ def _redundancy(displays: Any) -> Recipe:
     return Recipe("audit", "redundancy", "Redundancy", caption, _shown(displays.RedundancyDisplay))
 
 
-def _roc(displays: Any, where: str) -> Recipe:
+def _roc(where: str) -> Recipe:
     caption = (
         f"ROC curves on {where}, of the two sets of the primary comparison. Bands: 95 % of the "
         "curves when samples are drawn anew (bootstrap). Dotted: a guess."
@@ -124,7 +122,7 @@ def _roc(displays: Any, where: str) -> Recipe:
     return Recipe("pictures", "roc", "ROC curves", caption, _shown(displays.RocBandDisplay))
 
 
-def _graphs(displays: Any) -> Recipe:
+def _graphs() -> Recipe:
     caption = (
         "Patients that were not trained on, of each outcome the one with the highest and the one "
         "with the lowest prediction (of more than two classes, of its own), seen from the front "
@@ -150,7 +148,7 @@ def _graphs(displays: Any) -> Recipe:
     return Recipe("patients", "graphs", "Patients as graphs", caption, draw)
 
 
-def _weights(displays: Any) -> Recipe:
+def _weights() -> Recipe:
     caption = (
         "Left: size of each feature's weight in the fused model, mean and range over the fold "
         "models, hand-crafted and learned features apart. Right: how many of the largest weights "
@@ -161,7 +159,7 @@ def _weights(displays: Any) -> Recipe:
     return Recipe("pictures", "weights", "Weights of the features", caption, draw)
 
 
-def _latents(displays: Any) -> Recipe:
+def _latents() -> Recipe:
     caption = (
         "Learned features of one fold's held-out samples: principal components and, where classes "
         "are large enough, linear discriminants, each sample placed by a fit that did not see it. "
@@ -183,7 +181,7 @@ def _atlas() -> Recipe:
     )
 
 
-def _losses(displays: Any) -> Recipe:
+def _losses() -> Recipe:
     caption = (
         "Each term of the loss over the epochs: mean over the folds' networks, band from the "
         "least to the largest. A validation curve that turns upwards shows overfitting."
@@ -191,7 +189,7 @@ def _losses(displays: Any) -> Recipe:
     return Recipe("pictures", "losses", "Training", caption, _shown(displays.LossCurveDisplay))
 
 
-def _calibration(displays: Any, where: str) -> Recipe:
+def _calibration(where: str) -> Recipe:
     caption = (
         f"Predicted against observed frequency on {where}, bins of equal size, bands: Wilson's "
         "95 % interval. On the diagonal, predictions mean what they say."

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
+from nonredundant._version import __version__
+from nonredundant.report import settings as settings_of
+from nonredundant.report import tables
 from pathlib import Path
 from typing import Any
-
+import json
 import numpy as np
+import os
 import pandas as pd
+from nonredundant.displays.redundancy import METHOD_NAMES
+from nonredundant.displays.style import p_text
+from nonredundant.report.checklist import checklist
+from nonredundant.report.figures import draw_figures
 
-from nonredundant import _report_settings as settings_of
-from nonredundant import _report_tables as tables
-from nonredundant._display_redundancy import METHOD_NAMES
-from nonredundant._display_style import p_text
-from nonredundant._report_checklist import checklist
-from nonredundant._report_figures import draw_figures
-from nonredundant._version import __version__
-
-__all__ = ["write_report"]
 
 _CONTENTS = {
     "cohort": "Cohort",
@@ -75,7 +72,7 @@ def write_report(comparison: Any, path: str | os.PathLike[str]) -> Path:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("nonredundant", "templates"),
+        loader=PackageLoader("nonredundant.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

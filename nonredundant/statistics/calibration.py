@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._scored import check_scored
+from nonredundant.statistics.estimates import check_scored
 
 #: Probabilities are kept this far from 0 and 1, where their logit is infinite.
 _EDGE = 1e-6

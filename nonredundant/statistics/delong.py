@@ -1,9 +1,13 @@
-"""AUC, its variance and its paired comparison by DeLong's method, in O(n log n)."""
+"""Area under the ROC curve: DeLong's interval and paired test."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.stats import rankdata
+
+from nonredundant.statistics.estimates import LEVEL, Difference, Estimate, check_scored, check_size
 
 
 def placements(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,3 +55,94 @@ def covariance(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     return np.atleast_2d(np.cov(positive)) / positive.shape[1] + (
         np.atleast_2d(np.cov(negative)) / negative.shape[1]
     )
+
+
+def delong_interval(y: Any, score: Any) -> Estimate:
+    """Return an AUC with DeLong's 95 % interval on the logit scale.
+
+    On the logit scale the interval stays within (0, 1) and covers the truth also where the AUC is
+    near 1, where the plain one is too short (Pepe 2003, section 5.2). A score that separates the
+    classes has no variance by this method; its interval then ends where the chance of a sample
+    without a single misordered pair falls to 5 %, with the smaller class as sample size.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    score : array-like of shape (n,)
+        Scores, higher for positive cases.
+
+    Returns
+    -------
+    Estimate
+        AUC, low and high end.
+
+    Raises
+    ------
+    ValueError
+        If y has one class or a class has one case, lengths differ, or a score is not a number.
+
+    Examples
+    --------
+    >>> auc, low, high = delong_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6])
+    >>> round(auc, 3), low < auc < high
+    (0.889, True)
+    """
+    from scipy.special import expit, logit
+    from scipy.stats import norm
+
+    positive, score = check_scored(y, score)
+    check_size(positive)
+    aucs, *parts = placements(positive, score[None])
+    auc, error = float(aucs[0]), float(np.sqrt(covariance(*parts)[0, 0]))
+    if auc in (0.0, 1.0):
+        edge = float((1 - LEVEL) ** (1 / min(positive.sum(), (~positive).sum())))
+        return Estimate(auc, edge, 1.0) if auc else Estimate(auc, 0.0, 1 - edge)
+    reach = norm.ppf((1 + LEVEL) / 2) * error / (auc * (1 - auc))
+    return Estimate(auc, float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach)))
+
+
+def delong_test(y: Any, a: Any, b: Any) -> Difference:
+    """Return the difference of two AUCs on the same cases, AUC(a) − AUC(b).
+
+    DeLong, DeLong & Clarke-Pearson 1988 (doi 10.2307/2531595), in the O(n log n) form of
+    Sun & Xu 2014. It takes the scores as given: of scores by models it says nothing about other
+    training sets.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive.
+    a, b : array-like of shape (n,)
+        Two scores of each case, higher for positive ones.
+
+    Returns
+    -------
+    Difference
+        Difference, 95 % interval and two-sided p-value; p is 1 where both scores order every
+        pair alike.
+
+    Raises
+    ------
+    ValueError
+        If y has one class or a class has one case, lengths differ, or a score is not a number.
+
+    Examples
+    --------
+    >>> y = [0, 0, 0, 0, 1, 1, 1, 1]
+    >>> round(delong_test(y, [1, 2, 3, 5, 4, 6, 7, 8], [1, 4, 6, 7, 2, 3, 5, 8]).estimate, 4)
+    0.4375
+    """
+    from scipy.stats import norm
+
+    positive, a, b = check_scored(y, a, b)
+    check_size(positive)
+    aucs, *parts = placements(positive, np.vstack([a, b]))
+    (aa, ab), (_, bb) = covariance(*parts)
+    difference = float(aucs[0] - aucs[1])
+    error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
+    if error == 0:
+        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
+    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
+    p = float(2 * norm.sf(abs(difference) / error))
+    return Difference(difference, difference - reach, difference + reach, p)

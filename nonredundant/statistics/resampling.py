@@ -1,4 +1,4 @@
-"""Intervals and paired tests of predictions' scores."""
+"""Intervals and paired tests by bootstrap and over cross-validation folds."""
 
 from __future__ import annotations
 
@@ -7,125 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant._delong import covariance, placements
-from nonredundant._estimates import LEVEL, Difference, Estimate
-from nonredundant._operating import (
-    calibration_summary,
-    net_benefit,
-    operating_point,
-    sensitivity_specificity,
-)
-from nonredundant._scored import check_scored
-from nonredundant._survival import compare_concordance, concordance_index
-
-__all__ = [
-    "Difference",
-    "Estimate",
-    "bootstrap_interval",
-    "calibration_summary",
-    "compare_concordance",
-    "concordance_index",
-    "delong_interval",
-    "delong_test",
-    "holm",
-    "net_benefit",
-    "operating_point",
-    "paired_bootstrap",
-    "resampled_interval",
-    "resampled_test",
-    "sensitivity_specificity",
-]
-
-
-def delong_interval(y: Any, score: Any) -> Estimate:
-    """Return an AUC with DeLong's 95 % interval on the logit scale.
-
-    On the logit scale the interval stays within (0, 1) and covers the truth also where the AUC is
-    near 1, where the plain one is too short (Pepe 2003, section 5.2). A score that separates the
-    classes has no variance by this method; its interval then ends where the chance of a sample
-    without a single misordered pair falls to 5 %, with the smaller class as sample size.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        Labels, 1 or True for positive.
-    score : array-like of shape (n,)
-        Scores, higher for positive cases.
-
-    Returns
-    -------
-    Estimate
-        AUC, low and high end.
-
-    Raises
-    ------
-    ValueError
-        If y has one class or a class has one case, lengths differ, or a score is not a number.
-
-    Examples
-    --------
-    >>> auc, low, high = delong_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6])
-    >>> round(auc, 3), low < auc < high
-    (0.889, True)
-    """
-    from scipy.special import expit, logit
-    from scipy.stats import norm
-
-    positive, score = check_scored(y, score)
-    _check_size(positive)
-    aucs, *parts = placements(positive, score[None])
-    auc, error = float(aucs[0]), float(np.sqrt(covariance(*parts)[0, 0]))
-    if auc in (0.0, 1.0):
-        edge = float((1 - LEVEL) ** (1 / min(positive.sum(), (~positive).sum())))
-        return Estimate(auc, edge, 1.0) if auc else Estimate(auc, 0.0, 1 - edge)
-    reach = norm.ppf((1 + LEVEL) / 2) * error / (auc * (1 - auc))
-    return Estimate(auc, float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach)))
-
-
-def delong_test(y: Any, a: Any, b: Any) -> Difference:
-    """Return the difference of two AUCs on the same cases, AUC(a) − AUC(b).
-
-    DeLong, DeLong & Clarke-Pearson 1988 (doi 10.2307/2531595), in the O(n log n) form of
-    Sun & Xu 2014. It takes the scores as given: of scores by models it says nothing about other
-    training sets.
-
-    Parameters
-    ----------
-    y : array-like of shape (n,)
-        Labels, 1 or True for positive.
-    a, b : array-like of shape (n,)
-        Two scores of each case, higher for positive ones.
-
-    Returns
-    -------
-    Difference
-        Difference, 95 % interval and two-sided p-value; p is 1 where both scores order every
-        pair alike.
-
-    Raises
-    ------
-    ValueError
-        If y has one class or a class has one case, lengths differ, or a score is not a number.
-
-    Examples
-    --------
-    >>> y = [0, 0, 0, 0, 1, 1, 1, 1]
-    >>> round(delong_test(y, [1, 2, 3, 5, 4, 6, 7, 8], [1, 4, 6, 7, 2, 3, 5, 8]).estimate, 4)
-    0.4375
-    """
-    from scipy.stats import norm
-
-    positive, a, b = check_scored(y, a, b)
-    _check_size(positive)
-    aucs, *parts = placements(positive, np.vstack([a, b]))
-    (aa, ab), (_, bb) = covariance(*parts)
-    difference = float(aucs[0] - aucs[1])
-    error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
-    if error == 0:
-        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * norm.sf(abs(difference) / error))
-    return Difference(difference, difference - reach, difference + reach, p)
+from nonredundant.statistics.estimates import LEVEL, Difference, Estimate
 
 
 def bootstrap_interval(
@@ -309,46 +191,6 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     law = t(df=k - 1)
     reach = float(law.ppf((1 + LEVEL) / 2)) * error
     return Difference(mean, mean - reach, mean + reach, float(2 * law.sf(abs(mean) / error)))
-
-
-def holm(p_values: Any) -> np.ndarray:
-    """Return p-values corrected over their family (Holm 1979).
-
-    Parameters
-    ----------
-    p_values : array-like of shape (k,)
-        p-values of k tests.
-
-    Returns
-    -------
-    array of shape (k,)
-        Corrected values in the same order; calling those below 0.05 significant keeps the chance
-        of one false call in the family at 5 %.
-
-    Raises
-    ------
-    ValueError
-        If a value is not in [0, 1].
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
-    [0.03, 0.06, 0.06]
-    """
-    p = np.asarray(p_values, dtype=float)
-    if not ((p >= 0) & (p <= 1)).all():
-        raise ValueError(f"p-values must lie in [0, 1], got {p}")
-    order = np.argsort(p)
-    corrected = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
-    result = np.empty_like(p)
-    result[order] = np.minimum(corrected, 1.0)
-    return result
-
-
-def _check_size(positive: np.ndarray) -> None:
-    """Raise where a class has too few cases for a variance."""
-    if min(positive.sum(), (~positive).sum()) < 2:
-        raise ValueError("DeLong's variance needs two cases of each class at least")
 
 
 def _same_length(labels: np.ndarray, values: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant._estimates import LEVEL, Difference
+from nonredundant.statistics.estimates import LEVEL, Difference
 
 #: At most so many pairs of patients are looked at together.
 MOST_PAIRS = 4_000_000

@@ -1,0 +1,23 @@
+"""Images and masks from files, folders, SimpleITK images and arrays, with errors that say why."""
+
+from __future__ import annotations
+
+from nonredundant.io.geometry import CaseError
+from nonredundant.io.images import (
+    ImageFileError,
+    content_key,
+    describe,
+    n_dimensions,
+    read_image,
+    read_mask,
+)
+
+__all__ = [
+    "CaseError",
+    "ImageFileError",
+    "content_key",
+    "describe",
+    "n_dimensions",
+    "read_image",
+    "read_mask",
+]

@@ -1,0 +1,116 @@
+"""Batches of lesions and of patients, without copies of the cohort."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from nonredundant.lesions.edges import LesionEdges, ranges
+from nonredundant.nn.graph import GraphBatch
+from nonredundant.nn.losses import Batch
+
+
+class LesionDataset(Dataset):
+    """Lesions as batches; a batch is the only copy that is ever made of their voxels."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        masks: np.ndarray | None,
+        h: np.ndarray,
+        y: np.ndarray,
+        weight: np.ndarray,
+        rows: np.ndarray,
+        augment: Any = None,
+    ) -> None:
+        self.x, self.masks, self.h, self.y, self.weight = x, masks, h, y, weight
+        self.rows, self.augment = rows, augment
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> Batch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> Batch:
+        """Return a whole batch by one indexing, as torch's loader asks where it can."""
+        rows = self.rows[np.asarray(positions)]
+        x = torch.from_numpy(np.asarray(self.x[rows]))
+        mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
+        if self.augment is not None:
+            x, mask = self.augment(x, mask)
+        h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
+        return Batch(x, mask, h, y, weight, torch.from_numpy(rows))
+
+
+def as_is(batch: Batch) -> Batch:
+    """Collate nothing: the dataset returns whole batches."""
+    return batch
+
+
+def to_device(batch: Batch, device: Any) -> Batch:
+    """Move a batch's tensors to the device."""
+    mask = None if batch.mask is None else batch.mask.to(device)
+    tensors = {n: v.to(device) for n, v in batch._asdict().items() if n != "mask"}
+    return Batch(mask=mask, **tensors)
+
+
+def balanced_batch_size(n_rows: int, batch_size: int) -> int:
+    """Return the size, at most the one asked for, that makes batches about equally large.
+
+    A small last batch would make the independence term's estimate worthless.
+    """
+    return math.ceil(n_rows / math.ceil(n_rows / batch_size))
+
+
+def batches(dataset: LesionDataset, batch_size: int, device: str) -> Iterator[Batch]:
+    """Yield the dataset in order, on the device."""
+    for start in range(0, len(dataset), batch_size):
+        stop = min(start + batch_size, len(dataset))
+        yield to_device(dataset.__getitems__(range(start, stop)), device)
+
+
+class PatientDataset(Dataset):
+    """Patients as batches: concatenated lesions and edges, without a loop over either."""
+
+    def __init__(
+        self,
+        nodes: np.ndarray,
+        clinical: np.ndarray,
+        sample: np.ndarray,
+        edges: LesionEdges,
+        label: np.ndarray,
+        patients: np.ndarray,
+    ) -> None:
+        self.nodes, self.clinical, self.edges = nodes, clinical, edges
+        self.label, self.patients = label, patients
+        self.start = np.searchsorted(sample, np.arange(len(clinical) + 1))
+
+    def __len__(self) -> int:
+        return len(self.patients)
+
+    def __getitem__(self, position: int) -> GraphBatch:
+        return self.__getitems__([position])
+
+    def __getitems__(self, positions: Sequence[int]) -> GraphBatch:
+        """Return a whole batch, as torch's loader asks where it can."""
+        chosen = self.patients[np.asarray(positions)]
+        rows, n_lesions = ranges(self.start[chosen], self.start[chosen + 1])
+        links, n_links = ranges(self.edges.start[chosen], self.edges.start[chosen + 1])
+        # What a lesion's row in the table loses to become its row in the batch.
+        shift = np.repeat(self.start[chosen] - (np.cumsum(n_lesions) - n_lesions), n_links)
+        parts = (
+            self.clinical[chosen],
+            self.nodes[rows],
+            np.repeat(np.arange(len(chosen)), n_lesions),
+            self.edges.source[links] - shift,
+            self.edges.target[links] - shift,
+            self.edges.distance[links].astype(self.nodes.dtype),
+            self.label[chosen],
+        )
+        return GraphBatch(*(torch.from_numpy(part) for part in parts))

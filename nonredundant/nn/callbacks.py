@@ -1,0 +1,65 @@
+"""Callbacks of the training loop: recorded terms, scheduled terms, learning rate."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from nonredundant.nn.batches import to_device
+
+
+class TermHistory(Callback):
+    """Average the terms that each batch recorded over the epoch, under the names of the docs."""
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Record the epoch's means, weighted by the batches' sizes."""
+        for prefix, name_of in (("train", "{}"), ("valid", "valid_{}")):
+            batches = [b for b in net.history[-1]["batches"] if f"{prefix}_batch_size" in b]
+            sizes = [batch[f"{prefix}_batch_size"] for batch in batches]
+            for term in net.term_names:
+                values = [batch[f"{prefix}_{term}"] for batch in batches]
+                if values:
+                    net.history.record(
+                        name_of.format(term), float(np.average(values, weights=sizes))
+                    )
+
+
+class ScheduledUpdate(Callback):
+    """Train a scheduled term on all posterior means, every few epochs (Vétil et al. 2023)."""
+
+    def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **_: Any) -> None:
+        """Freeze the VAE and train the term's own parameters."""
+        term, epoch = net.term, len(net.history) - 1
+        if term is None or term.fit_mode != "scheduled" or epoch % term.every:
+            return
+        firsts, seconds = [], []
+        for batch in net.get_iterator(dataset_train, training=False):
+            batch = to_device(batch, net.device)
+            with torch.no_grad():
+                d = net.module_.posterior(batch).mean
+            first, second = net.module_.pair(batch, d)
+            firsts.append(first)
+            seconds.append(second)
+        term.update(torch.cat(firsts), torch.cat(seconds))
+
+
+class WarmCosine:
+    """Learning-rate factor: up in the first tenth of the steps, then down a cosine to nearly 0.
+
+    A third of the epochs reaches what a constant rate does (Smith & Topin 2019 found the like).
+    """
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = max(1, n_steps)
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of a step."""
+        progress = min(step / self.n_steps, 1.0)
+        if progress < 0.1:
+            return 0.05 + 0.95 * progress / 0.1
+        return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))

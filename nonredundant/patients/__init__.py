@@ -1,0 +1,9 @@
+"""From lesions and clinical variables to one prediction per patient."""
+
+from __future__ import annotations
+
+from nonredundant.patients.classifier import LesionGraphClassifier
+from nonredundant.patients.pooling import LesionPooling
+from nonredundant.patients.survival import LesionGraphSurvival
+
+__all__ = ["LesionGraphClassifier", "LesionGraphSurvival", "LesionPooling"]

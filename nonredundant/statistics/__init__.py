@@ -1,0 +1,38 @@
+"""Intervals and paired tests of predictions' scores."""
+
+from __future__ import annotations
+
+from nonredundant.statistics.calibration import (
+    calibration_summary,
+    net_benefit,
+    operating_point,
+    sensitivity_specificity,
+)
+from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.resampling import (
+    bootstrap_interval,
+    paired_bootstrap,
+    resampled_interval,
+    resampled_test,
+)
+from nonredundant.statistics.survival import compare_concordance, concordance_index
+
+__all__ = [
+    "Difference",
+    "Estimate",
+    "bootstrap_interval",
+    "calibration_summary",
+    "compare_concordance",
+    "concordance_index",
+    "delong_interval",
+    "delong_test",
+    "holm",
+    "net_benefit",
+    "operating_point",
+    "paired_bootstrap",
+    "resampled_interval",
+    "resampled_test",
+    "sensitivity_specificity",
+]

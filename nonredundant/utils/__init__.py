@@ -1,0 +1,1 @@
+"""Validation, optional imports and warnings, for every other package."""

@@ -1,0 +1,219 @@
+"""The commands on files, as a user types them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from typer.testing import CliRunner
+
+from nonredundant import LesionTable
+from nonredundant.cli import app
+from nonredundant.datasets import make_lesions
+
+#: The commands print warnings; as errors they would never get there.
+pytestmark = pytest.mark.filterwarnings("default")
+
+QUICK = ["--modality", "PET", "--settings", "quick.yaml", "--patch", "8", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write thirty phantoms as NIfTI, a case table, and quick settings beside them."""
+    folder = tmp_path_factory.mktemp("cohort")
+    cases, y, _ = make_lesions(30, random_state=3)
+    rows = []
+    for label, row in cases.iterrows():
+        names = {}
+        for kind in ("image", "mask"):
+            names[kind] = f"{label}_{kind}.nii.gz"
+            voxels = np.asarray(row[kind]).astype("uint8" if kind == "mask" else "float32")
+            sitk.WriteImage(sitk.GetImageFromArray(voxels), str(folder / names[kind]))
+        rows.append({"patient": label, **names})
+    table = pd.DataFrame(rows).assign(relapse=np.asarray(y), age=np.linspace(30, 80, 30))
+    table.to_csv(folder / "cases.csv", index=False)
+    (folder / "quick.yaml").write_text(
+        "setting:\n  binWidth: 0.25\nimageType:\n  Original: {}\n"
+        "featureClass:\n  firstorder: []\n  shape: []\n"
+    )
+    return folder
+
+
+def run(folder, monkeypatch, *arguments):
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(app, [str(part) for part in arguments])
+
+
+def test_help_of_every_command_has_an_example(folder, monkeypatch):
+    for name in ("demo", "extract", "evaluate", "fit", "predict"):
+        result = run(folder, monkeypatch, name, "--help")
+        assert result.exit_code == 0
+        assert f"nonredundant {name}" in result.output
+
+
+def test_extract_writes_lesions_and_features(folder, monkeypatch):
+    result = run(
+        folder, monkeypatch, "extract", "cases.csv", "-o", "out/l.npz", "--csv", "f.csv", *QUICK
+    )
+    assert result.exit_code == 0, result.output
+    table = LesionTable.load(folder / "out" / "l.npz")
+    assert table.n_samples == 30
+    frame = pd.read_csv(folder / "f.csv", index_col="sample")
+    name = "original_shape_MeshVolume"
+    np.testing.assert_allclose(frame[name], table.features[name])
+
+
+def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
+    cases = pd.read_csv(folder / "cases.csv").head(4)
+    cases.loc[2, "image"] = "nowhere.nii.gz"
+    cases.to_csv(folder / "broken.csv", index=False)
+    result = run(folder, monkeypatch, "extract", "broken.csv", "-o", "b.npz", *QUICK)
+    assert result.exit_code == 1
+    assert cases["patient"][2] in result.output
+    assert "nowhere.nii.gz" in result.output
+    assert (LesionTable.load(folder / "b.npz").status == "ok").sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["extract", "none.csv", "-o", "x.npz"], "none.csv"),
+        (["evaluate", "cases.csv", "--target", "survival"], "survival"),
+        (["evaluate", "cases.csv", "--target", "relapse", "--classifiers", "XGB"], "XGB"),
+        (["evaluate", "cases.csv", "--target", "relapse", "--experiment", "mine"], "mine"),
+        (["predict", "cases.csv", "cases.csv", "-o", "p.csv"], "not a model file"),
+    ],
+)
+def test_wrong_use_is_one_line_and_exit_code_2(folder, monkeypatch, arguments, message):
+    result = run(folder, monkeypatch, *arguments, *(QUICK if arguments[0] != "predict" else []))
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_evaluate_writes_report_and_tables(folder, monkeypatch):
+    result = run(
+        folder, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "-o", "report",
+        "--feature-sets", "HCR,HCR+DLR-MI", "--classifiers", "LR", "--folds", "2",
+        "--epochs", "2", "--clinical", "age", *QUICK,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    page = (folder / "report" / "index.html").read_text(encoding="utf-8")
+    scores = pd.read_csv(folder / "report" / "tables" / "scores.csv")
+    assert {"HCR", "HCR+DLR-MI", "clinical"} <= set(scores["feature_set"])
+    answer = (folder / "report" / "tables" / "answer.txt").read_text(encoding="utf-8")
+    assert answer.splitlines()[0] in result.output
+    assert "HCR+DLR-MI" in page
+
+
+def test_a_model_is_saved_applied_and_knows_its_cohort(folder, monkeypatch):
+    fitted = run(
+        folder, monkeypatch, "fit", "cases.csv", "--target", "relapse", "-o", "model.skops",
+        "--epochs", "2", *QUICK,
+    )  # fmt: skip
+    assert fitted.exit_code == 0, fitted.output
+    cases = pd.read_csv(folder / "cases.csv").head(3)
+    image = sitk.ReadImage(str(folder / cases["image"][0]))
+    sitk.WriteImage(image * 4, str(folder / "hot.nii.gz"))
+    cases.loc[0, "image"] = "hot.nii.gz"
+    cases.to_csv(folder / "new.csv", index=False)
+    result = run(folder, monkeypatch, "predict", "model.skops", "new.csv", "-o", "p.csv")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(folder / "p.csv", index_col="sample")
+    np.testing.assert_allclose(found["p_0"] + found["p_1"], 1)
+    assert f"Warning: {cases['patient'][0]} lies outside" in result.output
+    assert found["outside"].isna().tolist() == [False, True, True]
+
+
+@pytest.fixture(scope="module")
+def patients(tmp_path_factory):
+    """Write 24 patients with two or three lesions each, with outcome, time and clinic."""
+    folder = tmp_path_factory.mktemp("patients")
+    cases, y, _ = make_lesions(
+        24, n_lesions=(2, 3), worst_effect=3.0, clinical_effect=1.0, spacing=3.3, random_state=0
+    )
+    rows = []
+    for label, row in cases.iterrows():
+        names = {}
+        for kind in ("image", "mask"):
+            image = sitk.GetImageFromArray(row[kind])
+            image.SetSpacing(row["spacing"])
+            names[kind] = f"{label}_{kind}.nii.gz"
+            sitk.WriteImage(image, str(folder / names[kind]))
+        sex = "F" if row["weight"] < 75 else "M"
+        rows.append({"patient": label, **names, "age": row["age"], "sex": sex})
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rows).assign(relapse=y, months=rng.exponential(20 - 10 * y))
+    table.to_csv(folder / "cases.csv", index=False)
+    (folder / "quick.yaml").write_text(
+        "setting:\n  binWidth: 0.25\nimageType:\n  Original: {}\n"
+        "featureClass:\n  firstorder: [Mean]\n  shape: [VoxelVolume]\n"
+    )
+    return folder
+
+
+_LESIONS = [*QUICK, "--lesions", "components", "--clinical", "age,sex"]
+_SETS = ["--no-baselines", "--feature-sets", "Clinical,Clinical+HCR"]
+
+
+def test_patients_with_many_lesions_are_evaluated_as_graphs(patients, monkeypatch):
+    monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
+    result = run(
+        patients, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "--patients",
+        "graph", "--classifiers", "LR", "--folds", "2", "-o", "graph", *_LESIONS, *_SETS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "graph of lesions" in result.output
+    page = (patients / "graph" / "index.html").read_text(encoding="utf-8")
+    assert 'id="figure-graphs"' in page
+    attention = pd.read_csv(patients / "graph" / "tables" / "attention.csv")
+    assert {"age", "sex_M"} <= set(attention["variable"].dropna())
+
+
+def test_times_to_an_event_are_evaluated(patients, monkeypatch):
+    arguments = ["--target", "months", "--event", "relapse", "--patients", "max"]
+    result = run(
+        patients, monkeypatch, "evaluate", "cases.csv", *arguments, "--classifiers", "Cox",
+        "--folds", "2", "-o", "times", *_LESIONS, *_SETS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "concordance index" in result.output
+    odd = pd.read_csv(patients / "cases.csv").assign(relapse=2)
+    odd.to_csv(patients / "odd.csv", index=False)
+    result = run(patients, monkeypatch, "evaluate", "odd.csv", *arguments, *_LESIONS, *_SETS)
+    assert result.exit_code == 2
+    assert "must be 0 or 1 (or true, false), got [2]" in result.output
+
+
+def test_a_first_column_that_is_a_variable_stays_one(patients):
+    from nonredundant.cli.tools import read_cases
+
+    table = pd.read_csv(patients / "cases.csv")[["age", "image", "mask"]]
+    table.to_csv(patients / "ages.csv", index=False)
+    read = read_cases(patients / "ages.csv")
+    assert read["age"].tolist() == table["age"].tolist()
+    assert read.index.tolist() == table["age"].tolist()
+
+
+def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
+    monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
+    result = run(
+        patients, monkeypatch, "fit", "cases.csv", "--target", "relapse", "--patients", "graph",
+        "--feature-set", "HCR", "-o", "m.skops", *_LESIONS,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "HCR with the graph of lesions, fitted on 24 cases" in result.output
+    result = run(
+        patients, monkeypatch, "predict", "m.skops", "cases.csv", "-o", "p.csv", "--jobs", "1"
+    )
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(patients / "p.csv")["p_1"].between(0, 1).all()
+
+
+def _quick_fit():
+    """Return the graph's fit with two epochs."""
+    from nonredundant.patients import LesionGraphClassifier
+
+    fit = LesionGraphClassifier.fit
+    return lambda self, X, y: fit(self.set_params(max_epochs=2), X, y)
