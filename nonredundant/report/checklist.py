@@ -8,16 +8,12 @@ et al. 2023, doi 10.1186/s13244-023-01415-8) and of TRIPOD+AI (Collins et al. 20
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
-from typing import NamedTuple
-import numpy as np
-from nonredundant.report.settings import held_out_counts
-from nonredundant.report.settings import shares
-from nonredundant.report.settings import validation_text
-from nonredundant.report.tables import SIMPLE_SETS
-from nonredundant.report.tables import Table
-from nonredundant.report.tables import compact
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from nonredundant.report.settings import held_out_counts, shares, validation_text
+from nonredundant.report.tables import SIMPLE_SETS, Table, compact
 
 YES, NO = "yes", "no"
 

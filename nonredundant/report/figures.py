@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from nonredundant import displays
-from nonredundant.displays import style as look
 from typing import Any
-import base64
+
 import numpy as np
 
+from nonredundant import displays
+from nonredundant.displays import style as look
 
 #: Dots an inch of the files; browsers show an inch as 96 pixels.
 _DPI, _CSS_DPI = 160, 96

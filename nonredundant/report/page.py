@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from nonredundant._version import __version__
-from nonredundant.report import settings as settings_of
-from nonredundant.report import tables
+import json
+import os
 from pathlib import Path
 from typing import Any
-import json
+
 import numpy as np
-import os
 import pandas as pd
+
+from nonredundant._version import __version__
 from nonredundant.displays.redundancy import METHOD_NAMES
 from nonredundant.displays.style import p_text
+from nonredundant.report import settings as settings_of
+from nonredundant.report import tables
 from nonredundant.report.checklist import checklist
 from nonredundant.report.figures import draw_figures
-
 
 _CONTENTS = {
     "cohort": "Cohort",

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-from nonredundant.report.tables import Table
-from nonredundant.report.tables import compact
-from nonredundant.report.tables import pairs
 
+from nonredundant.report.tables import Table, compact, pairs
 
 #: What of the network is worth a row; the rest stands in the settings below the tables.
 _NETWORK = ("dlr_size", "independence", "kappa", "beta", "gamma", "max_epochs", "batch_size", "lr")

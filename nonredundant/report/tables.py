@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from collections.abc import Iterable
-from collections.abc import Mapping
-from collections.abc import Sequence
-from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
 import numpy as np
 import pandas as pd
+
 from nonredundant.displays.redundancy import METHOD_NAMES
 from nonredundant.displays.style import metric_name
-
 
 NOTHING = "–"
 #: Sets that need no network: what a reviewer asks for before believing in one.
@@ -109,6 +105,8 @@ def pairs(rows: Iterable[tuple[str, Any]]) -> Table:
 def text_of(name: str, head: str) -> Column:
     """Return a column of text."""
     return Column(head, lambda row: str(row[name]), False)
+
+
 _SET, _CLASSIFIER = text_of("feature_set", "feature set"), text_of("classifier", "classifier")
 _METRIC = Column("metric", lambda row: metric_name(row["metric"]), False)
 _METHOD = text_of("method", "method")
