@@ -1,37 +1,39 @@
-"""The independence terms by name."""
+"""Registry of the independence terms.
+
+To add a term, write its class in this package and add one line to `TERMS`. The accepted values of
+`independence=`, the error messages, the tests and the benchmarks follow from it.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from nonredundant.independence.closed_form import HSIC, CrossCovariance, DistanceCorrelation
 from nonredundant.independence.density_ratio import MIDiscriminator
 
-
-def _terms() -> dict[str, type]:
-    """Return the terms by the names that `independence=` takes."""
-    return {
-        "dcor": DistanceCorrelation,
-        "hsic": HSIC,
-        "cross-covariance": CrossCovariance,
-        "density-ratio": MIDiscriminator,
-    }
+#: Terms by the name that `independence=` accepts; the class docstring describes each one.
+TERMS: dict[str, type[BaseEstimator]] = {
+    "dcor": DistanceCorrelation,
+    "hsic": HSIC,
+    "cross-covariance": CrossCovariance,
+    "density-ratio": MIDiscriminator,
+}
 
 
 def resolve_independence(spec: Any) -> Any:
-    """Return an unfitted term for a name or a term; None for None.
+    """Return an unfitted term for a name or a term, and None for None.
 
     Parameters
     ----------
     spec : str, term or None
-        "density-ratio", "dcor", "hsic", "cross-covariance"; a term is cloned.
+        A name in `TERMS`: "dcor", "hsic", "cross-covariance" or "density-ratio". A term is cloned.
 
     Returns
     -------
     term or None
-        What training calls.
+        Term that the training loop updates and evaluates.
 
     Raises
     ------
@@ -47,7 +49,9 @@ def resolve_independence(spec: Any) -> Any:
         return None
     if not isinstance(spec, str):
         return clone(spec)
-    terms = _terms()
-    if spec not in terms:
-        raise ValueError(f"independence={spec!r}: the terms are {sorted(terms)} or None")
-    return terms[spec]()
+    if spec not in TERMS:
+        raise ValueError(
+            f"independence={spec!r} is not a known term: choose one of {sorted(TERMS)}, a term "
+            "object, or None"
+        )
+    return TERMS[spec]()
