@@ -20,15 +20,13 @@ from nonredundant.datasets import (
     make_digits_on_textures,
     make_lesions,
 )
+from nonredundant.radiomics import quiet
 
 
 def hand_crafted(image, mask, spacing, bin_width=0.5):
-    import logging
-
     import SimpleITK as sitk
     from radiomics import featureextractor
 
-    logging.getLogger("radiomics").setLevel(logging.ERROR)
     flat = image.ndim == 2
     extractor = featureextractor.RadiomicsFeatureExtractor(binWidth=bin_width, force2D=flat)
     if flat:
@@ -38,7 +36,8 @@ def hand_crafted(image, mask, spacing, bin_width=0.5):
     pair = [sitk.GetImageFromArray(np.ascontiguousarray(array)) for array in (image, mask)]
     for each in pair:
         each.SetSpacing(spacing)
-    found = extractor.execute(*pair)
+    with quiet():
+        found = extractor.execute(*pair)
     return pd.Series({k: float(v) for k, v in found.items() if not k.startswith("diagnostics")})
 
 
