@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
+from nonredundant.evaluation.aggregation import GRAPH
 from nonredundant.evaluation.blocks import BlockScaler
 from nonredundant.utils.optional import import_optional
 
@@ -126,12 +128,144 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
 
 #: Weights of the learned block that inner cross-validation chooses from.
 WEIGHTS = (0.0, 0.3, 1.0)
-NAMES = ("LR", "SVM", "RF")
-#: What stands in for them where the outcome is a time to an event.
-SURVIVAL_NAMES = ("Cox", "RSF")
-FORESTS = ("RF", "RSF")
+#: Prefix of the classifier's parameters in the pipeline of `make_pipeline`.
 OWN = "classifier__"
+#: Trees of a forest, and of a forest that is fitted on an inner split.
 TREES, INNER_TREES = 200, 60
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A classifier that is chosen by name and tuned by inner cross-validation.
+
+    Attributes
+    ----------
+    name : str
+        Name in `classifiers`, in tables and on the command line.
+    long_name : str
+        Name in sentences.
+    make : callable
+        Makes the untrained classifier.
+    kind : {"classes", "times"}
+        What it predicts: classes, or the risk of a time to an event.
+    grid : tuple of dict
+        Settings of its own parameters that inner cross-validation chooses from.
+    costly : bool
+        Whether to save time when tuning: inner splits are not repeated, forests have fewer trees,
+        and the learned block is either used or left out.
+    calibrated : bool
+        Whether it needs `CalibratedMargin` to give probabilities.
+    """
+
+    name: str
+    long_name: str
+    make: Callable[[], Any]
+    kind: Literal["classes", "times"] = "classes"
+    grid: tuple[dict[str, Any], ...] = ({},)
+    costly: bool = False
+    calibrated: bool = False
+
+
+def _logistic_regression() -> Any:
+    """Make a logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+
+    # Some hundred columns at most: a few Newton steps are faster than many cheap ones.
+    return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=200)
+
+
+def _support_vector_machine() -> Any:
+    """Make a support vector machine."""
+    from sklearn.svm import SVC
+
+    return SVC(C=1.0)
+
+
+def _random_forest() -> Any:
+    """Make a random forest."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    return RandomForestClassifier(TREES, min_samples_leaf=3)
+
+
+def _cox_regression() -> Any:
+    """Make a Cox regression."""
+    module = import_optional(
+        "sksurv.linear_model", extra="survival", purpose="the classifier 'Cox'"
+    )
+    # Almost a ridge penalty: coordinate descent is twenty times faster than Newton steps.
+    return module.CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=1e-3)
+
+
+def _survival_forest() -> Any:
+    """Make a random survival forest."""
+    module = import_optional("sksurv.ensemble", extra="survival", purpose="the classifier 'RSF'")
+    # Only risks are predicted; without `low_memory` every leaf keeps a survival function.
+    return module.RandomSurvivalForest(TREES, min_samples_leaf=6, low_memory=True)
+
+
+#: Every classifier that has a name. A new one is added here and nowhere else.
+_BUILT_INS = (
+    BuiltIn(
+        "LR",
+        "logistic regression",
+        _logistic_regression,
+        grid=tuple({"C": c} for c in (0.01, 0.1, 1.0)),
+    ),
+    BuiltIn(
+        "SVM",
+        "support vector machine",
+        _support_vector_machine,
+        grid=tuple({"C": c} for c in (0.1, 1.0, 10.0)),
+        calibrated=True,
+    ),
+    BuiltIn("RF", "random forest", _random_forest, costly=True),
+    BuiltIn(
+        "Cox",
+        "ridge Cox regression",
+        _cox_regression,
+        kind="times",
+        grid=tuple({"alphas": [alpha]} for alpha in (1.0, 0.1, 0.01)),
+    ),
+    BuiltIn("RSF", "random survival forest", _survival_forest, kind="times", costly=True),
+)
+_BY_NAME = {one.name: one for one in _BUILT_INS}
+#: Names of the classifiers of classes, and of those of times to an event.
+NAMES = tuple(one.name for one in _BUILT_INS if one.kind == "classes")
+SURVIVAL_NAMES = tuple(one.name for one in _BUILT_INS if one.kind == "times")
+
+
+def long_name(name: str) -> str:
+    """Return the name of a classifier in sentences; an unknown name is returned as it is.
+
+    Parameters
+    ----------
+    name : str
+        Name of a classifier, built-in or not, or "graph".
+
+    Returns
+    -------
+    str
+        The name to print.
+
+    Examples
+    --------
+    >>> long_name("LR"), long_name("graph"), long_name("mine")
+    ('logistic regression', 'graph of lesions', 'mine')
+    """
+    if name == GRAPH:
+        return "graph of lesions"
+    return _BY_NAME[name].long_name if name in _BY_NAME else name
+
+
+def is_costly(name: str) -> bool:
+    """Return whether to save time when tuning the classifier of this name."""
+    return name in _BY_NAME and _BY_NAME[name].costly
+
+
+def needs_calibration(name: str) -> bool:
+    """Return whether the built-in classifier of this name gives margins only."""
+    return name in _BY_NAME and _BY_NAME[name].calibrated
 
 
 def resolve_classifiers(classifiers: Any, names: Sequence[str] = NAMES) -> dict[str, Any]:
@@ -204,7 +338,7 @@ def make_pipeline(
     from imblearn.pipeline import Pipeline
     from sklearn.impute import SimpleImputer
 
-    final = _builtin(name) if estimator is None else clone(estimator)
+    final = _BY_NAME[name].make() if estimator is None else clone(estimator)
     settings = {"random_state": seed, "class_weight": class_weight}
     known = final.get_params()
     # A user's estimator keeps what it was given.
@@ -219,44 +353,15 @@ def make_pipeline(
     return Pipeline([step for step in steps if step[1] is not None])
 
 
-def _builtin(name: str) -> Any:
-    """Return one of our classifiers, before tuning."""
-    if name == "LR":
-        from sklearn.linear_model import LogisticRegression
-
-        # Some hundred columns at most: a few Newton steps are faster than many cheap ones.
-        return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=200)
-    if name == "SVM":
-        from sklearn.svm import SVC
-
-        return SVC(C=1.0)
-    if name in SURVIVAL_NAMES:
-        return _builtin_survival(name)
-    from sklearn.ensemble import RandomForestClassifier
-
-    return RandomForestClassifier(TREES, min_samples_leaf=3)
-
-
-def _builtin_survival(name: str) -> Any:
-    """Return one of our models of times to an event, before tuning."""
-    purpose = f"the classifier {name!r}"
-    if name == "Cox":
-        linear = import_optional("sksurv.linear_model", extra="survival", purpose=purpose)
-        # All but a ridge: coordinates by turns are twenty times faster than Newton's steps.
-        return linear.CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=1e-3)
-    ensemble = import_optional("sksurv.ensemble", extra="survival", purpose=purpose)
-    # Risks alone are asked for; whole survival functions would be kept in every leaf.
-    return ensemble.RandomSurvivalForest(TREES, min_samples_leaf=6, low_memory=True)
-
-
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
-    """Return the settings that inner cross-validation chooses from."""
-    strengths: dict[str, tuple[str, tuple[Any, ...]]] = {
-        "LR": ("C", (0.01, 0.1, 1.0)),
-        "SVM": ("C", (0.1, 1.0, 10.0)),
-        "Cox": ("alphas", ([1.0], [0.1], [0.01])),
-    }
-    parameter, costs = strengths.get(name, ("C", (None,)))
-    weights = ((0.0, 1.0) if name in FORESTS else WEIGHTS) if learned else (None,)
-    points = [{"blocks__weight": w, OWN + parameter: c} for w in weights for c in costs]
-    return [{k: v for k, v in point.items() if v is not None} for point in points]
+    """Return the settings that inner cross-validation chooses from.
+
+    `learned` tells whether there is a learned block beside hand-crafted columns, whose weight is
+    then chosen, too.
+    """
+    one = _BY_NAME[name]
+    points = [{OWN + key: value for key, value in point.items()} for point in one.grid]
+    if not learned:
+        return points
+    weights = (0.0, 1.0) if one.costly else WEIGHTS
+    return [{"blocks__weight": weight, **point} for weight in weights for point in points]

@@ -16,7 +16,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
-from nonredundant.evaluation.classifiers import FORESTS, INNER_TREES, OWN, CalibratedMargin, grid_of
+from nonredundant.evaluation.classifiers import (
+    INNER_TREES,
+    OWN,
+    CalibratedMargin,
+    grid_of,
+    is_costly,
+    needs_calibration,
+)
 
 #: A forest is dear: it does without repeats of the inner splits, and with fewer trees in them.
 _FEW_SPLITS = 5
@@ -68,7 +75,7 @@ def tune(
         The fitted classifier.
     """
     grid = [{}] if own else grid_of(name, learned=learned)
-    splits = list(splits[:_FEW_SPLITS] if name in FORESTS or len(grid) == 1 else splits)
+    splits = list(splits[:_FEW_SPLITS] if is_costly(name) or len(grid) == 1 else splits)
     responses = [_responses(pipeline, X, y, split, grid, name) for split in splits]
     scores = np.array(
         [
@@ -81,7 +88,7 @@ def tune(
     scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
     best = prefer_base(scores, weights) if len(scores) else 0
     model = clone(pipeline).set_params(**grid[best])
-    if name == "SVM" and not own and splits:
+    if needs_calibration(name) and not own and splits:
         model = CalibratedMargin(model, splits[:_FEW_SPLITS])
     rows = np.concatenate([test for _, test in splits]) if splits else np.empty(0, dtype=int)
     held = [row[best] for row in responses]
@@ -114,7 +121,7 @@ def _responses(
         model = clone(steps["classifier"])
         own = {k.removeprefix(OWN): v for k, v in point.items() if k.startswith(OWN)}
         model.set_params(**own)
-        if name in FORESTS and "n_estimators" in model.get_params():
+        if is_costly(name) and "n_estimators" in model.get_params():
             model.set_params(n_estimators=min(INNER_TREES, model.n_estimators))
         found.append(respond(model.fit(rows, labels), scaler.transform(held)))
     return found
