@@ -1,50 +1,50 @@
-"""The audit: what fresh estimators still find shared between h and d.
+"""The audit: estimate what fresh estimators still find shared between h and d.
 
-Each method sees what the others may miss, so a report holds several; the notes of
-`redundancy_report` say what each assumes and cannot see.
+Each method detects what others may miss, so a report holds several; the notes of
+`redundancy_report` list the assumptions and blind spots of each. To add a method, write a
+function of a `PreparedPair` and add one line to `AUDIT_METHODS`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata, t
+from scipy.stats import t
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
 
 from nonredundant.metrics import pairwise
 from nonredundant.metrics import predictability as prediction
+from nonredundant.metrics.information import donsker_varadhan
 from nonredundant.metrics.inputs import check_pair, leading_components, normal_scores
-from nonredundant.metrics.networks import cross_logits, donsker_varadhan, splits
+from nonredundant.metrics.networks import cross_logits, splits
 
-#: Every method and the unit of its estimate.
-METHODS = {
-    "r2-ridge": "R²",
-    "r2-forest": "R²",
-    "r2-mlp": "R²",
-    "r2-boosting": "R²",
-    "discriminator-auc": "AUC",
-    "discriminator-nats": "nats",
-    "ksg": "nats",
-    "dcor": "correlation",
-    "hsic": "correlation",
-}
-#: What a report holds unless told otherwise: all but boosting, which costs most and sees what
-#: the forest sees.
-DEFAULT_METHODS = tuple(method for method in METHODS if method != "r2-boosting")
-#: Refits on permuted rows for the methods that train a model each time.
+#: Refits on permuted rows for the methods that train a model for each permutation.
 N_REFITS = 10
 
 
 @dataclass
-class _Audit:
-    """One pair of matrices, prepared once for all methods."""
+class PreparedPair:
+    """Checked and transformed h and d, with everything that methods share.
+
+    Parameters
+    ----------
+    h, d : array of shape (n, n_h), (n, n_d)
+        Normal scores of the columns that vary.
+    n_permutations : int
+        Permutations of the rows of h.
+    cv : int
+        Number of folds.
+    seed : int
+        Seed of folds, permutations and models.
+    """
 
     h: np.ndarray
     d: np.ndarray
@@ -60,67 +60,149 @@ class _Audit:
 
     @cached_property
     def orders(self) -> list[np.ndarray]:
-        """The rows as they are, then in random orders."""
+        """Row orders of h: the true one, then random permutations."""
         rng = np.random.default_rng(self.seed)
         n = len(self.h)
         return [np.arange(n), *(rng.permutation(n) for _ in range(self.n_permutations))]
 
     @cached_property
     def few_orders(self) -> list[np.ndarray]:
-        """The orders for methods that refit a model on each."""
+        """The first orders, for methods that refit a model for each one."""
         return self.orders[: N_REFITS + 1]
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """Leading components of h that hold 99 % of its variance."""
+        """Leading principal components of h that hold 99 % of its variance, at most 32."""
         return leading_components(self.h, explained=0.99, at_most=32)
 
-    def r2(self, method: str) -> np.ndarray:
-        """Return the cross-validated R² of h from d, for each order."""
-        total = float(np.sum((self.h - self.h.mean(axis=0)) ** 2))
-        if method == "r2-ridge":
-            return prediction.ridge_r2(self.targets, total, self.d, self.folds, self.orders)
-        predictor = {
-            "r2-forest": prediction.forest_predictor,
-            "r2-boosting": prediction.boosting_predictor,
-            "r2-mlp": prediction.perceptron_predictor,
-        }[method](self.d, self.folds, self.seed)
-        return prediction.refitted_r2(predictor, self.targets, total, self.few_orders)
+    @cached_property
+    def total(self) -> float:
+        """Sum of squares of h around its mean."""
+        return float(np.sum((self.h - self.h.mean(axis=0)) ** 2))
 
     @cached_property
     def discriminator(self) -> np.ndarray:
-        """Held-out AUC and nats of a fresh discriminator, for each order."""
+        """Held-out AUC and nats of a fresh discriminator, for each of the few orders."""
         scale = np.sqrt(np.mean(self.targets**2))
         rows = []
         for order in self.few_orders:
             rng = np.random.default_rng(self.seed)
             parts = splits(self.folds, rng)
             logits = cross_logits(self.targets[order] / scale, self.d, parts, rng)
-            rows.append(np.mean([_judge(one) for one in logits], axis=0))
+            rows.append(np.mean([_auc_and_nats(one) for one in logits], axis=0))
         return np.array(rows)
 
-    def values(self, method: str) -> np.ndarray:
-        """Return the estimate, then its values on permuted rows."""
-        if method.startswith("r2-"):
-            return self.r2(method)
-        if method.startswith("discriminator-"):
-            return self.discriminator[:, int(method.endswith("nats"))]
-        if method == "dcor":
-            return pairwise.distance_correlations(self.h, self.d, self.orders)
-        if method == "hsic":
-            return pairwise.hsic_correlations(self.h, self.d, self.orders)
-        first, second = (leading_components(x, at_most=4) for x in (self.h, self.d))
-        return pairwise.ksg_informations(first, second, self.orders, k=5)
 
-
-def _judge(logits: np.ndarray) -> tuple[float, float]:
+def _auc_and_nats(logits: np.ndarray) -> tuple[float, float]:
     """Return AUC and Donsker–Varadhan nats of held-out logits of all pairs."""
-    n = len(logits)
-    same = np.eye(n, dtype=bool)
+    same = np.eye(len(logits), dtype=bool)
     true, other = logits[same].astype(float), logits[~same].astype(float)
-    ranks = rankdata(np.concatenate([true, other]))[:n]
-    auc = (ranks.sum() - n * (n + 1) / 2) / (n * len(other))
-    return float(auc), donsker_varadhan(true, other)
+    return float(roc_auc_score(same.ravel(), logits.ravel())), donsker_varadhan(true, other)
+
+
+def _ridge_r2(pair: PreparedPair) -> np.ndarray:
+    """Return the cross-validated R² of a ridge regression, for each order."""
+    return prediction.ridge_r2(pair.targets, pair.total, pair.d, pair.folds, pair.orders)
+
+
+def _refitted_r2(pair: PreparedPair, predictor: Callable[..., Any]) -> np.ndarray:
+    """Return the cross-validated R² of a model that is refitted for each of the few orders."""
+    predict = predictor(pair.d, pair.folds, pair.seed)
+    return prediction.refitted_r2(predict, pair.targets, pair.total, pair.few_orders)
+
+
+def _ksg(pair: PreparedPair) -> np.ndarray:
+    """Return the nearest-neighbour mutual information of four components of each side."""
+    first, second = (leading_components(x, at_most=4) for x in (pair.h, pair.d))
+    return pairwise.ksg_informations(first, second, pair.orders, k=5)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Unit of an audit method's estimate.
+
+    Parameters
+    ----------
+    name : str
+        Name in the column `unit` of a report.
+    label : str
+        Axis label.
+    chance : float
+        Value that is expected at independence.
+    """
+
+    name: str
+    label: str
+    chance: float = 0.0
+
+
+R2 = Unit("R²", "R² of hand-crafted features from latents")
+AUC = Unit("AUC", "AUC of true against shuffled pairs", chance=0.5)
+NATS = Unit("nats", "mutual information (nats)")
+CORRELATION = Unit("correlation", "dependence (0: none, 1: full)")
+
+
+@dataclass(frozen=True)
+class AuditMethod:
+    """One method of the audit.
+
+    Parameters
+    ----------
+    values : callable
+        Function of a `PreparedPair` that returns the estimate, followed by its values on permuted
+        rows.
+    unit : Unit
+        Unit of the estimate.
+    label : str
+        Name in figures and tables.
+    by_default : bool, default=True
+        Whether a report holds it unless methods are named.
+    """
+
+    values: Callable[[PreparedPair], np.ndarray]
+    unit: Unit
+    label: str
+    by_default: bool = True
+
+
+#: All methods by name.
+AUDIT_METHODS: dict[str, AuditMethod] = {
+    "r2-ridge": AuditMethod(_ridge_r2, R2, "ridge"),
+    "r2-forest": AuditMethod(
+        partial(_refitted_r2, predictor=prediction.forest_predictor), R2, "forest"
+    ),
+    "r2-mlp": AuditMethod(
+        partial(_refitted_r2, predictor=prediction.perceptron_predictor), R2, "perceptron"
+    ),
+    # Not by default: it is the most expensive one and detects what the forest detects.
+    "r2-boosting": AuditMethod(
+        partial(_refitted_r2, predictor=prediction.boosting_predictor),
+        R2,
+        "boosting",
+        by_default=False,
+    ),
+    "discriminator-auc": AuditMethod(
+        lambda pair: pair.discriminator[:, 0], AUC, "fresh discriminator"
+    ),
+    "discriminator-nats": AuditMethod(
+        lambda pair: pair.discriminator[:, 1], NATS, "fresh discriminator"
+    ),
+    "ksg": AuditMethod(_ksg, NATS, "nearest neighbours (KSG)"),
+    "dcor": AuditMethod(
+        lambda pair: pairwise.distance_correlations(pair.h, pair.d, pair.orders),
+        CORRELATION,
+        "distance correlation",
+    ),
+    "hsic": AuditMethod(
+        lambda pair: pairwise.hsic_correlations(pair.h, pair.d, pair.orders), CORRELATION, "HSIC"
+    ),
+}
+#: Units by name, as in the column `unit` of a report.
+UNITS = {method.unit.name: method.unit for method in AUDIT_METHODS.values()}
+#: Unit of the estimate by the method's name.
+METHODS = {name: method.unit.name for name, method in AUDIT_METHODS.items()}
+#: Methods of a report unless others are named.
+DEFAULT_METHODS = tuple(name for name, method in AUDIT_METHODS.items() if method.by_default)
 
 
 def redundancy_report(
@@ -132,21 +214,21 @@ def redundancy_report(
     cv: int = 5,
     random_state: Any = None,
 ) -> pd.DataFrame:
-    """Report what fresh estimators find shared between h and d, against chance.
+    """Report what fresh estimators find shared between h and d, compared with chance.
 
-    Every estimate stands beside what the same method finds when h's rows are shuffled, which
-    makes h and d independent and changes nothing else.
+    Each estimate is reported with its null: what the same method finds when the rows of h are
+    permuted, which makes h and d independent and changes nothing else.
 
     Parameters
     ----------
     h, d : array-like, DataFrame or LesionTable of shape (n, n_h), (n, n_d)
-        Features of the same n samples, row by row, that the model which made d was not trained
-        on. A vector is one column; of two frames the indices must agree.
+        Features of the same n samples in the same row order, held out from the training of the
+        model that made d. A vector is one column. The indices of two data frames must agree.
     methods : str or sequence of str, default=DEFAULT_METHODS
-        Names among `METHODS`; by default all but "r2-boosting".
+        Names in `METHODS`; by default all but "r2-boosting".
     n_permutations : int, default=200
-        Random orders of h's rows behind each null. Methods that train a model use the first
-        `N_REFITS` of them. Below 2 there is no null, and its columns are NaN.
+        Random permutations of the rows of h behind each null. Methods that train a model use
+        the first `N_REFITS` of them. Below 2 there is no null, and its columns are NaN.
     cv : int, default=5
         Folds of the methods that predict ("r2-…", "discriminator-…").
     random_state : int, RandomState or None, default=None
@@ -155,22 +237,22 @@ def redundancy_report(
     Returns
     -------
     DataFrame
-        A row a method, in the order asked for: `estimate`, mean and 95 % point of its null
-        (`null_mean`, `null_95`), one-sided `p_value` and `unit`. At independence an R² lies
-        near or below 0, an AUC near 0.5, nats and correlations near 0; all can fall below.
+        One row per method, in the requested order: `estimate`, mean and 95 % point of its null
+        (`null_mean`, `null_95`), one-sided `p_value` and `unit`. At independence an R² is near or
+        below 0, an AUC near 0.5, nats and correlations near 0; all of them can be lower.
 
     Raises
     ------
     ValueError
         If a method is unknown; `cv` is below 2 or `n_permutations` below 0; h and d differ in
-        their number of rows or their index; there are fewer rows than 8 or two a fold; a value
-        is not a number, NaN or infinite; or a side has no column that varies. A LesionTable
-        with several lesions a sample has to be aggregated first.
+        their number of rows or their index; there are fewer than 8 rows or fewer than two per
+        fold; a value is not numeric, NaN or infinite; or h or d has no column that varies. A
+        LesionTable with several lesions per sample has to be aggregated first.
 
     Warns
     -----
     UserWarning
-        If some columns are constant; they are left out and named.
+        If some columns are constant; they are dropped, and the warning names them.
 
     See Also
     --------
@@ -179,48 +261,48 @@ def redundancy_report(
 
     Notes
     -----
-    *Assumed of all methods.* Rows are independent samples: several lesions of one patient are
-    not, and shuffled rows then make too narrow a null. Columns are replaced by their normal
-    scores (van der Waerden), so that neither scale nor skew nor outliers nor any other monotone
-    map of a column matter; many equal values in a column blunt the scores.
+    *Assumptions of all methods.* Rows are independent samples. Several lesions of one patient are
+    not independent, and permuting them gives too narrow a null. Columns are replaced by their
+    normal scores (van der Waerden), so that scale, skew, outliers and any other monotone
+    transformation of a column do not matter; many ties in a column make the scores coarse.
 
-    *What no method sees.* Dependence that n rows do not suffice for: a high p-value is no proof
-    of independence. Nor what the training rows of the model would show: audit held-out rows.
+    *What no method detects.* Dependence too weak for n rows: a high p-value is no proof of
+    independence. Nor overfitting of the model: audit held-out rows, not its training rows.
 
-    Each method assumes and overlooks something of its own:
+    Each method has its own assumptions and blind spots:
 
     - ``"r2-ridge"``: cross-validated R² of h from d by ridge regression, its penalty chosen
-      within the training rows. Sees linear (between normal scores: monotone) dependence alone;
-      y = x² escapes it.
+      within the training rows. Detects linear dependence only (monotone dependence, as
+      columns are normal scores), not y = x².
     - ``"r2-forest"``, ``"r2-boosting"``: the same by extremely randomised trees [1]_ or
-      gradient-boosted trees [2]_. See any shape of a mean that follows one or few columns of d;
-      weak on linear dependence spread thinly over many.
-    - ``"r2-mlp"``: the same by a perceptron with a hidden layer and a linear path. Sees smooth
-      shapes, interactions included; needs some hundred rows.
-    - All R² are those of h as a whole, by the variance of its normal scores: the mean of h
-      given d. What only moves the *spread* of h escapes them, and a single redundant column
-      among 100 makes at most 0.01. They predict the principal components that hold 99 % of
-      h's variance, at most 32; the rest counts as unexplained.
+      gradient-boosted trees [2]_. Detect a conditional mean of any shape that depends on one or
+      a few columns of d; weak for linear dependence spread over many columns.
+    - ``"r2-mlp"``: the same by a perceptron with a hidden layer and a linear path. Detects smooth
+      relations including interactions; needs a few hundred rows.
+    - Every R² is that of h as a whole, weighted by the variance of its normal scores. It measures
+      the mean of h given d: dependence of the *spread* of h alone is not detected, and a single
+      redundant column among 100 contributes at most 0.01. The targets are the principal
+      components that hold 99 % of the variance of h, at most 32; the rest counts as unexplained.
     - ``"discriminator-auc"``, ``"discriminator-nats"``: how well a freshly trained network
-      tells held-out true pairs of rows from re-paired ones, as AUC and as the Donsker–Varadhan
-      lower bound of the mutual information [3]_. Sees spread as well as mean. The bound is
-      below the truth where the network has few rows to learn from, and hardly grows where
-      d determines h. It reads the same components of h.
+      discriminates held-out true pairs of rows from re-paired ones, as AUC and as the
+      Donsker–Varadhan lower bound of the mutual information [3]_. Detects dependence of spread
+      and mean. The bound is too low if the network has few training rows, and hardly increases
+      where d determines h. It uses the same components of h.
     - ``"ksg"``: nearest-neighbour mutual information [4]_, k = 5, of the four leading principal
-      components of h and of d. Assumes continuous columns. Cannot see what lies in later
-      components, and is biased to 0 for strong dependence in several dimensions.
-    - ``"dcor"``: distance correlation of h and d as wholes, bias-corrected [5]_, with the sign
-      of its square. Zero only at independence for many rows; with many noisy columns around
-      it, nonlinear dependence of a few is diluted.
+      components of h and of d. Assumes continuous columns. Does not detect dependence in later
+      components, and is biased towards 0 for strong dependence in several dimensions.
+    - ``"dcor"``: distance correlation of all of h and all of d, bias-corrected [5]_, with the sign
+      of its square. Zero only at independence for many rows; nonlinear dependence of a few columns
+      is diluted by many noisy ones.
     - ``"hsic"``: Hilbert–Schmidt criterion [6]_, unbiased [7]_, Gaussian kernels of median
-      bandwidth, normalised to 1 for equal kernels. As above; blind to structure that is much
-      finer than the bandwidth.
+      bandwidth, normalised to 1 for equal kernels. As for "dcor"; insensitive to structure that is
+      much finer than the bandwidth.
 
     The p-value of "r2-ridge", "ksg", "dcor" and "hsic" is that of a permutation test [8]_, exact
-    with any n and at least 1 / (1 + `n_permutations`). Where models are refitted, or 10 or fewer
-    permutations asked for, the null is taken for Student's t around its mean: under
-    independence such p-values are uniform for the AUC, and too large rather than too small
-    for nats and R², whose nulls have a long lower tail. No correction is made for several methods.
+    for any n and at least 1 / (1 + `n_permutations`). Where models are refitted, or for 10 or fewer
+    permutations, the null is approximated by Student's t around its mean: at independence such
+    p-values are uniform for the AUC, and conservative for nats and R², whose nulls have a long
+    lower tail. P-values are not corrected for the number of methods.
 
     References
     ----------
@@ -235,7 +317,7 @@ def redundancy_report(
 
     Examples
     --------
-    A squared feature is uncorrelated with the feature, and yet says all about its size:
+    A squared feature is uncorrelated with the feature, but determined by it:
 
     >>> import numpy as np
     >>> h = np.random.default_rng(0).normal(size=(100, 1))
@@ -248,8 +330,11 @@ def redundancy_report(
     """
     methods = [methods] if isinstance(methods, str) else list(methods)
     _check_settings(methods, n_permutations, cv)
-    audit = _prepare(h, d, n_permutations, cv, random_state)
-    rows = {method: (*_against_null(audit.values(method)), METHODS[method]) for method in methods}
+    pair = _prepare(h, d, n_permutations, cv, random_state)
+    rows = {}
+    for name in methods:
+        method = AUDIT_METHODS[name]
+        rows[name] = (*_compare_with_null(method.values(pair)), method.unit.name)
     columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
     report = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     report.index.name = "method"
@@ -259,45 +344,45 @@ def redundancy_report(
 def redundancy_score(
     h: Any, d: Any, method: str, *, cv: int = 5, random_state: Any = None
 ) -> float:
-    """Return one method's estimate of what h and d share, without its null.
+    """Return the estimate of one audit method, without its null.
 
     Parameters
     ----------
     h, d : array-like, DataFrame or LesionTable of shape (n, n_h), (n, n_d)
-        Features of the same n samples, row by row, that the model which made d was not trained
-        on.
+        Features of the same n samples in the same row order, held out from the training of the
+        model that made d.
     method : str
-        A name among `METHODS`.
+        A name in `METHODS`.
     cv : int, default=5
-        Folds of the methods that predict.
+        Folds of the methods that predict ("r2-…", "discriminator-…").
     random_state : int, RandomState or None, default=None
         Seed of folds and fresh models.
 
     Returns
     -------
     float
-        The estimate, in the unit that `METHODS` names.
+        The estimate, in the unit given by `METHODS`.
 
     Raises
     ------
     ValueError
-        If the method is unknown, or for input that `redundancy_report` refuses.
+        If the method is unknown, or for input that `redundancy_report` rejects.
 
     Warns
     -----
     UserWarning
-        If some columns are constant; they are left out and named.
+        If some columns are constant; they are dropped, and the warning names them.
 
     See Also
     --------
-    redundancy_report : The estimate against its null, and what each method assumes and cannot
-        see.
+    redundancy_report : The estimate with its null, and the assumptions and blind spots of each
+        method.
 
     Notes
     -----
-    It assumes what `redundancy_report` does and sees no more. It does not say what chance gives,
-    which depends on n and on the method: compare scores of the same n only, and quote none as
-    evidence of independence.
+    Assumptions and blind spots are those of `redundancy_report`. The value at independence depends
+    on n and on the method and is not estimated here: compare only scores of the same n, and do
+    not cite a score alone as evidence of independence.
 
     Examples
     --------
@@ -309,29 +394,30 @@ def redundancy_score(
     True
     """
     _check_settings([method], 0, cv)
-    return float(_prepare(h, d, 0, cv, random_state).values(method)[0])
+    return float(AUDIT_METHODS[method].values(_prepare(h, d, 0, cv, random_state))[0])
 
 
 def _check_settings(methods: Sequence[str], n_permutations: int, cv: int) -> None:
-    """Raise unless the methods are known and the numbers make sense."""
+    """Check the methods and the numbers."""
     unknown = [method for method in methods if method not in METHODS]
     if unknown:
         raise ValueError(
-            f"no such methods: {', '.join(map(repr, unknown))}; known are {', '.join(METHODS)}"
+            f"unknown audit methods: {', '.join(map(repr, unknown))}; known are "
+            f"{', '.join(METHODS)}"
         )
     for name, value, least in (("n_permutations", n_permutations, 0), ("cv", cv, 2)):
         if not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
-def _prepare(h: Any, d: Any, n_permutations: int, cv: int, random_state: Any) -> _Audit:
-    """Return the checked and transformed pair with the seed of everything random."""
+def _prepare(h: Any, d: Any, n_permutations: int, cv: int, random_state: Any) -> PreparedPair:
+    """Check and transform h and d."""
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     first, second = check_pair(h, d, cv)
-    return _Audit(normal_scores(first), normal_scores(second), n_permutations, cv, seed)
+    return PreparedPair(normal_scores(first), normal_scores(second), n_permutations, cv, seed)
 
 
-def _against_null(values: np.ndarray) -> tuple[float, float, float, float]:
+def _compare_with_null(values: np.ndarray) -> tuple[float, float, float, float]:
     """Return the estimate, mean and 95 % point of its null, and the p-value."""
     estimate, null = float(values[0]), values[1:]
     if len(null) < 2:

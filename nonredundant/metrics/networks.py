@@ -10,9 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nonredundant.metrics.information import best_temperature
+
 _BETAS = (0.9, 0.999)
-#: Factors by which logits may be tempered; 0 is not among them, as it would make all pairs equal.
-TEMPERS = np.linspace(0.05, 2, 40)
+#: Factors by which logits may be tempered. Without 0, which would make all pairs equal.
+TEMPERATURES = np.linspace(0.05, 2, 40)
 
 
 class Perceptrons:
@@ -219,17 +221,6 @@ def _keep_best(
 
 
 def _tempered(stop: np.ndarray, test: np.ndarray) -> np.ndarray:
-    """Return the test logits times the factor that gives the stopping rows most nats.
-
-    Networks fitted to few rows are too sure of themselves; one factor mends the nats, which
-    punish that, and leaves the order of the pairs.
-    """
+    """Return the test logits times the temperature that suits the stopping rows best."""
     same = np.eye(len(stop), dtype=bool)
-    nats = [donsker_varadhan(c * stop[same], c * stop[~same]) for c in TEMPERS]
-    return test * TEMPERS[int(np.argmax(nats))]
-
-
-def donsker_varadhan(true: np.ndarray, other: np.ndarray) -> float:
-    """Return the Donsker–Varadhan bound, in nats, from logits of true and of other pairs."""
-    top = other.max()
-    return float(np.mean(true) - top - np.log(np.mean(np.exp(other - top))))
+    return test * best_temperature(stop[same], stop[~same], TEMPERATURES)

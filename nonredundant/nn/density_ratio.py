@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nonredundant.metrics.information import best_temperature, donsker_varadhan
 from nonredundant.nn.penalties import standardise
 
 #: Pairings of each validation row, and epochs without a better one that end the training.
 VALIDATION_PAIRINGS = 10
 PATIENCE = 10
 #: Temperatures that a trained ratio may be tempered by.
-TEMPERATURES = torch.linspace(0.0, 1.2, 25)
+TEMPERATURES = np.linspace(0.0, 1.2, 25)
 
 
 class DensityRatio(nn.Module):
@@ -92,27 +94,23 @@ def frozen_logit(network: nn.Module, h: Tensor, d: Tensor) -> Tensor:
 
 def information(network: nn.Module, h: Tensor, d: Tensor, generator: torch.Generator) -> float:
     """Return the Donsker–Varadhan bound on the mutual information of unseen rows, in nats."""
-    with torch.no_grad():
-        pairings = [repaired(len(h), generator) for _ in range(VALIDATION_PAIRINGS)]
-        others = torch.cat([network(h[partner], d) for partner in pairings])
-        return float(donsker_varadhan(network(h, d), others))
-
-
-def donsker_varadhan(true: Tensor, other: Tensor) -> Tensor:
-    """Return E[f] over true pairs − log E[exp f] over re-paired ones.
-
-    Donsker & Varadhan 1983; Belghazi et al. 2018: the second part corrects a ratio that is not
-    normalised.
-    """
-    return true.mean() - (other.logsumexp(0) - math.log(len(other)))
+    pairings = [repaired(len(h), generator) for _ in range(VALIDATION_PAIRINGS)]
+    return donsker_varadhan(*_logits(network, h, d, pairings))
 
 
 def temper(network: DensityRatio, h: Tensor, d: Tensor, pairings: list[Tensor]) -> None:
     """Set the temperature that suits held-out rows: near 0 where there was nothing to learn."""
+    best = best_temperature(*_logits(network, h, d, pairings), TEMPERATURES)
+    network.temperature.fill_(best)
+
+
+def _logits(
+    network: nn.Module, h: Tensor, d: Tensor, pairings: list[Tensor]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the logits of the true pairs and of all re-paired rows, in double precision."""
     with torch.no_grad():
         true, other = network(h, d), torch.cat([network(h[p], d) for p in pairings])
-        bounds = [donsker_varadhan(t * true, t * other) for t in TEMPERATURES]
-        network.temperature.copy_(TEMPERATURES[int(torch.stack(bounds).argmax())])
+    return true.double().cpu().numpy(), other.double().cpu().numpy()
 
 
 def train_ratio(
