@@ -1,7 +1,7 @@
-"""`VAE`, `SepVAE` and `ContrastiveVAE`, by their public path."""
+"""`VAE` and the contrastive models, by their public path."""
 
 from __future__ import annotations
 
-from nonredundant.models import VAE, ContrastiveVAE, SepVAE
+from nonredundant.models import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 
-__all__ = ["ContrastiveVAE", "SepVAE", "VAE"]
+__all__ = ["ContrastiveCVAE", "ContrastiveVAE", "SepVAE", "VAE"]

@@ -65,11 +65,10 @@ def _petvsclin() -> Experiment:
             "kappa": 50.0,
             "beta": 1e-2,
             "gamma": 1.0,
-            "reconstruction": "summed",
             "lr": 8e-4,
-            "lr_schedule": "constant",
             "augment": None,
             "max_epochs": 10,
+            "net_params": {"reconstruction": "summed", "lr_schedule": "constant"},
         }
 
     about = (
@@ -103,11 +102,10 @@ def _vetil2023() -> Experiment:
             "kappa": 1.0,
             "beta": 1.0,
             "gamma": 0.0,
-            "reconstruction": "summed",
             "lr": 1e-3,
-            "lr_schedule": "constant",
             "batch_size": 32,
             "augment": ("rotate", "shift"),
+            "net_params": {"reconstruction": "summed", "lr_schedule": "constant"},
         }
 
     def classifiers() -> dict[str, Any]:

@@ -8,29 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.models.base import TRAINING_CONSTRAINTS, GenerativeMethods
-from nonredundant.models.inputs import target_labels
+from nonredundant.independence.terms import TERMS, resolve_independence
+from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
+from nonredundant.models.inputs import Cohort, target_labels
+from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import HasMethods, Interval, StrOptions
 
 WEIGHT = [Interval(Real, 0, None, closed="left")]
 #: Constraints of the parameters that both models have.
 CONTRASTIVE_CONSTRAINTS: dict[str, Any] = {
-    **TRAINING_CONSTRAINTS,
+    **VAE_CONSTRAINTS,
     "augment": [None, callable, list, tuple],
     "common_size": [Interval(Integral, 1, None, closed="left")],
     "salient_size": [Interval(Integral, 1, None, closed="left")],
     "salient_beta": [None, *WEIGHT],
-    "independence": [
-        None,
-        StrOptions({"density-ratio", "dcor", "hsic", "cross-covariance"}),
-        HasMethods(["penalty", "reset"]),
-    ],
+    "independence": [None, StrOptions(set(TERMS)), HasMethods(["penalty", "reset"])],
     "kappa": WEIGHT,
     "output": [StrOptions({"both", "common", "salient"})],
 }
 
 
-class CommonSalientModel(GenerativeMethods):
+class CommonSalientModel(VAEEstimator):
     """Base of `SepVAE` and `ContrastiveVAE`."""
 
     common_size: int
@@ -42,7 +40,11 @@ class CommonSalientModel(GenerativeMethods):
     classes_: np.ndarray
 
     def _module_options(self, n_classes: int) -> dict[str, Any]:
-        """Return what the module takes beside sizes and networks."""
+        """Return the arguments of the network beside sizes and blocks."""
+        raise NotImplementedError
+
+    def _weights(self) -> dict[str, float]:
+        """Return the weight of each term of the loss."""
         raise NotImplementedError
 
     def fit(self, X: Any, y: Any) -> Any:
@@ -66,33 +68,43 @@ class CommonSalientModel(GenerativeMethods):
             If the table has no usable patches, a sample is unlabelled, or y lacks background
             or targets.
         FloatingPointError
-            If a term of the loss stops being a number; the message names term and epoch.
+            If a term of the loss is no longer a finite number; the message names term and epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
-        classes, labels, weight = target_labels(y, cohort)
+        self._train(cohort, self._plan(cohort, y))
+        return self
+
+    def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:
+        classes, labels, row_weights = target_labels(y, inputs)
         spec = {
-            "shape": tuple(cohort.shape),
-            "n_channels": cohort.n_channels,
+            "shape": tuple(inputs.shape),
+            "n_channels": inputs.n_channels,
             "n_common": self.common_size,
             "n_salient": self.salient_size,
             "network": self.network,
+            "normalise": self._option("reconstruction") == "normalised",
             **self._module_options(len(classes)),
         }
-        self._train(cohort, self._condition(cohort), labels, weight, spec)
-        self.classes_ = classes
-        self._settle(cohort)
-        return self
+        return TrainingPlan(
+            self._module_class(),
+            spec,
+            self._condition(inputs),
+            labels,
+            classes,
+            row_weights,
+            self._weights(),
+            {"independence": self._term()},
+        )
 
     def _term(self) -> Any:
+        """Return the term that keeps c and s independent, or None."""
         if self.independence is None or self.kappa == 0:
             return None
-        from nonredundant.independence.terms import resolve_independence
-
         term = resolve_independence(self.independence)
         if isinstance(self.independence, str):
-            # What evens out the directions of given features would here steer the common
-            # encoder, which is trained, through an unstable gradient.
+            # Weighing all directions of c alike, which helps with given features, would here give
+            # the common encoder, which is trained, an unstable gradient.
             plain = {"equal_directions": False, "second_order": 0.0}
             term.set_params(**{k: v for k, v in plain.items() if k in term.get_params()})
         return term
@@ -129,8 +141,8 @@ class CommonSalientModel(GenerativeMethods):
         Returns
         -------
         array of shape (n_samples, n_columns), DataFrame or LesionTable
-            The common latents, the salient ones, or both, as `output` says; with several lesions
-            a sample, a table with them as features.
+            The common latents, the salient ones, or both, by `output`; with several lesions per
+            sample, a table with them as features.
         """
         _, z = self._latents(X)
         return self._rows(z[:, self._columns()], X)
@@ -143,7 +155,7 @@ class CommonSalientModel(GenerativeMethods):
         X : LesionTable or array of shape (n_samples, n_features)
             As at `fit`.
         salient : bool, default=True
-            False decodes the common latents alone: the image as it were in the background.
+            False decodes the common latents alone: the counterpart in the background.
 
         Returns
         -------
@@ -161,7 +173,7 @@ class CommonSalientModel(GenerativeMethods):
         Parameters
         ----------
         X_common, X_salient : LesionTable or array of shape (n_samples, n_features)
-            The givers of c and of s, equally many lesions, paired by row.
+            Lesions that give c and lesions that give s, equally many, paired by row.
 
         Returns
         -------
@@ -213,10 +225,10 @@ class SepVAE(CommonSalientModel):
     background_scale : float, default=0.1
         Standard deviation of the background's salient prior.
     additive : bool, default=True
-        Whether an image is what c draws plus what s draws, c is inferred from what s leaves, and
-        the classifier reads one salient latent a class of target. False is as published: one
-        decoder of (c, s), c inferred from the whole image, the classifier on all of s; sub-types
-        of targets then tend to go into c.
+        True: an image is the sum of two decoders, of c and of s; c is inferred from the residual
+        that s leaves, and the classifier reads one salient latent per class of target. False is
+        as published: one decoder of (c, s), c inferred from the whole image, the classifier on
+        all of s; sub-types of targets then tend to go into c.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="cross-covariance"
         What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
@@ -224,23 +236,17 @@ default="cross-covariance"
     kappa : float, default=0.1
         Weight of the independence term.
     gamma : float, default=0.1
-        Weight of the label classifier on s. More tells targets better from the background, and
-        less of how targets differ.
+        Weight of the label classifier on s. A larger weight separates targets from the
+        background better, and describes differences between targets less.
     fader : float, default=0.1
         Weight of the distance correlation of c with the label, which keeps the label out of c.
-        Raise it, to 1 for instance, where c still tells targets from the background.
+        Raise it, to 1 for instance, where c still separates targets from the background.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
-        Lesions a step.
+        Lesions per step.
     lr : float, default=3e-3
         Highest learning rate of AdamW.
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        As for `NonRedundantCVAE`.
-    weight_decay : float, default=1e-4
-        Weight decay of AdamW.
-    validation_fraction : float, default=0.1
-        Share of samples kept out of training for the `valid_*` columns of `history_`.
     augment : sequence of str, callable or None, default=None
         As for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
@@ -251,21 +257,17 @@ default="cross-covariance"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and draws.
-    callbacks : list or None, default=None
-        skorch callbacks.
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last.
+        Further options of the training, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl, independence, label, salient_kl, fader` and
+        One row per epoch: `total, reconstruction, kl, independence, label, salient_kl, fader` and
         `valid_*`, unweighted but for the total.
     classes_ : array
         The classes, background first.
@@ -312,17 +314,12 @@ default="cross-covariance"
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 3e-3,
-        lr_schedule: str = "cosine",
-        weight_decay: float = 1e-4,
-        validation_fraction: float = 0.1,
         augment: Sequence[str] | Callable[..., Any] | None = None,
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         output: str = "both",
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
-        warm_start: bool = False,
         verbose: int = 0,
     ) -> None:
         self.common_size = common_size
@@ -338,17 +335,12 @@ default="cross-covariance"
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
         self.augment = augment
         self.network = network
         self.output = output
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
-        self.warm_start = warm_start
         self.verbose = verbose
 
     def _module_class(self) -> type:
@@ -405,15 +397,9 @@ default=None
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
-        Lesions a step.
+        Lesions per step.
     lr : float, default=3e-3
         Highest learning rate of AdamW.
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        As for `NonRedundantCVAE`.
-    weight_decay : float, default=1e-4
-        Weight decay of AdamW.
-    validation_fraction : float, default=0.1
-        Share of samples kept out of training for the `valid_*` columns of `history_`.
     augment : sequence of str, callable or None, default=None
         As for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
@@ -424,21 +410,17 @@ default=None
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and draws.
-    callbacks : list or None, default=None
-        skorch callbacks.
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last.
+        Further options of the training, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl, independence, label, salient_kl, moments` and
+        One row per epoch: `total, reconstruction, kl, independence, label, salient_kl, moments` and
         `valid_*`, unweighted but for the total.
     classes_ : array
         The classes, background first.
@@ -476,17 +458,12 @@ default=None
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 3e-3,
-        lr_schedule: str = "cosine",
-        weight_decay: float = 1e-4,
-        validation_fraction: float = 0.1,
         augment: Sequence[str] | Callable[..., Any] | None = None,
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         output: str = "both",
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
-        warm_start: bool = False,
         verbose: int = 0,
     ) -> None:
         self.common_size = common_size
@@ -499,17 +476,12 @@ default=None
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
         self.augment = augment
         self.network = network
         self.output = output
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
-        self.warm_start = warm_start
         self.verbose = verbose
 
     def _module_class(self) -> type:

@@ -9,23 +9,48 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.independence.density_ratio import TotalCorrelation
+from nonredundant.independence.terms import TERMS, resolve_independence
 from nonredundant.lesions.features import FeatureScaler
-from nonredundant.models.base import TRAINING_CONSTRAINTS, GenerativeMethods
-from nonredundant.models.inputs import Cohort, encode_labels, target_labels
+from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
+from nonredundant.models.inputs import Cohort, encode_labels
+from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import HasMethods, Interval, StrOptions
 
+_WEIGHT = [Interval(Real, 0, None, closed="left")]
+#: Constraints of the parameters of models that are given h.
+CONDITIONED_CONSTRAINTS: dict[str, Any] = {
+    **VAE_CONSTRAINTS,
+    "dlr_size": [Interval(Integral, 1, None, closed="left")],
+    "hcr_size": [None, Interval(Integral, 1, None, closed="left")],
+    "independence": [None, StrOptions(set(TERMS)), HasMethods(["penalty", "update", "reset"])],
+    "kappa": _WEIGHT,
+    "gamma": _WEIGHT,
+    "disentangle": _WEIGHT,
+    "independent_of": [list, tuple],
+    "output": [StrOptions({"fused", "dlr", "hcr"})],
+}
 
-class ConditionedModel(GenerativeMethods):
-    """Base of `NonRedundantCVAE`: reads h, passes features on, and decodes from h."""
 
+class ConditionedVAE(VAEEstimator):
+    """Base of the models that are given h: makes h, passes features on, decodes from h."""
+
+    dlr_size: int
     hcr_size: int | None
+    independence: Any
+    kappa: float
+    gamma: float
+    conditioning: str | None
     independent_of: Sequence[str]
-    condition_decoder: bool
-    contrastive: bool
+    disentangle: float
+    network: Any
+    output: str
     n_dlr_: int
 
+    # What h is -----------------------------------------------------------------------------
+
     def _check_blocks(self, cohort: Cohort) -> None:
-        """Raise unless the blocks that make up h exist and are there where they must be."""
+        """Raise unless the table has the blocks that `independent_of` names."""
         blocks = tuple(self.independent_of)
         if not blocks or not set(blocks) <= {"hcr", "clinical"}:
             raise ValueError(f"independent_of takes 'hcr' and 'clinical', got {blocks!r}")
@@ -36,17 +61,8 @@ class ConditionedModel(GenerativeMethods):
                 "leave it out"
             )
 
-    def _check_given(self, h: np.ndarray) -> None:
-        """Raise where the background is to be decoded from h, but there is none."""
-        if self.contrastive and not (self.condition_decoder and h.shape[1]):
-            raise ValueError(
-                f"contrastive=True decodes the background from h alone: it takes "
-                f"condition_decoder=True (now {self.condition_decoder}) and usable features of the "
-                f"blocks {tuple(self.independent_of)!r} (now {h.shape[1]})"
-            )
-
     def _fit_scalers(self, cohort: Cohort) -> None:
-        """Learn what makes h, and which other columns are passed on."""
+        """Fit the scalers that make h and impute the columns that are passed on."""
         hcr = [name for name, block in cohort.blocks.items() if block == "hcr"]
         rest = [name for name, block in cohort.blocks.items() if block == "clinical"]
         usable = cohort.features[cohort.usable]
@@ -64,6 +80,83 @@ class ConditionedModel(GenerativeMethods):
         hcr = scaler.impute if scaler.n_components is None else scaler.transform
         return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
 
+    # What is trained -----------------------------------------------------------------------
+
+    def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
+        """Return the classes or None, each lesion's class position and its weight."""
+        raise NotImplementedError
+
+    def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:
+        """Fit the scalers and return the network, its loss and the labels."""
+        self._check_blocks(inputs)
+        classes, labels, row_weights = self._labels(y, inputs)
+        self._fit_scalers(inputs)
+        h = self._condition(inputs)
+        term = None
+        if self.kappa > 0 and h.shape[1]:
+            term = resolve_independence(self.independence)
+        conditioning = self.conditioning
+        if conditioning == "auto":
+            gated = term is None or term.fit_mode == "closed-form"
+            conditioning = "gated" if gated else "plain"
+        spec = {
+            "shape": tuple(inputs.shape),
+            "n_channels": inputs.n_channels,
+            "n_latents": self.dlr_size,
+            "n_conditions": h.shape[1],
+            "n_classes": len(classes) if classes is not None and self.gamma > 0 else 0,
+            "conditioning": conditioning,
+            "network": self.network,
+            "normalise": self._option("reconstruction") == "normalised",
+        }
+        weights = {
+            "kl": self.beta,
+            "independence": self.kappa,
+            "label": self.gamma,
+            "total_correlation": self.disentangle,
+        }
+        terms = {
+            "independence": term,
+            "disentangle": TotalCorrelation() if self.disentangle > 0 else None,
+        }
+        return TrainingPlan(
+            self._module_class(), spec, h, labels, classes, row_weights, weights, terms
+        )
+
+    # What it gives -------------------------------------------------------------------------
+
+    def transform(self, X: Any) -> Any:
+        """Return features and latents of each lesion.
+
+        Parameters
+        ----------
+        X : LesionTable or array of shape (n_samples, n_features)
+            As at `fit`.
+
+        Returns
+        -------
+        array of shape (n_samples, n_columns), DataFrame or LesionTable
+            `output="fused"`: the usable features in their own units (NaN imputed by the training
+            median; principal components with `hcr_size`), then the posterior means of d. "dlr"
+            and "hcr": one part alone. With several lesions per sample: a table with these columns.
+        """
+        check_is_fitted(self, "net_")
+        cohort = self._read(X, reset=False)
+        parts = []
+        if self.output != "dlr":
+            parts += [self._passed_on(cohort)]
+        if self.output != "hcr":
+            parts += [self._fill_missing(self._encode(cohort), cohort)]
+        return self._rows(np.hstack(parts), X)
+
+    def _latent_names(self) -> list[str]:
+        return [f"dlr{i:02d}" for i in range(self.net_.module_.n_latents)]
+
+    def _names_out(self) -> list[str]:
+        features = [*self.hcr_scaler_.names_out_, *self.clinical_scaler_.names_out_]
+        latents = self._latent_names()
+        return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
+
     def reconstruct(self, X: Any, *, salient: bool = True) -> np.ndarray:
         """Return the network's reconstruction of each lesion from h and its latents, or h alone.
 
@@ -72,8 +165,7 @@ class ConditionedModel(GenerativeMethods):
         X : LesionTable or array of shape (n_samples, n_features)
             As at `fit`.
         salient : bool, default=True
-            False puts 0, the prior's mean, in the place of d: the image that h foretells, or in
-            the contrastive mode the image as it were in the background.
+            False replaces d by 0, the mean of its prior: the reconstruction from h alone.
 
         Returns
         -------
@@ -84,7 +176,7 @@ class ConditionedModel(GenerativeMethods):
         return self._decode(d if salient else np.zeros_like(d), self._condition(cohort))
 
     def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
-        """Return lesions drawn from the model: d from its (targets') prior, h of the given lesions.
+        """Return lesions drawn from the model: d from its prior, h of the given lesions.
 
         Parameters
         ----------
@@ -104,15 +196,15 @@ class ConditionedModel(GenerativeMethods):
         return self._decode(d, self._condition(cohort))
 
 
-class NonRedundantCVAE(ConditionedModel):
+class NonRedundantCVAE(ConditionedVAE):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
-    The encoder sees the masked patch (and h, to leave it out), the decoder sees (h, d), and an
+    The encoder is given the masked patch (and h, to leave it out), the decoder (h, d), and an
     independence term keeps d from repeating h (Vétil et al. 2023, arXiv 2308.11389). The loss is
 
         reconstruction + beta * KL(q(d|x*, h) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
 
-    and with `disentangle` also disentangle_weight * TC(d), the latents' total correlation. The
+    and with `disentangle` also disentangle * TC(d), the latents' total correlation. The
     reconstruction is the fraction of the lesions' voxel variance left unexplained, so that no
     weight depends on the size of the patches.
 
@@ -131,44 +223,28 @@ default="dcor"
         Weight of the KL term.
     gamma : float, default=0
         Weight of the label term; 0 trains without labels.
-    disentangle : {"total-correlation"} or None, default=None
-        What keeps the latents independent of each other, beside h: their total correlation, by
-        the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983).
-    disentangle_weight : float, default=0.01
-        Weight of that term. Much more does harm: the encoder then fools the discriminator.
-    contrastive : bool, default=False
-        Whether d is only what targets add to a background whose images h explains: y is 0 for
-        background, d there has the prior N(0, background_scale^2 I), and the decoder sees
-        (h, [y > 0] d). As `SepVAE`, with a common part that is given instead of learned.
-    background_scale : float, default=0.1
-        Standard deviation of the background's prior in the contrastive mode.
-    condition_decoder : bool, default=True
-        Whether the decoder sees h.
-    conditioning : {"auto", "gated", "plain"}, default="auto"
-        "plain" shows h to the decoder alone, as published. "gated" also lets 16 linear mixtures
-        of h scale and shift d behind the encoder and in front of the decoder, so that d can leave
-        to h what follows from it at less cost in reconstruction. "auto" is "plain" with a
-        term that is trained itself (the density ratio), which gates help to fool, else "gated".
+    conditioning : {"auto", "gated", "plain"} or None, default="auto"
+        How h reaches the networks. "plain" gives h to the decoder alone, as published. "gated"
+        also lets 16 linear mixtures of h scale and shift d after the encoder and before the
+        decoder, so that d can leave to h what follows from it at less cost in reconstruction.
+        "auto" is "plain" with a term that is itself trained (the density ratio), which gates help
+        to fool, else "gated". None: not at all.
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
         The blocks of features that make up h. Without hand-crafted features there is no h to be
         independent of; "clinical" must not be named where the table has no such columns.
-    reconstruction : {"normalised", "summed"}, default="normalised"
-        Divide the squared error by the cohort's variance, or sum it over voxels as published.
+    disentangle : float, default=0
+        Weight of the total correlation of the latents, which keeps them independent of each
+        other, by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983). 0.01
+        lowers it; much more does harm, as the encoder then fools the discriminator.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
-        Lesions a step.
+        Lesions per step.
     lr : float, default=8e-3
         Highest learning rate of AdamW.
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        Whether the learning rate rises and falls over the epochs or stays.
-    weight_decay : float, default=1e-4
-        Weight decay of AdamW.
-    validation_fraction : float, default=0.1
-        Share of samples kept out of training for the `valid_*` columns of `history_`.
     augment : "auto", sequence of str, callable or None, default="auto"
         "auto" mirrors lesions at random along every axis unless `gamma` is positive: h is the
-        same for a mirror image, and a network without labels must still tell the sides apart to
+        same for a mirror image, and a network without labels must still distinguish the sides to
         reconstruct them. Or names out of `nonredundant.nn.augment.KINDS`, or a function of
         (patches, masks) tensors; with a label term, choose kinds that the label survives.
     network : dict, callable or None, default=None
@@ -180,26 +256,34 @@ default="dcor"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and draws; an int makes fits on the CPU bitwise equal.
-    callbacks : list or None, default=None
-        skorch callbacks, for instance early stopping on `valid_total`.
     net_params : dict or None, default=None
-        Further arguments of the skorch net, for instance `{"mixed_precision": True}`.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last.
+        Further options of the training:
+
+        - `callbacks`: list of skorch callbacks, for instance early stopping on `valid_total`.
+        - `lr_schedule`: "cosine" (the default: a rise over the first tenth of the steps, then
+          a cosine) or "constant".
+        - `optimizer__weight_decay`: weight decay of AdamW, 1e-4 by default.
+        - `validation_fraction`: share of samples kept out of training for the `valid_*` columns
+          of `history_`, 0.1 by default.
+        - `reconstruction`: "normalised" (the default) divides the squared error by the cohort's
+          variance, "summed" sums it over voxels as published.
+        - `warm_start`: True lets `fit` continue from the weights of the last fit.
+        - `mixed_precision`: True uses half precision on CUDA.
+        - any other argument of `skorch.NeuralNet`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
+        One row per epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
         `total_correlation`, and `valid_*`.
     hcr_scaler_ : FeatureScaler
-        What makes h of the features: medians, ranks on a normal scale, principal components.
+        Makes h from the features: medians, ranks on a normal scale, principal components.
     classes_ : array
-        The label term's classes (with `gamma > 0` or `contrastive` only; background first).
+        The label term's classes (with `gamma > 0` only).
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
@@ -232,24 +316,8 @@ default="dcor"
     """
 
     _parameter_constraints = {
-        **TRAINING_CONSTRAINTS,
-        "dlr_size": [Interval(Integral, 1, None, closed="left")],
-        "hcr_size": [None, Interval(Integral, 1, None, closed="left")],
-        "independence": [
-            None,
-            StrOptions({"density-ratio", "dcor", "hsic", "cross-covariance"}),
-            HasMethods(["penalty", "update", "reset"]),
-        ],
-        "kappa": [Interval(Real, 0, None, closed="left")],
-        "gamma": [Interval(Real, 0, None, closed="left")],
-        "disentangle": [None, StrOptions({"total-correlation"})],
-        "disentangle_weight": [Interval(Real, 0, None, closed="left")],
-        "contrastive": ["boolean"],
-        "background_scale": [Interval(Real, 0, None, closed="neither")],
-        "condition_decoder": ["boolean"],
-        "conditioning": [StrOptions({"auto", "gated", "plain"})],
-        "independent_of": [list, tuple],
-        "reconstruction": [StrOptions({"normalised", "summed"})],
+        **CONDITIONED_CONSTRAINTS,
+        "conditioning": [None, StrOptions({"auto", "gated", "plain"})],
     }
 
     def __init__(
@@ -261,28 +329,18 @@ default="dcor"
         kappa: float = 0.2,
         beta: float = 1e-5,
         gamma: float = 0.0,
-        disentangle: str | None = None,
-        disentangle_weight: float = 0.01,
-        contrastive: bool = False,
-        background_scale: float = 0.1,
-        condition_decoder: bool = True,
-        conditioning: str = "auto",
+        conditioning: str | None = "auto",
         independent_of: Sequence[str] = ("hcr",),
-        reconstruction: str = "normalised",
+        disentangle: float = 0.0,
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 8e-3,
-        lr_schedule: str = "cosine",
-        weight_decay: float = 1e-4,
-        validation_fraction: float = 0.1,
         augment: str | Sequence[str] | Callable[..., Any] | None = "auto",
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         output: str = "fused",
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
-        warm_start: bool = False,
         verbose: int = 0,
     ) -> None:
         self.dlr_size = dlr_size
@@ -291,28 +349,18 @@ default="dcor"
         self.kappa = kappa
         self.beta = beta
         self.gamma = gamma
-        self.disentangle = disentangle
-        self.disentangle_weight = disentangle_weight
-        self.contrastive = contrastive
-        self.background_scale = background_scale
-        self.condition_decoder = condition_decoder
         self.conditioning = conditioning
         self.independent_of = independent_of
-        self.reconstruction = reconstruction
+        self.disentangle = disentangle
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
         self.augment = augment
         self.network = network
         self.output = output
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
-        self.warm_start = warm_start
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> NonRedundantCVAE:
@@ -324,7 +372,6 @@ default="dcor"
             Lesions with patches; a plain matrix is encoded by row, without HCR.
         y : array-like of shape (n_samples,), optional
             Labels for the label term; NaN or -1: unlabelled. Ignored while `gamma` is 0.
-            `contrastive` needs all: 0 for background, any other values for classes of target.
 
         Returns
         -------
@@ -334,122 +381,27 @@ default="dcor"
         Raises
         ------
         ValueError
-            If the table has no usable patches or not the blocks of `independent_of`, features are
+            If the table has no usable patches or lacks a block of `independent_of`, features are
             not numbers, or y does not fit.
         FloatingPointError
-            If a term of the loss stops being a number; the message names term and epoch.
+            If a term of the loss is no longer a finite number; the message names term and epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
-        self._check_blocks(cohort)
-        classes, labels, weight = self._labels(y, cohort)
-        self._fit_scalers(cohort)
-        h = self._condition(cohort)
-        self._check_given(h)
-        self._has_condition = h.shape[1] > 0
-        spec = {
-            "shape": tuple(cohort.shape),
-            "n_channels": cohort.n_channels,
-            "n_latents": self.dlr_size,
-            "n_conditions": h.shape[1],
-            "n_classes": len(classes) if classes is not None and self.gamma > 0 else 0,
-            "condition_decoder": self.condition_decoder,
-            "gated": self._gated(),
-            "network": self.network,
-            "normalise": self.reconstruction == "normalised",
-        }
-        if self.contrastive:
-            spec["background_scale"] = self.background_scale
-        self._train(cohort, h, labels, weight, spec)
-        if classes is not None:
-            self.classes_ = classes
+        self._train(cohort, self._plan(cohort, y))
         self.n_dlr_ = self.dlr_size
-        self._settle(cohort)
         return self
 
     def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Return the classes or None, each lesion's class position and its weight."""
-        if self.contrastive:
-            return target_labels(y, cohort)
         if self.gamma > 0 and y is not None:
             return encode_labels(y, cohort)
         n = len(cohort.x)
         return None, np.full(n, -1, dtype=np.int64), np.ones(n)
 
-    def _module_class(self) -> type:
-        if self.contrastive:
-            from nonredundant.nn.contrastive import SalientConditionalVAE
+    def _mirrors(self) -> bool:
+        return self.gamma == 0
 
-            return SalientConditionalVAE
+    def _module_class(self) -> type:
         from nonredundant.nn.vae import ConditionalVAE
 
         return ConditionalVAE
-
-    def _weights(self) -> dict[str, float]:
-        return {
-            "kl": self.beta,
-            "independence": self.kappa,
-            "label": self.gamma,
-            "total_correlation": self.disentangle_weight,
-        }
-
-    def _mirrors(self) -> bool:
-        return self.gamma == 0 and not self.contrastive
-
-    def _gated(self) -> bool:
-        """Whether h also scales and shifts d."""
-        if self.conditioning == "auto":
-            term = self._term()
-            return term is None or term.fit_mode == "closed-form"
-        return self.conditioning == "gated"
-
-    def _term(self) -> Any:
-        if self.independence is None or self.kappa == 0 or not self._has_condition:
-            return None
-        from nonredundant.independence.terms import resolve_independence
-
-        return resolve_independence(self.independence)
-
-    def _disentangler(self) -> Any:
-        if self.disentangle is None or self.disentangle_weight == 0:
-            return None
-        from nonredundant.independence.density_ratio import TotalCorrelation
-
-        return TotalCorrelation()
-
-    def transform(self, X: Any) -> Any:
-        """Return features and latents of each lesion.
-
-        Parameters
-        ----------
-        X : LesionTable or array of shape (n_samples, n_features)
-            As at `fit`.
-
-        Returns
-        -------
-        array of shape (n_samples, n_columns), DataFrame or LesionTable
-            `output="fused"`: the usable features in their own units (NaN imputed by the training
-            median; principal components with `hcr_size`), then the posterior means of d. "dlr"
-            and "hcr": one part alone. With several lesions a sample: a table with these columns.
-        """
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        parts = []
-        if self.output != "dlr":
-            parts += [self._passed_on(cohort)]
-        if self.output != "hcr":
-            parts += [self._fill_missing(self._encode(cohort), cohort)]
-        return self._rows(np.hstack(parts), X)
-
-    def _latent_names(self) -> list[str]:
-        return [f"dlr{i:02d}" for i in range(self.n_dlr_)]
-
-    def _names_out(self) -> list[str]:
-        features = [*self.hcr_scaler_.names_out_, *self.clinical_scaler_.names_out_]
-        latents = self._latent_names()
-        return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = bool(self.contrastive)
-        return tags

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.models.base import TRAINING_CONSTRAINTS, GenerativeMethods
+from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
+from nonredundant.models.inputs import Cohort
+from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import Interval
 
 
-class VAE(GenerativeMethods):
+class VAE(VAEEstimator):
     """Variational autoencoder of patches: `NonRedundantCVAE` without hand-crafted features.
 
     The loss is reconstruction + beta * KL(q(z|x*) || N(0, I)) (Kingma & Welling 2014,
@@ -28,39 +30,29 @@ class VAE(GenerativeMethods):
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
-        Lesions a step.
+        Lesions per step.
     lr : float, default=8e-3
         Highest learning rate of AdamW.
-    lr_schedule : {"cosine", "constant"}, default="cosine"
-        As for `NonRedundantCVAE`.
-    weight_decay : float, default=1e-4
-        Weight decay of AdamW.
-    validation_fraction : float, default=0.1
-        Share of samples kept out of training for the `valid_*` columns of `history_`.
     augment : "auto", sequence of str, callable or None, default="auto"
         "auto" mirrors lesions at random along every axis: a network without labels must still
-        tell the sides apart to reconstruct them. Otherwise as for `NonRedundantCVAE`.
+        distinguish the sides to reconstruct them. Otherwise as for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
         As for `NonRedundantCVAE`.
     device : str, default="auto"
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of initial weights, batches and draws.
-    callbacks : list or None, default=None
-        skorch callbacks.
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
-    warm_start : bool, default=False
-        Whether `fit` continues from the weights of the last.
+        Further options of the training, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total, reconstruction, kl` and `valid_*`.
+        One row per epoch: `total, reconstruction, kl` and `valid_*`.
     dead_latents_ : list of str
         Latents that collapsed to their prior; a warning says so when most did.
 
@@ -76,7 +68,7 @@ class VAE(GenerativeMethods):
     """
 
     _parameter_constraints = {
-        **{name: rule for name, rule in TRAINING_CONSTRAINTS.items() if name != "output"},
+        **VAE_CONSTRAINTS,
         "latent_size": [Interval(Integral, 1, None, closed="left")],
     }
 
@@ -88,16 +80,11 @@ class VAE(GenerativeMethods):
         max_epochs: int = 100,
         batch_size: int = 64,
         lr: float = 8e-3,
-        lr_schedule: str = "cosine",
-        weight_decay: float = 1e-4,
-        validation_fraction: float = 0.1,
         augment: str | Sequence[str] | Callable[..., Any] | None = "auto",
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
-        warm_start: bool = False,
         verbose: int = 0,
     ) -> None:
         self.latent_size = latent_size
@@ -105,16 +92,11 @@ class VAE(GenerativeMethods):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.lr_schedule = lr_schedule
-        self.weight_decay = weight_decay
-        self.validation_fraction = validation_fraction
         self.augment = augment
         self.network = network
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
-        self.warm_start = warm_start
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> VAE:
@@ -137,20 +119,26 @@ class VAE(GenerativeMethods):
         ValueError
             If the table has no usable patches.
         FloatingPointError
-            If a term of the loss stops being a number; the message names term and epoch.
+            If a term of the loss is no longer a finite number; the message names term and epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
-        n = len(cohort.x)
+        self._train(cohort, self._plan(cohort, None))
+        return self
+
+    def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:
         spec = {
-            "shape": tuple(cohort.shape),
-            "n_channels": cohort.n_channels,
+            "shape": tuple(inputs.shape),
+            "n_channels": inputs.n_channels,
             "n_latents": self.latent_size,
             "network": self.network,
+            "normalise": self._option("reconstruction") == "normalised",
         }
-        self._train(cohort, self._condition(cohort), np.full(n, -1), np.ones(n), spec)
-        self._settle(cohort)
-        return self
+        labels = np.full(len(inputs.x), -1)
+        weights = {"kl": self.beta}
+        return TrainingPlan(
+            self._module_class(), spec, self._condition(inputs), labels, weights=weights
+        )
 
     def transform(self, X: Any) -> Any:
         """Return the posterior means of each lesion's latents.
@@ -163,7 +151,7 @@ class VAE(GenerativeMethods):
         Returns
         -------
         array of shape (n_samples, latent_size), DataFrame or LesionTable
-            The latents; with several lesions a sample, a table with them as features.
+            The latents; with several lesions per sample, a table with them as features.
         """
         _, z = self._latents(X)
         return self._rows(z, X)
@@ -192,14 +180,5 @@ class VAE(GenerativeMethods):
 
         return ConditionalVAE
 
-    def _weights(self) -> dict[str, float]:
-        return {"kl": self.beta}
-
-    def _term(self) -> None:
-        return None
-
     def _latent_names(self) -> list[str]:
         return [f"latent{i:02d}" for i in range(self.net_.module_.n_latents)]
-
-    def _names_out(self) -> list[str]:
-        return self._latent_names()

@@ -16,7 +16,7 @@ from nonredundant.nn.losses import Batch
 
 
 class LesionDataset(Dataset):
-    """Lesions as batches; a batch is the only copy that is ever made of their voxels."""
+    """Batches of lesions; the voxels of the cohort are copied batch by batch only."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class LesionDataset(Dataset):
         return self.__getitems__([position])
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Return a whole batch by one indexing, as torch's loader asks where it can."""
+        """Return a whole batch by one indexing operation."""
         rows = self.rows[np.asarray(positions)]
         x = torch.from_numpy(np.asarray(self.x[rows]))
         mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
@@ -48,35 +48,28 @@ class LesionDataset(Dataset):
         return Batch(x, mask, h, y, weight, torch.from_numpy(rows))
 
 
-def as_is(batch: Batch) -> Batch:
-    """Collate nothing: the dataset returns whole batches."""
+def as_is(batch: Any) -> Any:
+    """Return the batch itself: the datasets collate whole batches."""
     return batch
 
 
-def to_device(batch: Batch, device: Any) -> Batch:
-    """Move a batch's tensors to the device."""
-    mask = None if batch.mask is None else batch.mask.to(device)
-    tensors = {n: v.to(device) for n, v in batch._asdict().items() if n != "mask"}
-    return Batch(mask=mask, **tensors)
-
-
 def balanced_batch_size(n_rows: int, batch_size: int) -> int:
-    """Return the size, at most the one asked for, that makes batches about equally large.
+    """Return the largest size up to `batch_size` that makes all batches about equally large.
 
-    A small last batch would make the independence term's estimate worthless.
+    The independence term's estimate is too noisy on a small last batch.
     """
     return math.ceil(n_rows / math.ceil(n_rows / batch_size))
 
 
-def batches(dataset: LesionDataset, batch_size: int, device: str) -> Iterator[Batch]:
-    """Yield the dataset in order, on the device."""
+def batches(dataset: LesionDataset | PatientDataset, batch_size: int, device: str) -> Iterator[Any]:
+    """Yield the dataset's batches in order, on the device."""
     for start in range(0, len(dataset), batch_size):
         stop = min(start + batch_size, len(dataset))
-        yield to_device(dataset.__getitems__(range(start, stop)), device)
+        yield dataset.__getitems__(range(start, stop)).to(device)
 
 
 class PatientDataset(Dataset):
-    """Patients as batches: concatenated lesions and edges, without a loop over either."""
+    """Batches of patients: their lesions and edges, concatenated by index arithmetic."""
 
     def __init__(
         self,
@@ -98,11 +91,11 @@ class PatientDataset(Dataset):
         return self.__getitems__([position])
 
     def __getitems__(self, positions: Sequence[int]) -> GraphBatch:
-        """Return a whole batch, as torch's loader asks where it can."""
+        """Return a whole batch."""
         chosen = self.patients[np.asarray(positions)]
         rows, n_lesions = ranges(self.start[chosen], self.start[chosen + 1])
         links, n_links = ranges(self.edges.start[chosen], self.edges.start[chosen + 1])
-        # What a lesion's row in the table loses to become its row in the batch.
+        # Rows in the table minus this shift are rows in the batch.
         shift = np.repeat(self.start[chosen] - (np.cumsum(n_lesions) - n_lesions), n_links)
         parts = (
             self.clinical[chosen],

@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
-
-from nonredundant.nn.batches import to_device
+from skorch.callbacks import Callback, LRScheduler
+from torch.optim.lr_scheduler import LambdaLR
 
 
 class TermHistory(Callback):
-    """Average the terms that each batch recorded over the epoch, under the names of the docs."""
+    """Record each epoch's mean of every term, as `name` and `valid_name`."""
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """Record the epoch's means, weighted by the batches' sizes."""
@@ -30,7 +29,7 @@ class TermHistory(Callback):
 
 
 class ScheduledUpdate(Callback):
-    """Train a scheduled term on all posterior means, every few epochs (Vétil et al. 2023)."""
+    """Train the independence term on all posterior means every few epochs (Vétil et al. 2023)."""
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **_: Any) -> None:
         """Freeze the VAE and train the term's own parameters."""
@@ -39,7 +38,7 @@ class ScheduledUpdate(Callback):
             return
         firsts, seconds = [], []
         for batch in net.get_iterator(dataset_train, training=False):
-            batch = to_device(batch, net.device)
+            batch = batch.to(net.device)
             with torch.no_grad():
                 d = net.module_.posterior(batch).mean
             first, second = net.module_.pair(batch, d)
@@ -49,9 +48,10 @@ class ScheduledUpdate(Callback):
 
 
 class WarmCosine:
-    """Learning-rate factor: up in the first tenth of the steps, then down a cosine to nearly 0.
+    """Factor of the learning rate: linear rise over a tenth of the steps, then a cosine to 0.005.
 
-    A third of the epochs reaches what a constant rate does (Smith & Topin 2019 found the like).
+    It reaches the loss of a constant rate in a third of the epochs; Smith & Topin 2019 (arXiv
+    1708.07120) report a similar gain.
     """
 
     def __init__(self, n_steps: int) -> None:
@@ -63,3 +63,29 @@ class WarmCosine:
         if progress < 0.1:
             return 0.05 + 0.95 * progress / 0.1
         return 0.005 + 0.995 * 0.5 * (1 + math.cos(math.pi * (progress - 0.1) / 0.9))
+
+
+def _warm_cosine(n_steps: int) -> Callback:
+    """Return the scheduler that multiplies the rate by `WarmCosine` in each step."""
+    return LRScheduler(policy=LambdaLR, lr_lambda=WarmCosine(n_steps), step_every="batch")
+
+
+def learning_rate(schedule: str, n_steps: int) -> Callback | None:
+    """Return the callback of a learning-rate schedule.
+
+    Parameters
+    ----------
+    schedule : {"cosine", "constant"}
+        Name of the schedule.
+    n_steps : int
+        Steps of the whole training.
+
+    Returns
+    -------
+    Callback or None
+        None keeps the rate constant.
+    """
+    schedules = {"cosine": _warm_cosine, "constant": lambda _: None}
+    if schedule not in schedules:
+        raise ValueError(f"lr_schedule must be one of {sorted(schedules)}, got {schedule!r}")
+    return schedules[schedule](n_steps)

@@ -7,7 +7,7 @@ nodes, cross-attention lets clinical variables weigh them, a readout makes one v
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,9 +24,10 @@ SHARPNESS = 3.0
 
 
 class GraphBatch(NamedTuple):
-    """Patients on their way through the network.
+    """A batch of patients.
 
-    `nodes` are lesions, `patient` says whose; `source`, `target` and `distance` are edges.
+    `nodes` are lesions, `patient` is the patient of each lesion, and `source`, `target` and
+    `distance` are the edges between lesions.
     """
 
     clinical: Tensor
@@ -36,6 +37,10 @@ class GraphBatch(NamedTuple):
     target: Tensor
     distance: Tensor
     label: Tensor
+
+    def to(self, device: Any) -> GraphBatch:
+        """Return the batch on a device."""
+        return GraphBatch(*(part.to(device) for part in self))
 
 
 class GraphOutput(NamedTuple):

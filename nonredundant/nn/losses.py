@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ TERM_NAMES = ("reconstruction", "kl", "independence", "label")
 
 
 class Batch(NamedTuple):
-    """Lesions on their way through the network; `row` is their place in the cohort."""
+    """A batch of lesions; `row` is the row of each lesion in the cohort."""
 
     x: Tensor
     mask: Tensor | None
@@ -23,6 +23,12 @@ class Batch(NamedTuple):
     y: Tensor
     weight: Tensor
     row: Tensor
+
+    def to(self, device: Any) -> Batch:
+        """Return the batch on a device."""
+        mask = None if self.mask is None else self.mask.to(device)
+        tensors = {n: v.to(device) for n, v in self._asdict().items() if n != "mask"}
+        return Batch(mask=mask, **tensors)
 
 
 @dataclass(frozen=True)

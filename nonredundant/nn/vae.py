@@ -65,10 +65,9 @@ class ConditionalVAE(nn.Module):
         Size of h.
     n_classes : int
         Classes of the label term; 0 for none.
-    condition_decoder : bool
-        Whether the decoder sees h beside d.
-    gated : bool
-        Whether h also scales and shifts d, on its way out of the encoder and into the decoder.
+    conditioning : {"gated", "plain"} or None
+        "plain": the decoder sees h beside d. "gated": h also scales and shifts d, after the
+        encoder and before the decoder. None: the networks do not see h.
     network : mapping or callable
         `width`, `depth` and `norm` of the default blocks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
@@ -85,8 +84,7 @@ class ConditionalVAE(nn.Module):
         n_latents: int,
         n_conditions: int = 0,
         n_classes: int = 0,
-        condition_decoder: bool = True,
-        gated: bool = True,
+        conditioning: str | None = "gated",
         network: Mapping[str, Any] | Callable[..., Any] | None = None,
         normalise: bool = True,
     ) -> None:
@@ -94,10 +92,9 @@ class ConditionalVAE(nn.Module):
         self.normalise = normalise
         self.n_latents = n_latents
         self.n_conditions = n_conditions
-        self.condition_decoder = condition_decoder and n_conditions > 0
-        self.gated = gated and self.condition_decoder
-        n_shown = n_conditions if self.condition_decoder else 0
-        if self.gated:
+        self.conditioning = conditioning if n_conditions > 0 else None
+        n_shown = 0 if self.conditioning is None else n_conditions
+        if self.conditioning == "gated":
             n_shown = MIXTURES
             self.mix_in, self.mix_out = (nn.Linear(n_conditions, MIXTURES) for _ in range(2))
             self.gate_in, self.gate_out = (Gate(MIXTURES, n_latents) for _ in range(2))
@@ -131,15 +128,15 @@ class ConditionalVAE(nn.Module):
         far as 16 mixtures of h tell: half of independence costs no more than a linear map.
         """
         mean, log_variance = self.encoder(x_star).chunk(2, dim=1)
-        if self.gated:
+        if self.conditioning == "gated":
             mean = self.gate_in(mean, self.mix_in(h))
         return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
     def generative(self, d: Tensor, h: Tensor) -> Tensor:
         """Return the mean of p(x* | h, d) in standardised intensities."""
-        if not self.condition_decoder:
+        if self.conditioning is None:
             return self.decoder(d)
-        if self.gated:
+        if self.conditioning == "gated":
             h = self.mix_out(h)
             d = self.gate_out(d, h)
         return self.decoder(torch.cat([h, d], dim=1))

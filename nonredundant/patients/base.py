@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.edges import LesionEdges, lesion_edges
 from nonredundant.lesions.features import FeatureScaler, constant_columns, read_table
 from nonredundant.lesions.table import LesionTable
+from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
 from nonredundant.patients.relevance import starting_relevance, unexplained
 from nonredundant.utils.validation import Interval, StrOptions
 
 #: Patients that are predicted at once.
 CHUNK = 64
 GRAPH_CONSTRAINTS: dict[str, Any] = {
+    **NET_CONSTRAINTS,
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "n_layers": [Interval(Integral, 0, None, closed="left")],
     "heads": [Interval(Integral, 1, None, closed="left")],
@@ -32,17 +32,9 @@ GRAPH_CONSTRAINTS: dict[str, Any] = {
     "clinical": [StrOptions({"cross-attention", "concat", "none"})],
     "readout": [StrOptions({"attention", "mean", "max"})],
     "dropout": [Interval(Real, 0, 1, closed="left")],
-    "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "batch_size": [Interval(Integral, 1, None, closed="left")],
-    "lr": [Interval(Real, 0, None, closed="neither")],
-    "weight_decay": [Interval(Real, 0, None, closed="left")],
     "validation_fraction": [Interval(Real, 0, 1, closed="left")],
     "patience": [Interval(Integral, 1, None, closed="left"), None],
-    "device": [str],
-    "random_state": ["random_state"],
-    "callbacks": [None, list],
-    "net_params": [None, dict],
-    "verbose": ["verbose"],
 }
 
 
@@ -56,7 +48,7 @@ class Patients:
     edges: LesionEdges
 
 
-class PatientGraphEstimator(BaseEstimator):
+class PatientGraphEstimator(NetworkEstimator):
     """Reads, trains and explains; a subclass says what the outputs mean."""
 
     hidden_size: int
@@ -68,18 +60,9 @@ class PatientGraphEstimator(BaseEstimator):
     clinical: str
     readout: str
     dropout: float
-    max_epochs: int
     batch_size: int
-    lr: float
-    weight_decay: float
     validation_fraction: float
     patience: int | None
-    device: str
-    random_state: Any
-    callbacks: list[Any] | None
-    net_params: dict[str, Any] | None
-    verbose: int
-    net_: Any
 
     def _check_parameters(self) -> None:
         """Raise if a parameter is out of range or two do not fit."""
@@ -115,29 +98,54 @@ class PatientGraphEstimator(BaseEstimator):
 
     # Training ------------------------------------------------------------------------------
 
-    def _train(
-        self,
-        patients: Patients,
-        label: np.ndarray,
-        strata: np.ndarray,
-        loss: Callable[..., Any],
-        targets: np.ndarray,
-        n_outputs: int,
-    ) -> None:
-        """Train a net, stopping early on patients held out; nothing is kept of a failed run."""
+    def _train(self, patients: Patients, plan: TrainingPlan, strata: np.ndarray) -> None:
+        """Train a net, stopping early on patients held out; strata keep their shares."""
         from nonredundant.nn.batches import PatientDataset
         from nonredundant.nn.graph_regression import train_graph
-        from nonredundant.nn.training import resolve_device, seeded
 
         rng = check_random_state(self.random_state)
         held = hold_out(strata, self.validation_fraction, rng)
-        parts = (patients.nodes, patients.clinical, patients.table.sample, patients.edges, label)
-        train = PatientDataset(*parts, np.flatnonzero(~held))
+        rows, everyone = np.flatnonzero(~held), np.arange(len(held))
+        parts = (
+            patients.nodes,
+            plan.conditions,
+            patients.table.sample,
+            patients.edges,
+            plan.labels,
+        )
+        train = PatientDataset(*parts, rows)
         valid = PatientDataset(*parts, np.flatnonzero(held)) if held.any() else None
+        self._fit_net(
+            plan,
+            train,
+            valid,
+            lambda: self._start(patients, plan.targets, rows),
+            rng.randint(2**31 - 1),
+            fit=lambda net: train_graph(net, train, valid, PatientDataset(*parts, everyone)),
+        )
+
+    def _graph_plan(
+        self, patients: Patients, labels: np.ndarray, loss: Any, targets: np.ndarray, **more: Any
+    ) -> TrainingPlan:
+        """Return the plan of a graph with one output per column of the targets.
+
+        Parameters
+        ----------
+        patients : Patients
+            The patients.
+        labels : array of shape (n_patients, ...)
+            What the loss reads.
+        loss : callable
+            (outputs, labels) to a scalar.
+        targets : array of shape (n_patients, n_outputs)
+            Numbers whose association with the features sets the attention at the start.
+        **more
+            Further parts of the plan.
+        """
         spec = {
             "n_features": patients.nodes.shape[1],
             "n_clinical": patients.clinical.shape[1],
-            "n_outputs": n_outputs,
+            "n_outputs": targets.shape[1],
             "hidden_size": self.hidden_size,
             "n_layers": self.n_layers,
             "heads": self.heads,
@@ -145,24 +153,20 @@ class PatientGraphEstimator(BaseEstimator):
             "readout": self.readout,
             "dropout": float(self.dropout),
         }
-        with seeded(rng.randint(2**31 - 1)):
-            start = self._start(patients, targets, np.flatnonzero(~held))
-            module = self._build_module(spec, start)
-            net = self._build_net(module, valid, loss, resolve_device(self.device), len(train))
-            train_graph(net, train, valid, PatientDataset(*parts, np.arange(len(label))))
-        self.net_ = net
-        self._spec = spec
-        names = {"train_loss": "total", "valid_loss": "valid_total"}
-        kept = [name for name in names if name in net.history[-1]]
-        index = pd.RangeIndex(1, len(net.history) + 1, name="epoch")
-        self.history_ = pd.DataFrame(
-            net.history[:, kept], columns=[names[name] for name in kept], index=index
+        return TrainingPlan(
+            self._module_class(),
+            spec,
+            patients.clinical,
+            labels,
+            terms={"loss": loss},
+            targets=targets,
+            **more,
         )
 
     def _start(
-        self, patients: Patients, targets: np.ndarray, rows: np.ndarray
+        self, patients: Patients, targets: Any, rows: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Return the arrays of the module that are set from the training patients."""
+        """Return the arrays of the network that are set from the training patients."""
         from nonredundant.nn.graph import SHARPNESS
 
         arrays = {"basis.scale": np.asarray(_distance_scale(patients.edges))}
@@ -174,42 +178,39 @@ class PatientGraphEstimator(BaseEstimator):
             arrays["readout.own.weight"] = relevance[None]
         return arrays
 
-    def _build_module(self, spec: Mapping[str, Any], weights: Mapping[str, Any]) -> Any:
-        """Return a module of the spec, with some of its arrays set."""
-        import torch
-
+    def _module_class(self) -> type:
         from nonredundant.nn.graph import LesionGraphNet
 
-        module = LesionGraphNet(**spec)
-        if self._is_matrix:
-            module = module.double()
-        state = module.state_dict()
-        for name, value in weights.items():
-            state[name] = torch.as_tensor(value).to(state[name].dtype)
-        module.load_state_dict(state)
-        return module
+        return LesionGraphNet
 
-    def _build_net(self, module: Any, valid: Any, loss: Any, device: str, n_train: int) -> Any:
-        """Return an untrained net."""
-        from nonredundant.nn.graph_training import build_graph_net
+    def _double(self, spec: Any) -> bool:
+        return self._is_matrix
 
-        return build_graph_net(
+    def _build_net(
+        self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int
+    ) -> Any:
+        """Return an untrained net that stops early if patients are held out."""
+        from nonredundant.nn.graph_training import GraphNet, early_stopping
+        from nonredundant.nn.net import build_net, resolve_device
+
+        patience = None if valid is None else self.patience
+        return build_net(
+            GraphNet,
             module,
             valid=valid,
-            patience=self.patience,
-            callbacks=self.callbacks,
-            options=self.net_params or {},
-            loss=loss,
+            options=self._net_options(),
+            callbacks=[] if patience is None else [early_stopping(patience)],
+            loss=plan.terms["loss"],
             max_epochs=self.max_epochs,
             lr=self.lr,
-            optimizer__weight_decay=self.weight_decay,
-            device=device,
+            optimizer__weight_decay=1e-2,
+            device=resolve_device(self.device),
             verbose=int(self.verbose),
-            **self._batches(n_train),
+            **self._batches(n_rows),
         )
 
     def _batches(self, n_train: int) -> dict[str, int]:
-        """Return skorch's arguments that say how many patients make a batch."""
+        """Return skorch's arguments for the number of patients per batch."""
         return {"batch_size": self.batch_size}
 
     # Prediction ----------------------------------------------------------------------------
@@ -300,32 +301,6 @@ class PatientGraphEstimator(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
-
-    # Persistence ---------------------------------------------------------------------------
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return the state as arrays and plain types, so that no foreign class is pickled."""
-        state = dict(super().__getstate__())
-        net = state.pop("net_", None)
-        if net is not None:
-            weights = net.module_.state_dict()
-            state["_net_weights"] = {name: w.cpu().numpy() for name, w in weights.items()}
-            history = state.pop("history_")
-            state["_history_columns"] = {name: history[name].to_numpy() for name in history}
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the net, on the CPU, from its arrays."""
-        state = dict(state)
-        weights = state.pop("_net_weights", None)
-        columns = state.pop("_history_columns", None)
-        super().__setstate__(state)
-        if weights is None:
-            return
-        module = self._build_module(self._spec, weights)
-        self.net_ = self._build_net(module, None, None, "cpu", 1).initialize()
-        index = pd.RangeIndex(1, len(columns["total"]) + 1, name="epoch")
-        self.history_ = pd.DataFrame(columns, index=index)
 
 
 def hold_out(strata: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:

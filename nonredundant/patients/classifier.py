@@ -13,7 +13,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
 from nonredundant.utils.validation import StrOptions
 
 
@@ -58,8 +59,6 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         Patients a step.
     lr : float, default=3e-3
         Learning rate of AdamW.
-    weight_decay : float, default=1e-2
-        Weight decay of AdamW.
     validation_fraction : float, default=0.2
         Share of the patients held out for early stopping; 0 trains for `max_epochs`. In the
         end the regression is fitted to all patients.
@@ -70,10 +69,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of the split, the initial weights and the batches.
-    callbacks : list or None, default=None
-        Further skorch callbacks.
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
+        Further options of the training: `callbacks`, a list of skorch callbacks;
+        `optimizer__weight_decay`, weight decay of AdamW, 1e-2 by default; any other argument of
+        `skorch.NeuralNet`.
     verbose : int, default=0
         1 prints a line an epoch.
 
@@ -147,12 +146,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         max_epochs: int = 300,
         batch_size: int = 32,
         lr: float = 3e-3,
-        weight_decay: float = 1e-2,
         validation_fraction: float = 0.2,
         patience: int | None = 30,
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -169,12 +166,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
         self.verbose = verbose
 
@@ -202,21 +197,22 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         FloatingPointError
             If the loss stops being a number.
         """
-        from nonredundant.nn.graph_training import ClassLoss
-
         self._check_parameters()
         patients = self._read(X, reset=True)
-        codes = self._encode(y, patients.table.n_samples)
-        weights = compute_class_weight(
-            self.class_weight, classes=self.classes_, y=self.classes_[codes]
-        )
-        loss = ClassLoss(weights)
-        targets = np.eye(len(self.classes_))[codes]
-        self._train(patients, codes, codes, loss, targets, len(self.classes_))
+        plan = self._plan(patients, y)
+        self._train(patients, plan, strata=plan.labels)
         return self
 
-    def _encode(self, y: Any, n_samples: int) -> np.ndarray:
-        """Return each patient's class as a position in `classes_`."""
+    def _plan(self, inputs: Patients, y: Any) -> TrainingPlan:
+        from nonredundant.nn.graph_training import ClassLoss
+
+        classes, codes = self._encode(y, inputs.table.n_samples)
+        weights = compute_class_weight(self.class_weight, classes=classes, y=classes[codes])
+        targets = np.eye(len(classes))[codes]
+        return self._graph_plan(inputs, codes, ClassLoss(weights), targets, classes=classes)
+
+    def _encode(self, y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the classes and each patient's class as a position among them."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -232,13 +228,13 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             )
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if len(self.classes_) < 2:
+        classes, codes = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
             raise ValueError(
-                f"y holds one class ({self.classes_.tolist()}) in {n_samples} patients; a "
+                f"y holds one class ({classes.tolist()}) in {n_samples} patients; a "
                 "classifier needs two or more"
             )
-        return codes
+        return classes, codes
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return scores: the log odds of the second class, or one a class if there are more.

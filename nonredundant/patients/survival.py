@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator
+from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
 from nonredundant.statistics.survival import (
     baseline_hazard,
     check_survival,
@@ -56,8 +57,6 @@ class LesionGraphSurvival(PatientGraphEstimator):
         the patients of its batch who were under observation.
     lr : float, default=3e-3
         Learning rate of AdamW.
-    weight_decay : float, default=1e-2
-        Weight decay of AdamW.
     validation_fraction : float, default=0.2
         Share of the patients held out for early stopping, as many of those with an event as of
         those without; 0 trains for `max_epochs`.
@@ -68,10 +67,10 @@ class LesionGraphSurvival(PatientGraphEstimator):
         "auto" takes CUDA where there is one.
     random_state : int, RandomState or None, default=None
         Seed of the split, the initial weights and the batches.
-    callbacks : list or None, default=None
-        Further skorch callbacks.
     net_params : dict or None, default=None
-        Further arguments of the skorch net.
+        Further options of the training: `callbacks`, a list of skorch callbacks;
+        `optimizer__weight_decay`, weight decay of AdamW, 1e-2 by default; any other argument of
+        `skorch.NeuralNet`.
     verbose : int, default=0
         1 prints a line an epoch.
 
@@ -148,12 +147,10 @@ class LesionGraphSurvival(PatientGraphEstimator):
         max_epochs: int = 300,
         batch_size: int = 128,
         lr: float = 3e-3,
-        weight_decay: float = 1e-2,
         validation_fraction: float = 0.2,
         patience: int | None = 30,
         device: str = "auto",
         random_state: Any = None,
-        callbacks: list[Any] | None = None,
         net_params: dict[str, Any] | None = None,
         verbose: int = 0,
     ) -> None:
@@ -169,12 +166,10 @@ class LesionGraphSurvival(PatientGraphEstimator):
         self.max_epochs = max_epochs
         self.batch_size = batch_size
         self.lr = lr
-        self.weight_decay = weight_decay
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.device = device
         self.random_state = random_state
-        self.callbacks = callbacks
         self.net_params = net_params
         self.verbose = verbose
 
@@ -205,21 +200,25 @@ class LesionGraphSurvival(PatientGraphEstimator):
         FloatingPointError
             If the loss stops being a number.
         """
-        from nonredundant.nn.graph_training import CoxLoss
-
         self._check_parameters()
         patients = self._read(X, reset=True)
-        event, time = check_survival(y, patients.table.n_samples)
-        self._check_held_out(int(event.sum()))
-        label = np.column_stack([event, time])
-        targets = null_residuals(event, time)[:, None]
-        self._train(patients, label, event, CoxLoss(), targets, 1)
+        plan = self._plan(patients, y)
+        event, time = plan.labels[:, 0] > 0, plan.labels[:, 1]
+        self._train(patients, plan, strata=event)
         risk = self._outputs(patients)[0][:, 0].astype(np.float64)
         # The partial likelihood leaves the level of the risk open.
         self._level = float(risk.mean())
         found = baseline_hazard(event, time, risk - self._level)
         self.unique_times_, self.cum_baseline_hazard_ = found
         return self
+
+    def _plan(self, inputs: Patients, y: Any) -> TrainingPlan:
+        from nonredundant.nn.graph_training import CoxLoss
+
+        event, time = check_survival(y, inputs.table.n_samples)
+        self._check_held_out(int(event.sum()))
+        targets = null_residuals(event, time)[:, None]
+        return self._graph_plan(inputs, np.column_stack([event, time]), CoxLoss(), targets)
 
     def _check_held_out(self, n_events: int) -> None:
         """Raise if early stopping would have no event to judge by."""

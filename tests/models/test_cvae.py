@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,7 +78,7 @@ def test_history_has_the_terms_under_their_names():
 
 
 def test_without_validation_there_are_no_validation_columns():
-    history = make_cvae(validation_fraction=0.0).fit(make_table()).history_
+    history = make_cvae(net_params={"validation_fraction": 0.0}).fit(make_table()).history_
     assert not [name for name in history if name.startswith("valid")]
 
 
@@ -154,8 +156,13 @@ def test_only_gated_latents_depend_on_the_hcr_of_a_given_image():
 
 def test_gates_are_left_out_where_a_discriminator_would_be_fooled():
     table = make_table()
-    for term, gated in ((None, True), ("dcor", True), ("hsic", True), ("density-ratio", False)):
-        assert make_cvae(independence=term).fit(table).net_.module_.gated is gated
+    for term, kind in (
+        (None, "gated"),
+        ("dcor", "gated"),
+        ("hsic", "gated"),
+        ("density-ratio", "plain"),
+    ):
+        assert make_cvae(independence=term).fit(table).net_.module_.conditioning == kind
 
 
 def test_mirror_images_are_drawn_unless_labels_are_learned():
@@ -170,7 +177,7 @@ def test_mirror_images_are_drawn_unless_labels_are_learned():
 
 
 def test_the_decoder_can_be_left_unconditioned():
-    cvae = make_cvae(condition_decoder=False).fit(make_table())
+    cvae = make_cvae(conditioning=None).fit(make_table())
     assert cvae.net_.module_.decoder.head.in_features == 3
     assert (cvae.history_["independence"] != 0).all()
 
@@ -268,7 +275,7 @@ def test_persistence_is_bitwise_and_trusts_this_package_alone(tmp_path):
 
 def test_warm_start_goes_on_from_the_last_weights():
     table = make_table()
-    cvae = make_cvae(max_epochs=2, warm_start=True).fit(table)
+    cvae = make_cvae(max_epochs=2, net_params={"warm_start": True}).fit(table)
     assert len(cvae.fit(table).history_) == 4
     cold = make_cvae(max_epochs=2).fit(table)
     assert len(cold.fit(table).history_) == 2
@@ -281,7 +288,7 @@ def test_skorch_callbacks_stop_early_and_save(tmp_path):
         EarlyStopping(monitor="valid_total", patience=1, threshold=10.0),
         Checkpoint(monitor=None, dirname=tmp_path, f_history=None),
     ]
-    cvae = make_cvae(max_epochs=30, callbacks=callbacks).fit(make_table())
+    cvae = make_cvae(max_epochs=30, net_params={"callbacks": callbacks}).fit(make_table())
     assert len(cvae.history_) < 30
     assert (tmp_path / "params.pt").exists()
 
@@ -365,7 +372,8 @@ def test_a_diverging_fit_names_term_and_epoch_and_stays_unfitted():
         {"independence": "mutual"},
         {"kappa": -1.0},
         {"output": "all"},
-        {"validation_fraction": 1.0},
+        {"conditioning": "film"},
+        {"disentangle": -0.1},
         {"max_epochs": 0},
     ],
 )
@@ -374,6 +382,46 @@ def test_parameters_out_of_range(parameters):
         make_cvae(**parameters).fit(make_table())
     with pytest.raises(ValueError, match="independent_of"):
         make_cvae(independent_of=("image",)).fit(make_table())
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("validation_fraction", 1.0),
+        ("validation_fraction", "a tenth"),
+        ("reconstruction", "l1"),
+        ("lr_schedule", "step"),
+    ],
+)
+def test_options_of_net_params_out_of_range(option, value):
+    with pytest.raises(ValueError, match=option):
+        make_cvae(net_params={option: value}).fit(make_table())
+
+
+def test_an_unknown_option_of_net_params_is_named():
+    with pytest.raises(ValueError, match=r"unexpected argument.* weight_decay"):
+        make_cvae(net_params={"weight_decay": 0.1}).fit(make_table())
+
+
+def test_a_saved_model_of_another_format_is_refused():
+    state = make_cvae().fit(make_table()).__getstate__()
+    with pytest.raises(ValueError, match="format 99"):
+        make_cvae().__setstate__({**state, "_format": 99})
+
+
+def test_warm_start_goes_on_from_a_saved_model():
+    table = make_table()
+    cvae = make_cvae(max_epochs=3, net_params={"warm_start": True}).fit(table)
+    error = cvae.history_["reconstruction"].iloc[0]
+    again = pickle.loads(pickle.dumps(cvae)).fit(table)
+    assert again.history_["reconstruction"].iloc[0] < error
+
+
+def test_classes_of_an_earlier_fit_with_labels_are_forgotten():
+    table, y = make_table(), np.tile([0, 1], 12)
+    cvae = make_cvae(gamma=1.0).fit(table, y)
+    assert cvae.classes_.tolist() == [0, 1]
+    assert not hasattr(cvae.set_params(gamma=0.0).fit(table), "classes_")
 
 
 def test_one_batch_of_fewer_lesions_than_asked_for():

@@ -1,4 +1,4 @@
-"""What the CVAE shares with its family: independent latents, a background, and what h is."""
+"""`ContrastiveCVAE`, total correlation, and the blocks that make up h."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from nonredundant.contrastive import ContrastiveCVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.independence import TotalCorrelation
 from nonredundant.lesions import LesionTable
@@ -85,24 +86,23 @@ def dependence(d):
 
 def test_disentangled_latents_are_less_dependent_on_unseen_rows():
     settings = {"dlr_size": 3, "max_epochs": 30, "random_state": 0, "device": "cpu"}
-    settings["disentangle_weight"] = 0.05
     found = {}
-    for name in (None, "total-correlation"):
-        cvae = NonRedundantCVAE(disentangle=name, **settings).fit(make_matrix(400, 0))
-        found[name] = dependence(cvae.transform(make_matrix(1000, 1)))
-    assert found["total-correlation"] < 0.15
-    assert found[None] > 2 * found["total-correlation"]
+    for weight in (0.0, 0.05):
+        cvae = NonRedundantCVAE(disentangle=weight, **settings).fit(make_matrix(400, 0))
+        found[weight] = dependence(cvae.transform(make_matrix(1000, 1)))
+    assert found[0.05] < 0.15
+    assert found[0.0] > 2 * found[0.05]
 
 
 def test_history_holds_the_total_correlation_where_it_is_asked_for():
     X = make_matrix(60, 0)
-    parts = {"beta": 0.5, "disentangle": "total-correlation", "disentangle_weight": 3.0}
+    parts = {"beta": 0.5, "disentangle": 3.0}
     history = NonRedundantCVAE(2, **parts, **QUICK).fit(X).history_
     assert {"total_correlation", "valid_total_correlation"} <= set(history)
     weighted = history["reconstruction"] + 0.5 * history["kl"] + 3 * history["total_correlation"]
     np.testing.assert_allclose(history["total"], weighted, rtol=1e-4)
     assert (history["total_correlation"].iloc[1:] != 0).all()
-    for off in ({}, {"disentangle": "total-correlation", "disentangle_weight": 0.0}):
+    for off in ({}, {"disentangle": 0.0}):
         assert not [c for c in NonRedundantCVAE(2, **off, **QUICK).fit(X).history_ if "corr" in c]
 
 
@@ -111,7 +111,7 @@ def test_history_holds_the_total_correlation_where_it_is_asked_for():
 
 def make_module(**parameters):
     torch.manual_seed(0)
-    options = {"n_conditions": 2, "n_classes": 2, "gated": False, **parameters}
+    options = {"n_conditions": 2, "n_classes": 2, "conditioning": "plain", **parameters}
     return SalientConditionalVAE(
         shape=(8, 8), n_channels=1, n_latents=3, background_scale=0.2, **options
     )
@@ -146,9 +146,9 @@ def test_the_prior_of_the_background_is_narrow():
     torch.testing.assert_close(d, qd.mean)
 
 
-@pytest.mark.parametrize("gated", [False, True])
-def test_elbo_is_the_larger_bound_of_both_labels(gated):
-    module, batch = make_module(gated=gated), make_batch()
+@pytest.mark.parametrize("conditioning", ["plain", "gated"])
+def test_elbo_is_the_larger_bound_of_both_labels(conditioning):
+    module, batch = make_module(conditioning=conditioning), make_batch()
     qd = module.posterior(batch)
     bounds = []
     for scale, d in ((0.2, torch.zeros_like(qd.mean)), (1.0, qd.mean)):
@@ -180,9 +180,8 @@ def make_cohort(n=200, seed=0):
 @pytest.fixture(scope="module")
 def separated():
     table, y, _ = make_cohort()
-    return NonRedundantCVAE(
-        2, contrastive=True, max_epochs=30, random_state=0, device="cpu", output="dlr"
-    ).fit(table, y)
+    model = ContrastiveCVAE(2, max_epochs=30, random_state=0, device="cpu", output="dlr")
+    return model.fit(table, y)
 
 
 def test_latents_hold_what_targets_add(separated):
@@ -209,7 +208,7 @@ def test_without_latents_a_target_becomes_background(separated):
 def test_classes_of_targets_come_behind_the_background(gamma):
     table, y, _ = make_cohort(24)
     labels = np.where(y == 0, 0, 2 + np.arange(24) % 4)
-    cvae = NonRedundantCVAE(2, contrastive=True, gamma=gamma, **QUICK).fit(table, labels)
+    cvae = ContrastiveCVAE(2, gamma=gamma, **QUICK).fit(table, labels)
     assert cvae.classes_.tolist() == [0, 3, 5]
     assert (cvae.history_["label"] > 0).all() == (gamma > 0)
     assert cvae._augmentation(cvae._read(table, reset=False)) is None
@@ -226,16 +225,16 @@ def test_classes_of_targets_come_behind_the_background(gamma):
 )
 def test_a_background_must_be_known(y, message):
     with pytest.raises(ValueError, match=message):
-        NonRedundantCVAE(2, contrastive=True, **QUICK).fit(make_cohort(24)[0], y)
+        ContrastiveCVAE(2, **QUICK).fit(make_cohort(24)[0], y)
 
 
 def test_a_background_needs_features_to_be_decoded_from():
     table, y, _ = make_cohort(24)
     bare = LesionTable.from_arrays(patches=table.patches)
-    with pytest.raises(ValueError, match=r"features of the blocks \('hcr',\) \(now 0\)"):
-        NonRedundantCVAE(2, contrastive=True, **QUICK).fit(bare, y)
-    with pytest.raises(ValueError, match=r"condition_decoder=True \(now False\)"):
-        NonRedundantCVAE(2, contrastive=True, condition_decoder=False, **QUICK).fit(table, y)
+    with pytest.raises(ValueError, match=r"no usable features in the blocks \('hcr',\)"):
+        ContrastiveCVAE(2, **QUICK).fit(bare, y)
+    with pytest.raises(ValueError, match="'conditioning' parameter of ContrastiveCVAE"):
+        ContrastiveCVAE(2, conditioning=None, **QUICK).fit(table, y)
 
 
 def test_everything_together_persists(tmp_path):
@@ -243,9 +242,7 @@ def test_everything_together_persists(tmp_path):
     import skops.io
 
     table, y, _ = make_cohort(24)
-    cvae = NonRedundantCVAE(
-        2, contrastive=True, gamma=1.0, disentangle="total-correlation", **QUICK
-    ).fit(table, y)
+    cvae = ContrastiveCVAE(2, gamma=1.0, disentangle=0.01, **QUICK).fit(table, y)
     joblib.dump(cvae, tmp_path / "cvae.joblib")
     skops.io.dump(cvae, tmp_path / "cvae.skops")
     untrusted = skops.io.get_untrusted_types(file=tmp_path / "cvae.skops")
