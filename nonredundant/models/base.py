@@ -353,13 +353,7 @@ class VAEEstimator(
             -(reconstruction + beta * KL) at the posterior means; NaN without an image. Models
             with a background take the label under which the bound is larger.
         """
-        from nonredundant.nn.training import elbo
-
-        check_is_fitted(self, "net_")
-        cohort = self._read(X, reset=False)
-        bounds = np.full(len(cohort.x), np.nan)
-        bounds[cohort.usable] = elbo(self.net_, self._dataset(cohort), CHUNK, self.beta)
-        return bounds
+        return lower_bound(self, X, self.beta)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Return the mean evidence lower bound a lesion, higher is better.
@@ -377,6 +371,32 @@ class VAEEstimator(
             The mean of `score_samples` over the lesions that have an image.
         """
         return float(np.nanmean(self.score_samples(X)))
+
+
+def lower_bound(estimator: VAEEstimator, X: Any, beta: float) -> np.ndarray:
+    """Return -(reconstruction + beta * KL) of each lesion; NaN without an image.
+
+    Parameters
+    ----------
+    estimator : VAEEstimator
+        The fitted model.
+    X : LesionTable or array of shape (n_samples, n_features)
+        As at `fit`.
+    beta : float
+        Weight of the KL term.
+
+    Returns
+    -------
+    array of shape (n_lesions,)
+        The bounds at the posterior means, in the loss's units.
+    """
+    from nonredundant.nn.training import elbo
+
+    check_is_fitted(estimator, "net_")
+    cohort = estimator._read(X, reset=False)
+    bounds = np.full(len(cohort.x), np.nan)
+    bounds[cohort.usable] = elbo(estimator.net_, estimator._dataset(cohort), CHUNK, beta)
+    return bounds
 
 
 def collapsed(values: np.ndarray, names: list[str]) -> list[str]:
