@@ -1,4 +1,4 @@
-"""The case table: its rows, the files they name, and clinical columns."""
+"""Read the case table: check it, resolve its image and mask cells, encode clinical columns."""
 
 from __future__ import annotations
 
@@ -12,11 +12,21 @@ import pandas as pd
 from sklearn.base import clone
 
 from nonredundant.io.images import describe
+from nonredundant.lesions.features import non_numeric_columns
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Image, mask and spacing of one row of the case table, with resolved paths."""
+
+    image: Any
+    mask: Any = None
+    spacing: Any = None
 
 
 def check_case_table(X: Any, clinical: Iterable[str] = ()) -> pd.DataFrame:
-    """Return the table, or raise an error that lists the columns found and wanted."""
-    wanted = "a row a sample, a column 'image' and, for regions, a column 'mask'"
+    """Check the case table; errors list the columns found and wanted."""
+    wanted = "one row per sample, a column 'image' and, for regions, a column 'mask'"
     if not isinstance(X, pd.DataFrame):
         shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
         raise TypeError(
@@ -26,12 +36,10 @@ def check_case_table(X: Any, clinical: Iterable[str] = ()) -> pd.DataFrame:
     found = f"found columns {list(X.columns)}"
     missing = [name for name in ("image", *clinical) if name not in X.columns]
     if missing:
-        raise ValueError(
-            f"the case table lacks the columns {missing}: {found}; needed are {wanted}"
-        )
+        raise ValueError(f"the case table lacks the columns {missing}: {found}; it needs {wanted}")
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
-        raise ValueError(f"the case table has columns of the same name: {twice}")
+        raise ValueError(f"the case table has several columns of the same name: {twice}")
     if not len(X):
         raise ValueError(f"the case table has no rows ({found})")
     if not X.index.is_unique:
@@ -44,7 +52,7 @@ def check_case_table(X: Any, clinical: Iterable[str] = ()) -> pd.DataFrame:
 
 
 def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
-    """Return the cells of each row, relative paths below `root`."""
+    """Read the image, mask and spacing of each row; relative paths start from `root`."""
     n = len(X)
     images = X["image"].tolist()
     masks = X["mask"].tolist() if "mask" in X.columns else [None] * n
@@ -57,7 +65,7 @@ def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
 
 
 def case_name(label: Any, sources: Sources) -> str:
-    """Name a case by its row label and its files."""
+    """Describe a case by its row label and its files."""
     shown = repr(label) if isinstance(label, str) else str(label)
     mask = "no mask" if sources.mask is None else f"mask {describe(sources.mask)}"
     return f"case {shown} (image {describe(sources.image)}, {mask})"
@@ -69,20 +77,11 @@ def _present(cell: Any) -> Any:
 
 
 def _resolved(cell: Any, base: Path | None) -> Any:
-    """Return a cell, a relative path joined to the base."""
+    """Return a cell, or its path joined to the base if it is relative."""
     cell = _present(cell)
     if isinstance(cell, str | Path) and base is not None:
         return base / Path(cell).expanduser()
     return cell
-
-
-@dataclass(frozen=True)
-class Sources:
-    """The cells of one row of the case table, paths resolved."""
-
-    image: Any
-    mask: Any = None
-    spacing: Any = None
 
 
 #: Columns of the case table that hold no clinical variable.
@@ -90,7 +89,7 @@ SOURCE_COLUMNS = ("image", "mask", "spacing")
 
 
 def is_transformer(clinical: Any) -> bool:
-    """Whether `clinical` learns something."""
+    """Check whether `clinical` is a transformer."""
     return hasattr(clinical, "fit")
 
 
@@ -107,7 +106,7 @@ def fit_clinical(clinical: Any, X: pd.DataFrame, y: Any) -> Any:
 
 
 def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
-    """Return the clinical variables of each sample as numbers, or None without any."""
+    """Compute the clinical variables of each sample as numbers; None if there are none."""
     if clinical is None:
         return None
     if not is_transformer(clinical):
@@ -116,7 +115,7 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
     if not isinstance(values, pd.DataFrame):
         dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
         values = pd.DataFrame(dense, columns=clinical.get_feature_names_out())
-    return _numbers(values.set_axis(X.index, axis=0), "let the transformer return numbers")
+    return _numbers(values.set_axis(X.index, axis=0), "use a transformer that returns numbers")
 
 
 def clinical_names(clinical: Any) -> list[str]:
@@ -129,17 +128,13 @@ def clinical_names(clinical: Any) -> list[str]:
 
 
 def _table(X: pd.DataFrame) -> pd.DataFrame:
-    """Return the case table without the images."""
+    """Return the columns of the case table that are not images, masks or spacings."""
     return X.drop(columns=[name for name in SOURCE_COLUMNS if name in X.columns])
 
 
 def _numbers(frame: pd.DataFrame, remedy: str) -> pd.DataFrame:
-    """Return the columns as floats, or say which are not numbers."""
-    words = [
-        f"{name} ({kind})"
-        for name, kind in frame.dtypes.items()
-        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind))
-    ]
+    """Convert the columns to floats, or raise an error that names those that are not numbers."""
+    words = [f"{name} ({frame[name].dtype})" for name in non_numeric_columns(frame)]
     if words:
         raise ValueError(f"clinical columns must be numbers, but these are not: {words}; {remedy}")
     return frame.astype(np.float64)

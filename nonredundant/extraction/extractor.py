@@ -1,4 +1,21 @@
-"""`RadiomicsExtractor`: from a table of images and masks to a `LesionTable`."""
+"""`RadiomicsExtractor`: from a table of images and masks to a `LesionTable`.
+
+The path of `RadiomicsExtractor.transform`, one module per step:
+
+1. `settings.resolve_parameters` merges preset, parameter file and single parameters; with them
+   `RadiomicsExtractor._plan` makes the `measurement.Plan`.
+2. `case_table.read_rows` resolves the cells of each row to `Sources`.
+3. `measurement.measure_cases` looks each case up in the cache and measures the others in
+   parallel, each with `measurement.measure_case`:
+
+   a. `nonredundant.io` reads image and mask and brings the mask onto the grid of the image;
+   b. `regions.find_regions` finds the lesions in the mask;
+   c. `radiomics.compute_features` calls pyradiomics for each lesion;
+   d. `patches.crop_patch` crops its patch.
+
+4. `case_warnings.warn_of_cases` sums up what is irregular.
+5. `assemble`, below, puts the results of all cases into a `LesionTable`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +30,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
+from nonredundant._version import __version__
 from nonredundant.extraction.case_table import (
     Sources,
     case_name,
@@ -24,13 +42,20 @@ from nonredundant.extraction.case_table import (
     read_rows,
     transform_clinical,
 )
-from nonredundant.extraction.findings import tell_findings
-from nonredundant.extraction.measurement import Plan, names_of, shape_classes
+from nonredundant.extraction.case_warnings import warn_of_cases
+from nonredundant.extraction.measurement import (
+    CaseFailure,
+    CaseMeasurement,
+    CaseResult,
+    Plan,
+    measure_cases,
+    shape_classes,
+)
 from nonredundant.extraction.radiomics import feature_names
-from nonredundant.extraction.scheduling import measure_all
-from nonredundant.extraction.settings import resolve_parameters
-from nonredundant.io.geometry import CaseError
-from nonredundant.io.images import ImageFileError, n_dimensions
+from nonredundant.extraction.regions import OK
+from nonredundant.extraction.settings import PRESETS, resolve_parameters
+from nonredundant.io.errors import CaseError
+from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.validation import (
     HasMethods,
@@ -40,76 +65,78 @@ from nonredundant.utils.validation import (
     StrOptions,
 )
 
-#: Smallest side of a patch: below it, nothing of a lesion's inside is left.
+#: Smallest side of a patch in voxels.
 _SMALLEST_PATCH = 4
 
 
 class RadiomicsExtractor(
     NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):  # type: ignore[call-arg]
-    """Measure lesions: pyradiomics' features and a fixed-size patch of each.
+    """Measure lesions: compute pyradiomics' features and crop a fixed-size patch of each.
 
-    Input is a case table, output a `LesionTable` whatever `set_output` says. Nothing is learned
-    from images; a `clinical` transformer is fitted in `fit`.
+    The input is a case table and the output a `LesionTable`, whatever `set_output` requests.
+    Nothing is learned from images; a `clinical` transformer is fitted in `fit`.
 
     Parameters
     ----------
-    modality : {"CT", "PET", "MR"} or None, default=None
-        Preset of spacing, normalisation and discretisation; `nonredundant.radiomics.PRESETS` has
-        the numbers, `SOURCES` their papers. None: pyradiomics' defaults.
+    modality : str or None, default=None
+        Preset of spacing, normalisation and discretisation, for instance "CT", "PET" or "MR":
+        a key of `nonredundant.radiomics.PRESETS`, which has the numbers; `SOURCES` has their
+        papers. None: pyradiomics' defaults.
     settings : dict, path or None, default=None
         Settings in pyradiomics' own layout (`setting`, `imageType`, `featureClass`), or its
-        parameter file (YAML or JSON). They win over the preset.
+        parameter file (YAML or JSON). They override the preset.
     bin_width : float or None, default=None
-        Width of a grey level in units of intensity; wins over `settings`.
+        Width of a grey level in units of intensity; overrides `settings`.
     bin_count : int or None, default=None
-        Number of grey levels a lesion; wins over `bin_width` of preset and `settings`.
+        Number of grey levels per lesion; overrides the bin width of preset and `settings`.
     spacing : float, sequence of 3 floats, "native" or None, default=None
-        Voxel size in mm (x-y-z) that images are resampled to for the features; None as preset
-        and `settings` say, "native" not at all.
+        Voxel size in mm (x-y-z) to which images are resampled for the features. None: that of
+        preset and `settings`; "native": no resampling.
     image_types : sequence of str or dict, default=("Original",)
         pyradiomics' image types, or a dict with the settings of each.
     feature_classes : sequence of str, dict or None, default=None
         pyradiomics' feature classes, or a dict with the features of each; None: all. In 2-D
-        images `shape` stands for `shape2D`.
+        images `shape` means `shape2D`.
     patch_shape : tuple of int or None, default=(32, 32, 32)
-        Voxels of a patch, z-y-x; 2-D images use the last two. None: no patches.
+        Number of voxels of a patch, z-y-x; 2-D images use the last two. None: no patches.
     patch_spacing : float or "fit", default="fit"
-        Voxel size of the patch in mm; "fit": the lesion's bounding cube fills the patch but for
-        one voxel on each side (a whole image fills it entirely).
+        Voxel size of the patch in mm; "fit": the lesion's bounding cube fills the patch except
+        for one voxel on each side (a whole image fills it entirely).
     lesions : {"label", "components", "labels"}, default="label"
-        What a lesion is: all voxels equal to `label`; each of their connected components (voxels
-        that share a corner are connected); all voxels of one label, for each label. Lesions are
-        ordered by volume, largest first, then by position.
+        Definition of a lesion: all voxels equal to `label`; each of their connected components
+        (voxels that share a corner are connected); or all voxels of one label, for each label.
+        Lesions are ordered by volume, largest first, then by position.
     label : int, default=1
-        The mask's value inside lesions.
+        Value of the mask inside lesions.
     min_voxels : int, default=8
         Components or labels of fewer voxels are tiny.
     min_volume : float or None, default=None
-        So are those of less volume, in mm³ (in 2-D: area in mm²).
+        Those of less volume in mm³ (in 2-D: area in mm²) are also tiny.
     small_lesions : {"drop", "shape"}, default="drop"
-        Drop tiny lesions, or measure their shape alone: other features NaN, the patch empty, the
-        reason in `.lesion_status`. Either way with a warning. Those too thin for a shape are
-        dropped. A case fails if no lesion is left, so with "drop" if all are tiny.
+        Drop tiny lesions, or measure their shape alone: other features are NaN, the patch is
+        empty and the reason is in `.lesion_status`. Both with a warning. Lesions too thin for a
+        shape are always dropped. A case fails if no lesion is left.
     clinical : list of str, transformer or None, default=None
         Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
-        that is fitted on the other columns of the case table.
+        to fit on the other columns of the case table.
     root : path or None, default=None
         Folder that relative paths start from; None: the working directory.
     on_error : {"raise", "nan"}, default="raise"
-        Stop at a case that cannot be measured, or give it NaN and the reason in `.status`.
+        Stop at a case that cannot be measured, or set its features to NaN and store the reason in
+        `.status`.
     memory : path, joblib.Memory or None, default=None
-        Cache of single cases, known by their voxels, geometry, settings and versions.
+        Cache of single cases, identified by voxels, geometry, settings and versions.
     n_jobs : int or None, default=None
-        Cases measured at a time (joblib's processes); any number gives the same values.
+        Number of cases measured in parallel (joblib); the values do not depend on it.
     verbose : int, default=0
         0: a progress bar on a terminal if the work takes more than two seconds; 1: always a
-        progress bar; 2: also what pyradiomics logs.
+        progress bar; 2: also pyradiomics' log.
 
     Attributes
     ----------
     n_dim_ : int
-        Dimensions of the images at `fit`.
+        Number of dimensions of the images at `fit`.
     clinical_ : transformer, list of str or None
         The fitted transformer, or `clinical` itself.
     feature_names_in_ : array of str
@@ -119,15 +146,15 @@ class RadiomicsExtractor(
 
     See Also
     --------
-    nonredundant.radiomics.resolve_parameters : Which settings reach pyradiomics.
-    nonredundant.extraction.dissemination_features : How a patient's lesions are spread.
+    nonredundant.radiomics.resolve_parameters : The settings that are passed to pyradiomics.
+    nonredundant.extraction.dissemination_features : The spread of a patient's lesions.
 
     Notes
     -----
     Values are pyradiomics' own (van Griethuysen et al. 2017, doi 10.1158/0008-5472.CAN-17-0339).
-    A mask whose grid lies within a thousandth of a voxel of the image's is taken as it is; one
-    on another grid of the same space is resampled with a warning; one that lies elsewhere is an
-    error.
+    A mask whose grid agrees with that of the image to a thousandth of a voxel is used unchanged;
+    one on another grid of the same space is resampled with a warning; one that lies outside the
+    image is an error.
 
     Examples
     --------
@@ -147,7 +174,7 @@ class RadiomicsExtractor(
     """
 
     _parameter_constraints: dict[str, Any] = {
-        "modality": [StrOptions({"CT", "PET", "MR"}), None],
+        "modality": [StrOptions(set(PRESETS)), None],
         "settings": [dict, str, Path, None],
         "bin_width": [Interval(Real, 0, None, closed="neither"), None],
         "bin_count": [Interval(Integral, 2, None, closed="left"), None],
@@ -229,7 +256,7 @@ class RadiomicsExtractor(
         X : DataFrame of shape (n_samples, n_columns)
             Case table.
         y : array of shape (n_samples,), optional
-            Handed to the clinical transformer.
+            Passed to the clinical transformer.
 
         Returns
         -------
@@ -239,7 +266,7 @@ class RadiomicsExtractor(
         Raises
         ------
         InvalidParameterError
-            If a parameter is out of range or pyradiomics does not accept the settings.
+            If a parameter is out of range or pyradiomics rejects the settings.
         TypeError, ValueError
             If X is not a case table.
         """
@@ -263,13 +290,13 @@ class RadiomicsExtractor(
         Returns
         -------
         LesionTable
-            One row a lesion, samples in the order of X.
+            One row per lesion, samples in the order of X.
 
         Raises
         ------
         CaseError
-            With `on_error="raise"`, if a case cannot be measured; it is a `ValueError`, and an
-            `OSError` too if a file is at fault.
+            With `on_error="raise"`, if a case cannot be measured. It is a `ValueError`, and also
+            an `OSError` if a file is the cause.
         TypeError, ValueError
             If X is not a case table, or mixes 2-D and 3-D images.
         """
@@ -279,31 +306,31 @@ class RadiomicsExtractor(
         sources = read_rows(X, self.root)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
-        stream = measure_all(
+        stream = measure_cases(
             sources, plan, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
         )
-        # Closed here: the traceback of an error would keep it, and pyradiomics' log, on hold.
+        # Closed here: the traceback of an error would keep the stream, and with it pyradiomics'
+        # log silent.
         with contextlib.closing(stream):
             for i, result in stream:
-                if result["error"] is not None and self.on_error == "raise":
-                    kind = ImageFileError if result["file"] else CaseError
-                    raise kind(f"{names[i]}: {result['error']}")
+                if isinstance(result, CaseFailure) and self.on_error == "raise":
+                    raise result.to_error(names[i])
                 results[i] = result
         n_dim = common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(plan.parameters, n_dim)
-        tell_findings(names, results, plan.parameters["setting"], hcr)
+        warn_of_cases(names, results, plan.parameters["setting"], hcr)
         table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns of `.features`.
+        """List the names of the columns of `.features`.
 
         Parameters
         ----------
         input_features : array of str, optional
-            Ignored: names follow from the settings.
+            Ignored: the names follow from the settings.
 
         Returns
         -------
@@ -326,11 +353,11 @@ class RadiomicsExtractor(
         return hasattr(self, "clinical_") or not is_transformer(self.clinical)
 
     def _clinical(self) -> Any:
-        """Return what `fit` learned of the clinical variables; a list needs no fit."""
+        """Return the fitted transformer; a list of clinical columns needs no fit."""
         return getattr(self, "clinical_", self.clinical)
 
     def _plan(self) -> Plan:
-        """Check the parameters and sum up what is measured of each case."""
+        """Check the parameters and collect what is measured of each case."""
         self._validate_params()
         try:
             parameters = resolve_parameters(
@@ -360,17 +387,15 @@ class RadiomicsExtractor(
             min_voxels=int(self.min_voxels),
             min_volume=None if self.min_volume is None else float(self.min_volume),
             small_lesions=self.small_lesions,
-            patch_shape=_checked_shape(self.patch_shape),
+            patch_shape=_check_patch_shape(self.patch_shape),
             patch_spacing=self.patch_spacing,
             verbose=int(self.verbose),
         )
 
     def _provenance(self, plan: Plan) -> dict[str, Any]:
-        """Return what made the table, in JSON types."""
+        """Return settings and versions in JSON types."""
         import radiomics
         import SimpleITK as sitk
-
-        from nonredundant._version import __version__
 
         content = {name: value for name, value in asdict(plan).items() if name != "verbose"}
         content["patch_shape"] = None if plan.patch_shape is None else list(plan.patch_shape)
@@ -383,8 +408,8 @@ class RadiomicsExtractor(
         return {"modality": self.modality, **content, "versions": versions}
 
 
-def _checked_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
-    """Return the patch's shape as plain integers."""
+def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Check the shape of the patch and convert it to plain integers."""
     if shape is None:
         return None
     good = all(isinstance(n, Integral) and n >= _SMALLEST_PATCH for n in shape)
@@ -397,29 +422,45 @@ def _checked_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
 
 
 def _first_dimension(sources: list[Sources]) -> int:
-    """Return the dimensions of the first image that can be read."""
+    """Return the number of dimensions of the first image that can be read."""
     for one in sources:
         try:
             return n_dimensions(one.image)
         except CaseError:
-            # `transform` says what is wrong with this case, and `on_error` what to do about it.
+            # `transform` reports this case as `on_error` requires.
             continue
     return 3
 
 
+def common_dimension(names: Sequence[str], results: Sequence[CaseResult]) -> int | None:
+    """Return the number of dimensions of all images; raise if two images differ."""
+    seen = {
+        result.n_dim: name
+        for name, result in zip(names, results, strict=True)
+        if isinstance(result, CaseMeasurement)
+    }
+    if len(seen) > 1:
+        raise ValueError(
+            "the images of a table must be all 2-D or all 3-D, not both: "
+            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
+        )
+    return next(iter(seen), None)
+
+
 def assemble(
-    results: list[dict[str, Any]],
+    results: list[Any],
     index: pd.Index,
     names: Sequence[str],
     n_dim: int,
     patch_shape: Sequence[int] | None,
     provenance: dict[str, Any],
 ) -> LesionTable:
-    """Return the table; a failed case has one row of NaN, a patch of zeros and an empty mask.
+    """Put the results of all cases into a table.
 
-    The list of results is emptied on the way, so that patches are not held twice.
+    A failed case has one row of NaN, a patch of zeros and an empty mask. The list of results is
+    emptied on the way, so that patches are not held in memory twice.
     """
-    counts = [1 if result["error"] is not None else len(result["features"]) for result in results]
+    counts = [len(one.features) if isinstance(one, CaseMeasurement) else 1 for one in results]
     n_lesions = sum(counts)
     features = np.full((n_lesions, len(names)), np.nan)
     positions = np.full((n_lesions, n_dim), np.nan)
@@ -430,20 +471,23 @@ def assemble(
         parts["masks"] = np.zeros(shape, dtype=np.bool_)
         parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
     columns = {name: i for i, name in enumerate(names)}
-    status, lesion_status = [], []
+    status: list[str] = []
+    lesion_status: list[str] = []
     start = 0
     for i, count in enumerate(counts):
-        result, results[i] = results[i], {}
+        result, results[i] = results[i], None
         rows = slice(start, start + count)
         start += count
-        status.append("ok" if result["error"] is None else result["error"])
-        lesion_status += result.get("status", status[-1:])
-        if result["error"] is not None:
+        if isinstance(result, CaseFailure):
+            status.append(result.reason)
+            lesion_status.append(result.reason)
             continue
-        features[rows, [columns[name] for name in names_of(result)]] = result["features"]
-        positions[rows] = result["positions"]
+        status.append(OK)
+        lesion_status += result.status
+        features[rows, [columns[name] for name in result.names]] = result.features
+        positions[rows] = result.positions
         for name, part in parts.items():
-            part[rows] = result[name]
+            part[rows] = result.crops[name]
     return LesionTable(
         pd.DataFrame(features, columns=list(names)),
         sample=np.repeat(np.arange(len(counts)), counts),
@@ -454,18 +498,3 @@ def assemble(
         provenance=provenance,
         **parts,
     )
-
-
-def common_dimension(names: Sequence[str], results: Sequence[dict[str, Any]]) -> int | None:
-    """Return the dimensions of all images, or say which two differ."""
-    seen = {
-        result["n_dim"]: name
-        for name, result in zip(names, results, strict=True)
-        if result["error"] is None
-    }
-    if len(seen) > 1:
-        raise ValueError(
-            "a table holds 2-D images or 3-D images, not both: "
-            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
-        )
-    return next(iter(seen), None)

@@ -1,34 +1,42 @@
-"""One case from its sources to numbers: what a worker process runs and the cache remembers."""
+"""Measure cases: one case from its sources to values, and many through cache and processes."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import multiprocessing
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
+from tqdm import tqdm
 
 from nonredundant.extraction.case_table import Sources
 from nonredundant.extraction.patches import crop_patch
 from nonredundant.extraction.radiomics import compute_features, quiet
-from nonredundant.extraction.regions import OK, Region, find_lesions, whole_image
-from nonredundant.io.geometry import CaseError, align_mask
-from nonredundant.io.images import ImageFileError, content_key, read_image, read_mask
+from nonredundant.extraction.regions import OK, Region, find_regions, whole_image
+from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.geometry import align_mask
+from nonredundant.io.images import content_key, read_image, read_mask
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-#: Part of every cache key: raised whenever the same input gives other numbers.
-FORMAT = 1
+#: Part of every cache key; raised whenever the same input gives other values, or their type.
+FORMAT = 2
+#: Seconds of work after which a progress bar appears by itself.
+_PATIENCE = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides what is measured of a case; `parameters` in pyradiomics' layout."""
+    """What is measured of each case; `parameters` are in pyradiomics' layout."""
 
     parameters: Mapping[str, Any]
     lesions: str = "label"
@@ -42,7 +50,7 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Digest of the settings and of the versions that turn them into numbers."""
+        """Digest of the settings and of the versions that the values depend on."""
         import radiomics
         import SimpleITK as sitk
 
@@ -52,132 +60,221 @@ class Plan:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class CaseFailure:
+    """The reason why a case has no values, and whether a file causes it."""
+
+    reason: str
+    is_file_error: bool
+
+    @classmethod
+    def from_error(cls, error: CaseError) -> CaseFailure:
+        """Record the error of a case."""
+        return cls(str(error), isinstance(error, ImageFileError))
+
+    def to_error(self, case: str) -> CaseError:
+        """Build the error to raise for the named case."""
+        kind = ImageFileError if self.is_file_error else CaseError
+        return kind(f"{case}: {self.reason}")
+
+
+@dataclass(frozen=True)
+class CaseMeasurement:
+    """The values of one case; each array has one row per lesion.
+
+    `levels` has, for each image type, each lesion's number of grey levels and intensity range.
+    `notes` has a description of each kind of irregularity (see `case_warnings`).
+    """
+
+    n_dim: int
+    # One string: joblib reads a cached list name by name, which takes longer than all else.
+    joined_names: str
+    features: np.ndarray
+    positions: np.ndarray
+    status: list[str]
+    levels: dict[str, list[tuple[int, float]]]
+    notes: dict[str, str]
+    #: `patches`, `masks` and `spacing`, unless the plan has no patches.
+    crops: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features, the columns of `features`."""
+        return self.joined_names.split("\n") if self.joined_names else []
+
+
+CaseResult = CaseMeasurement | CaseFailure
+#: A cache key (or any name without a cache) and the positions of the cases that share it.
+_Group = tuple[str, list[int]]
+
+
+# Many cases ----------------------------------------------------------------------------------
+
+
+def measure_cases(
+    sources: list[Sources], plan: Plan, *, memory: Any, n_jobs: int | None, verbose: int
+) -> Generator[tuple[int, CaseResult]]:
+    """Yield each case's position and result: first those in the cache, then the others.
+
+    Cases with the same content are measured once.
+    """
+    if isinstance(memory, str | Path):
+        memory = joblib.Memory(str(memory), verbose=0)
+    if memory is None:
+        groups = [(str(i), [i]) for i in range(len(sources))]
+    else:
+        failures, groups = _group_by_content(sources, plan)
+        yield from failures
+        cached, new = _cached(memory), []
+        for key, positions in groups:
+            first = sources[positions[0]]
+            if cached.check_call_in_cache(key, first, plan):
+                result = cached(key, first, plan)
+                yield from ((i, result) for i in positions)
+            else:
+                new.append((key, positions))
+        groups = new
+    yield from _measure_groups(groups, sources, plan, memory, n_jobs, verbose)
+
+
+def _group_by_content(
+    sources: list[Sources], plan: Plan
+) -> tuple[list[tuple[int, CaseResult]], list[_Group]]:
+    """Group the cases by their content; those whose content cannot be read have failed."""
+    plan_key = plan.key
+    failures: list[tuple[int, CaseResult]] = []
+    groups: dict[str, list[int]] = {}
+    for i, one in enumerate(sources):
+        try:
+            groups.setdefault(case_key(one, plan_key), []).append(i)
+        except CaseError as error:
+            failures.append((i, CaseFailure.from_error(error)))
+    return failures, list(groups.items())
+
+
 def case_key(sources: Sources, plan_key: str) -> str:
-    """Return the digest under which a case's results are cached: voxels, geometry, settings."""
+    """Compute the digest of a case's voxels, geometry and settings: its key in the cache."""
     parts = [
         plan_key,
         content_key(sources.image, sources.spacing),
-        # Whether there is a mask is content too.
+        # A case without a mask differs from one with any mask.
         "" if sources.mask is None else content_key(sources.mask),
     ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def cached_measure(key: str, sources: Sources, plan: Plan) -> dict[str, Any]:
-    """Measure a case; joblib remembers the result by `key` alone."""
+def _cached(memory: Any) -> Any:
+    """Wrap the measurement of a case with joblib's cache, in which only the key counts."""
+    return memory.cache(_measure_by_key, ignore=["sources", "plan"])
+
+
+def _measure_by_key(key: str, sources: Sources, plan: Plan) -> CaseResult:
+    """Measure the case with this cache key."""
     return measure_case(sources, plan)
 
 
-def run_case(key: str | None, sources: Sources, plan: Plan, memory: Any) -> dict[str, Any]:
-    """Measure a case through the cache, if there is one; never fails for one case's sake."""
+def _measure_groups(
+    groups: list[_Group],
+    sources: list[Sources],
+    plan: Plan,
+    memory: Any,
+    n_jobs: int | None,
+    verbose: int,
+) -> Generator[tuple[int, CaseResult]]:
+    """Measure one case of each group in parallel, with a progress bar."""
+    if not groups:
+        return
+    # Cases differ tenfold in size: batches of several would leave one process waiting at the end.
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
+    jobs = (
+        joblib.delayed(_run_case)(key, sources[positions[0]], plan, memory)
+        for key, positions in groups
+    )
+    # None: shown on a terminal only. A worker of an outer search has no terminal of its own.
+    disable = None if multiprocessing.current_process().name == "MainProcess" else True
+    delay = _PATIENCE
+    if verbose:
+        disable, delay = False, 0
+    with quiet(verbose):
+        results = tqdm(
+            parallel(jobs),
+            total=len(groups),
+            desc="Extracting",
+            unit="case",
+            disable=disable,
+            delay=delay,
+        )
+        for (_, positions), result in zip(groups, results, strict=True):
+            yield from ((i, result) for i in positions)
+
+
+def _run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
+    """Measure a case, through the cache if there is one; a failure of ITK fails this case only."""
     try:
         if memory is None:
             return measure_case(sources, plan)
-        return remembered(memory)(key, sources, plan)
+        return _cached(memory)(key, sources, plan)
     except RuntimeError as error:
-        # SimpleITK out of memory, for instance: not the content's fault, so not cached.
-        return {"error": f"SimpleITK failed: {str(error).strip()}", "file": False}
+        # For instance out of memory: the content is not the cause, so it is not cached.
+        return CaseFailure(f"SimpleITK failed: {str(error).strip()}", is_file_error=False)
 
 
-def names_of(result: Mapping[str, Any]) -> list[str]:
-    """Return the names of a result's features."""
-    return result["names"].split("\n") if result["names"] else []
+# One case ------------------------------------------------------------------------------------
 
 
-def remembered(memory: Any) -> Any:
-    """Return `cached_measure` with joblib's cache around it."""
-    return memory.cache(cached_measure, ignore=["sources", "plan"])
+def measure_case(sources: Sources, plan: Plan) -> CaseResult:
+    """Measure the lesions of one case, or give the reason why that is impossible."""
+    try:
+        with _one_itk_thread(), quiet(plan.verbose), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return _read_and_measure(sources, plan)
+    except CaseError as error:
+        return CaseFailure.from_error(error)
 
 
-def measure_case(sources: Sources, plan: Plan) -> dict[str, Any]:
-    """Return the numbers of one case, or the reason why there are none.
-
-    Returns
-    -------
-    dict
-        `error`: None or the cause; otherwise `names` and `features` (n_lesions × n_features),
-        `positions` (mm, z-y-x), `status`, `patches`, `masks`, `spacing`, `levels` by image type,
-        `notes` (kind → what was found).
-    """
+@contextlib.contextmanager
+def _one_itk_thread() -> Iterator[None]:
+    """Run ITK on one thread: sums over an image depend on how threads share it."""
     import SimpleITK as sitk
 
     threads = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-    # Sums over an image depend on how threads share it; one thread makes runs bitwise equal.
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     try:
-        with quiet(plan.verbose), warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            return _measure(sources, plan)
-    except CaseError as error:
-        return {"error": str(error), "file": isinstance(error, ImageFileError)}
+        yield
     finally:
         sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(threads)
 
 
-def _measure(sources: Sources, plan: Plan) -> dict[str, Any]:
-    """Read, check, find lesions and measure each."""
-    setting = plan.parameters["setting"]
+def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
+    """Read image and mask, find the lesions, and measure and crop each of them."""
     image = read_image(sources.image, spacing=sources.spacing)
     notes: dict[str, str] = {}
-    lesions = _lesions(image, sources, plan, notes)
-    _check_voxels(image, lesions)
-    lesions, rows, levels = _measured(image, lesions, plan, notes)
+    regions = _read_regions(image, sources, plan, notes)
+    _check_voxels(image, regions)
+    regions, rows, levels = _measure_regions(image, regions, plan, notes)
     if sources.mask is not None:
-        _note_geometry(image, lesions, notes, bool(setting.get("force2D")))
+        slicewise = bool(plan.parameters["setting"].get("force2D"))
+        _note_border_and_flatness(image, regions, notes, slicewise)
     names = max((list(row) for row in rows), key=len)
-    result: dict[str, Any] = {
-        "error": None,
-        "n_dim": image.GetDimension(),
-        # One string: joblib reads a cached list name by name, which takes longer than all else.
-        "names": "\n".join(names),
-        "features": np.array([[row.get(name, np.nan) for name in names] for row in rows], float),
-        "positions": np.array([_position(image, lesion) for lesion in lesions]),
-        "status": [lesion.status for lesion in lesions],
-        "levels": levels,
-        "notes": notes,
-    }
+    crops = {}
     if plan.patch_shape is not None:
-        result.update(_patches(image, lesions, plan, notes, whole=sources.mask is None))
-    return result
+        crops = _crop_regions(image, regions, plan, notes, whole=sources.mask is None)
+    return CaseMeasurement(
+        n_dim=image.GetDimension(),
+        joined_names="\n".join(names),
+        features=np.array([[row.get(name, np.nan) for name in names] for row in rows], float),
+        positions=np.array([_position(image, region) for region in regions]),
+        status=[region.status for region in regions],
+        levels=levels,
+        notes=notes,
+        crops=crops,
+    )
 
 
-def _measured(
-    image: sitk.Image, lesions: list[Region], plan: Plan, notes: dict[str, str]
-) -> tuple[list[Region], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
-    """Return the lesions that pyradiomics can measure, their features, and grey levels by type.
-
-    One of several lesions that it refuses (on the grid that images are resampled to, a tiny one
-    may be a single voxel) is dropped like one that is too thin on the image's own grid.
-    """
-    kept, rows, refused = [], [], ""
-    levels: dict[str, list[tuple[int, float]]] = {}
-    for lesion in lesions:
-        parameters = plan.parameters if lesion.status == OK else _shape_alone(plan.parameters)
-        try:
-            values, found = _features(image, lesion, parameters)
-        except CaseError as error:
-            refused = refused or str(error)
-            continue
-        kept.append(lesion)
-        rows.append(values)
-        for kind, level in found.items():
-            levels.setdefault(kind, []).append(level)
-    if not kept:
-        raise CaseError(refused)
-    lost = len(lesions) - len(kept)
-    if lost:
-        before = f"{notes['dropped']}; of these " if "dropped" in notes else ""
-        notes["dropped"] = f"{before}{lost} dropped, {len(kept)} kept: {refused}"
-    small = [one.status for one in kept if one.status != OK]
-    if small:
-        notes["small"] = f"{len(small)} of {len(kept)} lesions, the first {small[0]}"
-    return kept, rows, levels
-
-
-def _lesions(
+def _read_regions(
     image: sitk.Image, sources: Sources, plan: Plan, notes: dict[str, str]
 ) -> list[Region]:
-    """Return the lesions of the case on the image's grid."""
+    """Read the mask, bring it onto the grid of the image and find the lesions in it."""
     import SimpleITK as sitk
 
     setting = plan.parameters["setting"]
@@ -185,13 +282,13 @@ def _lesions(
         return [whole_image(image.GetSize()[::-1])]
     mask = read_mask(sources.mask, image, channel=setting.get("label_channel", 0))
     if isinstance(sources.image, np.ndarray) and mask.GetSize() == image.GetSize():
-        # An array knows its voxel size but not where it lies: the mask says so, if it can.
-        mask = sitk.Image(mask)  # a copy: the caller's mask keeps its own geometry
+        # An array has a voxel size but no position, so it takes that of the mask.
+        mask = sitk.Image(mask)  # a copy, so that the caller's mask keeps its geometry
         mask.CopyInformation(image)
     mask, resampled = align_mask(mask, image, setting.get("geometryTolerance"))
     if resampled is not None:
         notes["resampled"] = resampled
-    lesions, dropped = find_lesions(
+    regions, dropped = find_regions(
         sitk.GetArrayViewFromImage(mask),
         lesions=plan.lesions,
         label=plan.label,
@@ -202,74 +299,94 @@ def _lesions(
         voxel=float(np.prod(image.GetSpacing())),
     )
     if dropped:
-        notes["dropped"] = f"{dropped} dropped, {len(lesions)} kept"
-    return lesions
+        notes["dropped"] = f"{dropped} dropped, {len(regions)} kept"
+    return regions
 
 
-def _check_voxels(image: sitk.Image, lesions: list[Region]) -> None:
+def _check_voxels(image: sitk.Image, regions: list[Region]) -> None:
     """Raise if any voxel is NaN or infinite."""
     import SimpleITK as sitk
 
     values = sitk.GetArrayViewFromImage(image)
-    # One pass without a copy; a sum may overflow, so only a suspicion is looked into.
+    # The sum needs one pass and no copy. It may also overflow, so the voxels are then checked.
     if values.dtype.kind != "f" or np.isfinite(values.sum(dtype=np.float64)):
         return
     bad = ~np.isfinite(values)
     if not bad.any():
         return
-    inside = sum(int(bad[lesion.box][lesion.inside].sum()) for lesion in lesions)
+    inside = sum(int(bad[region.box][region.inside].sum()) for region in regions)
     raise CaseError(
         f"{int(bad.sum()):,} of {values.size:,} voxels are NaN or infinite ({inside:,} of them "
         "inside the lesion); replace them, for instance by the intensity of the background"
     )
 
 
-def _note_geometry(
-    image: sitk.Image, lesions: list[Region], notes: dict[str, str], slicewise: bool
-) -> None:
-    """Note lesions cut off by the border or one slice thick."""
-    shape = image.GetSize()[::-1]
-    cut = sum(lesion.touches_border(shape) for lesion in lesions)
-    if cut:
-        notes["border"] = f"{cut} of {len(lesions)} lesions"
-    flat = sum(lesion.n_dims < image.GetDimension() for lesion in lesions)
-    if flat and not slicewise and image.GetDimension() == 3:
-        notes["flat"] = f"{flat} of {len(lesions)} lesions"
+def _measure_regions(
+    image: sitk.Image, regions: list[Region], plan: Plan, notes: dict[str, str]
+) -> tuple[list[Region], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
+    """Compute the features and grey levels of each lesion that pyradiomics can measure.
+
+    Of several lesions, those that it rejects are dropped like those that are too thin on the
+    image's own grid: on the grid that images are resampled to, a tiny one may be a single voxel.
+    """
+    kept, rows, rejection = [], [], ""
+    levels: dict[str, list[tuple[int, float]]] = {}
+    for region in regions:
+        parameters = plan.parameters if region.status == OK else _shape_alone(plan.parameters)
+        try:
+            values, found = _region_features(image, region, parameters)
+        except CaseError as error:
+            rejection = rejection or str(error)
+            continue
+        kept.append(region)
+        rows.append(values)
+        for image_type, level in found.items():
+            levels.setdefault(image_type, []).append(level)
+    if not kept:
+        raise CaseError(rejection)
+    lost = len(regions) - len(kept)
+    if lost:
+        before = f"{notes['dropped']}; of these " if "dropped" in notes else ""
+        notes["dropped"] = f"{before}{lost} dropped, {len(kept)} kept: {rejection}"
+    small = [one.status for one in kept if one.status != OK]
+    if small:
+        notes["small"] = f"{len(small)} of {len(kept)} lesions, the first {small[0]}"
+    return kept, rows, levels
 
 
-def _features(
-    image: sitk.Image, lesion: Region, parameters: Mapping[str, Any]
+def _region_features(
+    image: sitk.Image, region: Region, parameters: Mapping[str, Any]
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
-    """Return pyradiomics' features of one lesion and the grey levels they rest on."""
+    """Compute pyradiomics' features and the grey levels of one lesion."""
     import SimpleITK as sitk
 
-    if _is_local(parameters):
-        box = lesion.box[::-1]
+    if _depends_on_box_alone(parameters):
+        box = region.box[::-1]
         size = [one.stop - one.start for one in box]
         image = sitk.RegionOfInterest(image, size, [one.start for one in box])
-        inside = lesion.inside.view(np.uint8)
+        inside = region.inside.view(np.uint8)
     else:
         inside = np.zeros(image.GetSize()[::-1], dtype=np.uint8)
-        inside[lesion.box] = lesion.inside
+        inside[region.box] = region.inside
     mask = sitk.GetImageFromArray(inside)
     mask.CopyInformation(image)
     return compute_features(image, mask, parameters)
 
 
 def shape_classes(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the feature classes of shape among those that are computed; none named means all."""
+    """Select the shape classes among the feature classes; an empty list means all classes."""
     classes = parameters["featureClass"] or {"shape": None}
     return {name: own for name, own in classes.items() if name.startswith("shape")}
 
 
 def _shape_alone(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters without what intensities are needed for."""
+    """Restrict the parameters to features that need no intensities."""
     classes = shape_classes(parameters)
     return {**parameters, "featureClass": classes, "imageType": {"Original": {}}}
 
 
-def _is_local(parameters: Mapping[str, Any]) -> bool:
-    """Whether no voxel outside the lesion's box matters, so that the rest need not be passed."""
+def _depends_on_box_alone(parameters: Mapping[str, Any]) -> bool:
+    """Check that voxels outside the lesion's bounding box do not influence its features."""
     setting = parameters["setting"]
     return (
         list(parameters["imageType"]) == ["Original"]
@@ -279,16 +396,29 @@ def _is_local(parameters: Mapping[str, Any]) -> bool:
     )
 
 
-def _position(image: sitk.Image, lesion: Region) -> np.ndarray:
-    """Return the centroid in mm, z-y-x."""
-    index = lesion.centroid[::-1].tolist()
+def _note_border_and_flatness(
+    image: sitk.Image, regions: list[Region], notes: dict[str, str], slicewise: bool
+) -> None:
+    """Note lesions that are cut off by the border or one slice thick."""
+    shape = image.GetSize()[::-1]
+    cut = sum(region.touches_border(shape) for region in regions)
+    if cut:
+        notes["border"] = f"{cut} of {len(regions)} lesions"
+    flat = sum(region.n_dims < image.GetDimension() for region in regions)
+    if flat and not slicewise and image.GetDimension() == 3:
+        notes["flat"] = f"{flat} of {len(regions)} lesions"
+
+
+def _position(image: sitk.Image, region: Region) -> np.ndarray:
+    """Compute the centroid in mm, z-y-x."""
+    index = region.centroid[::-1].tolist()
     return np.array(image.TransformContinuousIndexToPhysicalPoint(index))[::-1]
 
 
-def _patches(
-    image: sitk.Image, lesions: list[Region], plan: Plan, notes: dict[str, str], *, whole: bool
+def _crop_regions(
+    image: sitk.Image, regions: list[Region], plan: Plan, notes: dict[str, str], *, whole: bool
 ) -> dict[str, np.ndarray]:
-    """Crop the patch of each lesion that is measured in full; of others it is empty."""
+    """Crop the patch of each lesion that is measured in full; other patches stay empty."""
     n_dim = image.GetDimension()
     shape = plan.patch_shape or ()
     if len(shape) < n_dim:
@@ -296,11 +426,11 @@ def _patches(
             f"the image is {n_dim}-D of shape {image.GetSize()[::-1]}, but patch_shape={shape} "
             f"has {len(shape)} numbers; give {n_dim}"
         )
-    full = (len(lesions), 1, *shape[-n_dim:])
+    full = (len(regions), 1, *shape[-n_dim:])
     patches, masks = np.zeros(full, dtype=np.float32), np.zeros(full, dtype=np.bool_)
-    spacing = np.full((len(lesions), n_dim), np.nan)
+    spacing = np.full((len(regions), n_dim), np.nan)
     cut = []
-    for i, one in enumerate(lesions):
+    for i, one in enumerate(regions):
         if one.status != OK:
             continue
         patch = crop_patch(image, one, full[2:], plan.patch_spacing, margin=0 if whole else 1)
@@ -308,5 +438,5 @@ def _patches(
         if not patch.complete:
             cut.append(float((one.extent * image.GetSpacing()[::-1]).max()))
     if cut:
-        notes["cut"] = f"{len(cut)} of {len(lesions)} lesions, the largest {max(cut):.0f} mm"
+        notes["cut"] = f"{len(cut)} of {len(regions)} lesions, the largest {max(cut):.0f} mm"
     return {"patches": patches, "masks": masks, "spacing": spacing}

@@ -1,4 +1,4 @@
-"""Crops of fixed size around lesions, on isotropic grids."""
+"""Crop patches of fixed size around lesions, on isotropic grids."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 #: Full width at half maximum of a Gaussian, in standard deviations.
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
-#: Voxels of context around what a resampling reads: half a linear kernel and a smoothing tail.
+#: Extra voxels around a crop that resampling reads: half a linear kernel and a smoothing tail.
 _CONTEXT = 3
 
 
 class Patch(NamedTuple):
-    """One crop: intensities, lesion voxels and voxel size (mm)."""
+    """One patch: intensities, lesion voxels, voxel size (mm), and whether all of it is inside."""
 
     values: np.ndarray
     inside: np.ndarray
@@ -42,26 +42,26 @@ def crop_patch(
     are interpolated linearly, after a Gaussian matched to the coarser grid (Cardoso et al. 2015,
     doi 10.1007/978-3-319-24571-3_81) where the patch's voxels are larger than the image's.
     Outside the image the nearest voxel is repeated. The lesion's mask is interpolated in the
-    same way and cut at one half.
+    same way and thresholded at one half.
 
     Parameters
     ----------
     image : SimpleITK.Image
         The image.
-    lesion : Lesion
-        The lesion in it.
+    lesion : Region
+        The region of the lesion in the image.
     shape : sequence of int
-        Voxels of the patch, z-y-x.
+        Number of voxels of the patch, z-y-x.
     spacing : float or "fit", default="fit"
         Voxel size in mm. "fit": the smallest at which the lesion's bounding box fits.
     margin : int, default=1
-        Voxels left free on each side by "fit".
+        Number of voxels that "fit" leaves free on each side.
 
     Returns
     -------
     Patch
-        `values` (float32, shape `(1, *shape)`, not masked), `inside` (bool, likewise),
-        `spacing` in mm and whether the whole lesion is `complete` in it.
+        `values` (float32, shape `(1, *shape)`, not masked), `inside` (bool, same shape),
+        `spacing` in mm, and `complete`, whether the patch contains the whole lesion.
 
     Examples
     --------
@@ -85,14 +85,14 @@ def crop_patch(
     ratio = step / voxel
     blur = np.where(ratio > 1, voxel * np.sqrt(np.maximum(ratio**2 - 1, 0)) / _FWHM, 0.0)
     reach = (size * step / 2 + 3 * blur) / voxel + _CONTEXT
-    values = _resampled(_region(image, centre, reach), reference, blur, repeat=True)
-    inside = _mask_on(image, lesion, reference, blur)
+    values = _smooth_and_resample(_crop_around(image, centre, reach), reference, blur, repeat=True)
+    inside = _resample_mask(image, lesion, reference, blur)
     complete = bool((extent <= size * step * (1 + 1e-9)).all())
     return Patch(sitk.GetArrayFromImage(values)[None], inside[None], step, complete)
 
 
 def _grid(image: sitk.Image, centre: np.ndarray, size: np.ndarray, step: float) -> dict[str, Any]:
-    """Return the patch's grid as arguments of SimpleITK's resampling."""
+    """Compute the patch's grid as arguments of SimpleITK's resampling."""
     n_dim = image.GetDimension()
     direction = np.array(image.GetDirection()).reshape(n_dim, n_dim)
     middle = np.array(image.TransformContinuousIndexToPhysicalPoint(centre[::-1].tolist()))
@@ -105,8 +105,8 @@ def _grid(image: sitk.Image, centre: np.ndarray, size: np.ndarray, step: float) 
     }
 
 
-def _region(image: sitk.Image, centre: np.ndarray, reach: np.ndarray) -> sitk.Image:
-    """Return the part of the image around a centre as float32, so that the rest is not copied."""
+def _crop_around(image: sitk.Image, centre: np.ndarray, reach: np.ndarray) -> sitk.Image:
+    """Crop the image around a centre and convert it to float32, without copying the rest."""
     import SimpleITK as sitk
 
     shape = np.array(image.GetSize()[::-1])
@@ -116,10 +116,10 @@ def _region(image: sitk.Image, centre: np.ndarray, reach: np.ndarray) -> sitk.Im
     return sitk.Cast(part, sitk.sitkFloat32)
 
 
-def _resampled(
+def _smooth_and_resample(
     part: sitk.Image, reference: dict[str, Any], blur: np.ndarray, *, repeat: bool
 ) -> sitk.Image:
-    """Smooth by a Gaussian (mm, z-y-x) and interpolate linearly."""
+    """Smooth with a Gaussian (standard deviation in mm, z-y-x) and interpolate linearly."""
     import SimpleITK as sitk
 
     if blur.any():
@@ -135,10 +135,10 @@ def _resampled(
     )
 
 
-def _mask_on(
+def _resample_mask(
     image: sitk.Image, lesion: Region, reference: dict[str, Any], blur: np.ndarray
 ) -> np.ndarray:
-    """Return the lesion's voxels on the patch's grid; a lesion never vanishes from it."""
+    """Resample the lesion's voxels to the patch's grid; at least one voxel is kept."""
     import SimpleITK as sitk
 
     pad = _CONTEXT + int(np.ceil((3 * blur / np.array(image.GetSpacing()[::-1])).max()))
@@ -147,10 +147,10 @@ def _mask_on(
     mask.SetSpacing(image.GetSpacing())
     mask.SetDirection(image.GetDirection())
     mask.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(corner))
-    resampled = _resampled(mask, reference, blur, repeat=False)
+    resampled = _smooth_and_resample(mask, reference, blur, repeat=False)
     inside = sitk.GetArrayFromImage(resampled) >= 0.5
     if not inside.any():
-        # Thinner than a patch voxel: those that hold a voxel of the lesion are marked.
+        # Thinner than a patch voxel: mark the patch voxels that contain a voxel of the lesion.
         for index in np.argwhere(lesion.inside) + pad:
             point = mask.TransformIndexToPhysicalPoint(index[::-1].tolist())
             target = np.array(resampled.TransformPhysicalPointToIndex(point))[::-1]

@@ -1,30 +1,27 @@
-"""Features of pyradiomics: their names, and one quiet call that computes them."""
+"""Features of pyradiomics: their values for one lesion, and their names."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.extraction.settings import SILENT, for_dimension
-from nonredundant.io.geometry import CaseError
+from nonredundant.extraction.settings import for_dimension
+from nonredundant.io.errors import CaseError
+from nonredundant.utils.context import silent_loggers
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-#: A level at which no logger speaks.
-
-
 def compute_features(
     image: sitk.Image, mask: sitk.Image, parameters: Mapping[str, Any]
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
-    """Compute pyradiomics' features of label 1.
+    """Compute pyradiomics' features of the voxels with label 1.
 
     Parameters
     ----------
@@ -33,19 +30,20 @@ def compute_features(
     mask : SimpleITK.Image
         Mask on the image's grid, 1 inside the lesion.
     parameters : mapping
-        As `resolve_parameters` returns them.
+        Parameters from `resolve_parameters`.
 
     Returns
     -------
     features : dict of str to float
-        Values by pyradiomics' names, in its order.
+        Feature values under pyradiomics' names, in its order.
     levels : dict of str to (int, float)
-        By image type: number of grey levels that the lesion spans, and its intensity range.
+        For each image type: the number of grey levels that the lesion spans, and its intensity
+        range.
 
     Raises
     ------
     CaseError
-        If pyradiomics refuses the case.
+        If pyradiomics cannot compute the features.
 
     Examples
     --------
@@ -62,18 +60,19 @@ def compute_features(
     extractor.levels = {}
     try:
         with np.errstate(all="ignore"):
-            values = extractor.execute(_with_room(image), mask, label=1)
+            values = extractor.execute(_widen_small_integers(image), mask, label=1)
     except (ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
         raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
     return {name: float(np.real(value)) for name, value in values.items()}, extractor.levels
 
 
-def _with_room(image: sitk.Image) -> sitk.Image:
-    """Return an image of small integers as 32-bit integers, any other as it is.
+def _widen_small_integers(image: sitk.Image) -> sitk.Image:
+    """Convert an image of 8- or 16-bit integers to 32 bits; return any other image unchanged.
 
-    pyradiomics adds two bin widths to the maximum in the image's own type. NumPy 2 wraps around
-    there: an 8-bit image brighter than 205 got few or no bins of width 25, without a word.
+    pyradiomics adds two bin widths to the maximum in the image's own type, which overflows with
+    NumPy 2: an 8-bit image brighter than 205 would get few or no bins of width 25, without a
+    warning.
     """
     import SimpleITK as sitk
 
@@ -83,25 +82,25 @@ def _with_room(image: sitk.Image) -> sitk.Image:
 
 @functools.lru_cache(maxsize=8)
 def _extractor(parameters: str) -> Any:
-    """Return a pyradiomics extractor that also counts grey levels."""
+    """Build a pyradiomics extractor that also counts grey levels."""
     from radiomics import featureextractor, imageoperations
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
-        """Notes how many grey levels each image type's discretisation leaves."""
+        """Extractor that stores the number of grey levels of each image type."""
 
         levels: dict[str, tuple[int, float]]
 
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any
         ) -> Any:
-            """Count grey levels, then compute as ever."""
+            """Count grey levels, then compute the features."""
             import SimpleITK as sitk
 
             if all(name.startswith("shape") for name in self.enabledFeatures):
                 return {}
             inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
             values = sitk.GetArrayViewFromImage(image)[inside]
-            # pyradiomics' own bins of the two extremes: the span does not depend on the others.
+            # The bins of the two extremes suffice: the span does not depend on the other values.
             ends = np.array([values.min(), values.max()])
             edges = imageoperations.getBinEdges(ends, **kwargs)
             low, high = np.digitize(ends, edges)
@@ -118,12 +117,12 @@ def _extractor(parameters: str) -> Any:
 
 
 def feature_names(parameters: Mapping[str, Any], n_dim: int = 3) -> list[str]:
-    """Return the names of the features that the parameters ask for, in pyradiomics' order.
+    """List the names of the features that the parameters select, in pyradiomics' order.
 
     Parameters
     ----------
     parameters : mapping
-        As `resolve_parameters` returns them.
+        Parameters from `resolve_parameters`.
     n_dim : {2, 3}, default=3
         Dimensions of the images.
 
@@ -144,12 +143,15 @@ def feature_names(parameters: Mapping[str, Any], n_dim: int = 3) -> list[str]:
     >>> len(names), names[0]
     (107, 'original_shape_Elongation')
     """
-    return list(_names(json.dumps(for_dimension(parameters, n_dim)), n_dim))
+    return list(_names_from_phantom(json.dumps(for_dimension(parameters, n_dim)), n_dim))
 
 
 @functools.lru_cache(maxsize=32)
-def _names(parameters: str, n_dim: int) -> tuple[str, ...]:
-    """Ask pyradiomics' image types and classes about a small phantom: no other list is true."""
+def _names_from_phantom(parameters: str, n_dim: int) -> tuple[str, ...]:
+    """Compute the features of a small phantom and return their names.
+
+    pyradiomics has no list of the features that its settings lead to.
+    """
     from radiomics import imageoperations
 
     content = json.loads(parameters)
@@ -169,24 +171,24 @@ def _names(parameters: str, n_dim: int) -> tuple[str, ...]:
                     *imageoperations.cropToTumorMask(filtered, mask, bounds), name, **kwargs
                 )
             ]
-            _check_yield(image_type, found, extractor.enabledFeatures, n_dim)
+            _check_not_empty(image_type, found, extractor.enabledFeatures, n_dim)
             names += found
     return tuple(names)
 
 
 def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[slice]]:
-    """Return a small random image, its mask and the mask's box (z-y-x)."""
+    """Build a small random image, its mask and the mask's box (z-y-x)."""
     import SimpleITK as sitk
 
     setting = content["setting"]
     side = 16
-    # Some ten grey levels, and voxels wide enough for the widest filter.
+    # About ten grey levels, and voxels large enough for the widest filter.
     noise = np.random.default_rng(0).normal(size=(side,) * n_dim) * 2 * setting.get("binWidth", 25)
     own = [args.get("sigma", []) for args in content["imageType"].values()]
     widths = [width for sigmas in (setting.get("sigma", []), *own) for width in sigmas]
     box = [slice(5, 11)] * n_dim
     if n_dim == 3 and setting.get("force2D"):
-        # 2-D shape exists of single slices only.
+        # 2-D shape is defined for single slices only.
         box[setting.get("force2Ddimension", 0)] = slice(8, 9)
     inside = np.zeros(noise.shape, dtype=np.uint8)
     inside[tuple(box)] = 1
@@ -196,8 +198,10 @@ def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[sli
     return image, mask, box
 
 
-def _check_yield(image_type: str, found: list[str], classes: Mapping[str, Any], n_dim: int) -> None:
-    """Raise if an image type that should give features gives none."""
+def _check_not_empty(
+    image_type: str, found: list[str], classes: Mapping[str, Any], n_dim: int
+) -> None:
+    """Raise if an image type that should have features has none."""
     if not found and any(not name.startswith("shape") for name in classes):
         raise ValueError(
             f"image type {image_type!r} yields no features for {n_dim}-D images: it needs another "
@@ -207,17 +211,17 @@ def _check_yield(image_type: str, found: list[str], classes: Mapping[str, Any], 
 
 @contextlib.contextmanager
 def quiet(verbose: int = 0) -> Iterator[None]:
-    """Keep pyradiomics and ITK from writing to stderr.
+    """Prevent pyradiomics and ITK from writing to stderr.
 
     Parameters
     ----------
     verbose : int, default=0
-        From 2 on they may speak.
+        With 2 or more, nothing is suppressed.
 
     Yields
     ------
     None
-        The time during which they are silent.
+        The context in which they are silent.
 
     Examples
     --------
@@ -229,15 +233,13 @@ def quiet(verbose: int = 0) -> Iterator[None]:
     if verbose >= 2:
         yield
         return
-    import radiomics  # noqa: F401  (its import sets the level that is kept and restored here)
+    import radiomics  # noqa: F401  (its import sets the log level that is restored at the end)
     import SimpleITK as sitk
 
-    logger = logging.getLogger("radiomics")
-    level, display = logger.level, sitk.ProcessObject.GetGlobalWarningDisplay()
-    logger.setLevel(SILENT)
+    display = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:
-        yield
+        with silent_loggers("radiomics"):
+            yield
     finally:
-        logger.setLevel(level)
         sitk.ProcessObject.SetGlobalWarningDisplay(display)

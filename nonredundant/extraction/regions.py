@@ -1,4 +1,4 @@
-"""Which regions of a mask are lesions, in which order, and which are too small."""
+"""Find the regions of a mask that are measured as lesions, order them, and sort out small ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.ndimage import find_objects
 
-from nonredundant.io.geometry import CaseError
+from nonredundant.io.errors import CaseError
 
 #: The status of a lesion that is measured in full.
 OK = "ok"
@@ -16,9 +16,9 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class Region:
-    """One region: its bounding box in the image (slices z-y-x) and its voxels in that box.
+    """One region of a mask: its bounding box in the image (slices z-y-x) and its voxels in it.
 
-    `status` is "ok", or why no more than its shape is measured.
+    `status` is "ok", or the reason why only the shape is measured.
     """
 
     box: tuple[slice, ...]
@@ -33,7 +33,7 @@ class Region:
 
     @property
     def unit(self) -> str:
-        """The unit of the lesion's volume: that of an area in 2-D."""
+        """Unit of the volume; in 2-D that of an area."""
         return "mm²" if self.inside.ndim == 2 else "mm³"
 
     @property
@@ -43,7 +43,7 @@ class Region:
 
     @property
     def n_dims(self) -> int:
-        """Number of dimensions in which the lesion is more than one voxel thick."""
+        """Number of dimensions in which the region is more than one voxel thick."""
         return int((self.extent > 1).sum())
 
     @property
@@ -56,14 +56,14 @@ class Region:
     def rank(self) -> tuple[float, ...]:
         """Sort key: largest first, then by centroid, then by first voxel, z then y then x.
 
-        No two lesions share a first voxel, so that the labels' numbers never decide.
+        No two regions share their first voxel, so the order never depends on the label values.
         """
         corner = [one.start for one in self.box]
         first = np.unravel_index(self.inside.argmax(), self.inside.shape) + np.array(corner)
         return (-self.n_voxels, *self.centroid, *first)
 
     def touches_border(self, shape: tuple[int, ...]) -> bool:
-        """Whether the bounding box reaches the image's border, one-slice axes aside."""
+        """Check whether the box reaches the image border, except along axes of one slice."""
         return any(
             size > 1 and (one.start == 0 or one.stop == size)
             for one, size in zip(self.box, shape, strict=True)
@@ -71,15 +71,15 @@ class Region:
 
 
 def whole_image(shape: tuple[int, ...]) -> Region:
-    """Return the lesion of an image without a mask."""
+    """Return the region that covers an image without a mask."""
     return Region(tuple(slice(0, size) for size in shape), np.ones(shape, dtype=bool), 1)
 
 
 @dataclass(frozen=True)
-class Threshold:
-    """Below what a lesion is tiny, what becomes of it then, and below what it is nothing at all.
+class SizeLimits:
+    """The size below which a region is tiny, and what is done with tiny regions.
 
-    `voxel` is the volume of a voxel in mm³ (2-D: mm²). A lesion that extends in fewer than
+    `voxel` is the volume of a voxel in mm³ (2-D: mm²). A region that extends in fewer than
     `min_dims` dimensions has no features, whatever its size.
     """
 
@@ -89,18 +89,18 @@ class Threshold:
     min_dims: int
     voxel: float
 
-    def reason(self, lesion: Region) -> str:
-        """Say why a lesion is tiny; empty if it is not."""
-        n = lesion.n_voxels
+    def reason(self, region: Region) -> str:
+        """Describe why a region is tiny; empty if it is not."""
+        n = region.n_voxels
         if n < self.min_voxels:
             return f"{n} voxels are fewer than min_voxels={self.min_voxels}"
         if self.min_volume is not None and n * self.voxel < self.min_volume:
-            volume = f"{n * self.voxel:.4g} {lesion.unit}"
+            volume = f"{n * self.voxel:.4g} {region.unit}"
             return f"{volume} are less than min_volume={self.min_volume:g}"
         return ""
 
-    def kept(self, found: Sequence[Region]) -> list[Region]:
-        """Return the lesions that are measured, tiny ones with their status.
+    def select(self, regions: Sequence[Region]) -> list[Region]:
+        """Select the regions that are measured and set the status of tiny ones.
 
         Raises
         ------
@@ -108,34 +108,34 @@ class Threshold:
             If none is left.
         """
         kept = []
-        for one in found:
+        for one in regions:
             reason = self.reason(one)
             if one.n_dims < self.min_dims or (reason and self.small == "drop"):
                 continue
             kept.append(replace(one, status=f"shape only: {reason}") if reason else one)
         if not kept:
-            raise CaseError(self._none_left(found))
+            raise CaseError(self._describe_none_left(regions))
         return kept
 
-    def _none_left(self, found: Sequence[Region]) -> str:
-        """Say that no lesion is measured, and why."""
+    def _describe_none_left(self, regions: Sequence[Region]) -> str:
+        """Describe why no lesion is measured."""
         thin = f"extend in fewer than {self.min_dims} dimensions"
-        most, unit = max(one.n_voxels for one in found), found[0].unit
+        most, unit = max(one.n_voxels for one in regions), regions[0].unit
         size = f"(the largest has {most} voxels, {most * self.voxel:.4g} {unit})"
         if self.small != "drop":
-            return f"all {len(found)} lesions of the mask {thin} {size}; check the mask"
+            return f"all {len(regions)} lesions of the mask {thin} {size}; check the mask"
         low = f"min_voxels={self.min_voxels}"
         names = "min_voxels"
         if self.min_volume is not None:
             low += f" or min_volume={self.min_volume:g} {unit}"
             names += " or min_volume"
         return (
-            f"all {len(found)} lesions of the mask are smaller than {low} or {thin} {size}; lower "
-            f"{names}, set small_lesions='shape', or check the mask"
+            f"all {len(regions)} lesions of the mask are smaller than {low} or {thin} {size}; "
+            f"lower {names}, set small_lesions='shape', or check the mask"
         )
 
 
-def find_lesions(
+def find_regions(
     mask: np.ndarray,
     *,
     lesions: str,
@@ -146,35 +146,29 @@ def find_lesions(
     small: str = "drop",
     voxel: float = 1.0,
 ) -> tuple[list[Region], int]:
-    """Return the lesions of a mask, largest first, and how many were dropped.
+    """Find the regions of a mask, largest first, and count those that were dropped.
 
-    In mode "label" the one lesion is returned whatever its size, if it extends in `min_dims`
+    In mode "label" the one region is kept whatever its size, if it extends in `min_dims`
     dimensions.
     """
-    threshold = Threshold(min_voxels, min_volume, small, max(min_dims, 1), voxel)
+    limits = SizeLimits(min_voxels, min_volume, small, max(min_dims, 1), voxel)
     if lesions == "labels":
-        found = _labelled(mask)
+        found = _regions_of_labels(mask)
     else:
         inside = mask == label
         if not inside.any():
-            raise CaseError(_label_absent(mask, label))
-        found = [_region(inside, label)]
+            raise CaseError(_describe_absent_label(mask, label))
+        found = _crop_to_boxes(inside.view(np.uint8), [label])
         if lesions == "label":
-            _check_size(found[0], threshold.min_dims)
+            _check_extent(found[0], limits.min_dims)
             return found, 0
         found = _components(found[0])
-    kept = sorted(threshold.kept(found), key=lambda one: one.rank)
+    kept = sorted(limits.select(found), key=lambda one: one.rank)
     return kept, len(found) - len(kept)
 
 
-def _region(inside: np.ndarray, label: int) -> Region:
-    """Return a region cropped to its bounding box."""
-    (found,) = _regions(inside.view(np.uint8), [label])
-    return found
-
-
-def _regions(numbers: np.ndarray, labels: Sequence[int]) -> list[Region]:
-    """Return the regions numbered 1, 2, …, each cropped to its bounding box."""
+def _crop_to_boxes(numbers: np.ndarray, labels: Sequence[int]) -> list[Region]:
+    """Crop the regions numbered 1, 2, … to their bounding boxes."""
     boxes = find_objects(numbers)
     pairs = enumerate(zip(boxes, labels, strict=True), start=1)
     return [Region(box, numbers[box] == number, label) for number, (box, label) in pairs]
@@ -186,27 +180,27 @@ def _components(region: Region) -> list[Region]:
 
     image = sitk.GetImageFromArray(region.inside.view(np.uint8))
     numbers = sitk.GetArrayFromImage(sitk.ConnectedComponent(image, True))
-    found = _regions(numbers, [region.label] * int(numbers.max()))
+    found = _crop_to_boxes(numbers, [region.label] * int(numbers.max()))
     offset = [one.start for one in region.box]
-    return [replace(one, box=_moved(one.box, offset)) for one in found]
+    return [replace(one, box=_shifted(one.box, offset)) for one in found]
 
 
-def _moved(box: tuple[slice, ...], offset: Sequence[int]) -> tuple[slice, ...]:
-    """Return a box in the coordinates that its own offset counts from."""
+def _shifted(box: tuple[slice, ...], offset: Sequence[int]) -> tuple[slice, ...]:
+    """Shift a box by an offset."""
     pairs = zip(box, offset, strict=True)
     return tuple(slice(one.start + start, one.stop + start) for one, start in pairs)
 
 
-def _labelled(mask: np.ndarray) -> list[Region]:
+def _regions_of_labels(mask: np.ndarray) -> list[Region]:
     """Return the region of each distinct label other than 0."""
     values = _labels(mask)
     if not values.size:
         raise CaseError("the mask is empty: every voxel is 0; draw the lesions")
-    # Labels may be any numbers: counted through, they are found in one pass over the mask.
+    # Labels may be any numbers: renumbered 1, 2, … they are found in one pass over the mask.
     numbers = np.zeros(mask.shape, dtype=np.int32)
     inside = mask != 0
     numbers[inside] = np.searchsorted(values, mask[inside]) + 1
-    return _regions(numbers, [int(value) for value in values])
+    return _crop_to_boxes(numbers, [int(value) for value in values])
 
 
 def _labels(mask: np.ndarray) -> np.ndarray:
@@ -220,8 +214,8 @@ def _labels(mask: np.ndarray) -> np.ndarray:
     return values
 
 
-def _label_absent(mask: np.ndarray, label: int) -> str:
-    """Say what the mask holds instead of the label."""
+def _describe_absent_label(mask: np.ndarray, label: int) -> str:
+    """Describe what the mask contains instead of the label."""
     values = np.unique(mask)
     values = values[values != 0]
     if not values.size:
@@ -230,11 +224,11 @@ def _label_absent(mask: np.ndarray, label: int) -> str:
     return f"label {label} is not in the mask, which holds {shown}; set `label` to one of these"
 
 
-def _check_size(lesion: Region, min_dims: int) -> None:
-    """Raise if the lesion is a point or a line where features need more."""
-    if lesion.n_dims < min_dims:
+def _check_extent(region: Region, min_dims: int) -> None:
+    """Raise if the region extends in too few dimensions, like a point or a line."""
+    if region.n_dims < min_dims:
         raise CaseError(
-            f"the lesion has {lesion.n_voxels} voxels in a box of "
-            f"{'×'.join(map(str, lesion.extent))} (z-y-x); features need one that extends in at "
+            f"the lesion has {region.n_voxels} voxels in a box of "
+            f"{'×'.join(map(str, region.extent))} (z-y-x); features need one that extends in at "
             f"least {min_dims} dimensions: drop the case or correct the mask"
         )

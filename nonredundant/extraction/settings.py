@@ -1,62 +1,80 @@
-"""Settings of an extraction: presets per modality and pyradiomics' parameter files."""
+"""Settings of an extraction: presets of the modalities, parameter files, single parameters."""
 
 from __future__ import annotations
 
 import functools
 import json
-import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-#: pyradiomics' `setting` section by modality. Sources stand in `SOURCES`.
-PRESETS: dict[str, dict[str, Any]] = {
-    "CT": {
-        "binWidth": 25.0,
-        "resampledPixelSpacing": [1.0, 1.0, 1.0],
-        "interpolator": "sitkBSpline",
-        # No negative HU in first-order energy and root mean square.
-        "voxelArrayShift": 1000,
-    },
-    "PET": {"binWidth": 0.25},
-    "MR": {
-        "normalize": True,
-        "normalizeScale": 100.0,
-        "removeOutliers": 3.0,
-        "binWidth": 5.0,
-        "resampledPixelSpacing": [1.0, 1.0, 1.0],
-        "interpolator": "sitkBSpline",
-        # Normalised values reach from -300 to 300.
-        "voxelArrayShift": 300,
-    },
+from nonredundant.utils.context import silent_loggers
+
+
+@dataclass(frozen=True)
+class Preset:
+    """pyradiomics' `setting` section for one modality, and the sources of its numbers."""
+
+    setting: dict[str, Any]
+    source: str
+
+
+#: The presets by modality. A new entry is all that a new preset needs.
+MODALITIES: dict[str, Preset] = {
+    "CT": Preset(
+        setting={
+            "binWidth": 25.0,
+            "resampledPixelSpacing": [1.0, 1.0, 1.0],
+            "interpolator": "sitkBSpline",
+            # Avoids negative HU in first-order energy and root mean square.
+            "voxelArrayShift": 1000,
+        },
+        source=(
+            "HU are absolute, so a fixed bin width keeps grey levels comparable between patients "
+            "(IBSI, Zwanenburg et al. 2020, doi 10.1148/radiol.2020191145); 25 HU, 1 mm isotropic "
+            "by cubic B-splines and the shift by 1,000 HU are pyradiomics' own example for CT (van "
+            "Griethuysen et al. 2017, doi 10.1158/0008-5472.CAN-17-0339)"
+        ),
+    ),
+    "PET": Preset(
+        setting={"binWidth": 0.25},
+        source=(
+            "SUV are absolute, so a fixed bin width (Leijenaar et al. 2015, doi 10.1038/srep11075);"
+            " 0.25 SUV as in Pfaehler et al. 2019 (doi 10.1002/mp.13322); voxels stay as "
+            "reconstructed, since a tumour is only some voxels wide"
+        ),
+    ),
+    "MR": Preset(
+        setting={
+            "normalize": True,
+            "normalizeScale": 100.0,
+            "removeOutliers": 3.0,
+            "binWidth": 5.0,
+            "resampledPixelSpacing": [1.0, 1.0, 1.0],
+            "interpolator": "sitkBSpline",
+            # Normalised values range from -300 to 300.
+            "voxelArrayShift": 300,
+        },
+        source=(
+            "Intensities are arbitrary: standardised over the image and cut at 3 standard "
+            "deviations (Collewet et al. 2004, doi 10.1016/j.mri.2003.09.001); times 100, bin "
+            "width 5, the shift by 300 and cubic B-splines are those of pyradiomics' own examples "
+            "for MR (van Griethuysen et al. 2017), which propose 1 mm for volumes of thin slices "
+            "and 2 or 3 mm for slices of 3 or 5 mm"
+        ),
+    ),
 }
-#: Where each number comes from.
-SOURCES: dict[str, str] = {
-    "CT": (
-        "HU are absolute, so a fixed bin width keeps grey levels comparable between patients "
-        "(IBSI, Zwanenburg et al. 2020, doi 10.1148/radiol.2020191145); 25 HU, 1 mm isotropic "
-        "by cubic B-splines and the shift by 1,000 HU are pyradiomics' own example for CT (van "
-        "Griethuysen et al. 2017, doi 10.1158/0008-5472.CAN-17-0339)"
-    ),
-    "PET": (
-        "SUV are absolute, so a fixed bin width (Leijenaar et al. 2015, doi 10.1038/srep11075); "
-        "0.25 SUV as in Pfaehler et al. 2019 (doi 10.1002/mp.13322); voxels stay as "
-        "reconstructed, since a tumour is only some voxels wide"
-    ),
-    "MR": (
-        "Intensities are arbitrary: standardised over the image and cut at 3 standard "
-        "deviations (Collewet et al. 2004, doi 10.1016/j.mri.2003.09.001); times 100, bin width 5, "
-        "the shift by 300 and cubic B-splines are those of pyradiomics' own examples for MR (van "
-        "Griethuysen et al. 2017), which propose 1 mm for volumes of thin slices and 2 or 3 mm "
-        "for slices of 3 or 5 mm"
-    ),
-}
-#: The classes that pyradiomics computes by default; in 2-D `shape2D` stands in for `shape`.
+#: pyradiomics' `setting` section of each preset.
+PRESETS: dict[str, dict[str, Any]] = {name: one.setting for name, one in MODALITIES.items()}
+#: The sources of the numbers of each preset.
+SOURCES: dict[str, str] = {name: one.source for name, one in MODALITIES.items()}
+#: The feature classes that pyradiomics computes by default; in 2-D `shape2D` replaces `shape`.
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
-#: The image types that pyradiomics knows.
+#: The image types that pyradiomics offers.
 IMAGE_TYPES = (
     "Original",
     "LoG",
@@ -69,12 +87,10 @@ IMAGE_TYPES = (
     "LBP2D",
     "LBP3D",
 )
-#: Filter widths (mm) of "LoG" where the user names none: pyradiomics would compute nothing.
+#: Filter widths (mm) of "LoG" if the user gives none; pyradiomics would then compute nothing.
 DEFAULT_SIGMA = [1.0, 3.0]
-#: Settings that have done their work before pyradiomics is called on an aligned binary mask.
+#: Settings that are applied here, before pyradiomics is called on an aligned binary mask.
 _OURS = ("label", "label_channel", "correctMask", "geometryTolerance", "additionalInfo")
-#: A level above all that pyradiomics and its validator log.
-SILENT = logging.CRITICAL + 1
 
 
 def resolve_parameters(
@@ -89,20 +105,20 @@ def resolve_parameters(
 ) -> dict[str, Any]:
     """Merge preset, settings and single parameters into pyradiomics' parameter layout.
 
-    Preset < `settings` < `bin_width`, `bin_count`, `spacing`, `feature_classes`. `imageType` of
-    `settings` wins over `image_types`.
+    From low to high priority: preset, `settings`, single parameters (`bin_width`, `bin_count`,
+    `spacing`, `feature_classes`). `imageType` of `settings` overrides `image_types`.
 
     Parameters
     ----------
-    modality : {"CT", "PET", "MR"} or None
-        Preset to start from.
+    modality : str or None
+        Preset to start from, a key of `PRESETS`.
     settings : mapping or path, optional
         Sections `setting`, `imageType`, `featureClass`, or a YAML or JSON file with these.
     bin_width, bin_count : number, optional
-        Discretisation; either puts the other out of force.
+        Discretisation; either one disables a weaker other one.
     spacing : float, sequence of 2 or 3 floats or "native", optional
-        Voxel size in mm (x-y-z) to resample to, 0 or none for z to keep it; "native" undoes a
-        preset's resampling.
+        Voxel size in mm (x-y-z) to resample to; a z of 0, or none, keeps that of the image.
+        "native" disables a preset's resampling.
     image_types : sequence of str or mapping, default=("Original",)
         Image types, or image types with their own settings.
     feature_classes : sequence of str or mapping, optional
@@ -111,13 +127,13 @@ def resolve_parameters(
     Returns
     -------
     dict
-        Sections `setting`, `imageType`, `featureClass` of plain JSON types. `featureClass` is
-        empty if all are meant.
+        Sections `setting`, `imageType`, `featureClass` of plain JSON types. An empty
+        `featureClass` means all classes.
 
     Raises
     ------
     ValueError
-        If pyradiomics does not know a setting, or the parameter file is missing or not valid.
+        If pyradiomics rejects a setting, or the parameter file is missing or not valid.
 
     Examples
     --------
@@ -154,12 +170,12 @@ def resolve_parameters(
 
 
 def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
-    """Return the parameters for images of two or three dimensions.
+    """Adapt the parameters to images of two or three dimensions.
 
     Parameters
     ----------
     parameters : mapping
-        As `resolve_parameters` returns them.
+        Parameters from `resolve_parameters`.
     n_dim : {2, 3}
         Dimensions of the image. In 2-D the class `shape` becomes `shape2D` and spacings lose
         their z.
@@ -167,7 +183,7 @@ def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        The parameters.
+        The adapted parameters.
 
     Examples
     --------
@@ -178,7 +194,7 @@ def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
     classes = dict(parameters["featureClass"])
     if n_dim == 2:
         if "shape" in classes and "shape2D" not in classes:
-            # The feature lists of the two classes differ, so a list of 3-D names is not kept.
+            # The two classes have different features, so a list of 3-D names does not apply.
             classes = {("shape2D" if k == "shape" else k): v for k, v in classes.items()}
             classes["shape2D"] = None
         if setting.get("resampledPixelSpacing"):
@@ -189,7 +205,7 @@ def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
 
 
 def _load(settings: Any) -> dict[str, Any]:
-    """Return the sections of a parameter file or dictionary."""
+    """Read the sections of a parameter file or dictionary."""
     if settings is None:
         return {}
     if isinstance(settings, Mapping):
@@ -215,7 +231,7 @@ def _load(settings: Any) -> dict[str, Any]:
 
 
 def _three_numbers(spacing: Any) -> list[float]:
-    """Return the voxel size along x, y and z; 0 keeps what the image has."""
+    """Return the voxel size along x, y and z; 0 keeps that of the image."""
     values = np.atleast_1d(np.asarray(spacing, dtype=np.float64)).tolist()
     if len(values) == 1:
         values *= 3
@@ -227,7 +243,7 @@ def _three_numbers(spacing: Any) -> list[float]:
 
 
 def _sections(names: Any, empty: Any) -> dict[str, Any]:
-    """Return names, or names with contents, as a dictionary of plain types."""
+    """Convert names, or names with contents, to a dictionary."""
     if isinstance(names, Mapping):
         return {str(name): (empty if value is None else value) for name, value in names.items()}
     if isinstance(names, str):
@@ -236,7 +252,7 @@ def _sections(names: Any, empty: Any) -> dict[str, Any]:
 
 
 def _image_types(types: Any, setting: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the image types with their settings, LoG with a default width."""
+    """Return the image types with their settings; LoG gets a default width."""
     sections = _sections(types, {})
     unknown = sorted(set(sections) - set(IMAGE_TYPES))
     if unknown or not sections:
@@ -249,7 +265,7 @@ def _image_types(types: Any, setting: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Turn what a search over NumPy grids hands over into JSON types."""
+    """Convert NumPy values, tuples and sets to JSON types."""
     if hasattr(value, "tolist"):
         return value.tolist()
     if isinstance(value, tuple | set):
@@ -259,25 +275,19 @@ def _plain(value: Any) -> Any:
 
 @functools.lru_cache(maxsize=64)
 def _check_with_pyradiomics(parameters: str) -> None:
-    """Raise if pyradiomics' own schema refuses the parameters."""
-    import pykwalify.core
-    from pykwalify.errors import PyKwalifyException
-    from radiomics import getParameterValidationFiles
+    """Check that pyradiomics' own schema accepts the parameters."""
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     content = {key: value for key, value in json.loads(parameters).items() if value}
-    schema, functions = getParameterValidationFiles()
-    level = pykwalify.core.log.level
-    pykwalify.core.log.setLevel(SILENT)
-    try:
-        with warnings.catch_warnings():
-            # pykwalify imports pyradiomics' checks in a way that Python deprecates.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            if content:
-                pykwalify.core.Core(
-                    source_data=content, schema_files=[schema], extensions=[functions]
-                ).validate()
-    except (PyKwalifyException, TypeError, ValueError) as error:
-        reason = getattr(error, "msg", None) or str(error)
-        raise ValueError(f"pyradiomics does not accept the settings: {reason}") from error
-    finally:
-        pykwalify.core.log.setLevel(level)
+    if not content:
+        return
+    # The schema is checked by pykwalify, which logs what it rejects and whose exceptions are
+    # RuntimeErrors. It imports pyradiomics' checks in a way that Python deprecates.
+    with silent_loggers("radiomics", "pykwalify.core"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        try:
+            # Given to the constructor, `geometryTolerance` would change ITK's global tolerance.
+            RadiomicsFeatureExtractor().loadJSONParams(json.dumps(content))
+        except (RuntimeError, TypeError, ValueError) as error:
+            reason = getattr(error, "msg", None) or str(error)
+            raise ValueError(f"pyradiomics does not accept the settings: {reason}") from error

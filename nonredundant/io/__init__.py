@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from nonredundant.io.geometry import CaseError
+from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.images import (
-    ImageFileError,
     content_key,
     describe,
     n_dimensions,

@@ -1,4 +1,4 @@
-"""Do image and mask lie on the same voxels? If not, the mask is brought onto the image's."""
+"""Grids of image and mask: compare them, and resample the mask to the grid of the image."""
 
 from __future__ import annotations
 
@@ -7,40 +7,39 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nonredundant.io.errors import CaseError
+
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-#: Grids count as one if their corners lie within this share of a voxel of each other: headers
+#: Two grids are the same if their corners differ by at most this fraction of a voxel: headers
 #: round to single precision, and 1e-7 of a millimetre adds up over 512 voxels.
 TOLERANCE = 1e-3
-
-
-class CaseError(ValueError):
-    """What is wrong with the image or mask of one case."""
 
 
 def align_mask(
     mask: sitk.Image, image: sitk.Image, tolerance: float | None = None
 ) -> tuple[sitk.Image, str | None]:
-    """Return the mask on the image's grid, and what was done to it if anything was.
+    """Bring the mask onto the grid of the image.
 
-    Within the tolerance the mask takes the image's geometry. A mask on another grid of the same
-    space is resampled by nearest neighbour. A mask that lies elsewhere is an error.
+    If the grids agree within the tolerance, the mask takes the geometry of the image. A mask on
+    another grid of the same space is resampled by nearest neighbour. A mask that lies outside the
+    image is an error.
 
     Parameters
     ----------
     mask, image : SimpleITK.Image
         Labels and image.
     tolerance : float, optional
-        Share of a voxel by which the grids' corners may differ; 0.001 by default.
+        Fraction of a voxel by which the corners of the grids may differ; 0.001 by default.
 
     Returns
     -------
     mask : SimpleITK.Image
-        Labels on the image's grid.
+        Labels on the grid of the image.
     note : str or None
-        How the grids differed, if the mask was resampled.
+        How the grids differ, if the mask was resampled.
 
     Raises
     ------
@@ -58,7 +57,7 @@ def align_mask(
     if mask.GetSize() == image.GetSize():
         apart = np.abs(_corners(mask) - _corners(image)).max() / min(image.GetSpacing())
         if apart <= (TOLERANCE if tolerance is None else tolerance):
-            aligned = sitk.Image(mask)  # a copy: the caller's mask keeps its own geometry
+            aligned = sitk.Image(mask)  # a copy, so that the caller's mask keeps its geometry
             aligned.CopyInformation(image)
             return aligned, None
     labelled = _volume(mask)
@@ -77,13 +76,13 @@ def align_mask(
 
 
 def _corners(image: sitk.Image) -> np.ndarray:
-    """Return the physical position of the grid's corner voxels, in mm."""
+    """Return the physical positions of the corner voxels of a grid, in mm."""
     ends = [(0, size - 1) for size in image.GetSize()]
     return np.array([image.TransformIndexToPhysicalPoint(corner) for corner in product(*ends)])
 
 
 def _volume(mask: sitk.Image) -> float:
-    """Return the volume of all labels in mm³."""
+    """Compute the volume of all labels in mm³."""
     import SimpleITK as sitk
 
     voxels = np.count_nonzero(sitk.GetArrayViewFromImage(mask))
@@ -91,7 +90,7 @@ def _volume(mask: sitk.Image) -> float:
 
 
 def _grid(image: sitk.Image) -> str:
-    """Describe a grid: size, spacing and the box it fills in space."""
+    """Describe a grid by its size, spacing and bounding box in space."""
     corners = _corners(image)
     low, high = corners.min(axis=0), corners.max(axis=0)
     box = " × ".join(f"{a:.5g}…{b:.5g}" for a, b in zip(low, high, strict=True))

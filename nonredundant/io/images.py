@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.formats import missing_bytes, what_to_convert
-from nonredundant.io.geometry import CaseError
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 #: Formats whose header and voxels are one file: its bytes are its content.
 _ONE_FILE = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg")
-
-
-class ImageFileError(CaseError, OSError):
-    """A file that is missing or cannot be read as an image."""
 
 
 def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:

@@ -95,7 +95,7 @@ class VAEEstimator(
                 self.feature_names_in_ = np.asarray(X.columns, dtype=object)
                 self.n_features_in_ = X.shape[1]
             else:
-                check_columns(self, X)
+                check_columns(getattr(self, "feature_names_in_", []), X)
         if reset:
             self._grid = (cohort.n_channels, *cohort.shape)
         elif self._grid != (cohort.n_channels, *cohort.shape):

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.lesions.features import FeatureScaler
+from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 
 #: Patches are averaged down to at most so many voxels a side before their components are taken.

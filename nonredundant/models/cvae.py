@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.independence.density_ratio import TotalCorrelation
 from nonredundant.independence.terms import TERMS, resolve_independence
-from nonredundant.lesions.features import FeatureScaler
+from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
 from nonredundant.nn.estimator import TrainingPlan

@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.edges import LesionEdges, lesion_edges
-from nonredundant.lesions.features import FeatureScaler, constant_columns, read_table
+from nonredundant.lesions.features import constant_columns, read_table
+from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
 from nonredundant.patients.relevance import starting_relevance, unexplained

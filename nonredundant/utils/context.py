@@ -1,17 +1,20 @@
-"""What surrounds each task of a comparison: one core, and a record of the warnings raised."""
+"""Context managers: collect warnings, silence loggers, run on one thread."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import warnings
 from collections.abc import Iterator
+
+from threadpoolctl import threadpool_limits
 
 _FOR_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
 
 @contextlib.contextmanager
 def recorded_warnings() -> Iterator[list[str]]:
-    """Collect the users' warnings of a block, each once, for the report."""
+    """Collect the distinct messages of the warnings that a block raises for users."""
     messages: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -21,10 +24,22 @@ def recorded_warnings() -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def one_thread(*, torch_too: bool) -> Iterator[None]:
-    """Run on one core, so that results do not depend on how many tasks run beside this one."""
-    from threadpoolctl import threadpool_limits
+def silent_loggers(*names: str) -> Iterator[None]:
+    """Raise the level of loggers above all messages, and restore it afterwards."""
+    loggers = [logging.getLogger(name) for name in names]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
+
+@contextlib.contextmanager
+def one_thread(*, torch_too: bool) -> Iterator[None]:
+    """Run on one thread, so that results do not depend on how many tasks run in parallel."""
     with contextlib.ExitStack() as stack:
         if torch_too:
             import torch

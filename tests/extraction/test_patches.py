@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from nonredundant.extraction.regions import find_lesions, whole_image
-from nonredundant.io.geometry import CaseError
+from nonredundant.extraction.regions import find_regions, whole_image
+from nonredundant.io import CaseError
 from nonredundant.patches import crop_patch
 
 
 def lesion_of(mask):
     """Return the one lesion of a mask."""
-    (lesion,), _ = find_lesions(
+    (lesion,), _ = find_regions(
         np.asarray(mask).astype(np.uint8), lesions="label", label=1, min_voxels=1, min_dims=1
     )
     return lesion
@@ -140,7 +140,7 @@ def scattered():
 def find(mask, **changes):
     """Find with usual parameters."""
     usual = {"lesions": "components", "label": 1, "min_voxels": 8, "min_dims": 2}
-    return find_lesions(mask, **{**usual, **changes})
+    return find_regions(mask, **{**usual, **changes})
 
 
 def test_lesions_are_ordered_by_volume_then_position():

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nonredundant.lesions.features import FeatureScaler
+from nonredundant.lesions.scaler import FeatureScaler
 
 
 def make_frame(n=50):

@@ -1,4 +1,4 @@
-"""What was noticed in single cases, told once a transform instead of once a case."""
+"""Warnings about single cases, summed up once per transform instead of once per case."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.extraction.measurement import names_of
+from nonredundant.extraction.measurement import CaseFailure, CaseMeasurement, CaseResult
 from nonredundant.extraction.regions import OK
 
-#: Grey levels between which texture matrices say something.
+#: Bounds of the number of grey levels between which texture features are informative.
 FEW_LEVELS, MANY_LEVELS = 8, 512
 #: The number of grey levels that the suggested bin width aims at.
 _AIM = 32
+#: Number of further cases that a warning names.
 _SHOWN = 3
-#: What each kind of note means and what can be done.
+#: For each kind of note: what it means, and what to do.
 _KINDS = {
     "resampled": (
         "masks lie on another grid than their image and were resampled to it by nearest neighbour",
@@ -25,18 +26,18 @@ _KINDS = {
     ),
     "dropped": (
         "cases have lesions smaller than min_voxels or min_volume, or too thin for features on the "
-        "grid that these are measured on, which were dropped",
-        "lower these to keep more of them, or set small_lesions='shape'",
+        "grid on which they are measured, which were dropped",
+        "lower these thresholds to keep more lesions, or set small_lesions='shape'",
     ),
     "small": (
         "cases have lesions smaller than min_voxels or min_volume, of which only shape was "
         "measured; their other features are NaN and their patches empty",
-        "impute or pool these, or set small_lesions='drop'",
+        "impute or pool these lesions, or set small_lesions='drop'",
     ),
     "border": (
         "cases have lesions that touch the border of their image, whose volume and shape are those "
         "of the part inside",
-        "crop the images wider if more of them exists",
+        "crop the images more widely if the scans cover more",
     ),
     "flat": (
         "cases have lesions one voxel thick, for which 3-D shape is degenerate (Flatness and "
@@ -48,66 +49,59 @@ _KINDS = {
         "raise patch_spacing or patch_shape, or set patch_spacing='fit'",
     ),
     "missing": (
-        "cases lack features that the settings ask for; these are NaN",
+        "cases lack features that the settings select; these are NaN",
         "if images are too small for a filter, lower its sigma or leave it out",
     ),
 }
 
 
-def tell_findings(
+def warn_of_cases(
     names: Sequence[str],
-    results: Sequence[dict[str, Any]],
+    results: Sequence[CaseResult],
     setting: Mapping[str, Any],
     hcr: Sequence[str],
 ) -> None:
-    """Warn once a kind of what was found in the named cases, and of those that failed."""
+    """Warn once of each kind of irregularity among the cases, and of the cases that failed."""
     pairs = list(zip(names, results, strict=True))
-    good = [(name, result) for name, result in pairs if result["error"] is None]
-    failed = [(name, result["error"]) for name, result in pairs if result["error"] is not None]
-    for _, result in good:
-        note_missing(result, hcr)
-    if good:
-        warn_of_findings(good, setting)
+    measured = [(name, one) for name, one in pairs if isinstance(one, CaseMeasurement)]
+    failed = [(name, one.reason) for name, one in pairs if isinstance(one, CaseFailure)]
+    if measured:
+        _warn_of_notes(measured, hcr)
+        _warn_of_grey_levels([one.levels for _, one in measured], setting)
     if failed:
-        warn_of_failures(failed, len(pairs))
+        _warn(
+            f"{len(failed)} of {len(pairs)} cases failed; their features are NaN and the reason "
+            f"is in `.status`. {_examples(failed)}"
+        )
 
 
-def note_missing(result: dict[str, Any], names: Sequence[str]) -> None:
-    """Note the features that pyradiomics did not give of lesions that are measured in full."""
-    full = np.array([status == OK for status in result["status"]])
-    if not full.any():
-        return
-    present = names_of(result)
-    known = set(present)
-    absent = [name for name in names if name not in known]
-    undefined = np.isnan(result["features"][full]).any(axis=0)
-    absent += [name for name, is_nan in zip(present, undefined, strict=True) if is_nan]
-    if absent:
-        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-        result["notes"] = {**result["notes"], "missing": absent[0] + more}
-
-
-def warn_of_findings(
-    found: Sequence[tuple[str, Mapping[str, Any]]], setting: Mapping[str, Any]
-) -> None:
-    """Raise at most one warning a kind for the results of the named cases."""
+def _warn_of_notes(measured: Sequence[tuple[str, CaseMeasurement]], hcr: Sequence[str]) -> None:
+    """Warn once of each kind of note, with examples."""
+    notes = [(name, {**one.notes, **_missing_note(one, hcr)}) for name, one in measured]
     for kind, (what, remedy) in _KINDS.items():
-        hits = [(name, result["notes"][kind]) for name, result in found if kind in result["notes"]]
+        hits = [(name, own[kind]) for name, own in notes if kind in own]
         if hits:
-            _warn(f"{len(hits)} of {len(found)} {what}; {remedy}. {_examples(hits)}")
-    _warn_of_grey_levels([result["levels"] for _, result in found], setting)
+            _warn(f"{len(hits)} of {len(measured)} {what}; {remedy}. {_examples(hits)}")
 
 
-def warn_of_failures(failures: Sequence[tuple[str, str]], n_cases: int) -> None:
-    """Sum up the cases that have no values."""
-    _warn(
-        f"{len(failures)} of {n_cases} cases failed; their features are NaN and the reason is in "
-        f"`.status`. {_examples(failures)}"
-    )
+def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str, str]:
+    """Note the features that pyradiomics did not compute for fully measured lesions."""
+    full = np.array([status == OK for status in measurement.status])
+    if not full.any():
+        return {}
+    present = measurement.names
+    known = set(present)
+    absent = [name for name in hcr if name not in known]
+    undefined = np.isnan(measurement.features[full]).any(axis=0)
+    absent += [name for name, is_nan in zip(present, undefined, strict=True) if is_nan]
+    if not absent:
+        return {}
+    more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+    return {"missing": absent[0] + more}
 
 
 def _warn(message: str) -> None:
-    """Warn at the line outside this package and scikit-learn that asked for the extraction."""
+    """Warn at the line outside this package and scikit-learn that called the extraction."""
     frame, level = sys._getframe(), 1
     while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
         ("nonredundant.", "sklearn.")
@@ -141,21 +135,21 @@ def _warn_of_grey_levels(
         if constant and image_type == "original":
             _warn(
                 f"{constant} of {len(counts)} lesions are constant: each of their voxels has one "
-                "value, so their texture features are pyradiomics' conventions and no "
-                "measurement; check that image and mask belong together"
+                "value, so their texture features are pyradiomics' conventions, not "
+                "measurements; check that image and mask belong together"
             )
         varied = ranges > 0
         messages += _out_of_bounds(image_type, counts[varied], ranges[varied])
     if messages:
         _warn(
             f"The discretisation ({_discretisation(setting)}) leaves {'; '.join(messages)}. "
-            "Texture features then say little"
+            "Texture features are then hardly informative"
         )
 
 
 def _out_of_bounds(image_type: str, counts: np.ndarray, ranges: np.ndarray) -> list[str]:
-    """Say how many lesions of one image type have too few or too many grey levels."""
-    said = []
+    """Describe how many lesions of one image type have too few or too many grey levels."""
+    messages = []
     sides = (
         (counts < FEW_LEVELS, f"fewer than {FEW_LEVELS}", "lower"),
         (counts > MANY_LEVELS, f"more than {MANY_LEVELS}", "raise"),
@@ -163,16 +157,16 @@ def _out_of_bounds(image_type: str, counts: np.ndarray, ranges: np.ndarray) -> l
     for hit, bound, change in sides:
         if hit.any():
             width = np.median(ranges) / _AIM
-            said.append(
+            messages.append(
                 f"{int(hit.sum())} of {counts.size} lesions with {bound} grey levels in image "
                 f"type {image_type!r} (median {np.median(counts[hit]):.0f}): {change} `bin_width` "
                 f"(about {width:.2g} gives {_AIM} levels to the median lesion) or set `bin_count`"
             )
-    return said
+    return messages
 
 
 def _discretisation(setting: Mapping[str, Any]) -> str:
-    """Name the parameter that the grey levels come from."""
+    """Describe the parameter that sets the grey levels."""
     if setting.get("binCount") is not None:
         return f"bin_count={setting['binCount']}"
     return f"bin_width={setting.get('binWidth', 25):g}"

@@ -1,0 +1,164 @@
+"""Scale features: impute missing values, map ranks to a normal distribution, reduce."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import QuantileTransformer
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant.lesions.features import check_numeric
+
+#: Ranks are mapped to a normal distribution and clipped here, so that there are no outliers.
+RANK_LIMIT = 3.0
+
+
+class FeatureScaler(TransformerMixin, BaseEstimator):
+    """Impute, rank-normalise and clip features, and drop constant columns.
+
+    Radiomic features have heavy tails, for which ranks are more robust than standardised values.
+
+    Parameters
+    ----------
+    n_components : int or None, default=None
+        Number of principal components to keep; None keeps every usable column.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        The usable columns.
+    names_out_ : list of str
+        Names of the columns that `transform` returns.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"volume": [1.0, 2.0, 400.0]})
+    >>> FeatureScaler().fit_transform(frame).round(1).ravel().tolist()
+    [-3.0, 0.0, 3.0]
+    """
+
+    def __init__(self, n_components: int | None = None) -> None:
+        self.n_components = n_components
+
+    def fit(self, X: pd.DataFrame, y: object = None) -> FeatureScaler:
+        """Learn medians, quantiles and, with `n_components`, principal components.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            Numeric features; NaN where unknown.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+            The fitted scaler.
+
+        Raises
+        ------
+        ValueError
+            If a column is not numeric or holds infinite values.
+        """
+        values = self._numbers(X)
+        spread = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(
+            values, axis=0, initial=np.inf
+        )
+        names = list(X.columns)
+        dropped = [name for name, keep in zip(names, spread, strict=True) if not keep]
+        if dropped:
+            warnings.warn(
+                f"{len(dropped)} of {len(names)} features are constant or empty in the training "
+                f"cohort and are dropped: {', '.join(map(str, dropped[:5]))}"
+                f"{', …' if len(dropped) > 5 else ''}",
+                UserWarning,
+                stacklevel=4,
+            )
+        self.columns_ = [name for name, keep in zip(names, spread, strict=True) if keep]
+        self.names_out_ = list(self.columns_)
+        values = values[:, spread]
+        if not self.columns_:
+            return self
+        # A plain array: scikit-learn's imputer stores a dtype object, which skops does not trust.
+        self.medians_ = np.nanmedian(values, axis=0)
+        filled = self._filled(values)
+        self.ranks_ = QuantileTransformer(
+            n_quantiles=min(1000, len(filled)), output_distribution="normal", subsample=None
+        ).fit(filled)
+        if self.n_components is not None:
+            n_components = min(self.n_components, *filled.shape)
+            self.pca_ = PCA(n_components, svd_solver="full").fit(self._ranked(filled))
+            self.names_out_ = [f"hcr_pc{i:02d}" for i in range(n_components)]
+        return self
+
+    def impute(self, X: pd.DataFrame) -> np.ndarray:
+        """Replace NaN by the training medians and keep the usable columns, in their own units.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            The features.
+
+        Returns
+        -------
+        array of shape (n_lesions, n_usable)
+            The values.
+        """
+        check_is_fitted(self, "columns_")
+        if not self.columns_:
+            return np.empty((len(X), 0))
+        values = self._numbers(X[self.columns_])
+        missing = np.isnan(values)
+        if missing.any():
+            names = [str(self.columns_[i]) for i in np.flatnonzero(missing.any(axis=0))]
+            warnings.warn(
+                f"{missing.sum()} missing values in {len(names)} features are replaced by the "
+                "training cohort's median: "
+                f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
+                UserWarning,
+                stacklevel=3,
+            )
+        return self._filled(values)
+
+    def transform(self, X: pd.DataFrame) -> np.ndarray:
+        """Compute ranks on a normal scale, or their principal components.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_lesions, n_features)
+            The features.
+
+        Returns
+        -------
+        array of shape (n_lesions, len(names_out_))
+            The scaled values.
+        """
+        check_is_fitted(self, "columns_")
+        if not self.columns_:
+            return np.empty((len(X), 0))
+        # Only `impute` warns of missing values, so that callers of both methods warn once.
+        ranked = self._ranked(self._filled(self._numbers(X[self.columns_])))
+        return ranked if self.n_components is None else self.pca_.transform(ranked)
+
+    def _filled(self, values: np.ndarray) -> np.ndarray:
+        """Replace NaN by the medians."""
+        return np.where(np.isnan(values), self.medians_, values)
+
+    def _ranked(self, filled: np.ndarray) -> np.ndarray:
+        """Compute clipped normal scores."""
+        return np.clip(self.ranks_.transform(filled), -RANK_LIMIT, RANK_LIMIT)
+
+    @staticmethod
+    def _numbers(X: pd.DataFrame) -> np.ndarray:
+        """Convert the features to floats; raise if any is not a finite number."""
+        check_numeric(X)
+        values = X.to_numpy(dtype=np.float64)
+        infinite = X.columns[np.isinf(values).any(axis=0)].tolist()
+        if infinite:
+            raise ValueError(f"features must be finite, but these contain infinity: {infinite}")
+        return values
