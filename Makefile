@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 REPORT ?= report
+# The versions that were tested; `CONSTRAINTS=/dev/null` installs the newest.
+CONSTRAINTS ?= constraints.txt
 
 .PHONY: demo test test-all lint install benchmarks clean
 
@@ -11,8 +13,8 @@ install: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	# torch first and pinned: a looser request may bring gigabytes of CUDA libraries.
-	$(BIN)/python -m pip install --quiet -c constraints.txt torch
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,graph,survival]"
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[dev,graph,survival]"
 	touch $(STAMP)
 
 demo: install
