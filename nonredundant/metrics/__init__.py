@@ -1,4 +1,4 @@
-"""The audit: what fresh estimators still find shared between h and d."""
+"""The audit: estimate what fresh estimators still find shared between h and d."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the audit reads: paired rows, checked, and put on a scale that no column dominates."""
+"""Input of the audit: checks of paired rows, and transformation to a common scale."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import pandas as pd
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
-#: Fewer rows leave nothing to estimate a dependence from.
+#: Least number of rows from which dependence can be estimated.
 MIN_ROWS = 8
 
 
 def check_pair(h: Any, d: Any, cv: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return h and d as finite matrices of paired rows without constant columns."""
+    """Check h and d and return finite matrices of paired rows without constant columns."""
     named = [(name, _matrix(x, name)) for name, x in (("h", h), ("d", d))]
     (_, first), (_, second) = named
     if len(first) != len(second):
         raise ValueError(
-            f"h has {len(first)} rows but d has {len(second)}: row i of both must describe the "
+            f"h has {len(first)} rows but d has {len(second)}: row i of both must belong to the "
             "same sample"
         )
     if isinstance(h, pd.DataFrame) and isinstance(d, pd.DataFrame) and not h.index.equals(d.index):
         raise ValueError(
-            "h and d have different indices, so their rows may not describe the same samples: "
-            "pass d.loc[h.index], or arrays if the order is right"
+            "h and d have different indices, so their rows may belong to different samples: pass "
+            "d.loc[h.index], or arrays if the order of rows is the same"
         )
     n = len(first)
     if n < max(MIN_ROWS, 2 * cv):
@@ -37,16 +37,16 @@ def check_pair(h: Any, d: Any, cv: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _matrix(x: Any, name: str) -> pd.DataFrame:
-    """Return x as a frame of finite numbers, one row a sample."""
+    """Return x as a data frame of finite numbers, one row per sample."""
     if isinstance(x, pd.DataFrame):
         frame = x
     else:
-        # A lesion table with several lesions a sample refuses here, and says to aggregate.
+        # A LesionTable with several lesions per sample raises here, with advice to aggregate.
         values = np.asarray(x)
         if values.ndim == 1:
             values = values[:, None]
         if values.ndim != 2:
-            raise ValueError(f"{name} must have one row a sample, got shape {values.shape}")
+            raise ValueError(f"{name} must have one row per sample, got shape {values.shape}")
         columns = getattr(getattr(x, "features", None), "columns", None)
         frame = pd.DataFrame(values, columns=columns)
     try:
@@ -58,24 +58,24 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
         columns = list(frame.columns[bad.any(axis=0)])
         raise ValueError(
             f"{name} has {int(bad.sum())} NaN or infinite values in {int(bad.any(axis=1).sum())} "
-            f"rows, in the columns {_few(columns)}: impute them or leave those rows out of both "
-            "h and d"
+            f"rows, in the columns {_few(columns)}: impute them, or drop these rows from both h "
+            "and d"
         )
     return frame
 
 
 def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
-    """Return the columns that vary, with a warning that names the others."""
+    """Return the columns that vary, and warn about the others."""
     values = frame.to_numpy(dtype=float)
     constant = np.ptp(values, axis=0) == 0
     if constant.all():
         raise ValueError(
-            f"{name} has no column that varies over its {len(frame)} rows: there is nothing to "
+            f"{name} has no column that varies over its {len(frame)} rows, so there is nothing to "
             "audit"
         )
     if constant.any():
         warnings.warn(
-            f"{name} has {int(constant.sum())} constant columns, which the audit leaves out: "
+            f"{name} has {int(constant.sum())} constant columns, which the audit drops: "
             f"{_few(list(frame.columns[constant]))}",
             UserWarning,
             stacklevel=5,
@@ -84,16 +84,16 @@ def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _few(names: list, at_most: int = 5) -> str:
-    """Return the first names, and how many more there are."""
+    """Format the first names and the number of the others."""
     more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
     return ", ".join(str(name) for name in names[:at_most]) + more
 
 
 def normal_scores(x: np.ndarray) -> np.ndarray:
-    """Return each column's normal scores (van der Waerden), of mean 0 and variance 1.
+    """Return the normal scores (van der Waerden) of each column, with mean 0 and variance 1.
 
-    A monotone map of each column: it changes neither independence nor mutual information, and
-    takes scale, skew and outliers away.
+    A monotone transformation of each column: it changes neither independence nor mutual
+    information, and removes scale, skew and outliers.
     """
     scores = ndtri(rankdata(x, axis=0) / (len(x) + 1))
     centred = scores - scores.mean(axis=0)
@@ -103,14 +103,14 @@ def normal_scores(x: np.ndarray) -> np.ndarray:
 def leading_components(
     x: np.ndarray, *, explained: float = 1.0, at_most: int | None = None
 ) -> np.ndarray:
-    """Return the scores on the leading principal components, in their natural scale.
+    """Return the scores on the leading principal components, unscaled.
 
-    The largest score of each is positive, so that the order of x's columns does not matter.
+    The largest absolute score of each is positive, so that the order of columns does not matter.
     """
     centred = x - x.mean(axis=0)
     u, s, _ = np.linalg.svd(centred, full_matrices=False)
     share = np.cumsum(s**2) / np.sum(s**2)
-    # The tolerance keeps `explained=1` from asking for directions of rounding error.
+    # Without the tolerance `explained=1` would include directions of rounding error.
     size = int(np.searchsorted(share, explained - 1e-9)) + 1
     size = min(size, len(s), at_most or len(s))
     u = u[:, :size]

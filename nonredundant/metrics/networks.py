@@ -1,8 +1,21 @@
-"""Small networks in NumPy, trained side by side: one for every fold at once.
+"""NumPy networks of the audit: fresh, fixed-size perceptrons, one per fold, trained side by side.
 
-An audit refits its networks on permuted rows many times. They are so small that the overhead of
-a general framework would cost more than the arithmetic.
+They judge features after training, and are refitted on permuted rows for the null. The torch
+network of `nn.density_ratio` is another one: it is trained beside a VAE, which needs its gradient
+in d.
 """
+
+# NumPy rather than torch, measured with the same architecture, optimiser, folds and stopping rule
+# (torch 2.13: bmm over the folds, fused AdamW), one thread, CPU seconds for 201 row orders of
+# 16 + 16 columns; "batched" trains 11 orders at once:
+#
+#                      n = 40               n = 200              n = 600
+#                 NumPy torch batched  NumPy torch batched  NumPy torch batched
+# discriminator     8.9  25.2     9.0   16.8  32.4    20.9   45.0  65.4    64.3
+# perceptron        3.8  12.6     3.5    9.3  16.3    12.0   23.9  29.1    35.5
+#
+# The networks are so small that the overhead of autograd exceeds the arithmetic. An audit without
+# torch also saves its import, of about two seconds.
 
 from __future__ import annotations
 
@@ -20,8 +33,8 @@ TEMPERATURES = np.linspace(0.05, 2, 40)
 class Perceptrons:
     """Replicas of a network with one hidden layer of rectified units, trained by Adam.
 
-    Inputs also reach the outputs directly, so that what is linear needs no hidden units. With
-    `output_scale` 0 an untrained network predicts nothing.
+    A linear path from inputs to outputs spares hidden units for the nonlinear part. With
+    `output_scale` 0 an untrained network predicts zero.
     """
 
     def __init__(
@@ -54,7 +67,7 @@ class Perceptrons:
             self.weights[layer][:] = rng.normal(0, deviation, self.weights[layer].shape)
 
     def forward(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return hidden units and outputs of shape (n_replicas, n, size)."""
+        """Compute hidden units and outputs of shape (n_replicas, n, size)."""
         w1, b1, w2, b2, skip = self.weights
         hidden = x @ w1
         hidden += b1
@@ -73,7 +86,7 @@ class Perceptrons:
         np.sum(inner, axis=1, keepdims=True, out=self.slopes[1])
 
     def step(self, lr: float, decay: float) -> None:
-        """Take a step of Adam with decoupled weight decay."""
+        """Apply one step of Adam with decoupled weight decay."""
         self._steps += 1
         b1, b2 = _BETAS
         self._mean += (1 - b1) * (self.gradient - self._mean)
@@ -85,7 +98,7 @@ class Perceptrons:
 
 @dataclass
 class Split:
-    """Row numbers of one fold: to fit on, to stop by, to judge on."""
+    """Rows of one fold: for fitting, for early stopping, for the test."""
 
     fit: np.ndarray
     stop: np.ndarray
@@ -93,7 +106,7 @@ class Split:
 
 
 def splits(folds: list[tuple[np.ndarray, np.ndarray]], rng: np.random.Generator) -> list[Split]:
-    """Set a fifth of each fold's training rows aside to stop the training by."""
+    """Hold out a fifth of the training rows of each fold for early stopping."""
     result = []
     for train, test in folds:
         mixed = rng.permutation(train)
@@ -113,7 +126,7 @@ def out_of_fold(
     lr: float = 5e-3,
     decay: float = 0.1,
 ) -> np.ndarray:
-    """Return out-of-fold predictions of y from x by one network a fold, stopped early."""
+    """Predict y from x out of fold, by one network per fold with early stopping."""
     x, y = x.astype(np.float32), y.astype(np.float32)
     n, replicas = len(x), len(parts)
     weight = np.zeros((replicas, n, 1), dtype=np.float32)
@@ -151,15 +164,15 @@ def cross_logits(
     lr: float = 5e-3,
     decay: float = 0.1,
 ) -> list[np.ndarray]:
-    """Return each fold's held-out logits of "row i of h belongs to row j of d".
+    """Return the held-out logits of "row i of h belongs to row j of d", per fold.
 
-    The discriminator is log D/(1-D) = f(h)·g(d) with f and g networks, trained by logistic loss
-    on true pairs against all other pairs of a block of training rows, so that no pair mixes
-    training and held-out rows. The rows that stop the training also temper the logits.
+    The discriminator is log D/(1-D) = f(h)·g(d) with networks f and g. The logistic loss contrasts
+    true pairs with all other pairs in a block of training rows, so that no pair mixes training and
+    held-out rows. The rows for early stopping also set the temperature of the logits.
     """
     h, d = h.astype(np.float32), d.astype(np.float32)
     replicas = len(parts)
-    # Logits that start near zero: where nothing can be learned, the first ones are kept.
+    # Logits start near zero: where nothing can be learned, the first ones are kept.
     f = Perceptrons(rng, replicas, (h.shape[1], n_hidden, n_embedded), output_scale=0.1)
     g = Perceptrons(rng, replicas, (d.shape[1], n_hidden, n_embedded), output_scale=0.1)
     best = np.full(replicas, np.inf)
@@ -185,7 +198,7 @@ def cross_logits(
 
 
 def _logistic_slope(logits: np.ndarray, n_blocks: int) -> np.ndarray:
-    """Return the derivative of the balanced logistic loss in the logits of square blocks."""
+    """Return the derivative of the balanced logistic loss with respect to the logits of blocks."""
     size = logits.shape[-1]
     np.clip(logits, -30, 30, out=logits)
     np.negative(logits, out=logits)
@@ -208,7 +221,7 @@ def _keep_best(
     best: np.ndarray,
     kept: list[tuple[np.ndarray, np.ndarray]],
 ) -> None:
-    """Keep each fold's stopping and held-out logits while the loss on the former still falls."""
+    """Store the logits of the stopping and test rows of each fold whose stopping loss improved."""
     u, v = f.forward(h)[1], g.forward(d)[1]
     for r, part in enumerate(parts):
         logits = u[r, part.stop] @ v[r, part.stop].T
@@ -223,4 +236,4 @@ def _keep_best(
 def _tempered(stop: np.ndarray, test: np.ndarray) -> np.ndarray:
     """Return the test logits times the temperature that suits the stopping rows best."""
     same = np.eye(len(stop), dtype=bool)
-    return test * best_temperature(stop[same], stop[~same], TEMPERATURES)
+    return test.astype(float) * best_temperature(stop[same], stop[~same], TEMPERATURES)

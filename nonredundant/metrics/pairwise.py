@@ -1,4 +1,4 @@
-"""Dependence from pairwise distances: each permutation only re-indexes a matrix."""
+"""Dependence from pairwise distances: a permutation of rows only re-indexes a distance matrix."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from scipy.spatial.distance import pdist, squareform
 from scipy.special import digamma
 
 
+# The same centring in torch is `nn.penalties.u_centre`: penalties need its gradient, whereas the
+# audit must not load torch.
 def u_centre(a: np.ndarray) -> np.ndarray:
     """Return the U-centred matrix (Székely & Rizzo 2014, definition 2) with a zero diagonal."""
     n = len(a)
@@ -20,7 +22,7 @@ def u_centre(a: np.ndarray) -> np.ndarray:
 
 
 def _correlations(a: np.ndarray, b: np.ndarray, permutations: Iterable[np.ndarray]) -> np.ndarray:
-    """Return the correlation of two U-centred matrices for each ordering of the first's rows."""
+    """Return the correlation of two U-centred matrices for each row order of the first."""
     norm = np.sqrt(np.sum(a * a) * np.sum(b * b))
     if norm == 0:
         return np.array([0.0 for _ in permutations])
@@ -47,7 +49,7 @@ def hsic_correlations(
 def _gaussian_kernel(x: np.ndarray) -> np.ndarray:
     """Return the U-centred kernel matrix of the rows."""
     squared = pdist(x, "sqeuclidean")
-    # Most pairs of a rare binary column are equal; a bandwidth of 0 would divide by 0.
+    # Most pairs of a rare binary column are equal, so that the median of all distances is 0.
     bandwidth = np.median(squared[squared > 0])
     return u_centre(squareform(np.exp(-squared / bandwidth)))
 
@@ -55,7 +57,7 @@ def _gaussian_kernel(x: np.ndarray) -> np.ndarray:
 def ksg_informations(
     h: np.ndarray, d: np.ndarray, permutations: Iterable[np.ndarray], k: int
 ) -> np.ndarray:
-    """Return the KSG mutual information, in nats, for each ordering of h's rows."""
+    """Return the KSG mutual information, in nats, for each row order of h."""
     first, second = (squareform(pdist(x, "chebyshev")) for x in (h, d))
     for distances in (first, second):
         np.fill_diagonal(distances, np.inf)

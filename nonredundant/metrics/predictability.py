@@ -1,4 +1,4 @@
-"""How much of h a model predicts from d on rows that it was not fitted on."""
+"""Cross-validated prediction of h from d."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from nonredundant.metrics.networks import out_of_fold, splits
 
 Folds = list[tuple[np.ndarray, np.ndarray]]
-#: Penalties among which generalised cross-validation chooses, relative to the number of rows.
+#: Candidate penalties of generalised cross-validation, relative to the number of rows.
 RIDGE_PENALTIES = np.logspace(-4, 4, 17)
 
 
@@ -20,10 +20,10 @@ def ridge_r2(
     folds: Folds,
     permutations: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Return cross-validated R² of a ridge for each ordering of the targets' rows.
+    """Return the cross-validated R² of a ridge regression for each row order of the targets.
 
-    One decomposition of d a fold serves all orderings; the penalty is chosen by generalised
-    cross-validation within the training rows, anew for each ordering.
+    One decomposition of d per fold serves all orders. The penalty is chosen for each order by
+    generalised cross-validation within the training rows.
     """
     errors = np.zeros(len(permutations))
     for train, test in folds:
@@ -43,7 +43,7 @@ def ridge_r2(
 
 
 def _best_shrinkage(projected: np.ndarray, s: np.ndarray, total: float, n: int) -> np.ndarray:
-    """Return each direction's shrinkage at the penalty of least generalised CV error."""
+    """Return the shrinkage per direction at the penalty of least generalised CV error."""
     shrink = s**2 / (s**2 + n * RIDGE_PENALTIES[:, None])
     power = np.sum(projected**2, axis=1)
     residual = total - (2 * shrink - shrink**2) @ power
@@ -57,7 +57,7 @@ def refitted_r2(
     total: float,
     permutations: Sequence[np.ndarray],
 ) -> np.ndarray:
-    """Return cross-validated R² of a model that is fitted anew for each ordering."""
+    """Return the cross-validated R² of a model that is refitted for each row order."""
     scores = []
     for p in permutations:
         y = targets[p]
@@ -67,15 +67,15 @@ def refitted_r2(
 
 
 def forest_predictor(d: np.ndarray, folds: Folds, seed: int) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that predicts targets out of fold by extremely randomised trees."""
+    """Make a function that predicts targets out of fold by extremely randomised trees."""
     from sklearn.ensemble import ExtraTreesRegressor
 
     def predict(y: np.ndarray) -> np.ndarray:
         predicted = np.empty_like(y)
         for train, test in folds:
-            # All columns are tried at each split: half of them left a third of the R² unseen.
+            # All columns are tried at each split: with half of them, a third of the R² was missed.
             forest = ExtraTreesRegressor(n_estimators=50, min_samples_leaf=3, random_state=seed)
-            # scikit-learn wants a single target as a vector.
+            # scikit-learn expects a single target as a vector.
             known = y[train] if y.shape[1] > 1 else y[train, 0]
             fitted = forest.fit(d[train], known).predict(d[test])
             predicted[test] = fitted.reshape(len(test), -1)
@@ -87,7 +87,7 @@ def forest_predictor(d: np.ndarray, folds: Folds, seed: int) -> Callable[[np.nda
 def boosting_predictor(
     d: np.ndarray, folds: Folds, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that predicts each target out of fold by gradient-boosted trees."""
+    """Make a function that predicts each target out of fold by gradient-boosted trees."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     def predict(y: np.ndarray) -> np.ndarray:
@@ -106,7 +106,7 @@ def boosting_predictor(
 def perceptron_predictor(
     d: np.ndarray, folds: Folds, seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that predicts targets out of fold by a network of one hidden layer."""
+    """Make a function that predicts targets out of fold by a network with one hidden layer."""
 
     def predict(y: np.ndarray) -> np.ndarray:
         rng = np.random.default_rng(seed)

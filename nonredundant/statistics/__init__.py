@@ -1,4 +1,4 @@
-"""Intervals and paired tests of predictions' scores."""
+"""Intervals and paired tests of the scores of predictions."""
 
 from __future__ import annotations
 

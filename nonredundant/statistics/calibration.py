@@ -9,17 +9,17 @@ import pandas as pd
 
 from nonredundant.statistics.estimates import check_scored
 
-#: Probabilities are kept this far from 0 and 1, where their logit is infinite.
+#: Probabilities are clipped to this distance from 0 and 1, where the logit is infinite.
 _EDGE = 1e-6
 
 
 def calibration_summary(y: Any, p: Any) -> dict[str, float]:
-    """Return calibration slope, intercept and Brier score of predicted probabilities.
+    """Compute calibration slope, intercept and Brier score of predicted probabilities.
 
-    The slope is that of an unpenalised logistic regression of y on logit p (1 is right; below 1:
-    too extreme). The intercept is that of the same regression with the slope held at 1 (0 is
-    right; above 0: too low on the whole), "calibration in the large" (Van Calster et al. 2019,
-    doi 10.1186/s12916-019-1466-7).
+    The slope is that of an unpenalised logistic regression of y on logit p (1 is ideal; below 1:
+    predictions are too extreme). The intercept is that of the same regression with the slope fixed
+    at 1 (0 is ideal; above 0: predictions are too low on average), "calibration in the large" (Van
+    Calster et al. 2019, doi 10.1186/s12916-019-1466-7).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
     Raises
     ------
     ValueError
-        If y has one class, lengths differ, or p leaves [0, 1].
+        If y has one class, lengths differ, or a value of p is outside [0, 1].
 
     Examples
     --------
@@ -62,10 +62,10 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
 
 
 def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:
-    """Return the net benefit of acting on predictions above a threshold.
+    """Compute the net benefit of treating cases with predictions above a threshold.
 
-    Vickers & Elkin 2006 (doi 10.1177/0272989X06295361): true positives less false positives
-    weighed by the odds of the threshold, a case.
+    Vickers & Elkin 2006 (doi 10.1177/0272989X06295361): true positives minus false positives
+    weighted by the odds of the threshold, per case.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:
     p : array-like of shape (n,)
         Predicted probabilities of the positive class.
     thresholds : array-like
-        Probabilities in (0, 1) at which one would act.
+        Probabilities in (0, 1) above which a case would be treated.
 
     Returns
     -------
     DataFrame
-        `threshold, net_benefit, treat_all, treat_none`: a row a threshold.
+        `threshold, net_benefit, treat_all, treat_none`: one row per threshold.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:
 
 
 def operating_point(y: Any, score: Any) -> float:
-    """Return the threshold of the largest sensitivity + specificity (Youden 1950).
+    """Find the threshold of the largest sensitivity + specificity (Youden 1950).
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def operating_point(y: Any, score: Any) -> float:
     Returns
     -------
     float
-        Halfway between the lowest score called positive and the next one below it.
+        Midpoint of the lowest score that is classified as positive and the next lower score.
 
     Raises
     ------
@@ -145,7 +145,7 @@ def operating_point(y: Any, score: Any) -> float:
 
 
 def sensitivity_specificity(y: Any, score: Any, threshold: float) -> dict[str, float]:
-    """Return sensitivity and specificity of calling scores of at least a threshold positive.
+    """Compute sensitivity and specificity of classifying scores from a threshold as positive.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def sensitivity_specificity(y: Any, score: Any, threshold: float) -> dict[str, f
     score : array-like of shape (n,)
         Scores, higher for positive cases.
     threshold : float
-        The least score that is called positive.
+        Lowest score that is classified as positive.
 
     Returns
     -------
@@ -180,11 +180,11 @@ def sensitivity_specificity(y: Any, score: Any, threshold: float) -> dict[str, f
 
 
 def _probabilities(y: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return checked labels and probabilities."""
+    """Check labels and probabilities."""
     positive, p = check_scored(y, p)
     if p.min() < 0 or p.max() > 1:
         raise ValueError(
-            f"probabilities must lie in [0, 1], got {p.min():.3g} to {p.max():.3g}: hand over "
-            "predict_proba, not decision_function"
+            f"probabilities must lie in [0, 1], got {p.min():.3g} to {p.max():.3g}: pass the "
+            "output of predict_proba, not of decision_function"
         )
     return positive, p

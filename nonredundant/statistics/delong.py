@@ -1,4 +1,4 @@
-"""Area under the ROC curve: DeLong's interval and paired test."""
+"""Area under the ROC curve (AUC): DeLong's interval and paired test."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from scipy.stats import rankdata
 from nonredundant.statistics.estimates import LEVEL, Difference, Estimate, check_scored, check_size
 
 
+# `sklearn.metrics.roc_auc_score` gives the same AUC, but not the placements for its variance.
 def placements(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return AUCs and each case's share in them, from midranks.
+    """Compute AUCs and placement values from midranks.
 
-    Sun & Xu 2014 (IEEE Signal Process. Lett. 21, 1389): a case's rank among all less its rank in
-    its own class counts the cases of the other class below it, without looking at pairs.
+    Sun & Xu 2014 (IEEE Signal Process. Lett. 21, 1389): the rank of a case among all cases minus
+    its rank in its own class is the number of cases of the other class below it, which avoids a
+    comparison of all pairs.
 
     Parameters
     ----------
@@ -28,9 +30,9 @@ def placements(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
     aucs : array of shape (n_scores,)
         Area under each ROC curve.
     positive : array of shape (n_scores, n_positive)
-        Share of the negatives that each positive outranks; ties count one half.
+        Share of the negatives ranked below each positive; ties count one half.
     negative : array of shape (n_scores, n_negative)
-        Share of the positives that outrank each negative.
+        Share of the positives ranked above each negative; ties count one half.
     """
     m, n = int(y.sum()), int((~y).sum())
     among_all = rankdata(scores, axis=1)
@@ -40,17 +42,17 @@ def placements(y: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def covariance(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
-    """Return the covariance of the AUCs (DeLong, DeLong & Clarke-Pearson 1988, eq. 6).
+    """Compute the covariance of the AUCs (DeLong, DeLong & Clarke-Pearson 1988, eq. 6).
 
     Parameters
     ----------
     positive, negative : array of shape (n_scores, n_positive), (n_scores, n_negative)
-        What `placements` gives.
+        Placement values from `placements`.
 
     Returns
     -------
     array of shape (n_scores, n_scores)
-        Variances of the AUCs and covariances of each two.
+        Variances of the AUCs and covariances of each pair.
     """
     return np.atleast_2d(np.cov(positive)) / positive.shape[1] + (
         np.atleast_2d(np.cov(negative)) / negative.shape[1]
@@ -58,12 +60,12 @@ def covariance(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
 
 
 def delong_interval(y: Any, score: Any) -> Estimate:
-    """Return an AUC with DeLong's 95 % interval on the logit scale.
+    """Compute an AUC with DeLong's 95 % interval on the logit scale.
 
-    On the logit scale the interval stays within (0, 1) and covers the truth also where the AUC is
-    near 1, where the plain one is too short (Pepe 2003, section 5.2). A score that separates the
-    classes has no variance by this method; its interval then ends where the chance of a sample
-    without a single misordered pair falls to 5 %, with the smaller class as sample size.
+    On the logit scale the interval stays within (0, 1) and keeps its coverage for an AUC near 1,
+    where the untransformed one is too short (Pepe 2003, section 5.2). A score that separates the
+    classes has an estimated variance of zero; the bound is then the AUC at which the probability
+    of a sample without a misordered pair is 5 %, with the smaller class as sample size.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ def delong_interval(y: Any, score: Any) -> Estimate:
     Returns
     -------
     Estimate
-        AUC, low and high end.
+        AUC, lower and upper bound.
 
     Raises
     ------
@@ -103,11 +105,11 @@ def delong_interval(y: Any, score: Any) -> Estimate:
 
 
 def delong_test(y: Any, a: Any, b: Any) -> Difference:
-    """Return the difference of two AUCs on the same cases, AUC(a) − AUC(b).
+    """Test the difference of two AUCs on the same cases, AUC(a) − AUC(b).
 
     DeLong, DeLong & Clarke-Pearson 1988 (doi 10.2307/2531595), in the O(n log n) form of
-    Sun & Xu 2014. It takes the scores as given: of scores by models it says nothing about other
-    training sets.
+    Sun & Xu 2014. The scores are taken as fixed: for scores of fitted models, the variation between
+    training sets is not included.
 
     Parameters
     ----------
@@ -119,8 +121,8 @@ def delong_test(y: Any, a: Any, b: Any) -> Difference:
     Returns
     -------
     Difference
-        Difference, 95 % interval and two-sided p-value; p is 1 where both scores order every
-        pair alike.
+        Difference, 95 % interval and two-sided p-value; p is 1 if both scores order every pair
+        equally.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Estimates with their intervals, and the checks that tests of scores share."""
+"""Result types of estimates and tests, and checks of scores."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: All intervals are of this level.
+#: Confidence level of all intervals.
 LEVEL = 0.95
 
 
@@ -46,18 +46,18 @@ class Difference(NamedTuple):
 
 
 def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:
-    """Return y as booleans and each score as floats.
+    """Convert y to booleans and each score to floats.
 
     Raises
     ------
     ValueError
-        If y does not hold 0 and 1 (or False and True) alike, lengths differ, or a score is not
-        finite.
+        If y does not contain both 0 and 1 (or False and True) and nothing else, lengths differ, or
+        a score is not finite.
     """
     labels = np.asarray(y)
     if labels.ndim != 1 or sorted(set(labels.tolist())) != [0, 1]:
         found = sorted(set(labels.ravel().tolist()), key=str)[:5]
-        raise ValueError(f"y must hold both classes, coded 0 and 1, got {found}")
+        raise ValueError(f"y must contain both classes, coded 0 and 1, got {found}")
     checked = []
     for score in scores:
         values = np.asarray(score, dtype=float)
@@ -71,6 +71,10 @@ def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:
 
 
 def check_size(positive: np.ndarray) -> None:
-    """Raise where a class has too few cases for a variance."""
+    """Check that each class has enough cases for a variance."""
     if min(positive.sum(), (~positive).sum()) < 2:
-        raise ValueError("DeLong's variance needs two cases of each class at least")
+        n_positive, n_negative = int(positive.sum()), int((~positive).sum())
+        raise ValueError(
+            f"DeLong's variance needs at least two cases of each class, got {n_positive} positive "
+            f"and {n_negative} negative"
+        )

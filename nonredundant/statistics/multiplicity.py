@@ -7,19 +7,21 @@ from typing import Any
 import numpy as np
 
 
+# SciPy (1.17) corrects for the false discovery rate only (`scipy.stats.false_discovery_control`);
+# `statsmodels.stats.multitest` has Holm's method, but is not worth a dependency for six lines.
 def holm(p_values: Any) -> np.ndarray:
-    """Return p-values corrected over their family (Holm 1979).
+    """Correct p-values for multiple tests (Holm 1979).
 
     Parameters
     ----------
     p_values : array-like of shape (k,)
-        p-values of k tests.
+        P-values of k tests.
 
     Returns
     -------
     array of shape (k,)
-        Corrected values in the same order; calling those below 0.05 significant keeps the chance
-        of one false call in the family at 5 %.
+        Corrected p-values in the same order. With a threshold of 0.05, the probability of any
+        false rejection among the k tests is at most 5 %.
 
     Raises
     ------

@@ -18,14 +18,14 @@ def bootstrap_interval(
     n_resamples: int = 1000,
     random_state: Any = None,
 ) -> Estimate:
-    """Return a metric with its 95 % interval by the bootstrap within classes.
+    """Estimate a metric with its 95 % interval by the bootstrap within classes.
 
     Parameters
     ----------
     y : array-like of shape (n,)
         Labels; each class keeps its size in every resample.
     x : array-like of shape (n, ...)
-        What the metric takes beside y, a row a case.
+        Second argument of the metric, one row per case.
     metric : callable
         `metric(y, x) -> float`.
     n_resamples : int, default=1000
@@ -67,9 +67,9 @@ def paired_bootstrap(
     n_resamples: int = 1000,
     random_state: Any = None,
 ) -> Difference:
-    """Return the difference of a metric between two predictions of the same cases.
+    """Test the difference of a metric between two predictions of the same cases.
 
-    Each resample draws cases, within classes, and both predictions with them.
+    Each resample draws cases within classes, with both of their predictions.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def paired_bootstrap(
     Returns
     -------
     Difference
-        metric(a) − metric(b), its 95 % percentile interval, and twice the smaller share of
-        resamples on either side of zero (at least 1 / n_resamples).
+        metric(a) − metric(b), its 95 % percentile interval, and as p-value twice the smaller share
+        of resamples on either side of zero (at least 1 / n_resamples).
 
     Raises
     ------
@@ -118,27 +118,28 @@ def paired_bootstrap(
 
 
 def resampled_interval(scores: Any, n_train: float, n_test: float) -> Estimate:
-    """Return the mean of repeated cross-validation's scores with a 95 % interval.
+    """Estimate the mean score of repeated cross-validation with a 95 % interval.
 
-    The folds share training samples, so their spread understates the uncertainty; Nadeau & Bengio
-    2003 (doi 10.1023/A:1024068626366) widen the variance by 1/k + n_test / n_train instead of 1/k.
+    The folds share training samples, so that their variance underestimates the uncertainty;
+    Nadeau & Bengio 2003 (doi 10.1023/A:1024068626366) multiply it by 1/k + n_test / n_train
+    instead of 1/k.
 
     Parameters
     ----------
     scores : array-like of shape (k,)
-        One score a fold, of all repeats.
+        One score per fold, of all repeats.
     n_train, n_test : float
-        Mean number of training and of held-out samples a fold.
+        Mean number of training and of held-out samples per fold.
 
     Returns
     -------
     Estimate
-        Mean, low and high end.
+        Mean, lower and upper bound.
 
     Raises
     ------
     ValueError
-        If there are fewer than two scores or one is not a number.
+        If there are fewer than two scores or one is not finite.
 
     Examples
     --------
@@ -151,7 +152,7 @@ def resampled_interval(scores: Any, n_train: float, n_test: float) -> Estimate:
 
 
 def resampled_test(differences: Any, n_train: float, n_test: float) -> Difference:
-    """Return the corrected resampled t-test of paired differences over folds.
+    """Test paired differences over folds by the corrected resampled t-test.
 
     Nadeau & Bengio 2003; for repeated cross-validation Bouckaert & Frank 2004
     (doi 10.1007/978-3-540-24775-3_3).
@@ -161,7 +162,7 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     differences : array-like of shape (k,)
         Difference of two scores on each fold, of all repeats.
     n_train, n_test : float
-        Mean number of training and of held-out samples a fold.
+        Mean number of training and of held-out samples per fold.
 
     Returns
     -------
@@ -171,7 +172,7 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     Raises
     ------
     ValueError
-        If there are fewer than two differences or one is not a number.
+        If there are fewer than two differences or one is not finite.
 
     Examples
     --------
@@ -183,7 +184,7 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     values = np.asarray(differences, dtype=float)
     k = values.size
     if values.ndim != 1 or k < 2 or not np.isfinite(values).all():
-        raise ValueError(f"at least two folds with finite scores are needed, got {values}")
+        raise ValueError(f"the test needs at least two folds with finite scores, got {values}")
     mean = float(values.mean())
     error = float(np.sqrt((1 / k + n_test / n_train) * values.var(ddof=1)))
     if error == 0:
@@ -194,7 +195,7 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
 
 
 def _same_length(labels: np.ndarray, values: np.ndarray) -> None:
-    """Raise where rows do not match."""
+    """Check that labels and predictions have the same length."""
     if len(labels) != len(values):
         raise ValueError(f"y has {len(labels)} labels but predictions have {len(values)} rows")
 
@@ -202,13 +203,13 @@ def _same_length(labels: np.ndarray, values: np.ndarray) -> None:
 def _resamples(
     labels: np.ndarray, values: np.ndarray, n_resamples: int, random_state: Any
 ) -> list[np.ndarray]:
-    """Return rows drawn with replacement within each class."""
+    """Draw rows with replacement within each class."""
     from sklearn.utils import check_random_state
 
     _same_length(labels, values)
     classes = np.unique(labels)
     if len(classes) < 2:
-        raise ValueError(f"y must hold at least two classes, got {classes.tolist()}")
+        raise ValueError(f"y must contain at least two classes, got {classes.tolist()}")
     rng = check_random_state(random_state)
     members = [np.flatnonzero(labels == label) for label in classes]
     return [

@@ -1,4 +1,9 @@
-"""Censored outcomes: reading them, the baseline hazard, concordance and its paired comparison."""
+"""Censored outcomes: input checks, baseline hazard, concordance and its paired comparison.
+
+scikit-survival has `concordance_index_censored`, but is under GPL-3, which a package under a
+permissive licence cannot require; it is an optional extra and the reference in the tests. It has
+no paired comparison.
+"""
 
 from __future__ import annotations
 
@@ -9,36 +14,36 @@ import pandas as pd
 
 from nonredundant.statistics.estimates import LEVEL, Difference
 
-#: At most so many pairs of patients are looked at together.
+#: Largest number of pairs of patients that are compared at once, to bound the memory.
 MOST_PAIRS = 4_000_000
 _WANTED = (
-    "y must be a structured array with a field of booleans (True where the event was seen, False "
-    "where the patient was censored) and one of floats (the time), as sksurv.util.Surv.from_arrays "
-    "makes it, or a DataFrame with two such columns"
+    "y must be a structured array with a boolean field (True if the event was observed, False if "
+    "the patient was censored) and a float field (the time), as made by "
+    "sksurv.util.Surv.from_arrays, or a DataFrame with two such columns"
 )
 
 
 def check_survival(y: Any, n_samples: int | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Return who had the event, and the times until it or until censoring.
+    """Check a censored outcome and return its events and times.
 
     Parameters
     ----------
     y : structured array or DataFrame of shape (n_samples,)
-        One field or column of booleans, one of positive numbers; their names do not matter.
+        One boolean and one positive numeric field or column, of any name.
     n_samples : int or None, default=None
-        How many patients there must be.
+        Expected number of patients.
 
     Returns
     -------
     event : bool array of shape (n_samples,)
-        True where the event was seen.
+        True if the event was observed.
     time : float array of shape (n_samples,)
-        The times.
+        Times to the event or to censoring.
 
     Raises
     ------
     ValueError
-        If y is of another form or length, a time is missing, infinite or not positive, or nobody
+        If y has another form or length, a time is missing, infinite or not positive, or no patient
         had the event.
 
     Examples
@@ -60,14 +65,14 @@ def check_survival(y: Any, n_samples: int | None = None) -> tuple[np.ndarray, np
         )
     if not event.any():
         raise ValueError(
-            f"none of the {n} patients had the event, all are censored; times cannot be learned "
-            "or compared without events"
+            f"none of the {n} patients had the event, all are censored; a model of times cannot be "
+            "fitted or evaluated without events"
         )
     return event, time
 
 
 def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the column of booleans and the column of numbers."""
+    """Return the boolean and the numeric column."""
     if isinstance(y, pd.DataFrame):
         columns = {str(name): y.iloc[:, i] for i, name in enumerate(y)}
     elif isinstance(y, np.ndarray) and y.dtype.names and y.ndim == 1:
@@ -85,7 +90,7 @@ def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
     ]
     if len(columns) != 2 or len(events) != 1 or len(times) != 1:
         found = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
-        raise ValueError(f"{_WANTED}; got {found}. Events as 0 and 1 become booleans by astype")
+        raise ValueError(f"{_WANTED}; got {found}. Convert events coded 0 and 1 by astype(bool)")
     if events[0].isna().any():
         raise ValueError(f"{events[0].isna().sum()} of {len(events[0])} events are missing")
     return events[0].to_numpy(dtype=bool), times[0].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -94,10 +99,10 @@ def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
 def baseline_hazard(
     event: np.ndarray, time: np.ndarray, risk: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times that occur, and the cumulative baseline hazard at each (Breslow 1972).
+    """Estimate the cumulative baseline hazard at each distinct time (Breslow 1972).
 
-    The hazard grows at an event time by the number of events over the sum of exp(`risk`) of the
-    patients still under observation. With `risk` zero it is the estimate of Nelson and Aalen.
+    At an event time the hazard increases by the number of events divided by the sum of exp(`risk`)
+    over the patients at risk. With `risk` zero it is the Nelson–Aalen estimate.
 
     Examples
     --------
@@ -116,9 +121,9 @@ def baseline_hazard(
 def null_residuals(event: np.ndarray, time: np.ndarray) -> np.ndarray:
     """Return the martingale residuals of the model without covariates.
 
-    Events seen less events expected by the estimate of Nelson and Aalen: large for patients with
-    an early event. Their plot against a covariate shows its effect (Therneau, Grambsch & Fleming
-    1990, doi 10.1093/biomet/77.1.147).
+    Observed minus expected events by the Nelson–Aalen estimate: large for patients with an early
+    event. Their plot against a covariate shows its effect (Therneau, Grambsch & Fleming 1990,
+    doi 10.1093/biomet/77.1.147).
 
     Examples
     --------
@@ -132,36 +137,36 @@ def null_residuals(event: np.ndarray, time: np.ndarray) -> np.ndarray:
 
 
 def concordance_index(event: Any, time: Any, risk: Any) -> float:
-    """Return Harrell's concordance index: how often the patient at higher risk had it earlier.
+    """Compute Harrell's concordance index.
 
-    Of the pairs of patients of whom it is known who had the event first, the share in which that
-    patient has the higher risk; equal risks count one half (Harrell et al. 1982,
-    doi 10.1001/jama.1982.03320430047030). A patient censored at a time counts as later than an
-    event at that time; two events at the same time are no pair.
+    Among the comparable pairs (those in which it is known which patient had the event first), the
+    share in which that patient has the higher risk; equal risks count one half (Harrell et al.
+    1982, doi 10.1001/jama.1982.03320430047030). A patient censored at a time counts as later than
+    an event at that time; two events at the same time are not comparable.
 
     Parameters
     ----------
     event : bool array of shape (n,)
-        True where the event was seen, False where the patient was censored.
+        True if the event was observed, False if the patient was censored.
     time : array of shape (n,)
-        Time until the event or until censoring.
+        Time to the event or to censoring.
     risk : array of shape (n,)
         Higher for patients expected to have the event earlier.
 
     Returns
     -------
     float
-        The index: 0.5 by chance, 1 if all pairs are in order.
+        The index: 0.5 by chance, 1 if all pairs are concordant.
 
     Raises
     ------
     ValueError
-        If lengths differ, a value is not a number, events are not booleans, or there is no pair.
+        If lengths differ, a value is not finite, events are not booleans, or no pair is comparable.
 
     Notes
     -----
-    With much censoring the index depends on when patients were censored: compare it only between
-    risks of the same patients.
+    With heavy censoring the index depends on the censoring times: compare it only between risks of
+    the same patients.
 
     Examples
     --------
@@ -174,27 +179,27 @@ def concordance_index(event: Any, time: Any, risk: Any) -> float:
 
 
 def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
-    """Return the difference of two risks' concordance on the same patients, C(a) − C(b).
+    """Test the difference of the concordance of two risks on the same patients, C(a) − C(b).
 
-    The indices are ratios of U-statistics; their correlated difference is compared as by Kang et
-    al. 2015 (doi 10.1002/sim.6370), its variance by the jackknife over patients (Arvesen 1969,
-    doi 10.1214/aoms/1177697287), in closed form, since without a patient the pairs of this patient
-    are missing and no others.
+    The indices are ratios of U-statistics. Their correlated difference is compared as in Kang et
+    al. 2015 (doi 10.1002/sim.6370), with its variance by the jackknife over patients (Arvesen
+    1969, doi 10.1214/aoms/1177697287). The jackknife has a closed form: leaving out a patient
+    removes exactly the pairs of that patient.
 
     Parameters
     ----------
     event : bool array of shape (n,)
-        True where the event was seen, False where the patient was censored.
+        True if the event was observed, False if the patient was censored.
     time : array of shape (n,)
-        Time until the event or until censoring.
+        Time to the event or to censoring.
     a, b : array of shape (n,)
         Two risks of each patient, higher for earlier events.
 
     Returns
     -------
     Difference
-        Difference, 95 % interval and two-sided p-value; p is 1 where both risks order every pair
-        alike.
+        Difference, 95 % interval and two-sided p-value; p is 1 if both risks order every pair
+        equally.
 
     Raises
     ------
@@ -203,11 +208,11 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
 
     Notes
     -----
-    It assumes independent patients, censoring that is unrelated to the outcome, and risks that
-    were not learned from these patients; the law of the difference is taken as normal, for which
-    a few dozen events are needed. Of scores by models it says nothing about other training sets.
-    Where all events have one time and all censored patients a later one, the index is the AUC
-    and this is DeLong's test up to a factor of the variance that goes to one.
+    Assumptions: patients are independent, censoring is unrelated to the outcome, and the risks were
+    not learned from these patients. The difference is taken as normally distributed, which needs a
+    few dozen events. The risks are taken as fixed: the variation between training sets is not
+    included. If all events have one time and all censored patients a later one, the index is the
+    AUC, and this is DeLong's test up to a factor of the variance that tends to one.
 
     Examples
     --------
@@ -224,8 +229,8 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
     left = total - pairs
     if not left.all():
         raise ValueError(
-            f"all {total:g} pairs of patients whose order is known share one patient; the "
-            "difference has no estimate of its variance, more events are needed"
+            f"all {total:g} pairs of patients whose order is known share one patient, so the "
+            "variance of the difference cannot be estimated: more events are needed"
         )
     difference = float(gain.sum() / 2 / total)
     without = (gain.sum() / 2 - gain) / left
@@ -240,12 +245,12 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
 
 
 def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return booleans, floats and a row a risk."""
+    """Check events, times and risks; risks are returned as one row each."""
     seen = np.asarray(event)
     if seen.ndim != 1 or seen.dtype != bool:
         raise ValueError(
-            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}; events as "
-            "0 and 1 become booleans by astype(bool)"
+            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}: convert "
+            "events coded 0 and 1 by astype(bool)"
         )
     rows = []
     for name, given in (("time", time), *(("a risk", risk) for risk in risks)):
@@ -260,9 +265,9 @@ def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.nda
 
 
 def _pairs(event: np.ndarray, time: np.ndarray, risks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return of how many pairs each patient is part, and how many of them each risk orders right.
+    """Count the comparable pairs per patient, and the concordant ones per risk and patient.
 
-    Both count every pair twice, once for each of its patients; ties count one half.
+    Both counts contain every pair twice, once for each of its patients; ties count one half.
     """
     n = len(time)
     pairs, good = np.zeros(n), np.zeros((len(risks), n))
@@ -279,7 +284,7 @@ def _pairs(event: np.ndarray, time: np.ndarray, risks: np.ndarray) -> tuple[np.n
             good[k] += order.sum(axis=0)
     if not pairs.any():
         raise ValueError(
-            f"there is no pair of patients of whom it is known who had the event first, among "
-            f"{n} patients with {int(event.sum())} events; a concordance needs one"
+            f"no pair of patients has a known order of events, among {n} patients with "
+            f"{int(event.sum())} events: concordance needs at least one such pair"
         )
     return pairs, good
