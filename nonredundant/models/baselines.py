@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.scaler import FeatureScaler
@@ -153,9 +154,8 @@ class Residualiser(BaseEstimator):
 
     def _expand(self, h: pd.DataFrame) -> np.ndarray:
         """Return the components, their squares and products."""
-        z = self.scaler_.transform(h)
-        i, j = np.triu_indices(z.shape[1])
-        return np.hstack([z, z[:, i] * z[:, j]])
+        expansion = PolynomialFeatures(degree=2, include_bias=False)
+        return expansion.fit_transform(self.scaler_.transform(h))
 
 
 def flat_patches(table: LesionTable) -> np.ndarray:

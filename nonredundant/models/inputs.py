@@ -126,6 +126,7 @@ def _statistics(low: Any, high: Any, mean: Any, scale: Any, total: Any) -> dict[
 
 def split_samples(sample: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
     """Return which rows are held out: whole samples, so that no patient straddles the split."""
+    # GroupShuffleSplit rounds the number of held-out groups up and refuses a fraction of 0.
     samples = np.unique(sample)
     n_held = int(round(fraction * len(samples)))
     held = rng.permutation(samples)[:n_held]
@@ -143,13 +144,9 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     ValueError
         If y has another length than the samples, is continuous, or knows fewer than two classes.
     """
-    labels = pd.Series(np.asarray(y).ravel())
-    n_samples = int(cohort.sample[-1]) + 1
-    if len(labels) != n_samples:
-        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
-    missing = labels.isna().to_numpy()
+    labels, missing = _labels_of_samples(y, cohort)
+    n_samples = len(labels)
     if pd.api.types.is_numeric_dtype(labels.dtype):
-        missing = missing | (labels == -1).to_numpy()
         fractional = labels[~missing] % 1 != 0
         if fractional.any():
             raise ValueError(
@@ -165,6 +162,16 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     positions = np.full(n_samples, -1, dtype=np.int64)
     positions[~missing] = codes
     return classes, positions[cohort.sample], label_weights(cohort).astype(np.float32)
+
+
+def _labels_of_samples(y: Any, cohort: Cohort) -> tuple[pd.Series, np.ndarray]:
+    """Return the labels, one per sample, and which samples are unlabelled (NaN or -1)."""
+    labels = pd.Series(np.asarray(y).ravel())
+    n_samples = int(cohort.sample[-1]) + 1
+    if len(labels) != n_samples:
+        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
+    numeric = pd.api.types.is_numeric_dtype(labels.dtype)
+    return labels, (labels.isna() | (numeric & (labels == -1))).to_numpy()
 
 
 def label_weights(cohort: Cohort) -> np.ndarray:
@@ -198,12 +205,7 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
             "this model requires y to be passed, but the target y is None; y is 0 for background "
             "and 1 for targets"
         )
-    labels = pd.Series(np.asarray(y).ravel())
-    n_samples = int(cohort.sample[-1]) + 1
-    if len(labels) != n_samples:
-        raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")
-    numeric = pd.api.types.is_numeric_dtype(labels.dtype)
-    unlabelled = (labels.isna() | (numeric & (labels == -1))).to_numpy()
+    labels, unlabelled = _labels_of_samples(y, cohort)
     if unlabelled.any():
         raise ValueError(
             f"{unlabelled.sum()} samples have no label (NaN or -1), the first at position "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -209,3 +210,27 @@ class ConvDecoder(nn.Module):
 def dense(n_in: int, n_out: int, width: int) -> nn.Sequential:
     """Return the perceptron that encodes or decodes rows of a plain matrix."""
     return nn.Sequential(nn.Linear(n_in, width), nn.LeakyReLU(0.1), nn.Linear(width, n_out))
+
+
+def build_networks(
+    shape: Sequence[int],
+    n_channels: int,
+    n_out: int,
+    n_in: int,
+    network: Mapping[str, Any] | Callable[..., Any] | None,
+) -> tuple[nn.Module, nn.Module]:
+    """Return an encoder to `n_out` values and a decoder from `n_in` values."""
+    if callable(network):
+        return network(shape=shape, n_channels=n_channels, n_out=n_out, n_in=n_in)
+    options = dict(network or {})
+    unknown = sorted(set(options) - {"width", "depth", "norm"})
+    if unknown or options.get("norm") not in (None, "instance"):
+        raise ValueError(
+            "network takes 'width', 'depth' and 'norm' (None or 'instance'), "
+            f"got {dict(network or {})}"
+        )
+    if not shape:
+        width = options.get("width", 64)
+        return dense(n_channels, n_out, width), dense(n_in, n_channels, width)
+    encoder = ConvEncoder(n_channels, shape, n_out, **options)
+    return encoder, ConvDecoder(n_channels, shape, n_in, **options)

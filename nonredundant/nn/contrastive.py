@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nonredundant.nn.blocks import IntensityScaler
+from nonredundant.nn.blocks import IntensityScaler, build_networks
 from nonredundant.nn.losses import (
     Batch,
     LossTerms,
@@ -18,7 +18,7 @@ from nonredundant.nn.losses import (
     masked_squared_error,
 )
 from nonredundant.nn.penalties import LEAST_ROWS, distance_correlation, squared_distances
-from nonredundant.nn.vae import ConditionalVAE, Penalty, Posterior, build_networks
+from nonredundant.nn.vae import ConditionalVAE, Penalty, Posterior
 
 #: Squared bandwidths of the kernels of `mean_discrepancy`, in latents' expected squared distance.
 BANDWIDTHS = (0.01, 0.1, 1.0, 10.0)

@@ -66,6 +66,11 @@ class Branches(NamedTuple):
     clinical: Tensor
 
 
+# torch_geometric.utils.softmax and scatter return the same values as the two functions below in
+# the same time (60 to 200,000 rows), but would make torch-geometric necessary for graphs without
+# graph attention (n_layers=0), which run without it.
+
+
 def segment_softmax(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
     """Return the softmax over the rows of each segment, column by column."""
     index = segment.view(-1, *[1] * (values.dim() - 1)).expand_as(values)

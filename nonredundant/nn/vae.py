@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nonredundant.nn.blocks import ConvDecoder, ConvEncoder, IntensityScaler, dense
+from nonredundant.nn.blocks import IntensityScaler, build_networks
 from nonredundant.nn.losses import (
     Batch,
     LossTerms,
@@ -178,27 +178,3 @@ class ConditionalVAE(nn.Module):
             return d.new_zeros(())
         logits = self.classifier(torch.cat([batch.h, d], dim=1))
         return label_cross_entropy(logits, batch.y, batch.weight)
-
-
-def build_networks(
-    shape: Sequence[int],
-    n_channels: int,
-    n_out: int,
-    n_in: int,
-    network: Mapping[str, Any] | Callable[..., Any] | None,
-) -> tuple[nn.Module, nn.Module]:
-    """Return an encoder to `n_out` values and a decoder from `n_in` values."""
-    if callable(network):
-        return network(shape=shape, n_channels=n_channels, n_out=n_out, n_in=n_in)
-    options = dict(network or {})
-    unknown = sorted(set(options) - {"width", "depth", "norm"})
-    if unknown or options.get("norm") not in (None, "instance"):
-        raise ValueError(
-            "network takes 'width', 'depth' and 'norm' (None or 'instance'), "
-            f"got {dict(network or {})}"
-        )
-    if not shape:
-        width = options.get("width", 64)
-        return dense(n_channels, n_out, width), dense(n_in, n_channels, width)
-    encoder = ConvEncoder(n_channels, shape, n_out, **options)
-    return encoder, ConvDecoder(n_channels, shape, n_in, **options)

@@ -247,7 +247,7 @@ def test_a_sample_without_image_gets_the_median_latents_with_a_warning():
     messages = sorted(str(warning.message)[:40] for warning in caught)
     assert messages == [
         "1 lesions have no usable image and get t",
-        "2 missing values in 2 features get the t",
+        "2 missing values in 2 features are repla",
     ]
     np.testing.assert_array_equal(fused[5, 2:], cvae.dlr_median_)
     assert np.isfinite(fused).all()

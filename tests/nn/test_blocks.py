@@ -12,9 +12,9 @@ from nonredundant.nn.blocks import (
     IntensityScaler,
     ToBlocks,
     block_size,
+    build_networks,
     pyramid,
 )
-from nonredundant.nn.vae import build_networks
 
 SHAPES = [(8, 8), (9, 17), (28, 28), (64, 40), (8, 8, 8), (11, 16, 30), (32, 32, 32)]
 
