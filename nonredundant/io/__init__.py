@@ -1,4 +1,4 @@
-"""Images and masks from files, folders, SimpleITK images and arrays, with errors that say why."""
+"""Read images and masks from files, folders, SimpleITK images and arrays."""
 
 from __future__ import annotations
 

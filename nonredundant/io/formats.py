@@ -1,51 +1,209 @@
-"""What the header of an image file tells before the file is read."""
+"""File formats of images and masks: one table of what recognises and what reads each of them."""
 
 from __future__ import annotations
 
 import gzip
 import struct
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-_HEADER = 540
+from nonredundant.io.errors import ImageFileError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """One format of images and masks on disk.
+
+    `is_self_contained`: the bytes of the file (or of the files in the folder) are the whole
+    content. Otherwise the file refers to other files, for instance for its voxels.
+    """
+
+    name: str
+    recognises: Callable[[Path], bool]
+    read: Callable[[Path], sitk.Image]
+    is_self_contained: bool = True
+
+
+def find_format(path: Path) -> FileFormat:
+    """Return the first format of the table that recognises a file or folder."""
+    return next(one for one in FORMATS if one.recognises(path))
+
+
+def read_file(path: Path) -> sitk.Image:
+    """Read a file or folder in the format that recognises it.
+
+    Raises
+    ------
+    ImageFileError
+        If the file cannot be read as an image.
+    """
+    file_format = find_format(path)
+    try:
+        return file_format.read(path)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise ImageFileError(
+            f"{path} ({_size(path)}) cannot be read as {file_format.name} ({reason}); is it "
+            "complete, and in a format that SimpleITK reads (NIfTI, NRRD, MHA, DICOM)?"
+        ) from error
+
+
+def file_content(path: Path) -> Iterator[bytes]:
+    """Yield the bytes of a file, or the names and bytes of the files in a folder."""
+    if not path.is_dir():
+        yield path.read_bytes()
+        return
+    for file in sorted(entry for entry in path.iterdir() if entry.is_file()):
+        yield file.name.encode()
+        yield file.read_bytes()
+
+
+def _size(path: Path) -> str:
+    """Describe the size of a file or folder."""
+    if path.is_dir():
+        return f"a folder of {sum(1 for _ in path.iterdir())} files"
+    return f"{path.stat().st_size:,} bytes"
+
+
+def _has_suffix(*suffixes: str) -> Callable[[Path], bool]:
+    """Recognise a file by the end of its name."""
+    return lambda path: path.name.lower().endswith(suffixes)
+
+
+def _read_with_itk(path: Path) -> sitk.Image:
+    """Read a file with SimpleITK."""
+    import SimpleITK as sitk
+
+    return sitk.ReadImage(str(path))
+
+
+# DICOM ---------------------------------------------------------------------------------------
+
+#: A DICOM file has "DICM" after 128 bytes, then its meta elements in explicit little endian. The
+#: class of its content, (0002,0002), is among the first of them (DICOM PS3.10, section 7.1).
+_PREAMBLE, _MAGIC = 128, b"DICM"
+_CLASS_TAG = b"\x02\x00\x02\x00UI"
+_HEAD = 1024
+#: Classes of content (DICOM PS3.4, table B.5-1).
+_SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+_STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+
+
+def _dicom_class(path: Path) -> str:
+    """Read the class of a DICOM file's content; empty for other files.
+
+    A folder that contains a single file is treated like this file.
+    """
+    if path.is_dir():
+        files = list(path.iterdir())
+        return _dicom_class(files[0]) if len(files) == 1 and files[0].is_file() else ""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head[_PREAMBLE : _PREAMBLE + len(_MAGIC)] != _MAGIC:
+        return ""
+    start = head.find(_CLASS_TAG) + len(_CLASS_TAG)
+    length = int.from_bytes(head[start : start + 2], "little")
+    # Odd lengths are padded with a zero byte.
+    return head[start + 2 : start + 2 + length].rstrip(b"\0 ").decode("ascii", "replace")
+
+
+def _has_dicom_class(uid: str) -> Callable[[Path], bool]:
+    """Recognise a DICOM file by the class of its content."""
+    return lambda path: _dicom_class(path) == uid
+
+
+def _refuse(path: Path, *, content: str, tool: str) -> sitk.Image:
+    """Raise an error that describes a file without voxels and names a tool to convert it."""
+    raise ImageFileError(
+        f"{path} is {content}; convert it to NIfTI or NRRD, for instance with {tool}, and give "
+        "that file"
+    )
+
+
+def _read_dicom_series(folder: Path) -> sitk.Image:
+    """Read the DICOM series in a folder."""
+    import SimpleITK as sitk
+
+    return sitk.ReadImage(_series_files(folder))
+
+
+def _series_files(folder: Path) -> Sequence[str]:
+    """Return the files of the only DICOM series in a folder, in order."""
+    import SimpleITK as sitk
+
+    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    if not series:
+        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
+    files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
+    if len(series) > 1:
+        counts = ", ".join(
+            f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
+        )
+        raise ImageFileError(
+            f"{folder} holds {len(series)} DICOM series (files each): {counts}; give each series "
+            "a folder of its own"
+        )
+    return files[0]
+
+
+# NIfTI ---------------------------------------------------------------------------------------
+
+#: Length of the longest NIfTI header, in bytes.
+_NIFTI_HEADER = 540
 _CHUNK = 1 << 20
 
 
-def missing_bytes(path: Path) -> int:
-    """Return how many bytes fewer a `.nii` or `.nii.gz` holds than its header promises.
+def _read_nifti(path: Path) -> sitk.Image:
+    """Read a NIfTI file and check that it is complete, which ITK does not."""
+    image = _read_with_itk(path)
+    missing = _missing_bytes(path)
+    if missing:
+        raise ImageFileError(
+            f"{path} ({_size(path)}) is truncated: {missing:,} bytes of its voxels are missing; "
+            "copy or export it again"
+        )
+    return image
 
-    Other formats, and files that are no NIfTI, count as complete here: ITK checks those itself.
+
+def _missing_bytes(path: Path) -> int:
+    """Compute by how many bytes a NIfTI file is shorter than its header declares.
+
+    Files that are not NIfTI count as complete.
     """
-    name = path.name.lower()
-    if not name.endswith((".nii", ".nii.gz")):
-        return 0
-    compressed = name.endswith(".gz")
+    compressed = path.name.lower().endswith(".gz")
     try:
         with gzip.open(path) if compressed else path.open("rb") as file:
-            promised = _promised(file.read(_HEADER))
+            declared = _declared_size(file.read(_NIFTI_HEADER))
     except (EOFError, zlib.error, gzip.BadGzipFile):
         return 0
-    if promised is None:
+    if declared is None:
         return 0
     if not compressed:
-        return max(0, promised - path.stat().st_size)
+        return max(0, declared - path.stat().st_size)
     with path.open("rb") as file:
         file.seek(-4, 2)
-        if struct.unpack("<I", file.read(4))[0] == promised % 2**32:
+        if struct.unpack("<I", file.read(4))[0] == declared % 2**32:
             return 0
     # The trailer counts the last member only, so that it may be wrong in a complete file.
-    return max(0, promised - _uncompressed_size(path))
+    return max(0, declared - _uncompressed_size(path))
 
 
-def _promised(header: bytes) -> int | None:
-    """Return the size of header and voxels in bytes, or None if this is no NIfTI header."""
+def _declared_size(header: bytes) -> int | None:
+    """Read the size of header and voxels in bytes, or None if this is no NIfTI header."""
     for order in "<>":
         if len(header) >= 348 and struct.unpack_from(f"{order}i", header)[0] == 348:
             dims = struct.unpack_from(f"{order}8h", header, 40)
             bits = struct.unpack_from(f"{order}h", header, 72)[0]
             offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
             break
-        if len(header) >= _HEADER and struct.unpack_from(f"{order}i", header)[0] == _HEADER:
+        if len(header) >= 540 and struct.unpack_from(f"{order}i", header)[0] == 540:
             dims = struct.unpack_from(f"{order}8q", header, 16)
             bits = struct.unpack_from(f"{order}h", header, 14)[0]
             offset = struct.unpack_from(f"{order}q", header, 168)[0]
@@ -59,7 +217,7 @@ def _promised(header: bytes) -> int | None:
 
 
 def _uncompressed_size(path: Path) -> int:
-    """Return how many bytes can be decompressed."""
+    """Count the bytes that can be decompressed."""
     size = 0
     try:
         with gzip.open(path) as file:
@@ -70,41 +228,38 @@ def _uncompressed_size(path: Path) -> int:
     return size
 
 
-#: A DICOM file has "DICM" behind 128 bytes, then its meta elements in explicit little endian, the
-#: class of its content, (0002,0002), among the first of them (DICOM PS3.10, section 7.1).
-_PREAMBLE, _MAGIC = 128, b"DICM"
-_CLASS_TAG = b"\x02\x00\x02\x00UI"
-_HEAD = 1024
-#: Classes of content (PS3.4, table B.5-1), what they are, and what makes a mask of them.
-_KINDS = {
-    "1.2.840.10008.5.1.4.1.1.66.4": (
-        "a DICOM segmentation (SEG): segments in frames, with a geometry of their own",
-        "dcmqi's segimage2itkimage",
+# The table -----------------------------------------------------------------------------------
+
+#: All formats; the first that recognises a path reads it. A new entry is all that a new format
+#: needs.
+FORMATS = (
+    FileFormat(
+        "a DICOM segmentation",
+        _has_dicom_class(_SEGMENTATION),
+        partial(
+            _refuse,
+            content=(
+                "a DICOM segmentation (SEG): segments in frames, with a geometry of their own"
+            ),
+            tool="dcmqi's segimage2itkimage",
+        ),
     ),
-    "1.2.840.10008.5.1.4.1.1.481.3": (
-        "a DICOM structure set (RTSTRUCT): contours, no voxels",
-        "dcmrtstruct2nii or plastimatch convert, which need the image series as well",
+    FileFormat(
+        "a DICOM structure set",
+        _has_dicom_class(_STRUCTURE_SET),
+        partial(
+            _refuse,
+            content="a DICOM structure set (RTSTRUCT): contours, no voxels",
+            tool="dcmrtstruct2nii or plastimatch convert, which need the image series as well",
+        ),
     ),
-}
-
-
-def what_to_convert(path: Path) -> str:
-    """Say what a SEG or RTSTRUCT file is and how to convert it; empty for any other content.
-
-    A folder is taken for its file if it holds one.
-    """
-    if path.is_dir():
-        files = list(path.iterdir())
-        return what_to_convert(files[0]) if len(files) == 1 and files[0].is_file() else ""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if head[_PREAMBLE : _PREAMBLE + len(_MAGIC)] != _MAGIC:
-        return ""
-    start = head.find(_CLASS_TAG) + len(_CLASS_TAG)
-    length = int.from_bytes(head[start : start + 2], "little")
-    # Odd lengths are padded with a zero byte.
-    uid = head[start + 2 : start + 2 + length].rstrip(b"\0 ").decode("ascii", "replace")
-    if uid not in _KINDS:
-        return ""
-    kind, tool = _KINDS[uid]
-    return f"is {kind}; convert it to NIfTI or NRRD, for instance with {tool}, and give that file"
+    FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
+    FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
+    FileFormat(
+        "an image",
+        _has_suffix(".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg"),
+        _read_with_itk,
+    ),
+    # Any other file that SimpleITK reads, like .mhd, whose voxels are in another file.
+    FileFormat("an image", lambda path: True, _read_with_itk, is_self_contained=False),
+)

@@ -1,23 +1,19 @@
-"""Images and masks from files, folders, SimpleITK images and arrays, with errors that say why."""
+"""Read images and masks from files, folders, SimpleITK images and arrays."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nonredundant.io.errors import CaseError, ImageFileError
-from nonredundant.io.formats import missing_bytes, what_to_convert
+from nonredundant.io.formats import file_content, find_format, read_file
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
-
-
-#: Formats whose header and voxels are one file: its bytes are its content.
-_ONE_FILE = (".nii", ".nii.gz", ".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg")
 
 
 def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
@@ -28,19 +24,19 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     source : path, SimpleITK.Image or ndarray of shape (D, H, W) or (H, W)
         A file (NIfTI, NRRD, MHA, …), a folder with one DICOM series, or the image itself.
     spacing : float or sequence of float, optional
-        Voxel size in mm of an array, x-y-z order; 1 by default. Other sources know theirs.
+        Voxel size of an array in mm, in the order x-y-z; 1 by default. Ignored for other sources.
 
     Returns
     -------
     SimpleITK.Image
-        The image, voxels as stored.
+        The image with its stored values.
 
     Raises
     ------
     CaseError
-        If the image has several values a voxel, or not two or three dimensions.
+        If the image has several values per voxel, or not two or three dimensions.
     ImageFileError
-        If the file is missing or is not an image.
+        If the file is missing or not an image.
 
     Examples
     --------
@@ -52,23 +48,23 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     values = image.GetNumberOfComponentsPerPixel()
     if values > 1:
         raise CaseError(
-            f"the image has {values} values a voxel; give one grey-level image, for instance "
+            f"the image has {values} values per voxel; give one grey-level image, for instance "
             "one channel of it"
         )
-    return _of_two_or_three_dimensions(image, "image")
+    return _drop_fourth_dimension(image, "image")
 
 
 def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image:
-    """Read a mask as labels on its own grid; an array takes the grid of the image.
+    """Read a mask as labels on its own grid; an array gets the grid of the image.
 
     Parameters
     ----------
     source : path, SimpleITK.Image or ndarray
-        As for `read_image`.
+        The mask, see `read_image`.
     image : SimpleITK.Image
-        The image that an array's grid is taken from.
+        The image whose grid an array gets.
     channel : int, default=0
-        Which channel of a mask with several values a voxel.
+        The channel to use of a mask with several values per voxel.
 
     Returns
     -------
@@ -80,7 +76,7 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
     CaseError
         If an array has another shape than the image, or the channel does not exist.
     ImageFileError
-        If the file is missing or is not an image.
+        If the file is missing or not an image.
 
     Examples
     --------
@@ -97,7 +93,7 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
         if not 0 <= channel < values:
             raise CaseError(f"the mask has {values} channels, but label_channel is {channel}")
         mask = sitk.VectorIndexSelectionCast(mask, channel)
-    mask = _of_two_or_three_dimensions(mask, "mask")
+    mask = _drop_fourth_dimension(mask, "mask")
     if isinstance(source, np.ndarray):
         if mask.GetSize() != image.GetSize():
             raise CaseError(
@@ -110,7 +106,7 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
 
 
 def describe(source: Any) -> str:
-    """Name a source in a message: its path, or what kind of object it is.
+    """Describe a source for a message: its path, or the kind of object.
 
     Parameters
     ----------
@@ -138,7 +134,7 @@ def describe(source: Any) -> str:
 
 
 def n_dimensions(source: Any) -> int:
-    """Return the number of dimensions of an image, read from its header alone.
+    """Read the number of dimensions of an image from its header.
 
     Parameters
     ----------
@@ -148,12 +144,12 @@ def n_dimensions(source: Any) -> int:
     Returns
     -------
     int
-        The number; a fourth dimension does not count.
+        The number of dimensions; a fourth one is not counted.
 
     Raises
     ------
     CaseError
-        If the source is no image.
+        If the source is not an image.
 
     Examples
     --------
@@ -182,9 +178,10 @@ def n_dimensions(source: Any) -> int:
 
 
 def content_key(source: Any, spacing: Any = None) -> str:
-    """Return a digest that changes with any voxel or with the geometry.
+    """Compute a digest that changes with any voxel and with the geometry.
 
-    A file is known by its bytes, so that nothing need be decoded; its name and date play no part.
+    The digest of a file is that of its bytes, which need not be decoded. Its name and date do not
+    matter.
 
     Parameters
     ----------
@@ -218,22 +215,17 @@ def content_key(source: Any, spacing: Any = None) -> str:
 
 
 def _content(source: Any, spacing: Any) -> Iterator[Any]:
-    """Yield the bytes that make up a source."""
+    """Yield the bytes of a source's voxels and geometry."""
     import SimpleITK as sitk
 
     if source is None:
         return
     if isinstance(source, str | Path):
         path = _existing(source)
-        if path.is_dir():
-            for file in sorted(entry for entry in path.iterdir() if entry.is_file()):
-                yield file.name.encode()
-                yield file.read_bytes()
+        if find_format(path).is_self_contained:
+            yield from file_content(path)
             return
-        if path.name.lower().endswith(_ONE_FILE):
-            yield path.read_bytes()
-            return
-        source = _read(path, None)
+        source = read_file(path)
     if isinstance(source, np.ndarray):
         yield repr((source.shape, source.dtype.str, np.ravel(_spacing(spacing, source)))).encode()
         yield np.ascontiguousarray(source).data.cast("B") if source.size else b""
@@ -246,7 +238,7 @@ def _content(source: Any, spacing: Any) -> Iterator[Any]:
 
 
 def _read(source: Any, spacing: Any) -> sitk.Image:
-    """Return any source as a SimpleITK image."""
+    """Read or convert any source to a SimpleITK image."""
     import SimpleITK as sitk
 
     if isinstance(source, sitk.Image):
@@ -255,31 +247,11 @@ def _read(source: Any, spacing: Any) -> sitk.Image:
         return _from_array(source, spacing)
     if not isinstance(source, str | Path):
         raise _unknown_kind(source)
-    path = _existing(source)
-    remedy = what_to_convert(path)
-    if remedy:
-        raise ImageFileError(f"{path} {remedy}")
-    try:
-        if path.is_dir():
-            return sitk.ReadImage(_series_files(path))
-        image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise ImageFileError(
-            f"{path} ({_size(path)}) cannot be read as an image ({reason}); is it complete, and "
-            "in a format that SimpleITK knows (NIfTI, NRRD, MHA, DICOM)?"
-        ) from error
-    missing = missing_bytes(path)
-    if missing:
-        raise ImageFileError(
-            f"{path} ({_size(path)}) is truncated: {missing:,} bytes of its voxels are missing; "
-            "copy or export it again"
-        )
-    return image
+    return read_file(_existing(source))
 
 
 def _unknown_kind(source: Any) -> CaseError:
-    """Return the error for a cell that is no image."""
+    """Build the error for a cell that is not an image."""
     if source is None:
         return CaseError("there is no image: the cell is empty")
     return CaseError(
@@ -288,7 +260,7 @@ def _unknown_kind(source: Any) -> CaseError:
 
 
 def _existing(source: str | Path) -> Path:
-    """Return the path, or say that there is none."""
+    """Return the path of a source, or raise if it does not exist."""
     path = Path(source).expanduser()
     if not path.exists():
         where = "" if path.is_absolute() else f" below {Path.cwd()}"
@@ -299,34 +271,8 @@ def _existing(source: str | Path) -> Path:
     return path
 
 
-def _size(path: Path) -> str:
-    """Say how much there is in a file or folder."""
-    if path.is_dir():
-        return f"a folder of {sum(1 for _ in path.iterdir())} files"
-    return f"{path.stat().st_size:,} bytes"
-
-
-def _series_files(folder: Path) -> Sequence[str]:
-    """Return the files of the one DICOM series in a folder, in order."""
-    import SimpleITK as sitk
-
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
-    files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
-    if len(series) > 1:
-        counts = ", ".join(
-            f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
-        )
-        raise ImageFileError(
-            f"{folder} holds {len(series)} DICOM series (files each): {counts}; give each series "
-            "a folder of its own"
-        )
-    return files[0]
-
-
 def _from_array(array: np.ndarray, spacing: Any) -> sitk.Image:
-    """Return an array as an image at the origin."""
+    """Convert an array to an image at the origin."""
     import SimpleITK as sitk
 
     if array.ndim not in (2, 3) or 0 in array.shape:
@@ -341,7 +287,7 @@ def _from_array(array: np.ndarray, spacing: Any) -> sitk.Image:
         array = array.astype(np.float32)
     elif array.dtype.itemsize > 8:
         array = array.astype(np.float64)
-    # SimpleITK knows native byte order only.
+    # SimpleITK supports the native byte order only.
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
     image = sitk.GetImageFromArray(array)
     image.SetSpacing(_spacing(spacing, array).tolist())
@@ -349,7 +295,7 @@ def _from_array(array: np.ndarray, spacing: Any) -> sitk.Image:
 
 
 def _spacing(spacing: Any, array: np.ndarray) -> np.ndarray:
-    """Return the voxel size of an array, x-y-z, or say what is wrong with it."""
+    """Check the voxel size of an array and convert it to one number per axis, x-y-z."""
     if spacing is None:
         spacing = 1.0
     try:
@@ -366,8 +312,8 @@ def _spacing(spacing: Any, array: np.ndarray) -> np.ndarray:
     return values
 
 
-def _of_two_or_three_dimensions(image: sitk.Image, role: str) -> sitk.Image:
-    """Return the image, a fourth dimension of one dropped, or say that it has too many."""
+def _drop_fourth_dimension(image: sitk.Image, role: str) -> sitk.Image:
+    """Drop a fourth dimension of length 1; raise unless two or three dimensions are left."""
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
         return image[:, :, :, 0]

@@ -18,7 +18,8 @@ from nonredundant.io import (
     read_image,
     read_mask,
 )
-from nonredundant.io.geometry import CaseError, align_mask
+from nonredundant.io.errors import CaseError
+from nonredundant.io.geometry import align_mask
 
 
 def volume(shape=(5, 6, 7), dtype=np.int16, spacing=(0.9, 1.1, 2.5)):
@@ -124,7 +125,7 @@ def test_what_is_no_image_is_described(source, spacing, message):
 
 def test_colour_and_time_are_refused_and_a_single_time_point_is_not(tmp_path):
     colour = sitk.Compose([volume()] * 3)
-    with pytest.raises(CaseError, match="3 values a voxel"):
+    with pytest.raises(CaseError, match="3 values per voxel"):
         read_image(colour)
     frames = sitk.JoinSeries([sitk.Cast(volume(), sitk.sitkInt16)] * 2)
     with pytest.raises(CaseError, match=r"4 dimensions of size \(7, 6, 5, 2\)"):
@@ -153,7 +154,7 @@ def test_missing_and_foreign_files_are_errors_of_both_kinds(tmp_path):
     path.write_text("dear colleague")
     with pytest.raises(OSError, match="14 bytes"):
         read_image(path)
-    with pytest.raises(ValueError, match="SimpleITK knows"):
+    with pytest.raises(ValueError, match="SimpleITK reads"):
         read_image(path)
     with pytest.raises(ImageFileError):
         n_dimensions(path)
