@@ -1,4 +1,4 @@
-"""The independence terms: what keeps d independent of h while a network is trained."""
+"""Independence terms: penalties that keep d independent of h during training."""
 
 from __future__ import annotations
 

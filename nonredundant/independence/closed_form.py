@@ -1,4 +1,4 @@
-"""Independence terms in closed form: nothing to train."""
+"""Independence terms in closed form, without parameters to train."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from nonredundant.utils.validation import Interval
 
 
 class ClosedFormTerm(BaseEstimator):
-    """A term without parameters of its own: `update` and `reset` have nothing to do."""
+    """Base of the terms without parameters: `reset` and `update` do nothing."""
 
-    #: How training calls `update`: never.
+    #: When training calls `update`: never.
     fit_mode = "closed-form"
 
     def reset(self, n_h: int, n_d: int, *, device: str = "cpu", seed: int = 0) -> None:
-        """Start anew: there is nothing to build.
+        """Do nothing: the term has no parameters to initialise.
 
         Parameters
         ----------
         n_h, n_d : int
             Sizes of h and d.
         device : str, default="cpu"
-            Where training runs.
+            Device of the training.
         seed : int, default=0
-            Seed of initial weights, for the terms that have some.
+            Seed of the initial weights of terms that have parameters.
         """
 
     def update(self, h: Any, d: Any) -> float:
-        """Train the term's own parameters: there are none.
+        """Do nothing: the term has no parameters to train.
 
         Parameters
         ----------
@@ -40,25 +40,25 @@ class ClosedFormTerm(BaseEstimator):
         Returns
         -------
         float
-            0.0, the loss of nothing.
+            Always 0.0.
         """
         return 0.0
 
 
 class DistanceCorrelation(ClosedFormTerm):
-    """Bias-corrected squared distance correlation of a batch's h and d.
+    """Bias-corrected squared distance correlation of h and d in a batch.
 
-    Sees any dependence, also nonlinear, of h as a whole on d as a whole (Székely & Rizzo 2014,
+    Detects any dependence, linear or not, between all of h and all of d (Székely & Rizzo 2014,
     Ann. Stat. 42, 2382).
 
     Parameters
     ----------
     equal_directions : bool, default=True
-        Whether h's principal directions count about alike. Otherwise those that most features
-        share, size and uptake, hide the others, and what few features say stays in d.
+        Whether the principal directions of h have about equal weight. Otherwise the directions that
+        most features share, size and uptake, dominate, and information of few features stays in d.
     second_order : float, default=0.5
         Weight of the distance correlation of h with the squares and products of d, added to that
-        with d. A spread of d that follows h hardly moves the latter, but a forest finds it.
+        with d. The latter is insensitive to a spread of d that depends on h, which a forest finds.
 
     Examples
     --------
@@ -78,7 +78,7 @@ class DistanceCorrelation(ClosedFormTerm):
         self.second_order = second_order
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
+        """Compute the penalty of a batch, differentiable in d.
 
         Parameters
         ----------
@@ -96,14 +96,14 @@ class DistanceCorrelation(ClosedFormTerm):
 
 
 class HSIC(ClosedFormTerm):
-    """Normalised Hilbert–Schmidt independence criterion of a batch's h and d.
+    """Normalised Hilbert–Schmidt independence criterion of h and d in a batch.
 
     Gaussian kernels on standardised rows (Gretton et al. 2005; unbiased, Song et al. 2012).
 
     Parameters
     ----------
     equal_directions : bool, default=True
-        Whether h's principal directions count about alike; see `DistanceCorrelation`.
+        Whether the principal directions of h have about equal weight; see `DistanceCorrelation`.
 
     Examples
     --------
@@ -119,7 +119,7 @@ class HSIC(ClosedFormTerm):
         self.equal_directions = equal_directions
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
+        """Compute the penalty of a batch, differentiable in d.
 
         Parameters
         ----------
@@ -137,7 +137,7 @@ class HSIC(ClosedFormTerm):
 
 
 class CrossCovariance(ClosedFormTerm):
-    """Mean squared correlation of a batch's h and d: linear dependence alone.
+    """Mean squared correlation of h and d in a batch, which detects only linear dependence.
 
     Examples
     --------
@@ -148,7 +148,7 @@ class CrossCovariance(ClosedFormTerm):
     """
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
+        """Compute the penalty of a batch, differentiable in d.
 
         Parameters
         ----------

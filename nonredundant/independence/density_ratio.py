@@ -1,4 +1,4 @@
-"""Independence terms by a density ratio: a discriminator that is trained beside the network."""
+"""Independence terms by a density ratio: a discriminator that is trained beside the VAE."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.nn.state import arrays_of, set_arrays
 from nonredundant.utils.validation import Interval, StrOptions, validate_data
 
-#: Constraints of the ratio's network and of its training.
+#: Constraints of the parameters of the discriminator and of its training.
 RATIO_CONSTRAINTS: dict[str, Any] = {
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
     "n_layers": [Interval(Integral, 1, None, closed="left")],
@@ -23,14 +24,14 @@ RATIO_CONSTRAINTS: dict[str, Any] = {
 
 
 class RatioTerm(BaseEstimator):
-    """Base of the terms whose network tells true rows from rows without the dependence."""
+    """Base of the terms with a network that separates true rows from rows without dependence."""
 
     hidden_size: int
     n_layers: int
     quadratic: bool
     lr: float
     weight_decay: float
-    #: How training calls `update`: after each step.
+    #: When training calls `update`: after each step.
     fit_mode: Any = "step"
 
     def reset(self, n_h: int, n_d: int, *, device: str = "cpu", seed: int = 0) -> None:
@@ -41,7 +42,7 @@ class RatioTerm(BaseEstimator):
         n_h, n_d : int
             Sizes of h and d.
         device : str, default="cpu"
-            Where training runs.
+            Device of the training.
         seed : int, default=0
             Seed of initial weights and pairings.
         """
@@ -57,37 +58,37 @@ class RatioTerm(BaseEstimator):
         )
 
     def _build(self, n_h: int, n_d: int) -> Any:
-        """Return an untrained network."""
+        """Build an untrained network."""
         from nonredundant.nn.density_ratio import DensityRatio
 
         return DensityRatio(n_h, n_d, self.hidden_size, self.n_layers, self.quadratic)
 
     def _network_for(self, h: Any, d: Any) -> Any:
-        """Return the network in the rows' precision, a new one if there is none."""
+        """Return the network in the precision of the rows; build it if there is none."""
         if not hasattr(self, "_network"):
             self.reset(h.shape[1], d.shape[1], device=str(d.device))
         return self._network.to(d.dtype)
 
     def _n_steps(self) -> int:
-        """Return how many steps an update takes."""
+        """Return the number of training steps per update."""
         raise NotImplementedError
 
-    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
-        """Return rows of the same margins without the dependence."""
+    def _permuted(self, h: Any, d: Any) -> tuple[Any, Any]:
+        """Permute rows so that the margins stay and the dependence is removed."""
         raise NotImplementedError
 
     def update(self, h: Any, d: Any) -> float:
-        """Train the network on rows that are held fixed.
+        """Train the discriminator; h and d are constants.
 
         Parameters
         ----------
         h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows: a batch, or the whole training cohort if the term is scheduled.
+            Paired rows: a batch, or the whole training cohort if `fit_mode` is "scheduled".
 
         Returns
         -------
         float
-            The last binary cross-entropy, in nats; ln 2 where nothing can be told apart.
+            Last binary cross-entropy, in nats; ln 2 if the rows cannot be separated.
         """
         from nonredundant.nn.density_ratio import discrimination_loss
         from nonredundant.nn.penalties import standardise
@@ -96,14 +97,14 @@ class RatioTerm(BaseEstimator):
         true = standardise(h.detach()), standardise(d.detach())
         loss = d.new_zeros(())
         for _ in range(self._n_steps()):
-            loss = discrimination_loss(network, true, self._broken(*true))
+            loss = discrimination_loss(network, true, self._permuted(*true))
             self._optimiser.zero_grad()
             loss.backward()
             self._optimiser.step()
         return float(loss.detach())
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state without what training built."""
+        """Return the state without the network and optimiser."""
         state = dict(super().__getstate__())
         for name in ("_network", "_optimiser", "_generator"):
             state.pop(name, None)
@@ -111,11 +112,11 @@ class RatioTerm(BaseEstimator):
 
 
 class TotalCorrelation(RatioTerm):
-    """Total correlation of a batch's columns: how far from independent of each other they are.
+    """Total correlation of the columns of a batch, as a measure of their mutual dependence.
 
     KL(p(d) || p(d_1) ... p(d_k)), in nats, by the density-ratio trick of FactorVAE (Kim & Mnih
-    2018, arXiv 1802.05983): a network tells rows of d from rows whose columns were permuted
-    over the batch, each on its own; the penalty is the mean of its logit.
+    2018, arXiv 1802.05983): a network separates rows of d from rows whose columns were permuted
+    separately over the batch; the penalty is the mean of its logit.
 
     Parameters
     ----------
@@ -124,18 +125,18 @@ class TotalCorrelation(RatioTerm):
     n_layers : int, default=2
         Hidden layers.
     quadratic : bool, default=True
-        Add a quadratic form, which the log-ratio of Gaussians is, to the perceptron.
+        Whether to add a quadratic form, the log-ratio of Gaussians, to the perceptron.
     lr : float, default=3e-3
         Learning rate of AdamW.
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     n_updates : int, default=4
-        Steps of this network for each one of the VAE's, each with permutations of its own. With
-        one step the VAE runs ahead of the network, and half of the dependence stays.
+        Steps of this network per step of the VAE, each with new permutations. With one step the
+        network lags behind the VAE, and half of the dependence remains.
 
     Notes
     -----
-    What it keeps apart lies within one side: training gives it the pair (d, nothing).
+    It acts within d: training passes it the pair (d, no columns).
 
     Examples
     --------
@@ -172,12 +173,12 @@ class TotalCorrelation(RatioTerm):
         self.n_updates = n_updates
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the mean log-ratio of a batch, differentiable in its rows.
+        """Compute the mean log-ratio of a batch, differentiable in its rows.
 
         Parameters
         ----------
         h, d : Tensor of shape (n, n_h), (n, n_d)
-            Paired rows, whose columns are taken together; d without columns for h alone.
+            Paired rows, whose columns are concatenated; pass d without columns for h alone.
 
         Returns
         -------
@@ -188,7 +189,7 @@ class TotalCorrelation(RatioTerm):
 
         return frozen_logit(self._network_for(h, d), h, d).mean()
 
-    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
+    def _permuted(self, h: Any, d: Any) -> tuple[Any, Any]:
         from nonredundant.nn.density_ratio import permuted_columns
 
         return permuted_columns(h, self._generator), permuted_columns(d, self._generator)
@@ -198,12 +199,12 @@ class TotalCorrelation(RatioTerm):
 
 
 class MIDiscriminator(RatioTerm):
-    """Mutual information by the density-ratio trick, as a term of training and by itself.
+    """Mutual information by the density-ratio trick, as an independence term and as an estimator.
 
-    A network tells rows (h_i, d_i) from re-paired rows (h_k, d_j), k ≠ j; its logit estimates
+    A network separates rows (h_i, d_i) from re-paired rows (h_k, d_j), k ≠ j; its logit estimates
     log p(h, d) / p(h) p(d) (Vétil et al. 2023, arXiv 2308.11389, eq. 3). As a term, the penalty
-    is the mean ReLU of the logit. By itself, `fit(H, D).score(H_test, D_test)` is the mutual
-    information in nats on rows it did not see.
+    is the mean ReLU of the logit. As an estimator, `fit(H, D).score(H_test, D_test)` is the mutual
+    information in nats on held-out rows.
 
     Parameters
     ----------
@@ -212,23 +213,24 @@ class MIDiscriminator(RatioTerm):
     n_layers : int, default=2
         Hidden layers.
     quadratic : bool, default=True
-        Add a quadratic form, which the log-ratio of Gaussians is, to the perceptron.
+        Whether to add a quadratic form, the log-ratio of Gaussians, to the perceptron.
     lr : float, default=3e-3
         Learning rate of AdamW.
     weight_decay : float, default=1e-2
         Weight decay of AdamW.
     batch_size : int, default=256
-        Rows a step of `fit`.
+        Rows per step of `fit`.
     max_epochs : int, default=60
-        Most epochs of `fit`, which stops when a fifth of the rows, held out, no longer gain.
+        Maximum number of epochs of `fit`, which stops early by the loss of a held-out fifth of the
+        rows.
     schedule : {"step", "alternate"}, default="step"
-        As a term: trained a step each batch, or all at once every few epochs (the paper's).
+        As a term: trained one step per batch, or fully every few epochs (as in the paper).
     every : int, default=5
         With "alternate": epochs of the VAE between two trainings.
     n_epochs : int, default=150
-        With "alternate": full-batch epochs of each training.
+        With "alternate": full-batch epochs per training.
     random_state : int, RandomState or None, default=None
-        Seed of `fit`; as a term it gets the VAE's.
+        Seed of `fit`; as a term, the seed of the VAE is used.
 
     Attributes
     ----------
@@ -237,12 +239,12 @@ class MIDiscriminator(RatioTerm):
     n_outputs_ : int
         Columns of D.
     network_ : torch.nn.Module
-        The trained ratio.
+        The trained discriminator.
 
     Notes
     -----
-    As a term its value says nothing about independence: the VAE learns to fool this very
-    network, and a fresh one still tells the pairs apart. Only
+    As a term, its value is no evidence of independence: the VAE learns to deceive this particular
+    network, while a fresh one still separates the pairs. Only
     `nonredundant.metrics.redundancy_report` on held-out rows is evidence.
 
     Examples
@@ -293,15 +295,15 @@ class MIDiscriminator(RatioTerm):
         self.n_epochs = n_epochs
         self.random_state = random_state
 
-    # As a term of training -----------------------------------------------------------------
+    # As an independence term ----------------------------------------------------------------
 
     @property
     def fit_mode(self) -> str:
-        """How training calls `update`: each step, or every `every` epochs with all rows."""
+        """When training calls `update`: after each step, or every `every` epochs with all rows."""
         return "step" if self.schedule == "step" else "scheduled"
 
     def penalty(self, h: Any, d: Any) -> Any:
-        """Return the penalty of a batch, differentiable in d.
+        """Compute the penalty of a batch, differentiable in d.
 
         Parameters
         ----------
@@ -320,22 +322,22 @@ class MIDiscriminator(RatioTerm):
     def _n_steps(self) -> int:
         return 1 if self.schedule == "step" else self.n_epochs
 
-    def _broken(self, h: Any, d: Any) -> tuple[Any, Any]:
+    def _permuted(self, h: Any, d: Any) -> tuple[Any, Any]:
         from nonredundant.nn.density_ratio import repaired
 
         return h[repaired(len(h), self._generator)], d
 
-    # By itself -----------------------------------------------------------------------------
+    # As an estimator ------------------------------------------------------------------------
 
     def fit(self, H: Any, D: Any) -> MIDiscriminator:
-        """Learn the density ratio of paired rows.
+        """Fit the discriminator to paired rows.
 
         Parameters
         ----------
         H : array-like of shape (n, n_h)
-            One side.
+            First variables.
         D : array-like of shape (n, n_d) or (n,)
-            The other side, row by row.
+            Second variables, of the same rows.
 
         Returns
         -------
@@ -345,7 +347,7 @@ class MIDiscriminator(RatioTerm):
         Raises
         ------
         ValueError
-            If rows differ in number or hold NaN or infinity.
+            If H and D differ in their number of rows or contain NaN or infinity.
         """
         import torch
 
@@ -375,14 +377,14 @@ class MIDiscriminator(RatioTerm):
         return self
 
     def _tensors(self, h: np.ndarray, d: np.ndarray) -> list[Any]:
-        """Return both sides standardised as at `fit`."""
+        """Return H and D standardised as in `fit`."""
         import torch
 
         sides = zip((h, d), self.means_, self.scales_, strict=True)
         return [torch.as_tensor((x - m) / s, dtype=torch.float32) for x, m, s in sides]
 
     def _read(self, H: Any, D: Any) -> list[Any]:
-        """Return new rows, checked against those of `fit`."""
+        """Check new rows against those of `fit` and return them standardised."""
         check_is_fitted(self, "network_")
         h, d = validate_data(
             self, H, D, reset=False, multi_output=True, y_numeric=True, dtype=np.float64
@@ -393,19 +395,19 @@ class MIDiscriminator(RatioTerm):
         return self._tensors(h, d)
 
     def score(self, H: Any, D: Any) -> float:
-        """Return the mutual information of rows that were not learned from, in nats.
+        """Estimate the mutual information of held-out rows, in nats.
 
         Parameters
         ----------
         H : array-like of shape (n, n_h)
-            One side.
+            First variables.
         D : array-like of shape (n, n_d) or (n,)
-            The other side.
+            Second variables, of the same rows.
 
         Returns
         -------
         float
-            Donsker–Varadhan lower bound; below zero where chance alone was learned.
+            Donsker–Varadhan lower bound; negative if only noise was learned.
         """
         import torch
 
@@ -415,14 +417,14 @@ class MIDiscriminator(RatioTerm):
         return information(self.network_, h, d, torch.Generator().manual_seed(self.seed_))
 
     def predict_proba(self, H: Any, D: Any) -> np.ndarray:
-        """Return how likely each row is a true pair rather than a re-paired one.
+        """Estimate the probability that each row is a true pair rather than a re-paired one.
 
         Parameters
         ----------
         H : array-like of shape (n, n_h)
-            One side.
+            First variables.
         D : array-like of shape (n, n_d) or (n,)
-            The other side.
+            Second variables, of the same rows.
 
         Returns
         -------
@@ -438,22 +440,18 @@ class MIDiscriminator(RatioTerm):
     # Persistence ---------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state with the network's weights as arrays."""
+        """Return the state with the weights of the network as arrays."""
         state = super().__getstate__()
         network = state.pop("network_", None)
         if network is not None:
-            weights = network.state_dict().items()
-            state["_network_weights"] = {name: value.numpy() for name, value in weights}
+            state["_network_weights"] = arrays_of(network)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network from its arrays."""
-        import torch
-
+        """Restore the state and rebuild the network from its weights."""
         state = dict(state)
         weights = state.pop("_network_weights", None)
         super().__setstate__(state)
         if weights is not None:
             self.network_ = self._build(self.n_features_in_, self.n_outputs_)
-            tensors = {name: torch.as_tensor(value) for name, value in weights.items()}
-            self.network_.load_state_dict(tensors)
+            set_arrays(self.network_, weights)

@@ -1,4 +1,8 @@
-"""The density-ratio network: it tells true rows from re-paired or permuted ones."""
+"""The torch discriminator of the independence terms: it separates true rows from permuted ones.
+
+It is trained beside a VAE, whose loss needs its gradient in d, and by `MIDiscriminator`. The
+discriminators of the audit, refitted on permuted rows for a null, are those of `metrics.networks`.
+"""
 
 from __future__ import annotations
 
@@ -13,18 +17,19 @@ from torch.nn import functional
 from nonredundant.metrics.information import best_temperature, donsker_varadhan
 from nonredundant.nn.penalties import standardise
 
-#: Pairings of each validation row, and epochs without a better one that end the training.
+#: Number of random pairings of each validation row.
 VALIDATION_PAIRINGS = 10
+#: Number of epochs without a lower validation loss after which training stops.
 PATIENCE = 10
-#: Temperatures that a trained ratio may be tempered by.
+#: Factors by which the logits of a trained ratio may be tempered; 0 where nothing was learned.
 TEMPERATURES = np.linspace(0.0, 1.2, 25)
 
 
 class DensityRatio(nn.Module):
-    """log p(h, d) / p(h) p(d) as a perceptron plus, where asked for, a quadratic form.
+    """Log-ratio log p(h, d) / p(h) p(d) as a perceptron plus an optional quadratic form.
 
-    The log-ratio of Gaussians is a quadratic form: with it the network starts from what linear
-    dependence looks like, and the perceptron learns the rest.
+    The log-ratio of Gaussians is a quadratic form, so that the form represents linear dependence
+    and the perceptron the remainder.
     """
 
     temperature: Tensor
@@ -41,8 +46,8 @@ class DensityRatio(nn.Module):
         self.perceptron = nn.Sequential(*layers, nn.Linear(hidden_size, 1))
         self.form = nn.Linear(n_in, 2 * min(n_in, hidden_size)) if quadratic else None
         if self.form is not None:
-            # Both parts start at nothing: an untrained ratio is 1 everywhere. The halves of the
-            # form start equal and part at the first step, as their gradients have opposite signs.
+            # Both parts start at zero: an untrained ratio is 1 everywhere. The halves of the form
+            # start equal and differ from the first step on, as their gradients have opposite signs.
             n_form = self.form.out_features // 2
             for parameter in (self.form.weight, self.form.bias):
                 parameter.data[n_form:] = parameter.data[:n_form]
@@ -50,7 +55,7 @@ class DensityRatio(nn.Module):
             nn.init.zeros_(self.perceptron[-1].bias)  # type: ignore[arg-type]
 
     def forward(self, h: Tensor, d: Tensor) -> Tensor:
-        """Return the logit of each pair, log D / (1 − D)."""
+        """Return the logit log D / (1 − D) of each pair."""
         pair = torch.cat([h, d], dim=1)
         logit = self.perceptron(pair)[:, 0]
         if self.form is not None:
@@ -60,7 +65,7 @@ class DensityRatio(nn.Module):
 
 
 def repaired(n: int, generator: torch.Generator) -> Tensor:
-    """Return a random order without a fixed point, so that no re-paired row is a true one."""
+    """Draw a permutation without fixed points, so that no re-paired row is a true pair."""
     order = torch.randperm(n, generator=generator)
     shift = int(torch.randint(1, n, (), generator=generator))
     partner = torch.empty(n, dtype=torch.long)
@@ -69,7 +74,7 @@ def repaired(n: int, generator: torch.Generator) -> Tensor:
 
 
 def permuted_columns(d: Tensor, generator: torch.Generator) -> Tensor:
-    """Return each column in an order of its own: the margins of d, independent of each other."""
+    """Permute each column separately, which keeps the margins of d and removes dependence."""
     order = torch.rand(d.shape, generator=generator).argsort(0)
     return d.gather(0, order.to(d.device))
 
@@ -77,16 +82,16 @@ def permuted_columns(d: Tensor, generator: torch.Generator) -> Tensor:
 def discrimination_loss(
     network: nn.Module, true: tuple[Tensor, Tensor], other: tuple[Tensor, Tensor]
 ) -> Tensor:
-    """Return the binary cross-entropy of true rows against others (Vétil et al. 2023)."""
+    """Return the binary cross-entropy of true against other rows (Vétil et al. 2023)."""
     return (
         functional.softplus(-network(*true)).mean() + functional.softplus(network(*other)).mean()
     ) / 2
 
 
 def frozen_logit(network: nn.Module, h: Tensor, d: Tensor) -> Tensor:
-    """Return log D / (1 − D) of each pair, without gradient for the network's own parameters.
+    """Return log D / (1 − D) of each pair, without gradient for the parameters of the network.
 
-    Both sides are standardised over the batch.
+    h and d are standardised over the batch.
     """
     frozen = {name: value.detach() for name, value in network.named_parameters()}
     return torch.func.functional_call(network, frozen, (standardise(h), standardise(d)))
@@ -99,7 +104,7 @@ def information(network: nn.Module, h: Tensor, d: Tensor, generator: torch.Gener
 
 
 def temper(network: DensityRatio, h: Tensor, d: Tensor, pairings: list[Tensor]) -> None:
-    """Set the temperature that suits held-out rows: near 0 where there was nothing to learn."""
+    """Set the temperature that is best on held-out rows: near 0 where nothing was learned."""
     best = best_temperature(*_logits(network, h, d, pairings), TEMPERATURES)
     network.temperature.fill_(best)
 
@@ -124,9 +129,9 @@ def train_ratio(
     max_epochs: int,
     generator: torch.Generator,
 ) -> DensityRatio:
-    """Train on four fifths of the rows until the others' loss no longer falls.
+    """Train on four fifths of the rows until the loss of the others no longer decreases.
 
-    The network is left as it was at its best epoch, tempered by the held-out rows.
+    The weights of the best epoch are restored, and the held-out rows set the temperature.
     """
     n_held = max(2, len(h) // 5)
     order = torch.randperm(len(h), generator=generator)

@@ -44,6 +44,7 @@ def without_diagonal(a: Tensor) -> Tensor:
     return a * (1 - torch.eye(len(a), dtype=a.dtype, device=a.device))
 
 
+# The same centring in NumPy is `metrics.pairwise.u_centre`: the audit must not load torch.
 def u_centre(a: Tensor) -> Tensor:
     """Return the U-centred matrix of a symmetric one with zero diagonal.
 
