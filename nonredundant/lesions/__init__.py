@@ -1,4 +1,4 @@
-"""`LesionTable`, the container that travels between steps, and what is measured on it."""
+"""`LesionTable`, the container that is passed between steps, and measures of its lesions."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ BLOCKS = ("hcr", "clinical")
 
 
 def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
-    """Return the lesion → sample positions, checked to be 0, 0, 1, … without a gap."""
+    """Check that the sample positions of the lesions ascend from 0 without a gap."""
     if sample is None:
         return np.arange(n_lesions)
     array = np.asarray(sample)
@@ -32,13 +32,13 @@ def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
 
 
 def check_length(name: str, value: Any, expected: int, unit: str) -> None:
-    """Raise unless the part has one entry a lesion or a sample."""
+    """Raise unless the part has one entry per lesion or sample."""
     if len(value) != expected:
         raise ValueError(f"{name} has {len(value)} rows but the table has {expected} {unit}")
 
 
 def check_part(name: str, value: Any, n_lesions: int, dtype: Any) -> np.ndarray | None:
-    """Return the array in its dtype, without a copy where it has it already."""
+    """Check the length of an array and convert it to the dtype, without a copy if possible."""
     if value is None:
         return None
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
@@ -63,7 +63,7 @@ def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
 
 
 def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[str, str]:
-    """Return the block of every column, HCR where none is named."""
+    """Return the block of every column; HCR by default."""
     if columns.has_duplicates:
         raise ValueError(f"duplicated features: {columns[columns.duplicated()].tolist()}")
     blocks = dict(blocks or {})
@@ -78,9 +78,9 @@ def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[st
 
 
 def check_status(value: Any, status: pd.Series, sample: np.ndarray) -> np.ndarray | None:
-    """Return what lesions say of themselves, "ok" where that is what their sample says anyway.
+    """Return the status of each lesion, "ok" where it equals that of its sample.
 
-    None if none says more than its sample: then nothing need be carried along.
+    None if all lesions have the status of their sample.
     """
     if value is None:
         return None
@@ -91,13 +91,13 @@ def check_status(value: Any, status: pd.Series, sample: np.ndarray) -> np.ndarra
 
 
 def status_of_lesions(own: np.ndarray | None, status: pd.Series, sample: np.ndarray) -> np.ndarray:
-    """Return each lesion's status: its own, else its sample's."""
+    """Return the status of each lesion: its own, else that of its sample."""
     inherited = status.to_numpy()[sample]
     return inherited if own is None else np.where(own == "ok", inherited, own)
 
 
 def named_features(features: Any, n_lesions: int) -> pd.DataFrame:
-    """Return features as a frame: without any, one of no columns; an array's are numbered."""
+    """Convert features to a data frame: an array's columns are numbered, None has no columns."""
     if features is None:
         return pd.DataFrame(index=pd.RangeIndex(n_lesions))
     if isinstance(features, pd.DataFrame):
@@ -106,7 +106,7 @@ def named_features(features: Any, n_lesions: int) -> pd.DataFrame:
     return pd.DataFrame(array, columns=[f"feature{i}" for i in range(array.shape[1])])
 
 
-def first_of(key: tuple[Any, ...]) -> Any:
+def sample_key(key: tuple[Any, ...]) -> Any:
     """Return the sample key of `table[key, ...]` or `table[key, :]`."""
     rest = [part for part in key[1:] if part is not Ellipsis and part != slice(None)]
     if rest or not key:
@@ -115,7 +115,7 @@ def first_of(key: tuple[Any, ...]) -> Any:
 
 
 def sample_positions(key: Any, n_samples: int, index: pd.Index) -> np.ndarray:
-    """Return integer sample positions for a NumPy-style key."""
+    """Convert a NumPy-style key to integer sample positions."""
     if isinstance(key, str):
         raise IndexError(f"a LesionTable is indexed by position, not by the label {key!r}")
     positions = np.arange(n_samples)
@@ -126,14 +126,14 @@ def sample_positions(key: Any, n_samples: int, index: pd.Index) -> np.ndarray:
 
 
 def take(part: np.ndarray | None, rows: Any) -> np.ndarray | None:
-    """Return rows of a part, a view where NumPy can."""
+    """Return rows of a part, as a view if possible."""
     return None if part is None else part[rows]
 
 
 def rows_of(
     sample: np.ndarray, samples: np.ndarray, n_samples: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the lesion rows of the samples, in their order, and each row's new sample."""
+    """Return the lesion rows of the samples in their order, and the new sample of each row."""
     if len(sample) == n_samples:
         return samples, np.arange(len(samples))
     starts = np.searchsorted(sample, np.arange(n_samples + 1))

@@ -1,4 +1,4 @@
-"""How a `LesionTable` lies on disk: an uncompressed npz of plain arrays, no pickle."""
+"""Save and load a `LesionTable` as an uncompressed npz file of plain arrays, without pickle."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARRAYS = ("patches", "masks", "positions", "spacing", "sample")
 
 
 def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
-    """Write the constructor's arguments of a table, with the names in a JSON header."""
+    """Write the constructor arguments of a table, with names in a JSON header."""
     features = parts["features"]
     wrong = [str(c) for c, t in features.dtypes.items() if not pd.api.types.is_numeric_dtype(t)]
     if wrong:
@@ -44,7 +44,7 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
 
 
 def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
-    """Return the constructor's arguments from a saved table."""
+    """Read the constructor arguments of a saved table."""
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
         if header.get("format") != _FORMAT:
@@ -58,7 +58,7 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         "features": features,
         "blocks": header["blocks"],
         "status": header["status"],
-        # Files of earlier versions know the status of samples alone.
+        # Files of earlier versions have the status of samples only.
         "lesion_status": header.get("lesion_status"),
         "index": index,
         "provenance": header["provenance"],
@@ -67,7 +67,7 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
 
 
 def _plain(label: Any) -> Any:
-    """Return a sample's label as a JSON type."""
+    """Convert the label of a sample to a JSON type."""
     return label.item() if isinstance(label, np.generic) else label
 
 
@@ -83,7 +83,7 @@ def _memory_map(path: str | os.PathLike[str], name: str) -> np.ndarray:
         in_member = member.tell()
         start = archive.getinfo(f"{name}.npy").header_offset
     with open(path, "rb") as file:
-        # The local header's own name and extra fields have lengths of their own (PKZIP 4.3.7).
+        # Name and extra fields of the local header have their own lengths (PKZIP 4.3.7).
         file.seek(start + 26)
         name_length, extra_length = np.frombuffer(file.read(4), dtype="<u2")
     offset = start + 30 + int(name_length) + int(extra_length) + in_member

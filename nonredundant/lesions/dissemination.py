@@ -1,37 +1,30 @@
-"""How many lesions a patient has, how much they take up and how far apart they lie."""
+"""Dissemination of disease: number, volume, uptake and distances of a patient's lesions."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.measures import VOLUME_COLUMNS, lesion_volumes, volume_column
 from nonredundant.lesions.table import LesionTable
 
 #: The columns of the result.
 COLUMNS = ("n_lesions", "tmtv", "tlg", "d_max", "d_max_bulk", "spread", "spread_bulk")
-#: Where a lesion's size stands, in order of preference, and how many of its units make a ml (in
-#: 2-D a cm²).
-_SIZES = {
-    "original_shape_VoxelVolume": 1000.0,
-    "original_shape_MeshVolume": 1000.0,
-    "original_shape2D_PixelSurface": 100.0,
-    "original_shape2D_MeshSurface": 100.0,
-}
 _MEAN = "original_firstorder_Mean"
-#: At most about so many pairs of lesions are held at once.
+#: Approximate limit of the number of pairs of lesions that are held in memory at once.
 _PAIRS = 2**15
 
 
 def has_dissemination(table: LesionTable) -> bool:
-    """Whether a table knows what `dissemination_features` needs: positions and sizes."""
-    return table.positions is not None and any(name in table.blocks for name in _SIZES)
+    """Check that a table has what `dissemination_features` needs: positions and volumes."""
+    return table.positions is not None and volume_column(table) is not None
 
 
 def dissemination_features(table: LesionTable) -> pd.DataFrame:
-    """Return patient-level features of how disease is spread.
+    """Compute patient-level features of the spread of disease.
 
-    Volumes are in ml, distances in mm between centroids. SUV in the image make `tlg` SUV·ml. In
-    2-D images areas in cm² stand for volumes.
+    Volumes are in ml, distances between centroids in mm, and `tlg` in SUV·ml if the image is in
+    SUV. In 2-D images, areas in cm² replace volumes.
 
     ============ ==================================================================== ======
     column       definition                                                           source
@@ -41,27 +34,27 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     tlg          total lesion glycolysis: the sum of volume × mean uptake             [3]_
     d_max        largest distance between two lesions                                 [1]_
     d_max_bulk   largest distance of a lesion from the largest lesion                 [1]_
-    spread       largest, over lesions, sum of its distances to all other lesions     [1]_
+    spread       largest sum of the distances of one lesion to all other lesions      [1]_
     spread_bulk  sum of the distances of all lesions from the largest lesion          [1]_
     ============ ==================================================================== ======
 
     Parameters
     ----------
     table : LesionTable
-        Lesions with `positions`, the shape class (voxel volume, else mesh volume; in 2-D pixel
-        surface, else mesh surface) and, for `tlg`, the first-order mean.
+        Lesions with `positions`, features of the shape class (voxel volume, else mesh volume; in
+        2-D pixel surface, else mesh surface) and, for `tlg`, the first-order mean.
 
     Returns
     -------
     DataFrame of shape (n_samples, 7)
-        One row a sample. Distances are 0 for a single lesion. If several lesions are the largest,
-        the values from each are averaged, so that the order of lesions does not matter. All is
-        NaN for a failed sample, `tlg` where the mean of any lesion is not known.
+        One row per sample. Distances are 0 for a single lesion. If several lesions are the
+        largest, the values of each are averaged, so that the order of lesions does not matter.
+        All values are NaN for a failed sample, and `tlg` if the mean of any lesion is unknown.
 
     Raises
     ------
     ValueError
-        If the table has no positions or no volume.
+        If the table has no positions or no volumes.
 
     References
     ----------
@@ -84,8 +77,8 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
     {'n_lesions': 2.0, 'tmtv': 4.0, 'tlg': 19.0, 'd_max': 50.0, 'd_max_bulk': 50.0,
      'spread': 50.0, 'spread_bulk': 50.0}
     """
-    # A later step may have imputed what was never measured: the status of lesions and samples
-    # tells, not the values.
+    # An earlier step may have imputed values that were never measured, so the status of lesions
+    # and samples decides, not the values.
     volume = lesion_sizes(table)
     mean = np.full(len(volume), np.nan)
     if _MEAN in table.features.columns:
@@ -102,34 +95,34 @@ def dissemination_features(table: LesionTable) -> pd.DataFrame:
         step = max(1, _PAIRS // n**2)
         for part in (chosen[i : i + step] for i in range(0, len(chosen), step)):
             rows = starts[part][:, None] + np.arange(n)
-            values[part] = _of_patients(volume[rows], mean[rows], places[rows])
+            values[part] = _rows_of_patients(volume[rows], mean[rows], places[rows])
     return pd.DataFrame(values, index=table.index, columns=list(COLUMNS))
 
 
 def lesion_sizes(table: LesionTable) -> np.ndarray:
-    """Return each lesion's volume in ml, in 2-D its area in cm².
+    """Return the volume of each lesion in ml, in 2-D its area in cm².
 
     Raises
     ------
     ValueError
-        If the table has no positions, which dissemination needs as well, or no sizes.
+        If the table has no positions, which dissemination also needs, or no volumes.
     """
     if table.positions is None:
         raise ValueError(
             "dissemination needs the lesions' positions, which the table lacks: extract it with "
             "RadiomicsExtractor, or give LesionTable their centroids in mm (positions=)"
         )
-    found = [name for name in _SIZES if name in table.features.columns]
-    if not found:
+    column = volume_column(table)
+    if column is None:
         raise ValueError(
-            f"dissemination needs the volume of each lesion: none of {list(_SIZES)} is among "
-            "the features; extract the feature class 'shape'"
+            f"dissemination needs the volume of each lesion: none of {list(VOLUME_COLUMNS)} is "
+            "among the features; extract the feature class 'shape'"
         )
-    return table.features[found[0]].to_numpy(dtype=np.float64) / _SIZES[found[0]]
+    return lesion_volumes(table, column) / (100.0 if "_shape2D_" in column else 1000.0)
 
 
-def _of_patients(volume: np.ndarray, mean: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the rows of patients with the same number of lesions."""
+def _rows_of_patients(volume: np.ndarray, mean: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Compute the rows of patients with the same number of lesions."""
     distance = np.linalg.norm(places[:, :, None] - places[:, None], axis=-1)
     farthest, total = distance.max(axis=2), distance.sum(axis=2)
     bulk = volume == volume.max(axis=1, keepdims=True)

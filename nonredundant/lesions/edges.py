@@ -1,4 +1,4 @@
-"""Which lesions of a patient a graph connects: built once a table, by index arithmetic."""
+"""Edges of the graphs of patients' lesions, built for a whole table by index arithmetic."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from nonredundant.lesions.table import LesionTable
 
-#: At most so many pairs of lesions are looked at together.
+#: Limit of the number of pairs of lesions that are processed together.
 MOST_PAIRS = 2_000_000
-#: Neighbours that are as far as the last one, up to rounding, are all kept: which of them came
-#: first must not depend on the order of lesions nor on a rotation.
+#: Relative tolerance of distances. All neighbours that are as far as the last one are kept, so
+#: that the choice among them does not depend on the order of lesions or on a rotation.
 _TIE = 1e-6
 
 
 @dataclass(frozen=True)
 class LesionEdges:
-    """Edges source -> target between rows of a table, patient after patient.
+    """Edges source -> target between rows of a table, sorted by patient.
 
     `start[p]` is the first edge of patient p, `start[-1]` the number of edges. Each lesion has
-    an edge to itself, of distance 0. `distance` is in mm.
+    an edge to itself with distance 0. `distance` is in mm.
     """
 
     source: np.ndarray
@@ -37,7 +37,7 @@ def lesion_edges(table: LesionTable, kind: str, n_neighbors: int, radius: float)
     ------
     ValueError
         If distances are needed and the table has no positions, or a patient with several
-        lesions has one whose position is not a number.
+        lesions has one whose position is not finite.
     """
     counts = np.bincount(table.sample, minlength=table.n_samples)
     starts = np.cumsum(counts) - counts
@@ -53,7 +53,7 @@ def lesion_edges(table: LesionTable, kind: str, n_neighbors: int, radius: float)
 
 
 def check_positions(table: LesionTable) -> None:
-    """Raise if a patient has several lesions and nothing is known of where they lie."""
+    """Raise if a patient has several lesions but the table has no positions."""
     if table.positions is None and not table.is_single:
         raise ValueError(
             "the graph of a patient needs the distances between lesions, but the table has no "
@@ -63,7 +63,7 @@ def check_positions(table: LesionTable) -> None:
 
 
 def _checked_positions(table: LesionTable, counts: np.ndarray) -> np.ndarray:
-    """Return positions in mm that are numbers wherever a distance needs them."""
+    """Return the positions in mm; raise if one that a distance needs is not finite."""
     several = counts[table.sample] > 1
     check_positions(table)
     if table.positions is None:
@@ -79,7 +79,7 @@ def _checked_positions(table: LesionTable, counts: np.ndarray) -> np.ndarray:
 
 
 def _chunks(counts: np.ndarray) -> list[tuple[int, int]]:
-    """Return ranges of patients that have few enough pairs of lesions to look at together."""
+    """Split the patients into ranges with a limited number of pairs of lesions."""
     group = np.cumsum(counts.astype(np.int64) ** 2) // MOST_PAIRS
     bounds = [0, *(np.flatnonzero(np.diff(group)) + 1), len(counts)]
     return [(int(a), int(b)) for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
@@ -93,7 +93,7 @@ def _chunk_edges(
     n_neighbors: int,
     radius: float,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return source, target and distance of the edges of some patients, by target."""
+    """Compute source, target and distance of the edges of some patients, sorted by target."""
     patient = np.repeat(np.arange(len(counts)), counts**2)
     within = np.arange(len(patient)) - np.repeat(np.cumsum(counts**2) - counts**2, counts**2)
     target = starts[patient] + within // counts[patient]
@@ -111,9 +111,9 @@ def _chunk_edges(
 def _nearest(
     source: np.ndarray, target: np.ndarray, distance: np.ndarray, degree: np.ndarray, k: int
 ) -> np.ndarray:
-    """Return which pairs link a target to itself or one of its k nearest lesions."""
-    # Sorted by target and distance, a target's pairs stay where they are as a block; its own
-    # pair comes first even where another lesion lies at the same place.
+    """Select the pairs that connect a target with itself or one of its k nearest lesions."""
+    # Sorted by target and distance, the pairs of a target stay a block. Its pair with itself comes
+    # first, even if another lesion has the same position.
     order = np.lexsort((np.where(source == target, -1.0, distance), target))
     first = np.cumsum(degree) - degree
     limit = distance[order][first + np.minimum(k, degree - 1)]
@@ -121,7 +121,7 @@ def _nearest(
 
 
 def ranges(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, Any]:
-    """Return the numbers of all ranges start..stop one after another, and their lengths."""
+    """Concatenate the integer ranges start..stop, and return their lengths."""
     lengths = stop - start
     offset = np.repeat(start - (np.cumsum(lengths) - lengths), lengths)
     return np.arange(len(offset)) + offset, lengths

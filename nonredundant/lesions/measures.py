@@ -1,83 +1,54 @@
-"""Volume and uptake of lesions, and the mean over the lesions of a sample."""
+"""Volume and uptake of lesions, and the mean over the lesions of each sample."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.table import LesionTable
 
-_VOLUME = ("shape_VoxelVolume", "shape_MeshVolume", "shape2D_PixelSurface", "shape2D_MeshSurface")
-_MAXIMUM = ("firstorder_Maximum",)
-
-
-def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-    """Return one row a sample: the mean over its lesions."""
-    frame = pd.DataFrame(values)
-    if table.is_single:
-        return frame.set_axis(table.index, axis=0)
-    return frame.groupby(table.sample).mean().set_axis(table.index, axis=0)
-
-
-def size_and_uptake(table: LesionTable) -> pd.DataFrame:
-    """Return total volume and maximum intensity of each sample, NaN where they are unknown."""
-    features = table.features.reset_index(drop=True)
-    volume = _first_column(features, _VOLUME)
-    if volume is None and table.masks is not None:
-        voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
-        volume = pd.Series(table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel)
-    maximum = _first_column(features, _MAXIMUM)
-    if maximum is None and table.patches is not None:
-        first = table.patches[:, :1]
-        inside = np.ones_like(first, dtype=bool) if table.masks is None else table.masks
-        top = np.where(inside, first, -np.inf).reshape(table.n_lesions, -1).max(axis=1)
-        maximum = pd.Series(np.where(np.isfinite(top), top, np.nan))
-    nothing = pd.Series(np.nan, index=features.index)
-    columns = {
-        "volume": nothing if volume is None else volume,
-        "maximum": nothing if maximum is None else maximum,
-    }
-    grouped = pd.DataFrame(columns).groupby(table.sample)
-    total = grouped["volume"].sum(min_count=1)
-    return pd.DataFrame({"volume": total, "maximum": grouped["maximum"].max()}).set_axis(
-        table.index, axis=0
-    )
-
-
-def _first_column(features: pd.DataFrame, endings: Sequence[str]) -> pd.Series | None:
-    """Return the first column of the original image with one of the endings."""
-    for ending in endings:
-        for name in features.columns:
-            if str(name).startswith("original") and str(name).endswith(ending):
-                return features[name]
-    return None
-
-
-#: Where the volume of a lesion stands, in order of preference.
+#: pyradiomics' features with the volume of a lesion in mm³ (in 2-D the area in mm²), the
+#: preferred one first.
 VOLUME_COLUMNS = (
     "original_shape_VoxelVolume",
     "original_shape_MeshVolume",
     "original_shape2D_PixelSurface",
     "original_shape2D_MeshSurface",
-    "volume",
 )
+_MAXIMUM = "original_firstorder_Maximum"
+
+
+def volume_column(table: LesionTable) -> str | None:
+    """Return the name of pyradiomics' feature with the volumes, None if there is none."""
+    return next((name for name in VOLUME_COLUMNS if name in table.blocks), None)
 
 
 def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
-    """Return each lesion's volume: a named or known column, or its mask's voxels.
+    """Return the volume of each lesion in mm³, in 2-D its area in mm².
+
+    Parameters
+    ----------
+    table : LesionTable
+        The lesions.
+    column : str or None, default=None
+        The feature with the volumes. None: that of pyradiomics, else the size of the mask (its
+        number of voxels if the table has no spacing).
+
+    Returns
+    -------
+    array of shape (n_lesions,)
+        The volumes.
 
     Raises
     ------
     ValueError
-        If there is no such column, and neither a known one nor masks.
+        If the column is not in the table, or without one the volumes are not known.
     """
     if column is not None and column not in table.blocks:
         raise ValueError(f"volume_column={column!r} is not among the table's features")
-    names = [column] if column else [name for name in VOLUME_COLUMNS if name in table.blocks]
-    if names:
-        return table.features[names[0]].to_numpy(dtype=np.float64)
+    column = column or volume_column(table)
+    if column is not None:
+        return table.features[column].to_numpy(dtype=np.float64)
     if table.masks is not None:
         voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
         return table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel
@@ -85,3 +56,30 @@ def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
         "the volumes of the lesions are not known: the table has no masks and none of the "
         f"columns {', '.join(VOLUME_COLUMNS)}; name one with volume_column"
     )
+
+
+def size_and_uptake(table: LesionTable) -> pd.DataFrame:
+    """Compute the total volume and maximum intensity of each sample; NaN if unknown."""
+    volume = np.full(table.n_lesions, np.nan)
+    if volume_column(table) is not None or table.masks is not None:
+        volume = lesion_volumes(table)
+    maximum = np.full(table.n_lesions, np.nan)
+    if _MAXIMUM in table.blocks:
+        maximum = table.features[_MAXIMUM].to_numpy(dtype=np.float64)
+    elif table.patches is not None:
+        first = table.patches[:, :1]
+        inside = np.ones_like(first, dtype=bool) if table.masks is None else table.masks
+        maximum = np.where(inside, first, -np.inf).reshape(table.n_lesions, -1).max(axis=1)
+        maximum = np.where(np.isfinite(maximum), maximum, np.nan)
+    grouped = pd.DataFrame({"volume": volume, "maximum": maximum}).groupby(table.sample)
+    return pd.DataFrame(
+        {"volume": grouped["volume"].sum(min_count=1), "maximum": grouped["maximum"].max()}
+    ).set_axis(table.index, axis=0)
+
+
+def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+    """Average the rows of each sample's lesions."""
+    frame = pd.DataFrame(values)
+    if table.is_single:
+        return frame.set_axis(table.index, axis=0)
+    return frame.groupby(table.sample).mean().set_axis(table.index, axis=0)

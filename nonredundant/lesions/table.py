@@ -16,16 +16,16 @@ from nonredundant.lesions._checks import (
     check_part,
     check_sample,
     check_status,
-    first_of,
     named_features,
     rows_of,
+    sample_key,
     sample_positions,
     status_of_lesions,
     take,
 )
 from nonredundant.lesions._storage import load_arrays, save_arrays
 
-#: The constructor's arguments that are attributes of the same name as they were given.
+#: The constructor arguments that are stored unchanged in attributes of the same name.
 _PARTS = (
     "features",
     "blocks",
@@ -43,46 +43,46 @@ _PARTS = (
 class LesionTable:
     """Lesions of a cohort: features, patches and masks, array-like over samples.
 
-    A sample (patient) has one or several lesions. Rows of `features`, `patches`, `masks` and
-    `positions` and values of `lesion_status` are lesions; `len`, indexing, `status` and
-    cross-validation go by sample.
+    A sample (patient) has one or several lesions. Each row of `features`, `patches`, `masks` and
+    `positions` and each value of `lesion_status` belongs to a lesion; `len`, indexing, `status`
+    and cross-validation refer to samples.
 
     Parameters
     ----------
     features : DataFrame of shape (n_lesions, n_features)
         Features of each lesion.
     blocks : mapping of str to {"hcr", "clinical"}, optional
-        The kind of each column; columns that are not named are HCR. HCR come first.
+        The block of each column, HCR by default. HCR come first.
     patches : float32 array of shape (n_lesions, C, *spatial), optional
-        Unmasked crops in the image's intensity units.
+        Unmasked crops in the intensity units of the image.
     masks : bool array of shape (n_lesions, 1, *spatial), optional
-        The voxels of the lesion in its patch.
+        The voxels of each lesion in its patch.
     sample : int array of shape (n_lesions,), optional
-        Position of the sample that each lesion belongs to, in ascending order. By default
-        each lesion is a sample of its own.
+        Position of the sample of each lesion, in ascending order. By default each lesion is a
+        separate sample.
     positions : array of shape (n_lesions, n_dim), optional
         Centroids in mm, z-y-x.
     spacing : array of shape (n_lesions, n_dim) or (n_dim,), optional
         Voxel size of each patch in mm, z-y-x.
     status : sequence of str of length n_samples, optional
-        "ok", or why the sample has no values.
+        "ok", or the reason why the sample has no values.
     lesion_status : sequence of str of length n_lesions, optional
-        "ok", or what was not measured of the lesion. A sample that is not ok lends its reason to
-        those of its lesions that name none.
+        "ok", or what was not measured of the lesion and why. Lesions that are "ok" take the
+        status of their sample.
     index : sequence of length n_samples, optional
-        The samples' labels; 0, 1, … by default.
+        Labels of the samples; 0, 1, … by default.
     provenance : dict, optional
-        Settings and versions that made the table (plain JSON types).
+        Settings and versions with which the table was made (plain JSON types).
 
     Attributes
     ----------
     features, blocks, patches, masks, sample, positions, spacing, status, index, provenance
-        As above; `lesion_status` too.
+        See the parameters; also `lesion_status`.
 
     Raises
     ------
     ValueError
-        If the parts disagree on the number of lesions or samples, or a sample has no lesion.
+        If the parts differ in the number of lesions or samples, or a sample has no lesion.
 
     Examples
     --------
@@ -136,7 +136,7 @@ class LesionTable:
         if ordered != list(features.columns):
             features = features[ordered]
             self.blocks = {name: self.blocks[name] for name in ordered}
-        # A shallow copy: only the row labels are ours, the values stay the caller's.
+        # A shallow copy: only the row labels are new, the values are shared with the caller.
         self.features = features.set_axis(labels, axis=0)
 
     @classmethod
@@ -155,13 +155,13 @@ class LesionTable:
         Parameters
         ----------
         features : DataFrame or array of shape (n_lesions, n_features), optional
-            HCR; an array's columns are named `feature0`, …; a table without features has none.
+            HCR; the columns of an array are named `feature0`, …; no columns by default.
         patches : array of shape (n_lesions, C, *spatial), optional
             Unmasked crops.
         masks : array of shape (n_lesions, 1, *spatial), optional
             Lesion masks.
         sample : int array of shape (n_lesions,), optional
-            Position of each lesion's sample; each lesion is its own by default.
+            Position of the sample of each lesion; by default each lesion is a separate sample.
         positions : array of shape (n_lesions, n_dim), optional
             Centroids in mm, z-y-x.
         spacing : array of shape (n_dim,) or (n_lesions, n_dim), optional
@@ -175,7 +175,7 @@ class LesionTable:
         Raises
         ------
         ValueError
-            If nothing is given or the parts have different lengths.
+            If no part is given or the parts have different lengths.
 
         Examples
         --------
@@ -203,22 +203,22 @@ class LesionTable:
 
     @property
     def n_lesions(self) -> int:
-        """Number of lesions, the rows of `features`."""
+        """Number of lesions, which are the rows of `features`."""
         return len(self.features)
 
     @property
     def n_samples(self) -> int:
-        """Number of samples, the length of the table."""
+        """Number of samples, which is the length of the table."""
         return len(self.index)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Samples × features, as scikit-learn reads it."""
+        """Numbers of samples and features, as scikit-learn expects."""
         return self.n_samples, self.features.shape[1]
 
     @property
     def ndim(self) -> int:
-        """Two, as for any feature matrix."""
+        """Number of dimensions of the feature matrix, always two."""
         return 2
 
     @property
@@ -233,22 +233,22 @@ class LesionTable:
 
     @property
     def lesion_status(self) -> pd.Series:
-        """Each lesion's status, one value a lesion: "ok", or what was not measured and why."""
+        """Status of each lesion: "ok", or what was not measured and why."""
         values = status_of_lesions(self._own_status, self.status, self.sample)
         return pd.Series(values, index=self.features.index, name="lesion_status", dtype=object)
 
     @property
     def hcr(self) -> pd.DataFrame:
-        """The hand-crafted radiomics, one row a lesion."""
+        """Hand-crafted radiomics, one row per lesion."""
         return self.features[self.columns_of("hcr")]
 
     @property
     def clinical(self) -> pd.DataFrame:
-        """The clinical variables, one row a lesion."""
+        """Clinical variables, one row per lesion."""
         return self.features[self.columns_of("clinical")]
 
     def columns_of(self, block: str) -> list[str]:
-        """Return the names of one block's columns.
+        """List the columns of a block.
 
         Parameters
         ----------
@@ -269,22 +269,31 @@ class LesionTable:
         return (self[[position]] for position in range(self.n_samples))
 
     def __repr__(self) -> str:
-        return tell_table(self)
+        patches = "no patches"
+        if self.patches is not None:
+            patches = "patches " + "x".join(map(str, self.patches.shape[1:]))
+        failed = int((self.status != "ok").sum())
+        tail = f", {failed} failed" if failed else ""
+        return (
+            f"LesionTable({self.n_samples} samples, {self.n_lesions} lesions, "
+            f"{len(self.columns_of('hcr'))} HCR, {len(self.columns_of('clinical'))} clinical, "
+            f"{patches}{tail})"
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if not self.is_single:
             raise ValueError(
-                f"{self.n_lesions} lesions of {self.n_samples} samples do not make a matrix with "
-                "a row a sample: aggregate them first, for instance with "
+                f"{self.n_lesions} lesions of {self.n_samples} samples do not form a matrix with "
+                "one row per sample: aggregate them first, for instance with "
                 "nonredundant.patients.LesionPooling"
             )
         if copy is False:
-            raise ValueError("the feature matrix of a LesionTable cannot be had without a copy")
+            raise ValueError("the feature matrix of a LesionTable is always a copy")
         return self.features.to_numpy(dtype=np.float64 if dtype is None else dtype)
 
     def __getitem__(self, key: Any) -> LesionTable:
         if isinstance(key, tuple):
-            key = first_of(key)
+            key = sample_key(key)
         rows: Any
         samples: Any
         if self.is_single and isinstance(key, slice):
@@ -308,12 +317,12 @@ class LesionTable:
         )
 
     def replace(self, **parts: Any) -> LesionTable:
-        """Return a table with some parts replaced, sharing the others.
+        """Replace some parts; the new table shares the others.
 
         Parameters
         ----------
         **parts
-            Any of the constructor's arguments.
+            Any arguments of the constructor.
 
         Returns
         -------
@@ -336,12 +345,12 @@ class LesionTable:
         return LesionTable(**{**current, **parts})
 
     def join(self, frame: pd.DataFrame, block: str = "clinical") -> LesionTable:
-        """Return a table with the samples' values added as columns of every lesion of theirs.
+        """Add columns with one value per sample, repeated for each of its lesions.
 
         Parameters
         ----------
         frame : DataFrame of shape (n_samples, n_columns)
-            One row a sample, in the table's order.
+            One row per sample, in the order of the table.
         block : {"clinical", "hcr"}, default="clinical"
             The block that the columns belong to.
 
@@ -353,7 +362,7 @@ class LesionTable:
         Raises
         ------
         ValueError
-            If the number of rows is not that of samples, or a column is there already.
+            If the number of rows differs from that of samples, or a column exists already.
 
         Examples
         --------
@@ -365,24 +374,24 @@ class LesionTable:
         check_length("frame", frame, self.n_samples, "samples")
         taken = [str(name) for name in frame.columns if name in self.blocks]
         if taken:
-            raise ValueError(f"the table has columns of these names already: {taken}")
+            raise ValueError(f"the table already has columns of these names: {taken}")
         added = frame.iloc[self.sample].set_axis(self.features.index, axis=0)
         blocks = {**self.blocks, **dict.fromkeys(frame.columns, block)}
         return self.replace(features=pd.concat([self.features, added], axis=1), blocks=blocks)
 
     @classmethod
     def concat(cls, tables: Sequence[LesionTable]) -> LesionTable:
-        """Stack tables of the same columns and patch shape, samples after samples.
+        """Concatenate the samples of tables with the same columns and patch shape.
 
         Parameters
         ----------
         tables : sequence of LesionTable
-            The tables; a part is kept only where every table has it.
+            The tables; a part is kept only if every table has it.
 
         Returns
         -------
         LesionTable
-            The stacked table, with the provenance of the first.
+            The concatenated table, with the provenance of the first.
 
         Raises
         ------
@@ -397,19 +406,19 @@ class LesionTable:
         >>> LesionTable.concat([one, two]).index.tolist()
         ['anna', 'bert']
         """
-        return cls(**stacked_parts(tables))
+        return cls(**_concatenated_parts(tables))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one data frame, a row a lesion, with sample, lesion, status and positions.
+        """Convert to a data frame with one row per lesion: number, status, position, features.
 
         Returns
         -------
         DataFrame of shape (n_lesions, n_features + 3 or more)
-            Index: the sample's label. Columns `lesion` (0, 1, … within the sample), `status`,
+            Index: the label of the sample. Columns `lesion` (0, 1, … within the sample), `status`,
             `lesion_status` if it differs from that of the sample for any lesion, `position_z`, …
-            in mm where known, then the features.
+            in mm if known, then the features.
         """
-        head = pd.DataFrame(head_columns(self), index=self.features.index)
+        head = pd.DataFrame(_leading_columns(self), index=self.features.index)
         return pd.concat([head, self.features], axis=1)
 
     def save(self, path: Any) -> None:
@@ -418,31 +427,31 @@ class LesionTable:
         Parameters
         ----------
         path : str or path-like
-            The file; `.npz` is appended if it has no such ending.
+            The file; `.npz` is appended if missing.
 
         Raises
         ------
         TypeError
-            If features are not numbers or the provenance is not made of JSON types.
+            If features are not numbers or the provenance contains other than JSON types.
         """
         parts = {name: getattr(self, name) for name in (*_PARTS, "lesion_status")}
         save_arrays(parts, path)
 
     @classmethod
     def load(cls, path: Any, *, mmap: bool = False) -> LesionTable:
-        """Read a table that `save` wrote.
+        """Load a table that was written by `save`.
 
         Parameters
         ----------
         path : str or path-like
             The file.
         mmap : bool, default=False
-            Map patches and masks from disk instead of reading them.
+            Memory-map patches and masks instead of reading them.
 
         Returns
         -------
         LesionTable
-            The table, bitwise as it was saved.
+            The table, bitwise equal to the saved one.
 
         Raises
         ------
@@ -461,8 +470,8 @@ class LesionTable:
         return cls(**load_arrays(path, mmap=mmap))
 
 
-def stacked_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
-    """Return the constructor's arguments of tables put after each other."""
+def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
+    """Concatenate the constructor arguments of tables."""
     if not tables:
         raise ValueError("concat needs at least one table")
     first = tables[0]
@@ -488,8 +497,8 @@ def stacked_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
     }
 
 
-def head_columns(table: LesionTable) -> dict[str, np.ndarray]:
-    """Return what a data frame of lesions has before their features."""
+def _leading_columns(table: LesionTable) -> dict[str, np.ndarray]:
+    """Return the columns that precede the features in a data frame of lesions."""
     status = table.status.to_numpy()[table.sample]
     columns = {
         "lesion": np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample),
@@ -502,17 +511,3 @@ def head_columns(table: LesionTable) -> dict[str, np.ndarray]:
         axes = "zyx"[-table.positions.shape[1] :]
         columns |= {f"position_{axis}": table.positions[:, i] for i, axis in enumerate(axes)}
     return columns
-
-
-def tell_table(table: LesionTable) -> str:
-    """Return how a table prints."""
-    patches = "no patches"
-    if table.patches is not None:
-        patches = "patches " + "x".join(map(str, table.patches.shape[1:]))
-    failed = int((table.status != "ok").sum())
-    tail = f", {failed} failed" if failed else ""
-    return (
-        f"LesionTable({table.n_samples} samples, {table.n_lesions} lesions, "
-        f"{len(table.columns_of('hcr'))} HCR, {len(table.columns_of('clinical'))} clinical, "
-        f"{patches}{tail})"
-    )

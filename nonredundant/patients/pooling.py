@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.dissemination import COLUMNS, dissemination_features, lesion_sizes
 from nonredundant.lesions.features import constant_columns, read_table
-from nonredundant.lesions.measures import lesion_volumes
+from nonredundant.lesions.measures import lesion_volumes, volume_column
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.validation import NamedOutputMixin, StrOptions
 
@@ -262,13 +262,20 @@ default="mean"
             return np.where(known, np.add.reduceat(np.nan_to_num(values), starts), np.nan)
         weights = np.ones(len(values))
         if how in ("largest", "volume"):
-            weights = np.nan_to_num(lesion_volumes(table, self.volume_column))
+            weights = np.nan_to_num(self._volumes(table))
         if how == "largest":
             weights = (weights == np.maximum.reduceat(weights, starts)[table.sample]) * 1.0
         mean = _weighted_mean(values, weights, starts)
         if how != "std":
             return mean
         return np.sqrt(_weighted_mean((values - mean[table.sample]) ** 2, weights, starts))
+
+    def _volumes(self, table: LesionTable) -> np.ndarray:
+        """Return the volume of each lesion; without pyradiomics' one, the column `volume`."""
+        column = self.volume_column
+        if column is None and volume_column(table) is None and "volume" in table.blocks:
+            column = "volume"
+        return lesion_volumes(table, column)
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:

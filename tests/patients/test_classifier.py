@@ -710,7 +710,7 @@ def test_features_missing_in_all_patients_are_left_out_with_a_warning():
     table, y = mixed()
     empty = table.replace(features=table.features.assign(noise0=np.nan))
     with (
-        pytest.warns(UserWarning, match="1 of 3 features have one value or none.*noise0"),
+        pytest.warns(UserWarning, match="1 of 3 features are constant or empty.*noise0"),
         pytest.warns(UserWarning, match="missing values of 141 lesions in 1 columns.*noise0"),
     ):
         graph = make_graph().fit(empty, y)
