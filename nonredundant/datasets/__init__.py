@@ -1,4 +1,4 @@
-"""Phantoms with a known truth, and fetchers of public cohorts."""
+"""Phantoms with known truth, and fetchers of public cohorts."""
 
 from __future__ import annotations
 

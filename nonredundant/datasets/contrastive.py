@@ -1,14 +1,15 @@
-"""Two populations: a background, and targets that add a salient pattern of two sub-types."""
+"""Images of two populations: a background, and targets with a salient pattern of two sub-types."""
 
 from __future__ import annotations
 
 import math
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_random_state
+
+from nonredundant.datasets._sampling import check_number, sample_generators, sample_names
 
 _ORGAN_EDGE = 0.08  # width of the organ's soft border, in half sides of the image
 _PATTERN_PLACE = 0.2  # half range of the pattern's centre, in half sides of the image
@@ -24,14 +25,14 @@ def make_contrastive(
     image_noise: float = 0.1,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    """Make images that share a common factor, some with a salient pattern of two sub-types.
+    """Make images with common factors, of which some have a salient pattern of two sub-types.
 
-    Every image shows an organ, an ellipsoid with soft border and an intensity gradient, whose
-    size, elongation, brightness and gradient vary: the common factors. Targets add a pattern near
-    the centre: a blob (sub-type 0) or a ring (sub-type 1; a shell in 3-D). Both have the same
-    energy, so that the sub-type is in the pattern's form and not in its strength. This is the
-    setting of contrastive analysis [1]_: common latents ought to describe the organ, salient
-    ones the pattern.
+    Every image shows an organ: an ellipsoid with a soft border and an intensity gradient. The
+    common factors are its size, elongation, brightness and gradient. Targets have an additional
+    pattern near the centre: a blob (sub-type 0) or a ring (sub-type 1; a shell in 3-D). Both
+    have the same energy, so that the sub-type determines the form of the pattern and not its
+    strength. This is the setting of contrastive analysis [1]_: common latents should describe
+    the organ, salient ones the pattern.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def make_contrastive(
     target_fraction : float, default=0.5
         Probability that an image is a target.
     salient_effect : float, default=0.6
-        Height of the pattern relative to the organ's mean brightness. 0 is a negative control:
+        Height of the pattern relative to the organ's mean brightness. With 0, a negative control,
         targets look like background.
     image_noise : float, default=0.1
         Standard deviation of white Gaussian noise, on the same scale.
@@ -54,15 +55,15 @@ def make_contrastive(
     Returns
     -------
     case_table : DataFrame of shape (n_samples, 1)
-        Index "case000", "case001", ...; column `image`, float32 arrays. There is no mask: images
-        are taken whole.
+        Index "case000", "case001", ...; column `image`, float32 arrays. There is no mask: whole
+        images are used.
     y : ndarray of shape (n_samples,)
         0 background, 1 target.
     truth : DataFrame
-        Per image `subtype` (-1 background, else 0 or 1), the common factors `common_size`,
+        For each image: `subtype` (-1 background, else 0 or 1), the common factors `common_size`,
         `common_elongation`, `common_brightness`, `common_gradient`, and the salient ones
-        `salient_strength` and `salient_z`, `salient_y`, `salient_x` (the pattern's centre in half
-        sides of the image; NaN for background).
+        `salient_strength` and `salient_z`, `salient_y`, `salient_x` (centre of the pattern in
+        half sides of the image; NaN for background).
 
     Raises
     ------
@@ -87,17 +88,17 @@ def make_contrastive(
     >>> bool(((truth["subtype"] >= 0) == (y == 1)).all())
     True
     """
-    _check_number("n_samples", n_samples, low=1, whole=True)
+    check_number("n_samples", n_samples, low=1, whole=True)
     if n_dim not in (2, 3):
         raise ValueError(f"n_dim must be 2 or 3, got {n_dim!r}.")
-    _check_number("size", size, low=8, whole=True)
-    _check_number("target_fraction", target_fraction, high=1)
-    _check_number("salient_effect", salient_effect)
-    _check_number("image_noise", image_noise)
+    check_number("size", size, low=8, whole=True)
+    check_number("target_fraction", target_fraction, high=1)
+    check_number("salient_effect", salient_effect)
+    check_number("image_noise", image_noise)
     line = np.linspace(-1.0, 1.0, size)
     grid = np.stack(np.meshgrid(*[line] * n_dim, indexing="ij"))
     images, rows = [], []
-    for rng in _generators(n_samples, random_state):
+    for rng in sample_generators(n_samples, random_state):
         row = _draw_factors(rng, n_dim, target_fraction)
         image = _organ(grid, row)
         if row["subtype"] >= 0:
@@ -120,23 +121,23 @@ def make_digits_on_textures(
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     """Put scikit-learn's handwritten digits on textured patches.
 
-    Background images are texture alone: a grating of random direction, frequency, phase and
-    contrast. Targets blend a digit of one of two classes, the sub-types, onto such a texture.
-    It is the task of digits on natural images [1]_ with what scikit-learn ships, so that no
-    download is needed.
+    Background images contain only texture: a grating of random direction, frequency, phase and
+    contrast. In targets, a digit of one of two classes, the sub-types, is blended onto such a
+    texture. It is the task of digits on natural images [1]_ with data that scikit-learn
+    contains, so that no download is needed.
 
     Parameters
     ----------
     n_samples : int, default=1000
         Number of images. Image i does not depend on it.
     digits : (int, int), default=(0, 1)
-        The two classes of digits.
+        The two classes of digits, which are the sub-types.
     size : int, default=16
         Side of the image in pixels, a multiple of 8.
     target_fraction : float, default=0.5
         Probability that an image is a target.
     blend : float, default=0.5
-        Weight of the digit against the texture, from 0 (invisible) to 1 (digit alone).
+        Weight of the digit relative to the texture, from 0 (invisible) to 1 (digit only).
     image_noise : float, default=0.05
         Standard deviation of white Gaussian noise; textures and digits range from 0 to 1.
     random_state : int, RandomState or None, default=None
@@ -149,9 +150,9 @@ def make_digits_on_textures(
     y : ndarray of shape (n_samples,)
         0 background, 1 target.
     truth : DataFrame
-        Per image `subtype` (-1 background, else the position in `digits`), `digit_index` (row of
-        ``sklearn.datasets.load_digits``, -1 for background), and the common factors `direction`
-        (radians), `frequency` (cycles an image), `phase` and `contrast`.
+        For each image: `subtype` (-1 background, else the position in `digits`), `digit_index`
+        (row of ``sklearn.datasets.load_digits``, -1 for background), and the common factors
+        `direction` (radians), `frequency` (cycles per image), `phase` and `contrast`.
 
     Raises
     ------
@@ -164,8 +165,8 @@ def make_digits_on_textures(
 
     Notes
     -----
-    Each class has about 180 handwritten digits. Once all were used they come again on other
-    textures: group a split by `digit_index` where that matters.
+    Each class has about 180 handwritten digits. When all have been used, they are repeated on
+    other textures; group a split by `digit_index` if that matters.
 
     References
     ----------
@@ -179,18 +180,18 @@ def make_digits_on_textures(
     >>> X.loc["case000", "image"].shape
     (16, 16)
     """
-    _check_number("n_samples", n_samples, low=1, whole=True)
-    _check_number("size", size, low=8, whole=True)
+    check_number("n_samples", n_samples, low=1, whole=True)
+    check_number("size", size, low=8, whole=True)
     if size % 8:
         raise ValueError(f"size must be a multiple of 8, the side of the digits, got {size}.")
-    _check_number("target_fraction", target_fraction, high=1)
-    _check_number("blend", blend, high=1)
-    _check_number("image_noise", image_noise)
+    check_number("target_fraction", target_fraction, high=1)
+    check_number("blend", blend, high=1)
+    check_number("image_noise", image_noise)
     source = check_random_state(random_state)
     drawings, order = _load_digits(digits, size, source)
     used = [0, 0]
     images, rows = [], []
-    for rng in _generators(n_samples, source):
+    for rng in sample_generators(n_samples, source):
         image, row = _texture(rng, size)
         row |= {"subtype": -1, "digit_index": -1}
         if rng.random() < target_fraction:
@@ -205,29 +206,11 @@ def make_digits_on_textures(
     return _as_tables(images, rows)
 
 
-def _check_number(
-    name: str, value: Any, *, low: float = 0.0, high: float = math.inf, whole: bool = False
-) -> None:
-    """Refuse what is not a finite number within its limits."""
-    kind = Integral if whole else Real
-    if not isinstance(value, kind) or not low <= float(value) <= min(high, 1e9):
-        wanted = "a whole number" if whole else "a number"
-        limit = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
-        raise ValueError(f"{name} must be {wanted} {limit}, got {value!r}.")
-
-
-def _generators(n_samples: int, random_state: Any) -> list[np.random.Generator]:
-    """One generator an image, so that image i does not depend on how many there are."""
-    entropy = check_random_state(random_state).randint(2**31 - 1)
-    seeds = (np.random.SeedSequence(entropy, spawn_key=(i,)) for i in range(n_samples))
-    return [np.random.default_rng(seed) for seed in seeds]
-
-
 def _as_tables(
     images: list[np.ndarray], rows: list[dict[str, Any]]
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    """Put images and truth into tables."""
-    index = pd.Index([f"case{i:03d}" for i in range(len(images))])
+    """Collect images and truth in tables."""
+    index = sample_names(len(images))
     truth = pd.DataFrame(rows, index=index)
     cases = pd.DataFrame({"image": pd.Series(images, index=index, dtype=object)})
     return cases, (truth["subtype"] >= 0).to_numpy().astype(np.int64), truth
@@ -288,7 +271,7 @@ def _texture(rng: np.random.Generator, size: int) -> tuple[np.ndarray, dict[str,
 def _load_digits(
     digits: tuple[int, int], size: int, source: np.random.RandomState
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Return the enlarged digits in [0, 1] and, for each class, their rows in random order."""
+    """Load the digits, enlarged and in [0, 1], and the rows of each class in random order."""
     from scipy.ndimage import zoom
     from sklearn.datasets import load_digits
 

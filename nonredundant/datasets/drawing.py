@@ -1,9 +1,9 @@
-"""How one phantom is drawn: the factors of a lesion, its tile, and where lesions lie.
+"""Draw one phantom: the factors of its lesions, their positions, and the image.
 
-Nothing here prefers one side of the hidden axis: orientation, texture, noise and position are
-drawn from laws that a flip leaves as they are. A phantom and its mirror image are therefore
-equally likely, and a feature that a flip leaves unchanged has the same law for ``hidden`` and
-``-hidden``.
+No side of the hidden axis is preferred: orientation, texture, noise and position are drawn from
+distributions that are invariant under a flip. A phantom and its mirror image are therefore
+equally likely, and a feature that is invariant under a flip has the same distribution for
+``hidden`` and ``-hidden``.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import numpy as np
 
 HOT_SPOT_RADIUS = 0.55  # of the lesion's own radius in the hot spot's direction
 HOT_SPOT_WIDTH = 0.35  # standard deviation, of the lesion's equivalent radius
-HOT_SPOT_GAIN = 6.0  # SUV above the lesion's uptake, whatever that is
+HOT_SPOT_GAIN = 6.0  # SUV above the lesion's uptake, independent of it
 TEXTURE_LENGTH = 3.0  # mm, standard deviation of the texture's smoothing kernel
 MEDIAN_UPTAKE = 5.0  # SUV
-# Standard deviation of the uptake's logarithm. Wider among several lesions, which are small and
-# blurred: there the worst one must stand out of what size does to the uptake that is measured.
+# Standard deviation of the uptake's logarithm. It is larger for several lesions, which are small
+# and blurred: the worst one must remain recognisable although size influences measured uptake.
 UPTAKE_SPREAD, UPTAKE_SPREAD_SEVERAL = 0.30, 0.45
 MEDIAN_HETEROGENEITY, HETEROGENEITY_SPREAD = 0.15, 0.40
-MAX_SEVERITY = 4.0  # cuts the tail, so that no lesion leaves the range of plausible SUV
+MAX_SEVERITY = 4.0  # limits the tail, so that all uptakes are plausible SUV
 FWHM_PER_SIGMA = 2.0 * math.sqrt(2.0 * math.log(2.0))
-FILL = 0.15  # share of the field that lesions may fill before their placement gets slow
+FILL = 0.15  # fraction of the field that lesions may fill before their placement gets slow
 MAX_TRIES = 200
 
 
 @dataclass(frozen=True)
-class Lesion:
-    """The true factors of one lesion; lengths in voxels."""
+class PhantomLesion:
+    """True factors of one lesion of a phantom; lengths in voxels."""
 
     visible: float
     uptake: float
@@ -55,7 +55,7 @@ class Lesion:
 
 @dataclass(frozen=True)
 class Scene:
-    """What all phantoms of one call share; lengths in mm unless said."""
+    """Parameters that all phantoms of one call share; lengths in mm unless stated otherwise."""
 
     n_dim: int
     spacing: float
@@ -75,7 +75,7 @@ class Scene:
 
     @property
     def margin(self) -> int:
-        """How far from the border the centre of one of several lesions stays, in voxels."""
+        """Smallest distance of the centre of one of several lesions from the border, in voxels."""
         return math.ceil(self.max_reach) + 2
 
     @property
@@ -85,7 +85,7 @@ class Scene:
 
     @property
     def smallest_side(self) -> int:
-        """Smallest side that holds any lesion without touching the border, in voxels."""
+        """Smallest side of a volume in which no lesion touches the border, in voxels."""
         return 2 * self.margin + 2 if self.several else 2 * math.ceil(self.max_reach + 2)
 
     @cached_property
@@ -101,33 +101,33 @@ class Scene:
 
     @property
     def span(self) -> float:
-        """Side of the region of the centres of several lesions, in voxels."""
+        """Side of the region in which the centres of several lesions lie, in voxels."""
         return self.side - 1.0 - 2 * self.margin
 
 
 @lru_cache(maxsize=64)
 def _voxel_offsets(n: int, n_dim: int) -> np.ndarray:
-    """Offsets of the voxels of a tile from its centre, shape (n_dim, n ** n_dim), float32."""
+    """Compute the offsets of a tile's voxels from its centre, shape (n_dim, n ** n_dim)."""
     line = np.arange(n, dtype=np.float32) - (n - 1) / 2
     return np.stack(np.meshgrid(*[line] * n_dim, indexing="ij")).reshape(n_dim, -1)
 
 
 @lru_cache(maxsize=64)
 def _blurring(n: int, pad: int, sigma: float) -> np.ndarray:
-    """Matrix of the scanner's blur along one axis, from n voxels to `pad` more on either side."""
+    """Compute the matrix that blurs n voxels along one axis, to `pad` more on either side."""
     weights = _gaussian(np.arange(-pad, n + pad)[:, None] - np.arange(n)[None, :], sigma)
     return weights / _gaussian(np.arange(-pad, pad + 1), sigma).sum()
 
 
 @lru_cache(maxsize=64)
 def _smoothing(n: int, sigma: float) -> np.ndarray:
-    """Matrix that turns white noise into texture of unit variance at every voxel."""
+    """Compute the matrix that smooths white noise to texture of unit variance at every voxel."""
     weights = _gaussian(np.arange(n)[:, None] - np.arange(n)[None, :], sigma)
     return weights / np.linalg.norm(weights, axis=1, keepdims=True)
 
 
 def _gaussian(distance: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian weights at distances in voxels; 1 at 0 and 0 elsewhere when sigma is 0."""
+    """Compute Gaussian weights of distances in voxels; with sigma 0, 1 at 0 and 0 elsewhere."""
     if sigma == 0:
         return (distance == 0).astype(np.float32)
     return np.exp(-0.5 * (distance / sigma) ** 2).astype(np.float32)
@@ -135,28 +135,28 @@ def _gaussian(distance: np.ndarray, sigma: float) -> np.ndarray:
 
 def _along_each_axis(matrix: np.ndarray, volume: np.ndarray) -> np.ndarray:
     """Apply one matrix along every axis of a volume."""
-    for _ in range(volume.ndim):  # each pass rotates the axes by one, so that all get their turn
+    for _ in range(volume.ndim):  # each pass rotates the axes by one, so all are covered
         volume = np.tensordot(volume, matrix, axes=(0, 1))
     return volume
 
 
-def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
+def draw_lesion(rng: np.random.Generator, scene: Scene) -> PhantomLesion:
     """Draw the factors of one lesion.
 
     Parameters
     ----------
     rng : Generator
-        Source of randomness.
+        Random number generator.
     scene : Scene
-        What all phantoms share.
+        Parameters that all phantoms share.
 
     Returns
     -------
-    Lesion
+    PhantomLesion
         The factors.
     """
     n_dim = scene.n_dim
-    # Among several lesions few are aggressive: with exponential tails the worst one stands out.
+    # With exponential tails, few of several lesions are aggressive and the worst one is distinct.
     visible = float(rng.exponential() - 1.0 if scene.several else rng.standard_normal())
     visible = min(max(visible, -MAX_SEVERITY), MAX_SEVERITY)
     spread = UPTAKE_SPREAD_SEVERAL if scene.several else UPTAKE_SPREAD
@@ -165,21 +165,22 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> Lesion:
     elongation = rng.uniform(1.0, scene.max_elongation)
     axes = np.array([elongation, rng.uniform(1.0, elongation), 1.0])[[0, 2] if n_dim == 2 else ...]
     direction = rng.standard_normal(n_dim)
-    return Lesion(
+    return PhantomLesion(
         visible=visible,
         uptake=MEDIAN_UPTAKE * math.exp(spread * visible),
         heterogeneity=MEDIAN_HETEROGENEITY * math.exp(HETEROGENEITY_SPREAD * rng.standard_normal()),
         radius=radius,
         elongation=elongation,
         semi_axes=radius * axes / np.prod(axes) ** (1 / n_dim),
-        # Q of a Gaussian matrix is uniform over rotations up to signs, which an ellipsoid ignores.
+        # Q of a Gaussian matrix is uniform over rotations up to signs, to which an ellipsoid is
+        # invariant.
         rotation=np.linalg.qr(rng.standard_normal((n_dim, n_dim)))[0],
         direction=direction / np.linalg.norm(direction),
     )
 
 
 def _draw_tile(
-    lesion: Lesion, offset: np.ndarray, rng: np.random.Generator, scene: Scene
+    lesion: PhantomLesion, offset: np.ndarray, rng: np.random.Generator, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray]:
     """Render one lesion: its excess over the background, and on a smaller tile its mask."""
     n = 2 * math.ceil(lesion.reach) + 3
@@ -202,17 +203,17 @@ def _draw_tile(
     return _along_each_axis(blur, excess.reshape(shape)), inside.reshape(shape)
 
 
-def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.ndarray:
-    """Draw centres at which lesions neither touch each other nor the border.
+def place(lesions: list[PhantomLesion], rng: np.random.Generator, scene: Scene) -> np.ndarray:
+    """Draw centres such that lesions touch neither each other nor the border.
 
     Parameters
     ----------
-    lesions : list of Lesion
+    lesions : list of PhantomLesion
         The lesions of one sample.
     rng : Generator
-        Source of randomness.
+        Random number generator.
     scene : Scene
-        What all phantoms share.
+        Parameters that all phantoms share.
 
     Returns
     -------
@@ -228,7 +229,7 @@ def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.n
         middle = (scene.side - 1) / 2
         return middle + rng.uniform(-1.0, 1.0, size=(1, scene.n_dim))
     low, high = scene.margin, scene.margin + scene.span
-    gap = 2.0 * math.sqrt(scene.n_dim)  # in voxels: no voxel of one is a neighbour of another's
+    gap = 2.0 * math.sqrt(scene.n_dim)  # in voxels, so that no voxels of two are neighbours
     reach = np.array([lesion.reach for lesion in lesions])
     for _ in range(MAX_TRIES):
         centres = np.empty((0, scene.n_dim))
@@ -249,20 +250,20 @@ def place(lesions: list[Lesion], rng: np.random.Generator, scene: Scene) -> np.n
 
 
 def render(
-    lesions: list[Lesion], centres: np.ndarray, rng: np.random.Generator, scene: Scene
+    lesions: list[PhantomLesion], centres: np.ndarray, rng: np.random.Generator, scene: Scene
 ) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """Render a whole phantom.
+    """Render image and mask of a phantom.
 
     Parameters
     ----------
-    lesions : list of Lesion
+    lesions : list of PhantomLesion
         The lesions of one sample.
     centres : ndarray of shape (n_lesions, n_dim)
         Their centres in voxels.
     rng : Generator
-        Source of randomness.
+        Random number generator.
     scene : Scene
-        What all phantoms share.
+        Parameters that all phantoms share.
 
     Returns
     -------
@@ -290,7 +291,7 @@ def render(
 
 
 def _overlap(corner: np.ndarray, n: int, side: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
-    """Slices of the volume and of a tile of n voxels at `corner` where the two overlap."""
+    """Compute the slices of the volume and of a tile of n voxels at `corner` that overlap."""
     low, high = np.maximum(corner, 0), np.minimum(corner + n, side)
     window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     return window, tuple(slice(a, b) for a, b in zip(low - corner, high - corner, strict=True))

@@ -1,7 +1,7 @@
-"""Public cohorts: read from a local folder, else downloaded once and checked.
+"""Fetch public cohorts: read them from a local folder, or download and check them once.
 
-A fetcher looks in ``data_home``, then in the folder that the environment variable
-``NONREDUNDANT_DATA`` names, and otherwise downloads into the user's cache.
+A fetcher looks in ``data_home``, then in the folder of the environment variable
+``NONREDUNDANT_DATA``, and otherwise downloads to the user's cache.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ STS_OUTCOME = (
     "https://raw.githubusercontent.com/mvallieres/radiomics/master/"
     "STUDIES/STS_study/WORKSPACE/outcome.mat"
 )
-# SHA-256 of the 51 outcomes written as one string of 0 and 1. It identifies the study's vector
-# whatever the bytes of the MATLAB file around it.
+# SHA-256 of the 51 outcomes as one string of 0 and 1. It identifies the outcome vector of the
+# study, independent of the encoding of the MATLAB file.
 STS_OUTCOME_SHA256 = "46c38ce7bb825e5f63e68df7dac652451d55fc326467129416d4956a12f67985"
 MEDMNIST = "https://zenodo.org/records/10519652/files/"
 # MD5 sums as MedMNIST publishes them in its own `medmnist/info.py`.
@@ -59,10 +59,10 @@ def fetch_sts(
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     data_home : path-like or None, default=None
-        Folder that holds `sts/cohort.csv` and its images. None: the folder that the environment
-        variable ``NONREDUNDANT_DATA`` names if it has them, else the user's cache.
+        Folder that contains `sts/cohort.csv` and its images. None: the folder of the environment
+        variable ``NONREDUNDANT_DATA`` if it contains them, else the user's cache.
     download_if_missing : bool, default=True
-        Download what is not there; otherwise raise OSError.
+        Download missing files; otherwise raise OSError.
 
     Returns
     -------
@@ -76,14 +76,14 @@ def fetch_sts(
     OSError
         If files are missing and cannot be downloaded.
     ValueError
-        If a downloaded file is not the one expected.
+        If a downloaded file is not the expected one.
 
     Notes
     -----
-    A local copy's `cohort.csv` adds the columns `age_years`, `sex`, `weight_kg` and `height_m`.
-    They stand in the headers of the archive's DICOM files only, so a downloaded cohort has no
-    clinical columns. Each downloaded image is checked against its SHA-256, the outcome against
-    that of the study's vector. Images are under CC BY 3.0: cite the source, see ``DESCR``.
+    The `cohort.csv` of a local copy also has the columns `age_years`, `sex`, `weight_kg` and
+    `height_m`. They come from the headers of the archive's DICOM files, so a downloaded cohort
+    has no clinical columns. The SHA-256 of each downloaded image and of the outcome vector are
+    checked. The licence of the images is CC BY 3.0: cite the source, see ``DESCR``.
 
     Examples
     --------
@@ -122,24 +122,24 @@ def fetch_adrenal(
     data_home: str | os.PathLike[str] | None = None,
     download_if_missing: bool = True,
 ) -> Any:
-    """Fetch AdrenalMNIST3D at 64 voxels a side: shapes of adrenal glands from CT.
+    """Fetch AdrenalMNIST3D with 64 voxels per side: shapes of adrenal glands from CT.
 
     Parameters
     ----------
     split : {"train", "val", "test"} or None, default=None
-        The official split to return. None: all that the file holds.
+        The official split to return. None: all splits in the file.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     data_home : path-like or None, default=None
-        Folder that holds `medmnist/`. None: as for :func:`fetch_sts`.
+        Folder that contains `medmnist/`. None: see :func:`fetch_sts`.
     download_if_missing : bool, default=True
-        Download what is not there; otherwise raise OSError.
+        Download missing files; otherwise raise OSError.
 
     Returns
     -------
     Bunch or tuple
         Bunch with `data`, a case table with the columns `image` (uint8 arrays of 0 and 255, 64
-        voxels a side) and `mask` (uint8, the voxels above 0); `target`, a Series, 1 for a mass or
+        voxels per side) and `mask` (uint8, the voxels above 0); `target`, a Series, 1 for a mass or
         hyperplasia; `split`, a Series of the official splits; `DESCR`.
 
     Raises
@@ -147,12 +147,12 @@ def fetch_adrenal(
     OSError
         If the file is missing and cannot be downloaded.
     ValueError
-        If the split is unknown or not in the file, or a download fails its checksum.
+        If the split is unknown or not in the file, or the checksum of a download is wrong.
 
     Notes
     -----
-    The image is the shape itself, so only shape features carry information. Downloads are checked
-    against the MD5 sum that MedMNIST publishes.
+    The image is the shape itself, so only shape features carry information. The MD5 sum of
+    downloads, as published by MedMNIST, is checked.
 
     Examples
     --------
@@ -183,24 +183,24 @@ def fetch_pneumonia(
     data_home: str | os.PathLike[str] | None = None,
     download_if_missing: bool = True,
 ) -> Any:
-    """Fetch PneumoniaMNIST at 28 pixels a side: chest radiographs of children.
+    """Fetch PneumoniaMNIST with 28 pixels per side: chest radiographs of children.
 
     Parameters
     ----------
     split : {"train", "val", "test"} or None, default=None
-        The official split to return. None: all that the file holds.
+        The official split to return. None: all splits in the file.
     return_X_y : bool, default=False
         Return ``(data, target)`` instead of a Bunch.
     data_home : path-like or None, default=None
-        Folder that holds `medmnist/`. None: as for :func:`fetch_sts`.
+        Folder that contains `medmnist/`. None: see :func:`fetch_sts`.
     download_if_missing : bool, default=True
-        Download what is not there; otherwise raise OSError.
+        Download missing files; otherwise raise OSError.
 
     Returns
     -------
     Bunch or tuple
         Bunch with `data`, a case table with the column `image` (uint8 arrays of shape (28, 28),
-        no mask: images are taken whole); `target`, a Series, 1 for pneumonia; `split`, a Series
+        no mask: whole images are used); `target`, a Series, 1 for pneumonia; `split`, a Series
         of the official splits; `DESCR`.
 
     Raises
@@ -208,11 +208,11 @@ def fetch_pneumonia(
     OSError
         If the file is missing and cannot be downloaded.
     ValueError
-        If the split is unknown or not in the file, or a download fails its checksum.
+        If the split is unknown or not in the file, or the checksum of a download is wrong.
 
     Notes
     -----
-    Downloads are checked against the MD5 sum that MedMNIST publishes.
+    The MD5 sum of downloads, as published by MedMNIST, is checked.
 
     Examples
     --------
@@ -232,7 +232,7 @@ def fetch_pneumonia(
 
 
 def _cache(data_home: str | os.PathLike[str] | None) -> Path:
-    """Folder for downloads."""
+    """Return the folder for downloads."""
     if data_home is not None:
         return Path(data_home)
     import pooch
@@ -241,18 +241,18 @@ def _cache(data_home: str | os.PathLike[str] | None) -> Path:
 
 
 def _local_folder(name: str, marker: str, data_home: str | os.PathLike[str] | None) -> Path | None:
-    """Return the local folder `name` that holds the file `marker`, if there is one."""
+    """Return the local folder `name` if it contains the file `marker`, else None."""
     home = data_home if data_home is not None else os.environ.get("NONREDUNDANT_DATA")
     folder = Path(home).expanduser().resolve() / name if home else None
     return folder if folder is not None and (folder / marker).is_file() else None
 
 
 def _refuse_download(allowed: bool, where: Path) -> None:
-    """Raise if the data are missing and may not be downloaded."""
+    """Raise unless a download is allowed."""
     if not allowed:
         raise OSError(
-            f"The data are not under {where}: set the environment variable NONREDUNDANT_DATA to "
-            "the folder that holds them, or pass download_if_missing=True."
+            f"The data are not in {where}: set the environment variable NONREDUNDANT_DATA to the "
+            "folder that contains them, or pass download_if_missing=True."
         )
 
 
@@ -269,7 +269,7 @@ def _check_present(table: pd.DataFrame) -> None:
 
 
 def _sts_checksums() -> dict[str, str]:
-    """SHA-256 of each image file of the cohort."""
+    """Read the SHA-256 of each image file of the cohort."""
     text = (
         resources.files("nonredundant.datasets")
         .joinpath("data/sts.sha256")
@@ -308,7 +308,7 @@ def _download_sts(folder: Path) -> pd.DataFrame:
 
 
 def _read_outcome(path: Path) -> np.ndarray:
-    """Read the study's outcome vector from its MATLAB file and check that it is the known one."""
+    """Read the outcome vector of the study from its MATLAB file and check it."""
     from scipy.io import loadmat
 
     variables = [value for name, value in loadmat(path).items() if not name.startswith("__")]
@@ -316,17 +316,17 @@ def _read_outcome(path: Path) -> np.ndarray:
     digest = hashlib.sha256("".join(map(str, outcome)).encode()).hexdigest()
     if digest != STS_OUTCOME_SHA256:
         raise ValueError(
-            f"{path} does not hold the outcome of the 51 patients of Vallieres et al. 2015 (it "
-            f"has {outcome.size} values of SHA-256 {digest}). Delete it and fetch again."
+            f"{path} does not contain the outcome of the 51 patients of Vallieres et al. 2015 (it "
+            f"has {outcome.size} values with SHA-256 {digest}). Delete it and fetch again."
         )
     return outcome
 
 
 def _download_failed(what: str, error: Exception) -> OSError:
-    """Say what could not be downloaded and what to do."""
+    """Build the error for a failed download."""
     return OSError(
         f"The {what} could not be downloaded: {error}. Check the connection, or set the "
-        "environment variable NONREDUNDANT_DATA to a folder that holds the data."
+        "environment variable NONREDUNDANT_DATA to a folder that contains the data."
     )
 
 
@@ -349,7 +349,7 @@ def _fetch_medmnist(
         there = [part for part in SPLITS if f"{part}_images" in archive]
         wanted = there if split is None else [split]
         if split is not None and split not in there:
-            raise ValueError(f"{path} has no split {split!r}; it holds {', '.join(there)}.")
+            raise ValueError(f"{path} has no split {split!r}; it contains {', '.join(there)}.")
         images = [image for part in wanted for image in archive[f"{part}_images"]]
         labels = [archive[f"{part}_labels"].ravel().astype(int) for part in wanted]
     parts = [(part, i) for part, each in zip(wanted, labels, strict=True) for i in range(len(each))]
@@ -363,7 +363,7 @@ def _fetch_medmnist(
 
 
 def _download_medmnist(name: str, data_home: str | os.PathLike[str] | None, download: bool) -> Path:
-    """Download one MedMNIST file, or find it in the cache."""
+    """Download one MedMNIST file unless it is in the cache."""
     import pooch
 
     folder = _cache(data_home) / "medmnist"

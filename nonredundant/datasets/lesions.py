@@ -1,18 +1,18 @@
-"""Phantoms of lesions whose label needs what HCR cannot see."""
+"""Phantoms of lesions whose label depends on a factor that HCR cannot represent."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.special import expit
-from sklearn.utils import check_random_state
 
-from nonredundant.datasets.drawing import Lesion, Scene, draw_lesion, place, render
+from nonredundant.datasets._sampling import check_number, sample_generators, sample_names
+from nonredundant.datasets.drawing import PhantomLesion, Scene, draw_lesion, place, render
 
 _AXES = ("z", "y", "x")
 # Mean and standard deviation of the distance between two uniform points in a square (2) and a
@@ -23,14 +23,14 @@ _AGE_MEAN, _AGE_SPREAD = 60.0, 12.0  # years
 
 @dataclass(frozen=True)
 class _Outcome:
-    """The logistic model of the label, its inputs standardised over the population."""
+    """Logistic model of the label with inputs that are standardised over the population."""
 
     effects: dict[str, float]
     counts: np.ndarray
     scene: Scene
 
     def standardise(self, true: dict[str, float]) -> dict[str, float]:
-        """Bring each true factor to mean 0 and variance 1 over the population."""
+        """Scale each true factor to mean 0 and variance 1 over the population."""
         n_dim, scene = self.scene.n_dim, self.scene
         mean, spread = 0.0, 1.0
         if scene.several:  # of the largest of n exponentials: H_n - 1 and the sum of 1 / k^2
@@ -50,13 +50,13 @@ class _Outcome:
         }
 
     def probability(self, true: dict[str, float]) -> float:
-        """Probability of a positive label given the true factors."""
+        """Compute the probability of a positive label from the true factors."""
         z = self.standardise(true)
         return float(expit(sum(effect * z[name] for name, effect in self.effects.items())))
 
     @property
     def shares(self) -> dict[str, float]:
-        """Each effect's share of the variance of the logit."""
+        """Share of each effect in the variance of the logit."""
         total = sum(effect**2 for effect in self.effects.values())
         return {name: effect**2 / total if total else 0.0 for name, effect in self.effects.items()}
 
@@ -115,8 +115,8 @@ def make_lesions(
         Effect of the age. With a number (0 included) the case table has the columns `age`
         (years) and `weight` (kg, without effect).
     n_lesions : int or (int, int), default=1
-        Lesions a sample: a number, or the range (ends included) of a uniform draw. Several
-        lesions share one mask and never touch, so that they are its connected components.
+        Number of lesions per sample, or the range (ends included) of a uniform distribution.
+        Several lesions share one mask and never touch, so that they are its connected components.
     n_dim : {2, 3}, default=3
         Dimensions of the image.
     radius : (float, float) or None, default=None
@@ -146,11 +146,11 @@ def make_lesions(
     y : ndarray of shape (n_samples,)
         Label, 0 or 1.
     truth : DataFrame
-        One row a sample: `n_lesions`, `visible`, `hidden` (in [-1, 1]), `worst`, `relational`
-        (mm, NaN for one lesion), `age` if there is one, `probability`; then, of its worst
+        One row per sample: `n_lesions`, `visible`, `hidden` (in [-1, 1]), `worst`, `relational`
+        (mm, NaN for one lesion), `age` if requested, `probability`; then, for its worst
         lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm), `elongation`,
         `uptake` (SUV) and `heterogeneity` (relative standard deviation of the texture).
-        ``truth.attrs["shares"]`` holds each effect's share of the variance of the logit, and
+        ``truth.attrs["shares"]`` has the share of each effect in the variance of the logit, and
         with several lesions ``truth.attrs["lesions"]`` a DataFrame of all lesions with the
         columns `sample`, `lesion`, the factors above, `voxels`, `centre_z`, `centre_y`,
         `centre_x` (mm from the first voxel's centre) and `is_worst`.
@@ -166,9 +166,10 @@ def make_lesions(
 
     Notes
     -----
-    With one lesion a sample the visible factor is standard normal. With several it is
-    exponential, shifted to mean 0: few lesions are aggressive, and the worst stands out. Uptake
-    rises with the visible factor, so the worst lesion is also the one of highest uptake.
+    With one lesion per sample the visible factor is standard normal. With several it is
+    exponential, shifted to mean 0: few lesions are aggressive, and the worst one differs clearly
+    from the others. Uptake increases with the visible factor, so the worst lesion also has the
+    highest uptake.
 
     With the defaults, 400 samples for training and the 107 features of pyradiomics (bins of 0.5
     SUV), a logistic regression reaches an AUC of about 0.755, with the true hidden factor added
@@ -192,7 +193,7 @@ def make_lesions(
         "clinical": 0.0 if clinical_effect is None else clinical_effect,
     }
     _check_effects(effects, counts)
-    _check_size("n_samples", n_samples)
+    check_number("n_samples", n_samples, low=1, whole=True)
     scene = _make_scene(
         counts,
         n_dim=n_dim,
@@ -205,15 +206,13 @@ def make_lesions(
         field=field,
     )
     outcome = _Outcome(effects, counts, scene)
-    entropy = check_random_state(random_state).randint(2**31 - 1)
     cases, truths, lesions = [], [], []
-    for i in range(n_samples):
-        rng = np.random.default_rng(np.random.SeedSequence(entropy, spawn_key=(i,)))
+    index = sample_names(n_samples)
+    for name, rng in zip(index, sample_generators(n_samples, random_state), strict=True):
         case, true, found = _make_case(rng, outcome, with_clinical=clinical_effect is not None)
         cases.append(case)
         truths.append(true)
-        lesions += [{"sample": f"case{i:03d}", **lesion} for lesion in found]
-    index = pd.Index([f"case{i:03d}" for i in range(n_samples)])
+        lesions += [{"sample": name, **lesion} for lesion in found]
     truth = pd.DataFrame(truths, index=index)
     y = truth.pop("label").to_numpy(dtype=np.int64)
     truth.attrs["shares"] = outcome.shares
@@ -225,7 +224,7 @@ def make_lesions(
 def _make_case(
     rng: np.random.Generator, outcome: _Outcome, *, with_clinical: bool
 ) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
-    """Draw one sample: its row of the case table, of the truth, and of each lesion."""
+    """Draw one sample: its row of the case table, of the truth, and a row per lesion."""
     scene = outcome.scene
     drawn = [draw_lesion(rng, scene) for _ in range(int(rng.choice(outcome.counts)))]
     centres = place(drawn, rng, scene)
@@ -264,8 +263,8 @@ def _make_case(
     return case, true | _factors(worst, scene), lesions
 
 
-def _factors(lesion: Lesion, scene: Scene) -> dict[str, float]:
-    """Name the factors of a lesion, lengths in mm."""
+def _factors(lesion: PhantomLesion, scene: Scene) -> dict[str, float]:
+    """Return the factors of a lesion by name, lengths in mm."""
     axes = zip(_AXES[-scene.n_dim :], lesion.direction, strict=True)
     return {f"direction_{axis}": float(value) for axis, value in axes} | {
         "radius": lesion.radius * scene.spacing,
@@ -275,24 +274,18 @@ def _factors(lesion: Lesion, scene: Scene) -> dict[str, float]:
     }
 
 
-def _check_size(name: str, value: Any) -> None:
-    """Refuse what is not a positive whole number."""
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
-
-
 def _count_range(n_lesions: Any) -> np.ndarray:
-    """All numbers of lesions that a sample may have."""
+    """Return all numbers of lesions that a sample may have."""
     low, high = n_lesions if isinstance(n_lesions, tuple | list) else (n_lesions, n_lesions)
-    _check_size("n_lesions", low)
-    _check_size("n_lesions", high)
+    check_number("n_lesions", low, low=1, whole=True)
+    check_number("n_lesions", high, low=1, whole=True)
     if low > high:
         raise ValueError(f"n_lesions must be a range (low, high) with low <= high: {n_lesions!r}.")
     return np.arange(low, high + 1)
 
 
 def _check_effects(effects: dict[str, Any], counts: np.ndarray) -> None:
-    """Refuse effects that are not finite numbers, or that no sample can show."""
+    """Raise if an effect is not a finite number, or cannot occur in any sample."""
     for name, effect in effects.items():
         if not isinstance(effect, Real) or not math.isfinite(effect):
             raise ValueError(f"{name}_effect must be a finite number, got {effect!r}.")
@@ -306,7 +299,7 @@ def _check_effects(effects: dict[str, Any], counts: np.ndarray) -> None:
 def _make_scene(
     counts: np.ndarray, *, n_dim: int, radius: Any, spacing: Any, field: Any, **numbers: Any
 ) -> Scene:
-    """Fill in the defaults and refuse what cannot be drawn."""
+    """Fill in the defaults and raise if the phantoms cannot be drawn."""
     if n_dim not in (2, 3):
         raise ValueError(f"n_dim must be 2 or 3, got {n_dim!r}.")
     several = counts[-1] > 1
@@ -314,8 +307,7 @@ def _make_scene(
     radius = ((5.0, 10.0) if several else (12.0, 20.0)) if radius is None else tuple(radius)
     for name, value in {"spacing": spacing, **numbers}.items():
         low = {"max_elongation": 1.0, "spacing": 1e-6}.get(name, 0.0)
-        if not isinstance(value, Real) or not low <= float(value) < math.inf:
-            raise ValueError(f"{name} must be a finite number of at least {low:g}, got {value!r}.")
+        check_number(name, value, low=low)
     if len(radius) != 2 or not 1.5 * spacing <= radius[0] <= radius[1] < math.inf:
         raise ValueError(
             f"radius must be a range (low, high) in mm with low of at least 1.5 voxels "

@@ -1,4 +1,4 @@
-"""Times to an event for phantoms whose truth is known."""
+"""Times to an event for phantoms with known truth."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def make_survival_times(
     r"""Draw a time to an event for each phantom, some of them censored.
 
     Times are exponential with the log hazard :math:`\eta`, the logit of the phantom's true
-    probability, so that whatever told the label tells the time:
+    probability, so that the time depends on the same factors as the label:
 
     .. math:: P(T > t) = 2^{-t e^\eta / 24}
 
-    Censoring times are exponential, too, independent of the phantom, with the rate at which the
-    wanted share of these patients is expected to be censored.
+    Censoring times are also exponential and independent of the phantom. Their rate is such that
+    the expected share of censored patients is `censoring`.
 
     Parameters
     ----------
     truth : DataFrame
-        What `make_lesions` returns, with the column `probability`.
+        The truth that `make_lesions` returns, with the column `probability`.
     censoring : float, default=0.4
         Expected share of censored patients, at least 0 and less than 1.
     random_state : int, RandomState or None, default=None
@@ -43,8 +43,8 @@ def make_survival_times(
     Returns
     -------
     structured array of shape (n_samples,)
-        The fields `event` (bool, True where the event was seen) and `time` (float, months), as
-        scikit-survival takes them.
+        The fields `event` (bool, True if the event was observed) and `time` (float, months), as
+        scikit-survival expects.
 
     Raises
     ------
@@ -57,8 +57,8 @@ def make_survival_times(
 
     Notes
     -----
-    The hazards are proportional, so that the model of Cox holds with :math:`\eta` as risk. The
-    median time is 24 months where :math:`\eta = 0`.
+    The hazards are proportional, so that a Cox model with :math:`\eta` as risk is correct. The
+    median time is 24 months if :math:`\eta = 0`.
 
     Examples
     --------
@@ -72,8 +72,8 @@ def make_survival_times(
         raise ValueError(f"censoring must be a share of at least 0 and below 1, got {censoring!r}.")
     if "probability" not in truth:
         raise ValueError(
-            f"truth must be what make_lesions returns, with the column 'probability', got the "
-            f"columns {list(truth)}."
+            "truth must be the one that make_lesions returns, with the column 'probability', got "
+            f"the columns {list(truth)}."
         )
     probability = truth["probability"].to_numpy(dtype=np.float64)
     if not ((probability > 0) & (probability < 1)).all():
@@ -88,10 +88,10 @@ def make_survival_times(
 
 
 def _mean_to_censoring(rate: np.ndarray, share: float) -> float:
-    """Return the mean time to censoring at which the expected share of the patients is censored.
+    """Compute the mean time to censoring for an expected share of censored patients.
 
-    Of two exponential times the one of rate μ comes before that of rate λ with probability
-    μ / (λ + μ).
+    Of two exponential times, the one with rate μ is shorter than that with rate λ with
+    probability μ / (λ + μ).
     """
     if share == 0:
         return math.inf

@@ -339,12 +339,12 @@ class TestTwoPopulations:
         [
             (make_contrastive, {"n_dim": 1}, "n_dim must be 2 or 3"),
             (make_contrastive, {"size": 4}, "size must be a whole number of at least 8"),
-            (make_contrastive, {"target_fraction": 1.5}, "a number from 0 to 1, got 1.5"),
+            (make_contrastive, {"target_fraction": 1.5}, "a finite number from 0 to 1, got 1.5"),
             (make_contrastive, {"salient_effect": float("nan")}, "salient_effect must be"),
             (make_digits_on_textures, {"size": 20}, "a multiple of 8"),
             (make_digits_on_textures, {"digits": (1, 1)}, "two different digits"),
             (make_digits_on_textures, {"digits": (1, 12)}, "two different digits"),
-            (make_digits_on_textures, {"blend": -0.1}, "blend must be a number from 0 to 1"),
+            (make_digits_on_textures, {"blend": -0.1}, "blend must be a finite number from 0 to 1"),
         ],
     )
     def test_bad_parameters_are_named(self, make, options, message):
@@ -429,7 +429,7 @@ class TestDownloads:
         monkeypatch.setattr(fetchers, "_sts_checksums", lambda: checksums)
         monkeypatch.setattr(fetchers, "STS_IMAGES", url)
         monkeypatch.setattr(fetchers, "STS_OUTCOME", f"{url}outcome.mat")
-        with pytest.raises(ValueError, match="does not hold the outcome of the 51 patients"):
+        with pytest.raises(ValueError, match="does not contain the outcome of the 51 patients"):
             fetch_sts(data_home=tmp_path / "other")
         monkeypatch.setattr(fetchers, "STS_OUTCOME_SHA256", hashlib.sha256(b"01").hexdigest())
         data, target = fetch_sts(data_home=tmp_path / "home", return_X_y=True)
@@ -485,5 +485,5 @@ class TestSharedCopies:
         with np.load(Path(str(bunch.DESCR.split("Read from ")[1].split(",")[0]))) as archive:
             if "test_images" in archive:
                 pytest.skip("this copy holds the test split")
-        with pytest.raises(ValueError, match="no split 'test'; it holds train, val"):
+        with pytest.raises(ValueError, match="no split 'test'; it contains train, val"):
             fetch_pneumonia(split="test")
