@@ -145,7 +145,7 @@ def test_what_fold_models_learn_does_not_change_with_their_test_rows(classifiers
         )
         for pair in ((table, y), (other, labels))
     ]
-    for name in runs[0].settings["feature_sets"]:
+    for name in runs[0].settings.feature_sets:
         before, after = (parameters_of(run, name) for run in runs)
         np.testing.assert_array_equal(before, after, err_msg=name)
         # The other folds train on the changed rows: the test would notice.

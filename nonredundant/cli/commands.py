@@ -208,7 +208,7 @@ def evaluate(
     )
     write_results(comparison, output)
     shutil.rmtree(cache)
-    failed = comparison.settings["failed"]
+    failed = comparison.settings.failed
     for label, reason in failed.items():
         tell(f"Failed: {label}: {reason}")
     return 1 if failed else OK

@@ -10,11 +10,14 @@ import pandas as pd
 from sklearn.base import clone
 
 from nonredundant.evaluation.feature_sets import FeatureSet
+from nonredundant.evaluation.outcome import Outcome
 from nonredundant.lesions.dissemination import dissemination_features
 from nonredundant.lesions.edges import check_positions
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
+from nonredundant.patients.classifier import LesionGraphClassifier
 from nonredundant.patients.pooling import POOLINGS, LesionPooling
+from nonredundant.patients.survival import LesionGraphSurvival
 from nonredundant.utils.optional import import_optional
 
 #: Name of the graph among the classifiers.
@@ -50,22 +53,17 @@ class PatientLevel:
         if self.graph is not None:
             check_positions(table)
 
-    def for_classes(self) -> PatientLevel:
-        """Return the level with a graph, if it has one, that predicts classes."""
-        from nonredundant.patients.classifier import LesionGraphClassifier
+    def for_outcome(self, outcome: Outcome) -> PatientLevel:
+        """Return the level with a graph, if it has one, that predicts the outcome.
 
-        return self._with_graph_of(LesionGraphClassifier)
-
-    def for_times(self) -> PatientLevel:
-        """Return the level with a graph, if it has one, that predicts times to an event."""
-        from nonredundant.patients.survival import LesionGraphSurvival
-
-        return self._with_graph_of(LesionGraphSurvival)
-
-    def _with_graph_of(self, kind: type) -> PatientLevel:
-        """Return the level with the default graph of a kind, or refuse one of another kind."""
+        Raises
+        ------
+        TypeError
+            If the graph predicts another kind of outcome.
+        """
         if self.graph is None:
             return self
+        kind = LesionGraphSurvival if outcome.is_survival else LesionGraphClassifier
         if self.is_default:
             return replace(self, graph=kind())
         if not isinstance(self.graph, kind):
@@ -101,9 +99,6 @@ def resolve_patients(patients: Any) -> PatientLevel:
     ImportError
         If the graph is asked for and torch-geometric is missing.
     """
-    from nonredundant.patients.classifier import LesionGraphClassifier
-    from nonredundant.patients.survival import LesionGraphSurvival
-
     if isinstance(patients, LesionPooling):
         return PatientLevel(clone(patients))
     own = isinstance(patients, LesionGraphClassifier | LesionGraphSurvival)

@@ -1,56 +1,78 @@
-"""One chosen feature set and classifier, fitted on a whole cohort, to be saved and applied."""
+"""One feature set and classifier, fitted on a whole cohort, to be saved and applied."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.evaluation.aggregation import (
-    PatientLevel,
-    has_lesion_columns,
-    lesion_set,
-    resolve_patients,
+from nonredundant.evaluation.aggregation import GRAPH, has_lesion_columns, resolve_patients
+from nonredundant.evaluation.classifiers import (
+    NAMES,
+    SURVIVAL_NAMES,
+    check_sampler,
+    resolve_classifiers,
 )
-from nonredundant.evaluation.classifiers import make_pipeline, resolve_classifiers
-from nonredundant.evaluation.feature_sets import FeatureSet, cheap_columns, parse_feature_set
+from nonredundant.evaluation.feature_sets import (
+    FeatureSet,
+    check_feature_set,
+    parse_feature_set,
+)
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
-from nonredundant.evaluation.fitting import inner_metric
-from nonredundant.evaluation.folds import Fold, inner_splits, smallest_class
-from nonredundant.evaluation.outcome import by_position
-from nonredundant.evaluation.representations import learn, residualise
-from nonredundant.evaluation.tuning import tune
-from nonredundant.lesions.measures import pool_samples
+from nonredundant.evaluation.fitting import FitOptions
+from nonredundant.evaluation.fold_model import FoldModel
+from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.inputs import resolve_scoring
+from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
+from nonredundant.evaluation.representations import (
+    Blocks,
+    check_independence,
+    resolve_network,
+)
+from nonredundant.evaluation.tuning import respond
+from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.lesions.table import LesionTable
+from nonredundant.statistics.survival import check_survival, concordance_index
+
+
+def _predicts_classes(model: FeatureSetClassifier) -> bool:
+    """Raise an AttributeError if a fitted model predicts times to an event."""
+    if hasattr(model, "model_") and not len(model.classes_):
+        raise AttributeError("a model of times to an event has no probabilities: use predict")
+    return True
 
 
 class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     """One feature set and one classifier, from cases to predictions.
 
-    What `compare_feature_sets` fits in a fold, fitted on a whole cohort: extraction, clinical
-    columns, network, imputing, scaling and a tuned classifier. It also remembers what the
-    training cohort looked like, so that `outside` can tell which new cases lie beyond it.
+    The model that `compare_feature_sets` fits in each fold, fitted on a whole cohort: extraction,
+    clinical columns, network, imputing, scaling and a tuned classifier. It also stores the ranges
+    of the training cohort, so that `outside` can name new cases that lie beyond them.
 
     Parameters
     ----------
     feature_set : str, default="HCR+DLR-MI"
-        As in `compare_feature_sets`; clinical columns go with the hand-crafted ones.
-    classifier : str or classifier, default="LR"
-        "LR", "SVM" or "RF", tuned by inner cross-validation, or an estimator that is fitted as
-        it is. Of no use where `patients` asks for a graph.
+        As in `compare_feature_sets`; clinical columns are added to the hand-crafted ones.
+    classifier : str or classifier, default=None
+        "LR", "SVM" or "RF", for times to an event "Cox" or "RSF", tuned by inner
+        cross-validation, or an estimator that is fitted as it is. None: "LR" or "Cox". Ignored
+        where `patients` is a graph.
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction, as in `compare_feature_sets`; a
-        graph takes the place of the classifier.
+        graph takes the place of the classifier. Times to an event take a `LesionGraphSurvival`.
     extractor : RadiomicsExtractor, optional
         For case tables.
     cvae : NonRedundantCVAE, optional
         The network.
     class_weight : dict or "balanced", optional
-        Handed to classifiers that know it; labels as in y.
+        Passed to classifiers that accept it; labels as in y.
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
         Resamples training rows.
     random_state : int, RandomState or None, default=None
@@ -59,15 +81,17 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     classes_ : array
-        The labels.
-    model_ : Pipeline or LesionGraphClassifier
+        The labels; empty for times to an event.
+    model_ : Pipeline, LesionGraphClassifier or LesionGraphSurvival
         Imputer, scaler and classifier, or the graph.
+    representation_ : Representation
+        The columns of the feature set.
     network_ : transformer or None
-        What describes the patches.
+        The transformer of the patches.
     learned_names_ : list of str
-        Names of what it gives, if there is one.
+        Names of the learned features.
     chosen_ : dict
-        What inner cross-validation chose.
+        Values chosen by inner cross-validation.
     fingerprint_ : dict
         Ranges of features, grey levels and voxel sizes of the training cohort.
 
@@ -89,7 +113,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self,
         feature_set: str = "HCR+DLR-MI",
         *,
-        classifier: Any = "LR",
+        classifier: Any = None,
         patients: Any = "mean",
         extractor: Any = None,
         cvae: Any = None,
@@ -114,7 +138,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         X : DataFrame or LesionTable
             Cases or lesions.
         y : array-like of shape (n_samples,)
-            Labels.
+            Labels; or times to an event, as in `compare_feature_sets`.
 
         Returns
         -------
@@ -124,31 +148,49 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the feature set is unknown or the labels do not fit.
+            If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
         one = parse_feature_set(self.feature_set)
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        table = self._read(X, y)
-        labels = np.asarray(y)
-        if len(labels) != len(table):
-            raise ValueError(f"y has {len(labels)} labels but there are {len(table)} samples")
+        outcome = read_outcome(y, None, len(X), 0)
+        table = self._extract(X, outcome)
         fine = (table.status == "ok").to_numpy()
-        table = table[fine]
-        self.classes_, codes = np.unique(labels[fine], return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"y holds the one class {self.classes_[0]!r}; two are needed")
-        fold = Fold(0, 0, np.arange(len(codes)), np.arange(0), seed)
-        level = self._level()
-        self._learn(one, table, codes, fold, level)
-        if level.graph is not None:
-            self._fit_graph(one, table, level.graph, codes, seed)
-        else:
-            self._tune(*self._blocks(one, table, level), codes, seed)
+        if not fine.all():
+            # Failed cases are left out, and with them a class that no other case has.
+            kept = y[fine] if isinstance(y, pd.DataFrame) else np.asarray(y)[fine]
+            table, outcome = table[fine], read_outcome(kept, None, int(fine.sum()), 0)
+        model = self._fold_model(one, table, outcome, seed)
+        model.learn([one])
+        self.representation_, fitted = model.fit(one, *self._estimator(model))
+        messages = [*(m for own in model.learned.values() for m in own.warnings), *fitted.warnings]
+        for message in dict.fromkeys(messages):
+            warnings.warn(message, UserWarning, stacklevel=2)
+        self.classes_ = outcome.classes
+        self.chosen_ = dict(fitted.chosen)
+        self.model_ = fitted.model
+        if hasattr(fitted.model, "steps"):
+            # Samplers act in `fit` only; without them a file holds fewer types to trust.
+            self.model_ = Pipeline([step for step in fitted.model.steps if step[0] != "sampler"])
         self.fingerprint_ = fingerprint(table, X, self._root())
         return self
 
+    @property
+    def network_(self) -> Any:
+        """The transformer of the patches; None if the feature set needs none."""
+        encoder = self.representation_.encoder_
+        return None if encoder is None else encoder.network
+
+    @property
+    def learned_names_(self) -> list[str]:
+        """Names of the learned features."""
+        encoder = self.representation_.encoder_
+        return [] if encoder is None else encoder.names
+
+    @available_if(_predicts_classes)
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return each class's probability; NaN for a case that could not be read.
+        """Return the probability of each class; NaN for a case that could not be read.
+
+        Not available for times to an event.
 
         Parameters
         ----------
@@ -161,20 +203,15 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             Probabilities.
         """
         check_is_fitted(self, "model_")
-        table = self._read(X, None)
+        table = self._extract(X)
         fine = (table.status == "ok").to_numpy()
         p = np.full((len(table), len(self.classes_)), np.nan)
         if fine.any():
-            one, level = parse_feature_set(self.feature_set), self._level()
-            if level.graph is not None:
-                p[fine] = self.model_.predict_proba(self._lesions(one, table[fine]))
-            else:
-                blocks = self._blocks(one, table[fine], level)
-                p[fine] = self.model_.predict_proba(np.hstack(blocks))
+            p[fine] = self.model_.predict_proba(self._features(table[fine]))
         return p
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class.
+        """Return the most probable class, or the risk of an event.
 
         Parameters
         ----------
@@ -184,180 +221,118 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,)
-            Labels.
+            Labels; for times to an event risks, higher for earlier events.
 
         Raises
         ------
         ValueError
             If a case could not be read.
         """
-        p = self.predict_proba(X)
-        if np.isnan(p).any():
+        check_is_fitted(self, "model_")
+        table = self._extract(X)
+        failed = table.index[(table.status != "ok").to_numpy()].tolist()
+        if failed:
             raise ValueError(
-                f"{int(np.isnan(p).any(axis=1).sum())} cases could not be read and have no "
-                "prediction; predict_proba gives NaN for them"
+                f"{len(failed)} cases could not be read and have no prediction: {failed[:5]}; "
+                "leave them out"
             )
-        return self.classes_[p.argmax(axis=1)]
+        if not len(self.classes_):
+            return respond(self.model_, self._features(table))[:, -1]
+        return self.classes_[self.predict_proba(table).argmax(axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy, or Harrell's concordance of the risks with times to an event.
+
+        Parameters
+        ----------
+        X : DataFrame or LesionTable
+            Cases or lesions.
+        y : array-like of shape (n_samples,)
+            Labels, or times to an event.
+        sample_weight : array-like of shape (n_samples,), optional
+            Weights of the samples, for labels only.
+
+        Returns
+        -------
+        float
+            The score, between 0 and 1.
+        """
+        check_is_fitted(self, "model_")
+        if len(self.classes_):
+            return super().score(X, y, sample_weight)
+        return concordance_index(*check_survival(y, len(X)), self.predict(X))
 
     def outside(self, X: Any, *, lesions: LesionTable | None = None) -> pd.Series:
-        """Say which cases lie outside of the training cohort, and in what.
+        """Describe in what each case lies outside of the training cohort.
 
         Parameters
         ----------
         X : DataFrame or LesionTable
             Cases or lesions.
         lesions : LesionTable, optional
-            What `extractor_` made of the cases, if it is at hand.
+            The cases as extracted by `extractor_`, if at hand.
 
         Returns
         -------
         Series of str, indexed by sample
-            Empty where nothing is conspicuous.
+            Empty for cases inside the training cohort.
         """
         check_is_fitted(self, "model_")
-        table = self._read(X, None) if lesions is None else lesions
+        table = self._extract(X) if lesions is None else lesions
         return outside_of(self.fingerprint_, table, X, self._root())
 
-    def _read(self, X: Any, y: Any) -> LesionTable:
-        """Return the lesions; `y` is given at fit."""
+    def _extract(self, X: Any, outcome: Outcome | None = None) -> LesionTable:
+        """Return the lesions of cases; with an outcome, fit the extractor first."""
         if isinstance(X, LesionTable):
             return X
-        if y is not None:
-            extractor = self.extractor
-            if extractor is None:
-                from nonredundant.extraction.extractor import RadiomicsExtractor
-
-                extractor = RadiomicsExtractor()
-            self.extractor_ = clone(extractor).fit(X, y)
+        if outcome is not None:
+            extractor = RadiomicsExtractor() if self.extractor is None else self.extractor
+            self.extractor_ = clone(extractor).fit(X, outcome.strata)
         check_is_fitted(self, "extractor_")
         return self.extractor_.transform(X)
 
-    def _level(self) -> PatientLevel:
-        """Return how lesions make one prediction, of classes."""
-        return resolve_patients(self.patients).for_classes()
-
-    def _root(self) -> Any:
-        """Return the folder that relative paths start from."""
-        return getattr(getattr(self, "extractor_", None), "root", None)
-
-    def _learn(
-        self,
-        one: FeatureSet,
-        table: LesionTable,
-        codes: np.ndarray,
-        fold: Fold,
-        level: PatientLevel,
-    ) -> None:
-        """Pick columns and fit what describes the patches."""
-        hcr = pool_samples(table, table.hcr)
-        self.columns_ = []
-        if one.selection is not None:
-            rows = hcr if level.graph is not None else level.hcr(table)
-            self.columns_ = one.selection.columns(rows, codes)
-        self.network_, self.residualiser_, self.condition_ = None, None, []
-        if one.variant is None:
-            return
-        if self.cvae is None:
-            from nonredundant.models.cvae import NonRedundantCVAE
-
-            cvae = NonRedundantCVAE()
-        else:
-            cvae = self.cvae
-        source = learn(table, codes, codes, fold, one.variant.source, cvae, "")
-        self.learned_names_ = source.columns
-        self.network_ = source.model
-        self.condition_ = one.variant.selection.columns(hcr, codes)
-        if one.variant.kind == "residual":
-            self.residualiser_ = residualise(source, one.variant, table, codes, fold).model
-
-    def _learned(self, table: LesionTable) -> np.ndarray | None:
-        """Return what the network learned of each lesion, if there is one."""
-        if self.network_ is None:
-            return None
-        names = [*self.condition_, *table.columns_of("clinical")]
-        values = self.network_.transform(table.replace(features=table.features[names]))
-        if isinstance(values, LesionTable):
-            values = values.features.to_numpy()
-        values = np.asarray(values, dtype=float)
-        if self.residualiser_ is not None:
-            values = self.residualiser_.transform(table.hcr[self.condition_], values)
-        return values
-
-    def _blocks(
-        self, one: FeatureSet, table: LesionTable, level: PatientLevel
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the set's own columns and its learned block, a row a sample."""
-        parts = []
-        if one.selection is not None:
-            parts.append(level.hcr(table)[self.columns_])
-        if one.cheap:
-            parts.append(cheap_columns(table)[list(one.cheap)])
-        if one.clinical:
-            parts.append(pool_samples(table, table.clinical))
-        n = len(table)
-        base = np.hstack([part.to_numpy(dtype=float) for part in parts] or [np.empty((n, 0))])
-        values = self._learned(table)
-        if values is None:
-            return base, np.empty((n, 0))
-        frame = pd.DataFrame(values, columns=self.learned_names_)
-        return base, level.pool(table, frame).to_numpy(dtype=float)
-
-    def _lesions(self, one: FeatureSet, table: LesionTable) -> LesionTable:
-        """Return the lesions as the graph takes them."""
-        values = self._learned(table)
-        names = [] if values is None else self.learned_names_
-        return lesion_set(one, table, values, names, self.columns_)
-
-    def _fit_graph(
-        self, one: FeatureSet, table: LesionTable, graph: Any, codes: np.ndarray, seed: int
-    ) -> None:
-        """Fit the graph of lesions."""
-        if not has_lesion_columns(one):
+    def _fold_model(
+        self, one: FeatureSet, table: LesionTable, outcome: Outcome, seed: int
+    ) -> FoldModel:
+        """Make the model of a fold that trains on the whole cohort and holds nothing out."""
+        level = resolve_patients(self.patients).for_outcome(outcome)
+        level.check(table)
+        check_feature_set(one, table, clinical=bool(table.columns_of("clinical")))
+        if level.graph is not None and not has_lesion_columns(one):
             raise ValueError(
                 f"a graph needs features of lesions, and the set {one.name!r} has none: choose "
                 "another set, or patients='mean'"
             )
-        if self.sampler is not None:
-            raise ValueError(f"sampler={self.sampler!r} resamples rows, not graphs of lesions")
-        settings = {
-            "random_state": seed,
-            "class_weight": by_position(self.class_weight, self.classes_),
-        }
-        known = graph.get_params()
-        graph.set_params(**{k: v for k, v in settings.items() if known[k] is None})
-        self.chosen_: dict[str, float] = {}
-        self.model_ = graph.fit(self._lesions(one, table), codes)
-
-    def _tune(self, base: np.ndarray, added: np.ndarray, y: np.ndarray, seed: int) -> None:
-        """Tune and fit the classifier."""
-        from sklearn.metrics import get_scorer
-        from sklearn.pipeline import Pipeline
-
-        ((name, estimator),) = resolve_classifiers(self.classifier).items()
-        splits = inner_splits(y, None, seed)
-        pipeline = make_pipeline(
-            name,
-            estimator,
-            base.shape[1] or added.shape[1],
-            class_weight=by_position(self.class_weight, self.classes_),
-            sampler=self.sampler,
-            seed=seed,
-            smallest=smallest_class(y, splits),
+        check_sampler(self.sampler, times=outcome.is_survival, graph=level.graph is not None)
+        cvae = resolve_network(self.cvae, [one], outcome)
+        if cvae is not None:
+            check_independence(cvae, [one])
+        weights = by_position(self.class_weight, outcome.classes)
+        return FoldModel(
+            table=table,
+            outcome=outcome,
+            fold=Fold(0, 0, np.arange(len(table)), np.arange(0), seed),
+            level=level,
+            options=FitOptions(resolve_scoring("roc_auc", outcome), weights, self.sampler),
+            cvae=cvae,
         )
-        n_classes = len(self.classes_)
-        metric = "roc_auc" if n_classes == 2 else "roc_auc_ovr"
-        tuned = tune(
-            name,
-            pipeline,
-            np.hstack([base, added]),
-            y,
-            splits,
-            learned=bool(base.shape[1] and added.shape[1]),
-            own=estimator is not None,
-            metric=inner_metric({metric: get_scorer(metric)}, n_classes),
-        )
-        self.chosen_ = {key: float(value) for key, value in tuned.chosen.items()}
-        self.model_ = tuned.model
-        if hasattr(tuned.model, "steps"):
-            # Samplers have done their work: a plain pipeline is easier to trust from a file.
-            self.model_ = Pipeline([step for step in tuned.model.steps if step[0] != "sampler"])
+
+    def _estimator(self, model: FoldModel) -> tuple[str, Any]:
+        """Return name and classifier; the graph if there is one."""
+        if model.level.graph is not None:
+            return GRAPH, model.level.graph
+        times = model.outcome.is_survival
+        classifier = self.classifier
+        if classifier is None:
+            classifier = (SURVIVAL_NAMES if times else NAMES)[0]
+        ((name, estimator),) = resolve_classifiers(classifier, times=times).items()
+        return name, estimator
+
+    def _features(self, table: LesionTable) -> Any:
+        """Return what the fitted classifier, or the graph, predicts from."""
+        features = self.representation_.transform(table)
+        return features.matrix if isinstance(features, Blocks) else features
+
+    def _root(self) -> Any:
+        """Return the folder that relative paths start from."""
+        return getattr(getattr(self, "extractor_", None), "root", None)

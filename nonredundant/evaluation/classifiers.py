@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -268,16 +268,21 @@ def needs_calibration(name: str) -> bool:
     return name in _BY_NAME and _BY_NAME[name].calibrated
 
 
-def resolve_classifiers(classifiers: Any, names: Sequence[str] = NAMES) -> dict[str, Any]:
-    """Return name → None (one of ours, `names`, tuned) or the user's own estimator.
+def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, Any]:
+    """Return a dict of name to classifier, which is None for a built-in one.
+
+    `classifiers` is None for all built-in ones, of times to an event if `times`.
 
     Raises
     ------
     ValueError
-        If a name is unknown or twice there.
+        If a name is unknown or occurs twice.
     TypeError
         If an entry is neither a name nor a classifier.
     """
+    names = SURVIVAL_NAMES if times else NAMES
+    if classifiers is None:
+        classifiers = names
     if isinstance(classifiers, str) or hasattr(classifiers, "fit"):
         classifiers = [classifiers]
     if isinstance(classifiers, Mapping):
@@ -298,6 +303,14 @@ def resolve_classifiers(classifiers: Any, names: Sequence[str] = NAMES) -> dict[
     if not found:
         raise ValueError(f"classifiers is empty: choose from {names} or pass an estimator")
     return found
+
+
+def check_sampler(sampler: Any, *, times: bool, graph: bool) -> None:
+    """Raise a ValueError if a sampler is unknown or cannot resample the training samples."""
+    make_sampler(sampler, 0)
+    if sampler is not None and (times or graph):
+        what = "times to an event" if times else "graphs of lesions"
+        raise ValueError(f"sampler={sampler!r} resamples rows of classes, not {what}")
 
 
 def make_sampler(sampler: Any, seed: int, smallest: int = 6) -> Any:

@@ -12,29 +12,13 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.feature_selection import f_classif, f_regression
 
-from nonredundant.lesions.dissemination import COLUMNS as DISSEMINATION
-from nonredundant.lesions.dissemination import dissemination_features, has_dissemination
-from nonredundant.lesions.measures import size_and_uptake
+from nonredundant.evaluation.baselines import BASELINES, CHEAP, constant_columns
 from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
-#: What a reviewer asks for before believing in a network.
-BASELINES = (
-    "volume",
-    "max intensity",
-    "volume + max intensity",
-    "dissemination",
-    "HCR+PCA",
-    "HCR+DLR-residual",
-)
-_CHEAP = {
-    "volume": ("volume",),
-    "max intensity": ("maximum",),
-    "volume + max intensity": ("volume", "maximum"),
-    "dissemination": DISSEMINATION,
-    "clinical": (),
-}
 _CLINICAL = "Clinical"
+#: The baseline of clinical columns alone, which are in other sets, too.
+_CLINICAL_BASELINE = "clinical"
 #: A picked column may not be a near copy (Spearman) of one that was picked before it.
 _MAX_CORRELATION = 0.9
 _PATTERN = re.compile(
@@ -115,9 +99,9 @@ def parse_feature_set(name: str) -> FeatureSet:
     ValueError
         If the name follows no known pattern.
     """
-    if name in _CHEAP:
-        return FeatureSet(name, cheap=_CHEAP[name], clinical=name == "clinical")
-    if name == _CLINICAL:
+    if name in CHEAP:
+        return FeatureSet(name, cheap=CHEAP[name].columns)
+    if name in (_CLINICAL, _CLINICAL_BASELINE):
         return FeatureSet(name, clinical=True)
     if name.startswith(f"{_CLINICAL}+"):
         return replace(
@@ -135,7 +119,7 @@ def parse_feature_set(name: str) -> FeatureSet:
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
-            f"'Clinical', or one of {tuple(_CHEAP)}"
+            f"'Clinical', or one of {(*CHEAP, _CLINICAL_BASELINE)}"
         )
     selection = None
     if parts["hcr"]:
@@ -173,6 +157,72 @@ def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -
     return list({one.name: one for one in resolved}.values())
 
 
+def choose_feature_sets(
+    sets: Sequence[str | FeatureSet], table: LesionTable, *, clinical: bool, baselines: bool
+) -> tuple[list[FeatureSet], list[str]]:
+    """Return the feature sets to compare and messages about baselines that are left out.
+
+    Parameters
+    ----------
+    sets : sequence of str or FeatureSet
+        The sets that were asked for.
+    table : LesionTable
+        The lesions.
+    clinical : bool
+        Whether there are clinical columns.
+    baselines : bool
+        Whether to add the baselines that can be computed from the table.
+
+    Returns
+    -------
+    sets : list of FeatureSet
+        The sets that were asked for, then the baselines.
+    messages : list of str
+        One per column of baselines that is unknown or constant.
+
+    Raises
+    ------
+    ValueError
+        If a set that was asked for cannot be computed from the table.
+    """
+    chosen = resolve_feature_sets(sets, baselines=False)
+    for one in chosen:
+        check_feature_set(one, table, clinical=clinical)
+    if not baselines:
+        return set_clinical_apart(chosen), []
+    constant = constant_columns(table)
+    added = [
+        one
+        for one in map(parse_feature_set, BASELINES)
+        if not _lacks(one, table, clinical=clinical) and not set(constant) & set(one.cheap)
+        if one.name not in CHEAP or not (CHEAP[one.name].several_lesions and table.is_single)
+    ]
+    if clinical:
+        added.append(parse_feature_set(_CLINICAL_BASELINE))
+    messages = [f"The baseline {c!r} is left out: it is unknown or constant" for c in constant]
+    return set_clinical_apart(resolve_feature_sets([*chosen, *added], baselines=False)), messages
+
+
+def check_feature_set(one: FeatureSet, table: LesionTable, *, clinical: bool) -> None:
+    """Raise a ValueError if a feature set cannot be computed from the table."""
+    needs = _lacks(one, table, clinical=clinical)
+    if needs:
+        raise ValueError(f"feature set {one.name!r} needs {needs}")
+
+
+def _lacks(one: FeatureSet, table: LesionTable, *, clinical: bool) -> str:
+    """Describe what a feature set needs and the table does not have; empty if nothing."""
+    if one.selection is not None and not table.columns_of("hcr"):
+        return "hand-crafted features, and the table has none"
+    if one.variant is not None and table.patches is None:
+        return "patches, and the table has none: extract it with a patch_shape"
+    if one.name in CHEAP and not CHEAP[one.name].is_measurable(table):
+        return CHEAP[one.name].needs
+    if one.name.startswith((_CLINICAL, _CLINICAL_BASELINE)) and not clinical:
+        return "clinical columns: name them in the extractor's `clinical`"
+    return ""
+
+
 def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
     """Return the sets; if any is named `Clinical…`, only those so named hold clinical columns."""
     if not any(one.name.startswith(_CLINICAL) for one in sets):
@@ -180,7 +230,7 @@ def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
     return [
         one if one.name.startswith(_CLINICAL) else replace(one, clinical=False)
         for one in sets
-        if one.name != _CLINICAL.lower()
+        if one.name != _CLINICAL_BASELINE
     ]
 
 
@@ -225,14 +275,6 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
             picked.append(position)
     picked += [p for p in order if p not in picked][: k - len(picked)]
     return [str(frame.columns[columns[p]]) for p in picked]
-
-
-def cheap_columns(table: LesionTable) -> pd.DataFrame:
-    """Return what the simple baselines are made of; the spread of lesions where it is known."""
-    cheap = size_and_uptake(table)
-    if has_dissemination(table):
-        cheap = pd.concat([cheap, dissemination_features(table)], axis=1)
-    return cheap
 
 
 def _class_of(name: str) -> str:

@@ -8,16 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
 from nonredundant.evaluation.classifiers import CalibratedMargin, make_pipeline
 from nonredundant.evaluation.folds import Fold, smallest_class
-from nonredundant.evaluation.outcome import CONCORDANCE, has_pairs
+from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, has_pairs
+from nonredundant.evaluation.representations import Blocks
 from nonredundant.evaluation.tuning import Tuned, respond, tune, weights_of
 from nonredundant.lesions.table import LesionTable
+from nonredundant.statistics.calibration import operating_point
 from nonredundant.statistics.survival import concordance_index
 from nonredundant.utils.context import one_thread, recorded_warnings
 
@@ -116,114 +117,148 @@ class Recorded(ClassifierMixin, BaseEstimator):
         return self.predict_proba(X).argmax(axis=1)
 
 
-def fit_classifier(
+@dataclass(frozen=True)
+class FitOptions:
+    """Options that all fits of a comparison share.
+
+    Attributes
+    ----------
+    scorers : dict of str to scorer
+        The metrics; the first one is maximised by inner cross-validation.
+    class_weight : dict of int to float, "balanced" or None
+        Weights by the position of the class.
+    sampler : str, sampler or None
+        Resamples training rows.
+    """
+
+    scorers: dict[str, Any]
+    class_weight: Any = None
+    sampler: Any = None
+
+
+def fit_model(
     feature_set: str,
     name: str,
     estimator: Any,
-    base: pd.DataFrame,
-    added: pd.DataFrame,
-    y: np.ndarray,
+    features: Blocks | LesionTable,
+    outcome: Outcome,
     fold: Fold,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    options: dict[str, Any],
+    options: FitOptions,
 ) -> Fitted:
-    """Tune and fit one classifier on training rows; score and predict the held-out ones."""
-    start = time.perf_counter()
-    X = np.hstack([base.to_numpy(dtype=float), added.to_numpy(dtype=float)])
-    scorers = options["scorers"]
-    with recorded_warnings() as messages, one_thread(torch_too=False):
-        pipeline = make_pipeline(
-            name,
-            estimator,
-            base.shape[1] or added.shape[1],
-            class_weight=options["class_weight"],
-            sampler=options["sampler"],
-            seed=fold.seed,
-            smallest=smallest_class(options["strata"][fold.train], splits),
-        )
-        tuned = tune(
-            name,
-            pipeline,
-            X[fold.train],
-            y[fold.train],
-            splits,
-            learned=bool(base.shape[1] and added.shape[1]),
-            own=estimator is not None,
-            metric=inner_metric(scorers, options["n_classes"]),
-        )
-        model = tuned.model
-        scores = {
-            metric: float(scorer(model, X[fold.test], y[fold.test]))
-            for metric, scorer in scorers.items()
-        }
-        response = respond(model, X[fold.test])
-        rest = X[len(y) :]
-        external = respond(model, rest) if len(rest) else response[:0]
-    return Fitted(
-        feature_set,
-        name,
-        fold.repeat,
-        fold.fold,
-        model,
-        tuned.chosen,
-        [*map(str, base.columns), *map(str, added.columns)],
-        base.shape[1],
-        response,
-        external,
-        scores,
-        _threshold(tuned, options["strata"][fold.train], options["n_classes"]),
-        weights_of(model, X.shape[1]),
-        time.perf_counter() - start,
-        messages,
-    )
+    """Tune and fit one classifier on training samples; score and predict the held-out ones.
 
+    Parameters
+    ----------
+    feature_set : str
+        Name of the feature set.
+    name : str
+        Name of the classifier.
+    estimator : classifier or None
+        The untrained classifier; None for the built-in one of this name.
+    features : Blocks or LesionTable
+        The columns of the feature set, or the lesions of a graph: of the samples of the cohort,
+        then of those of a held-out test set.
+    outcome : Outcome
+        The outcome of the cohort.
+    fold : Fold
+        The training and the held-out samples.
+    splits : sequence of (train, test)
+        Inner splits of the training samples.
+    options : FitOptions
+        Scorers and corrections of class imbalance.
 
-def fit_graph(
-    feature_set: str,
-    name: str,
-    estimator: Any,
-    lesions: LesionTable,
-    y: np.ndarray,
-    fold: Fold,
-    options: dict[str, Any],
-) -> Fitted:
-    """Fit the graph of lesions on training patients; score and predict the held-out ones.
-
-    `lesions` has the columns of one feature set, the cohort's patients first, and what else is to
-    be predicted behind them. There is nothing to tune and no threshold to find.
+    Returns
+    -------
+    Fitted
+        The fitted classifier.
     """
     start = time.perf_counter()
-    with recorded_warnings() as messages, one_thread(torch_too=True):
-        model = clone(estimator)
-        settings = {"random_state": fold.seed, "class_weight": options["class_weight"]}
-        known = model.get_params()
-        model.set_params(**{k: v for k, v in settings.items() if k in known and known[k] is None})
-        model.fit(lesions[fold.train], y[fold.train])
-        held = lesions[fold.test]
+    graph = isinstance(features, LesionTable)
+    with recorded_warnings() as messages, one_thread(torch_too=graph):
+        rows: Any = features
+        if isinstance(features, LesionTable):
+            tuned = _fit_graph(estimator, features, outcome, fold, options)
+            columns, n_base = [str(column) for column in features.columns], len(features.columns)
+        else:
+            rows = features.matrix
+            tuned = _tune(name, estimator, features, outcome, fold, splits, options)
+            columns = [*map(str, features.base.columns), *map(str, features.added.columns)]
+            n_base = features.base.shape[1]
+        model, held = tuned.model, rows[fold.test]
         scores = {
-            metric: float(scorer(model, held, y[fold.test]))
-            for metric, scorer in options["scorers"].items()
+            metric: float(scorer(model, held, outcome.y[fold.test]))
+            for metric, scorer in options.scorers.items()
+            if len(fold.test)
         }
-        response = respond(model, held)
-        rest = lesions[len(y) :]
-        external = respond(model, rest) if len(rest) else response[:0]
+        response = _respond(model, held)
+        external = _respond(model, rows[len(outcome.y) :])
     return Fitted(
-        feature_set,
-        name,
-        fold.repeat,
-        fold.fold,
-        model,
-        {},
-        [str(column) for column in lesions.columns],
-        len(lesions.columns),
-        response,
-        external,
-        scores,
-        float("nan"),
-        None,
-        time.perf_counter() - start,
-        messages,
+        feature_set=feature_set,
+        classifier=name,
+        repeat=fold.repeat,
+        fold=fold.fold,
+        model=model,
+        chosen=tuned.chosen,
+        columns=columns,
+        n_base=n_base,
+        response=response,
+        external=external,
+        scores=scores,
+        threshold=_threshold(tuned, outcome, fold),
+        weights=None if graph else weights_of(model, len(columns)),
+        seconds=time.perf_counter() - start,
+        warnings=messages,
     )
+
+
+def _respond(model: Any, rows: Any) -> np.ndarray:
+    """Return the responses to rows; an empty array if there are none."""
+    return respond(model, rows) if len(rows) else np.empty((0, 1))
+
+
+def _tune(
+    name: str,
+    estimator: Any,
+    features: Blocks,
+    outcome: Outcome,
+    fold: Fold,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    options: FitOptions,
+) -> Tuned:
+    """Tune and fit a classifier on the training rows."""
+    n_base, n_added = features.base.shape[1], features.added.shape[1]
+    pipeline = make_pipeline(
+        name,
+        estimator,
+        n_base or n_added,
+        class_weight=options.class_weight,
+        sampler=options.sampler,
+        seed=fold.seed,
+        smallest=smallest_class(outcome.strata[fold.train], splits),
+    )
+    return tune(
+        name,
+        pipeline,
+        features.matrix[fold.train],
+        outcome.y[fold.train],
+        splits,
+        learned=bool(n_base and n_added),
+        own=estimator is not None,
+        metric=inner_metric(options.scorers, len(outcome.classes)),
+    )
+
+
+def _fit_graph(
+    estimator: Any, lesions: LesionTable, outcome: Outcome, fold: Fold, options: FitOptions
+) -> Tuned:
+    """Fit the graph of lesions on the training patients; it has nothing to tune."""
+    model = clone(estimator)
+    settings = {"random_state": fold.seed, "class_weight": options.class_weight}
+    known = model.get_params()
+    model.set_params(**{k: v for k, v in settings.items() if k in known and known[k] is None})
+    model.fit(lesions[fold.train], outcome.y[fold.train])
+    return Tuned(model, {}, np.empty(0, dtype=int), np.empty((0, 1)))
 
 
 def inner_metric(
@@ -263,13 +298,15 @@ def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
     return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
 
 
-def _threshold(tuned: Tuned, y: np.ndarray, n_classes: int) -> float:
-    """Return Youden's threshold on inner held-out responses, on the scale of predictions."""
-    if n_classes != 2 or not len(tuned.rows):
-        return float("nan")
-    from nonredundant.statistics.calibration import operating_point
+def _threshold(tuned: Tuned, outcome: Outcome, fold: Fold) -> float:
+    """Return Youden's threshold on inner held-out responses, on the scale of predictions.
 
+    `TunedThresholdClassifierCV` averages the scores of thresholds over splits; here the responses
+    of all splits are pooled, which a class of few patients needs.
+    """
+    if len(outcome.classes) != 2 or not len(tuned.rows):
+        return float("nan")
     scores = tuned.responses[:, -1]
     if isinstance(tuned.model, CalibratedMargin):
         scores = tuned.model.probability(scores)
-    return float(operating_point(y[tuned.rows], scores))
+    return float(operating_point(outcome.strata[fold.train][tuned.rows], scores))

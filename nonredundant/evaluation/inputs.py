@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.metrics import get_scorer
 
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
-from nonredundant.lesions.measures import size_and_uptake
+from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.lesions.table import LesionTable
-
-_PACKAGES = (
-    "nonredundant",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-    "torch",
-    "skorch",
-    "pyradiomics-cuda",
-    "SimpleITK",
-)
 
 
 @dataclass(frozen=True)
@@ -39,6 +27,11 @@ class Cohorts:
     extractor: str | None = None
     root: Any = None
     failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def has_clinical(self) -> bool:
+        """Whether there are clinical columns, in the table or to be encoded in each fold."""
+        return self.clinical is not None or bool(self.table.columns_of("clinical"))
 
 
 def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **settings: Any) -> Cohorts:
@@ -68,8 +61,6 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     if held is not None and not isinstance(held, pd.DataFrame):
         raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
     if extractor is None:
-        from nonredundant.extraction.extractor import RadiomicsExtractor
-
         extractor = RadiomicsExtractor()
     own = extractor.get_params(deep=False)
     # What the user set on the extractor wins over what the comparison was given.
@@ -128,8 +119,6 @@ def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
     ValueError
         If a name is unknown, none is given, or one of classes is asked for times to an event.
     """
-    from sklearn.metrics import get_scorer
-
     if outcome.is_survival:
         wanted = [scoring] if isinstance(scoring, str) else list(scoring)
         if wanted not in (["roc_auc"], [CONCORDANCE]):
@@ -155,41 +144,4 @@ def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
             ) from error
     if not found:
         raise ValueError("scoring is empty: name at least one metric, for instance 'roc_auc'")
-    return found
-
-
-def describe(cohorts: Cohorts, outcome: Outcome, n_clinical: int) -> dict[str, Any]:
-    """Return what a reader must know of the cohort, as JSON types.
-
-    Clinical columns are counted as they come out of a transformer, which folds fit.
-    """
-    table = cohorts.table[: cohorts.n]
-    cheap = size_and_uptake(table)
-    counts = np.bincount(outcome.strata, minlength=len(outcome.states))
-    quartiles = {
-        name: [float(q) for q in np.nanpercentile(cheap[name], [25, 50, 75])]
-        for name in cheap
-        if cheap[name].notna().any()
-    }
-    several = np.percentile(np.bincount(table.sample), [25, 50, 75, 100])
-    return {
-        "n_samples": cohorts.n,
-        "n_lesions": table.n_lesions,
-        "lesions_a_sample": [float(n) for n in several],
-        "n_hcr": len(table.columns_of("hcr")),
-        "n_clinical": n_clinical,
-        "patch_shape": None if table.patches is None else list(table.patches.shape[1:]),
-        "class_counts": {str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
-        "quartiles": quartiles,
-    }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions that a repetition needs."""
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return found

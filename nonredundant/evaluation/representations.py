@@ -1,8 +1,9 @@
-"""What is learned from the patches in one fold."""
+"""The columns of a feature set, learned on the training samples of one fold."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from nonredundant.evaluation.feature_sets import Variant
+from nonredundant.evaluation.aggregation import PatientLevel, lesion_set
+from nonredundant.evaluation.baselines import measure_cheap
+from nonredundant.evaluation.feature_sets import FeatureSet, Variant
 from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.outcome import Outcome
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 from nonredundant.models.baselines import PatchPCA, Residualiser
@@ -19,10 +23,39 @@ from nonredundant.utils.context import one_thread, recorded_warnings
 
 
 @dataclass
-class Learned:
-    """One variant fitted in one fold: the features of every lesion, and what made them.
+class PatchEncoder:
+    """A fitted transformer of patches: a network or principal components.
 
-    `d` holds a row a sample, the mean of `lesions`, which holds a row a lesion.
+    Attributes
+    ----------
+    network : transformer
+        Maps lesions to learned features.
+    hcr : list of str
+        The hand-crafted columns that it is given.
+    names : list of str
+        Names of the learned features.
+    residualiser : Residualiser or None
+        Removes what the hand-crafted columns predict of the learned features.
+    """
+
+    network: Any
+    hcr: list[str]
+    names: list[str]
+    residualiser: Residualiser | None = None
+
+    def transform(self, table: LesionTable) -> np.ndarray:
+        """Return the learned features, shape (n_lesions, n_learned)."""
+        values = encode(self.network, network_input(table, self.hcr))
+        if self.residualiser is None:
+            return values
+        return self.residualiser.transform(table.hcr[self.hcr], values)
+
+
+@dataclass
+class Learned:
+    """One variant fitted in one fold, with the learned features of every lesion.
+
+    `lesions` has one row per lesion; `d` has one row per sample, the mean over its lesions.
     """
 
     variant: Variant
@@ -30,11 +63,66 @@ class Learned:
     fold: int
     d: np.ndarray
     lesions: np.ndarray
-    columns: list[str]
-    model: Any
+    encoder: PatchEncoder
     history: pd.DataFrame | None
     seconds: float
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the learned features."""
+        return self.encoder.names
+
+    @property
+    def model(self) -> Any:
+        """The fitted transformer: the residualiser if there is one, else the network."""
+        residualiser = self.encoder.residualiser
+        return self.encoder.network if residualiser is None else residualiser
+
+
+def resolve_network(cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> Any:
+    """Return the untrained network, the default one if None; None if no set needs it.
+
+    Raises
+    ------
+    ValueError
+        If the network has a label term and the outcome is a time to an event.
+    """
+    if not any(one.variant is not None for one in sets):
+        return None
+    if cvae is None:
+        from nonredundant.models.cvae import NonRedundantCVAE
+
+        cvae = NonRedundantCVAE()
+    if outcome.is_survival and cvae.get_params().get("gamma"):
+        raise ValueError(
+            f"cvae has gamma={cvae.gamma}, a label term of classes, and the outcome is a time to "
+            "an event: set gamma=0"
+        )
+    return cvae
+
+
+def check_independence(cvae: Any, sets: Sequence[FeatureSet]) -> None:
+    """Raise a ValueError if a set needs an independence term that the network does not have."""
+    with_term = [one.name for one in sets if one.variant is not None and one.variant.term]
+    if with_term and cvae.get_params().get("independence") is None:
+        raise ValueError(
+            f"{with_term[0]!r} needs an independence term and cvae has independence=None: name "
+            "one, for instance independence='dcor', or leave the '-MI' sets out"
+        )
+
+
+def network_input(table: LesionTable, hcr: list[str]) -> LesionTable:
+    """Return the lesions with the columns that a network is given."""
+    return table.replace(features=table.features[[*hcr, *table.columns_of("clinical")]])
+
+
+def encode(network: Any, lesions: LesionTable) -> np.ndarray:
+    """Return the learned features as an array, shape (n_lesions, n_learned)."""
+    values = network.transform(lesions)
+    if isinstance(values, LesionTable):
+        values = values.features.to_numpy()
+    return np.asarray(values, dtype=float)
 
 
 def learn(
@@ -46,53 +134,63 @@ def learn(
     cvae: Any,
     key: str,
 ) -> Learned:
-    """Fit one variant on a fold's training rows and describe every lesion with it.
+    """Fit one variant on the training samples of a fold and encode every lesion with it.
 
-    Networks learn from the labels `y`; hand-crafted columns are picked by `target`, of the
-    training samples. `key` stands for table and outcome where results are kept on disk.
+    Networks are trained with the labels `y`; hand-crafted columns are selected by `target`, one
+    value per training sample. `key` identifies table and outcome where results are kept on disk.
     """
     del key
     start = time.perf_counter()
     torch_too = type(cvae).__module__.startswith("nonredundant") and variant.kind == "vae"
     with recorded_warnings() as messages, one_thread(torch_too=torch_too):
         train = table[fold.train]
-        hcr = pool_samples(train, train.hcr)
-        picked = variant.selection.columns(hcr, target)
-        keep = [*picked, *table.columns_of("clinical")]
-        shown = table.replace(features=table.features[keep])
+        hcr = variant.selection.columns(pool_samples(train, train.hcr), target)
+        shown = network_input(table, hcr)
         model = _estimator(variant, cvae, fold.seed)
         model.fit(shown[fold.train], y[fold.train])
-        values = model.transform(shown)
-        if isinstance(values, LesionTable):
-            values = values.features.to_numpy()
-        lesions = np.asarray(values, dtype=float)
-        d = pool_samples(table, lesions).to_numpy(dtype=float)
-    columns = [f"{'pca' if variant.kind == 'pca' else 'dlr'}{i:02d}" for i in range(d.shape[1])]
+        lesions = encode(model, shown)
+    prefix = "pca" if variant.kind == "pca" else "dlr"
+    names = [f"{prefix}{i:02d}" for i in range(lesions.shape[1])]
     history = getattr(model, "history_", None)
-    seconds = time.perf_counter() - start
-    place = (variant, fold.repeat, fold.fold)
-    return Learned(*place, d, lesions, columns, model, history, seconds, messages)
+    encoder = PatchEncoder(model, hcr, names)
+    return _learned(variant, fold, table, lesions, encoder, history, start, messages)
 
 
 def residualise(
     source: Learned, variant: Variant, table: LesionTable, target: np.ndarray, fold: Fold
 ) -> Learned:
-    """Return a variant whose latents are freed of h after training, fitted on training lesions."""
+    """Remove from learned features what hand-crafted ones predict, fitted on training lesions."""
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
-        hcr = pool_samples(table, table.hcr).iloc[fold.train]
-        h = table.hcr[variant.selection.columns(hcr, target)]
+        pooled = pool_samples(table, table.hcr).iloc[fold.train]
+        hcr = variant.selection.columns(pooled, target)
+        h = table.hcr[hcr]
         rows = np.isin(table.sample, fold.train)
         model = Residualiser().fit(h[rows], source.lesions[rows])
         lesions = model.transform(h, source.lesions)
-        d = pool_samples(table, lesions).to_numpy(dtype=float)
+    encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model)
+    return _learned(variant, fold, table, lesions, encoder, None, start, messages)
+
+
+def _learned(
+    variant: Variant,
+    fold: Fold,
+    table: LesionTable,
+    lesions: np.ndarray,
+    encoder: PatchEncoder,
+    history: pd.DataFrame | None,
+    start: float,
+    messages: list[str],
+) -> Learned:
+    """Make the record of a fitted variant."""
+    d = pool_samples(table, lesions).to_numpy(dtype=float)
     seconds = time.perf_counter() - start
     place = (variant, fold.repeat, fold.fold)
-    return Learned(*place, d, lesions, source.columns, model, None, seconds, messages)
+    return Learned(*place, d, lesions, encoder, history, seconds, messages)
 
 
 def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:
-    """Return the untrained estimator of a variant."""
+    """Make the untrained estimator of a variant."""
     if variant.kind == "pca":
         size = variant.size or cvae.get_params().get("dlr_size", 16)
         return PatchPCA(size, random_state=seed)
@@ -103,3 +201,77 @@ def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:
     if variant.size is not None:
         settings["dlr_size"] = variant.size
     return model.set_params(**settings)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A feature set as columns: the known ones and the learned block, one row per sample."""
+
+    base: pd.DataFrame
+    added: pd.DataFrame
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Both blocks side by side."""
+        return np.hstack([self.base.to_numpy(dtype=float), self.added.to_numpy(dtype=float)])
+
+
+class Representation:
+    """The columns of one feature set, of samples or, for a graph, of lesions.
+
+    Parameters
+    ----------
+    feature_set : FeatureSet
+        The set.
+    level : PatientLevel
+        How several lesions of a sample are pooled.
+    graph : bool
+        Whether to keep lesions apart for a graph.
+
+    Attributes
+    ----------
+    hcr_ : list of str
+        The hand-crafted columns that were selected on the training samples.
+    encoder_ : PatchEncoder or None
+        The transformer of patches, if the set has learned features.
+    """
+
+    def __init__(self, feature_set: FeatureSet, level: PatientLevel, *, graph: bool) -> None:
+        self.feature_set = feature_set
+        self.level = level
+        self.graph = graph
+
+    def fit(
+        self, table: LesionTable, target: np.ndarray, fold: Fold, encoder: PatchEncoder | None
+    ) -> Representation:
+        """Select the hand-crafted columns by `target`, one value per training sample."""
+        self.hcr_: list[str] = []
+        if self.feature_set.selection is not None:
+            hcr = pool_samples(table, table.hcr) if self.graph else self.level.hcr(table)
+            self.hcr_ = self.feature_set.selection.columns(hcr.iloc[fold.train], target)
+        self.encoder_ = encoder
+        return self
+
+    def transform(
+        self, table: LesionTable, learned: np.ndarray | None = None
+    ) -> Blocks | LesionTable:
+        """Return the columns of every sample, or the lesions of a graph.
+
+        `learned` are the learned features of the lesions where they have been computed before.
+        """
+        if learned is None and self.encoder_ is not None:
+            learned = self.encoder_.transform(table)
+        names = [] if self.encoder_ is None else self.encoder_.names
+        if self.graph:
+            return lesion_set(self.feature_set, table, learned, names, self.hcr_)
+        parts = [pd.DataFrame(index=table.index)]
+        if self.feature_set.cheap:
+            parts.append(measure_cheap(table, self.feature_set.cheap))
+        if self.feature_set.selection is not None:
+            parts.append(self.level.hcr(table)[self.hcr_])
+        if self.feature_set.clinical:
+            parts.append(pool_samples(table, table.clinical))
+        added = pd.DataFrame(index=table.index)
+        if learned is not None:
+            added = self.level.pool(table, pd.DataFrame(learned, columns=names))
+        return Blocks(pd.concat(parts, axis=1), added)

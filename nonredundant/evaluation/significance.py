@@ -180,7 +180,7 @@ class TestSet:
 
         rows = []
         for (feature_set, clf), response in self.mean.items():
-            for metric in self.study.scorers:
+            for metric in self.study.options.scorers:
                 if metric == CONCORDANCE:
                     found = self._concordance(response[:, -1])
                 elif self._by_delong(metric):
@@ -206,7 +206,7 @@ class TestSet:
             for clf in self.study.estimators:
                 if (name, clf) not in self.mean or (reference, clf) not in self.mean:
                     continue
-                for metric in self.study.scorers:
+                for metric in self.study.options.scorers:
                     pair = self.mean[name, clf], self.mean[reference, clf]
                     test, method = self._compare(metric, *pair)
                     rows.append((name, reference, clf, metric, *test, method))
@@ -258,7 +258,7 @@ class TestSet:
 
     def _metric(self, metric: str, response: np.ndarray) -> Callable[..., float]:
         """Return the scorer as a function of labels and row numbers."""
-        recorded, scorer = Recorded(response, self.n_classes), self.study.scorers[metric]
+        recorded, scorer = Recorded(response, self.n_classes), self.study.options.scorers[metric]
         return lambda y, rows: float(scorer(recorded, np.asarray(rows, dtype=int), y))
 
 
@@ -274,7 +274,7 @@ def pooled_tests(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     y = study.outcome.y
     first = predictions[predictions["repeat"] == 0]
     repeated = first.duplicated(["feature_set", "classifier", "sample"]).any()
-    if "score" not in first or "roc_auc" not in study.scorers or repeated:
+    if "score" not in first or "roc_auc" not in study.options.scorers or repeated:
         # Where test folds overlap, as those of random splits do, there is no one prediction.
         return _with_holm(rows)
     index = study.table.index[: study.n]

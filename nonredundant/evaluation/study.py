@@ -1,47 +1,114 @@
-"""One comparison as data: what was asked, what was found, and the matrices of a fold."""
+"""One comparison as data: what is to be run, and its raw results."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nonredundant.evaluation.aggregation import PatientLevel, lesion_set
+from nonredundant.evaluation.aggregation import PatientLevel
 from nonredundant.evaluation.attention import Attention
 from nonredundant.evaluation.feature_sets import FeatureSet
-from nonredundant.evaluation.fitting import Fitted
+from nonredundant.evaluation.fitting import FitOptions, Fitted
 from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.outcome import Outcome
 from nonredundant.evaluation.representations import Learned
 from nonredundant.extraction.case_table import fit_clinical, transform_clinical
 from nonredundant.inspection.atlas import LatentAtlas
-from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
 
-@dataclass
+@dataclass(frozen=True)
+class Primary:
+    """The comparison that is chosen before any result is seen.
+
+    Attributes
+    ----------
+    feature_set, classifier, metric : str
+        What is reported.
+    reference : str or None
+        The feature set that it is tested against, if any.
+    """
+
+    feature_set: str
+    classifier: str
+    metric: str
+    reference: str | None = None
+
+    def to_dict(self) -> dict[str, str]:
+        """Return the names as a dict, without `reference` if there is none."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
+
+
+@dataclass(frozen=True)
+class AuditOptions:
+    """Methods and number of permutations of the audit on held-out folds."""
+
+    methods: tuple[str, ...]
+    n_permutations: int = 100
+
+
+@dataclass(frozen=True)
 class Study:
-    """Everything a comparison needs, checked; samples from `n` on are the held-out test set."""
+    """Everything that a comparison needs, checked.
+
+    Attributes
+    ----------
+    table : LesionTable
+        Lesions of the cohort; samples from `n` on are the held-out test set.
+    outcome : Outcome
+        The outcome of the cohort and of the test set.
+    n : int
+        Number of samples in the cohort.
+    folds : list of Fold
+        The splits of the cohort.
+    sets : list of FeatureSet
+        The feature sets to compare.
+    estimators : dict of str to classifier or None
+        The classifiers by name; None for a built-in one.
+    options : FitOptions
+        Scorers and corrections of class imbalance.
+    level : PatientLevel
+        How several lesions of a sample make one prediction.
+    primary : Primary
+        The comparison that is chosen before any result is seen.
+    cvae : transformer or None
+        The untrained network, if a set needs one.
+    audit : AuditOptions or None
+        Options of the audit; None for no audit.
+    groups : array of shape (n,) or None
+        Groups of samples that are never on both sides of a split.
+    clinical : transformer, list of str or None
+        The clinical columns, fitted in each fold.
+    cases : DataFrame or None
+        The case table, if there is one.
+    root : path or None
+        Folder of its relative paths.
+    memory : str, Memory or None
+        Where results are kept.
+    n_jobs : int or None
+        Number of parallel fits.
+    verbose : int
+        1 shows progress.
+    """
 
     table: LesionTable
     outcome: Outcome
     n: int
     folds: list[Fold]
     sets: list[FeatureSet]
-    cvae: Any
     estimators: dict[str, Any]
-    scorers: dict[str, Any]
-    level: PatientLevel = field(default_factory=PatientLevel)
-    primary: dict[str, str] = field(default_factory=dict)
+    options: FitOptions
+    level: PatientLevel
+    primary: Primary
+    cvae: Any = None
+    audit: AuditOptions | None = None
     groups: np.ndarray | None = None
     clinical: Any = None
     cases: pd.DataFrame | None = None
     root: Any = None
-    class_weight: Any = None
-    sampler: Any = None
-    audit: dict[str, Any] | None = None
     memory: Any = None
     n_jobs: int | None = None
     verbose: int = 0
@@ -49,7 +116,7 @@ class Study:
 
 @dataclass
 class Results:
-    """What the run leaves."""
+    """Everything that a comparison has fitted and measured."""
 
     learned: list[Learned]
     fitted: list[Fitted]
@@ -60,53 +127,10 @@ class Results:
 
 
 def study_table(study: Study, fold: Fold) -> LesionTable:
-    """Return the table with clinical columns made by a transformer that saw training rows only."""
+    """Return the lesions with clinical columns from a transformer fitted on training samples."""
     if study.cases is None or study.clinical is None:
         return study.table
     y = study.outcome.strata[fold.train]
     fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], y)
     frame = transform_clinical(fitted, study.cases)
     return study.table if frame is None else study.table.join(frame, block="clinical")
-
-
-def matrices(
-    one: FeatureSet,
-    table: LesionTable,
-    cheap: pd.DataFrame,
-    learned: Learned | None,
-    target: np.ndarray,
-    fold: Fold,
-    level: PatientLevel,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return a set's own columns and its learned block, a row a sample.
-
-    Columns are picked by `target`, of the training samples.
-    """
-    base = pd.DataFrame(index=table.index)
-    if one.cheap:
-        base = cheap[list(one.cheap)]
-    if one.selection is not None:
-        hcr = level.hcr(table)
-        base = hcr[one.selection.columns(hcr.iloc[fold.train], target)]
-    if one.clinical:
-        base = pd.concat([base, pool_samples(table, table.clinical)], axis=1)
-    added = pd.DataFrame(index=table.index)
-    if learned is not None:
-        added = level.pool(table, pd.DataFrame(learned.lesions, columns=learned.columns))
-    return base, added
-
-
-def graph_lesions(
-    one: FeatureSet,
-    table: LesionTable,
-    learned: Learned | None,
-    target: np.ndarray,
-    fold: Fold,
-) -> LesionTable:
-    """Return a set's lesions for the graph, hand-crafted columns picked on training samples."""
-    picked: list[str] = []
-    if one.selection is not None:
-        hcr = pool_samples(table, table.hcr)
-        picked = one.selection.columns(hcr.iloc[fold.train], target)
-    values = None if learned is None else learned.lesions
-    return lesion_set(one, table, values, [] if learned is None else learned.columns, picked)

@@ -17,7 +17,6 @@ from sksurv.metrics import concordance_index_censored
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
 from nonredundant.datasets import fetch_sts, make_lesions
 from nonredundant.evaluation import FeatureSetClassifier, FeatureSetComparison
-from nonredundant.evaluation.classifiers import NAMES
 from nonredundant.models.baselines import Residualiser
 from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
 from nonredundant.statistics import resampled_test
@@ -119,7 +118,7 @@ def test_one_lesion_a_patient_needs_no_pooling():
 
 
 def test_the_graph_comes_first_beside_the_others(graphs):
-    assert graphs.settings["classifiers"] == ["graph", "LR"]
+    assert graphs.settings.classifiers == ["graph", "LR"]
     assert graphs.primary["classifier"] == "graph"
     assert "graph of lesions" in graphs.answer()
     with_lesions = graphs.scores.loc[graphs.scores["classifier"] == "graph", "feature_set"]
@@ -191,7 +190,7 @@ def test_how_lesions_are_spread_is_a_baseline_where_samples_have_several(cohort)
     assert columns == 7
     first = np.searchsorted(table.sample, np.arange(len(table)))
     single = LesionTable(table.features.iloc[first].reset_index(drop=True))
-    assert "dissemination" not in compare(single, y, baselines=True).settings["feature_sets"]
+    assert "dissemination" not in compare(single, y, baselines=True).settings.feature_sets
 
 
 class SpyGraph(LesionGraphClassifier):
@@ -242,7 +241,7 @@ def test_sarcomas_run_through_the_same_code():
             feature_sets=["Clinical", "HCR", "Clinical+HCR"],
             patients=GRAPH,
         )
-    assert found.settings["cohort"]["n_clinical"] == 4
+    assert found.settings.cohort.n_clinical == 4
     models = found.models
     assert models["Clinical", "LR", 0, 0].named_steps["impute"].n_features_in_ == 4
     assert models["HCR", "LR", 0, 0].named_steps["impute"].n_features_in_ == 3
@@ -267,8 +266,8 @@ def test_risks_are_scored_by_their_concordance(cohort, times):
         classifiers={"mine": CoxPHSurvivalAnalysis(alpha=1.0)},
         feature_sets=["HCR", "HCR+DLR"],
     )
-    assert found.settings["scoring"] == ["concordance_index"]
-    assert found.settings["cohort"]["class_counts"] == {
+    assert found.settings.scoring == ["concordance_index"]
+    assert found.settings.cohort.class_counts == {
         "censored": int((~times["event"]).sum()),
         "event": int(times["event"].sum()),
     }
@@ -287,8 +286,8 @@ def test_folds_have_their_share_of_events(cohort, times):
 
 
 def test_models_of_times_are_tuned_and_stand_by_default(cohort, times):
-    found = compare(cohort[0], times, classifiers=NAMES, feature_sets=["HCR"])
-    assert found.settings["classifiers"] == ["Cox", "RSF"]
+    found = compare(cohort[0], times, classifiers=None, feature_sets=["HCR"])
+    assert found.settings.classifiers == ["Cox", "RSF"]
     frame = pd.DataFrame({"event": times["event"], "months": times["time"]})
     same = compare(cohort[0], frame, classifiers=["Cox"])
     one = found.scores.query("classifier == 'Cox'")["score"]
@@ -302,7 +301,7 @@ def test_the_graph_of_times_stands_beside_regression(cohort, times, tmp_path):
         classifiers="Cox",
         patients=LesionGraphSurvival(max_epochs=2, device="cpu"),
     )
-    assert found.settings["classifiers"] == ["graph", "Cox"]
+    assert found.settings.classifiers == ["graph", "Cox"]
     page = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     assert "concordance index" in page
     assert "Harrell" in page
@@ -422,7 +421,7 @@ def test_phantoms_from_images_to_graphs():
     found = compare(cases, y, extractor=extractor, patients=GRAPH)
     # Lesions are drawn on the maximum-intensity projection of their own image.
     assert all(parts["image"] is not None for parts in found.patient_graphs)
-    assert found.settings["cohort"]["n_lesions"] > 18
+    assert found.settings.cohort.n_lesions > 18
 
 
 def first_lesions(table):
@@ -552,5 +551,5 @@ def test_what_graphs_and_dissemination_need_is_asked_for_first(cohort, name):
         with pytest.raises(ValueError, match="needs the distances between lesions"):
             compare(bare, y, patients=GRAPH)
     else:
-        with pytest.raises(ValueError, match="follow from the positions and volumes"):
+        with pytest.raises(ValueError, match="needs the positions and volumes of lesions"):
             compare(bare, y, feature_sets=["HCR", "dissemination"])

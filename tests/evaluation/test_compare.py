@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import joblib
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.model_selection import (
 )
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets
-from nonredundant.evaluation import FeatureSetClassifier, FeatureSetComparison
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.evaluation.blocks import BlockScaler
 from nonredundant.evaluation.feature_sets import (
     Selection,
@@ -301,7 +302,7 @@ def test_class_weight_reaches_the_classifier_but_does_not_override_the_users(coh
 def test_classifiers_of_the_users_own(cohort):
     boosted = GradientBoostingClassifier(n_estimators=5)
     found = compare(*cohort, classifiers=["LR", boosted], feature_sets=["HCR"])
-    assert found.settings["classifiers"] == ["LR", "GradientBoostingClassifier"]
+    assert found.settings.classifiers == ["LR", "GradientBoostingClassifier"]
 
 
 # The comparison --------------------------------------------------------------------------------
@@ -453,8 +454,8 @@ def test_the_seed_fixes_everything(cohort):
 def test_the_seed_that_is_reported_makes_the_same_run(cohort, given):
     settings = {"classifiers": ["LR"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
     first = compare(*cohort, random_state=given, **settings)
-    assert given in (first.settings["seed"], None)
-    again = compare(*cohort, random_state=first.settings["seed"], **settings)
+    assert given in (first.settings.seed, None)
+    again = compare(*cohort, random_state=first.settings.seed, **settings)
     pd.testing.assert_frame_equal(first.scores, again.scores)
 
 
@@ -506,7 +507,7 @@ def test_a_held_out_test_set_is_predicted_by_the_mean_of_the_fold_models(cohort)
     np.testing.assert_allclose(found.predictions["score"], p)
     assert found.summary["mean"].iloc[0] == pytest.approx(roc_auc_score(y[test], p))
     assert set(found.cv_predictions["sample"]) == set(table.index[train])
-    assert found.settings["n_test"] == 30
+    assert found.settings.n_test == 30
 
 
 def test_the_test_set_is_compared_by_delong_and_other_scores_by_bootstrap(cohort):
@@ -528,7 +529,7 @@ def test_more_than_two_classes():
     names = np.array(["a", "b", "c"])[y]
     settings = {"classifiers": ["LR", "SVM"], "feature_sets": ["HCR", "HCR+DLR"], "cv": 2}
     found = compare(table, names, **settings)
-    assert found.settings["scoring"] == ["roc_auc_ovr"]
+    assert found.settings.scoring == ["roc_auc_ovr"]
     scores = found.predictions[["score_a", "score_b", "score_c"]].to_numpy()
     np.testing.assert_allclose(scores.sum(axis=1), 1)
     assert set(found.predictions["y"]) == {"a", "b", "c"}
@@ -570,7 +571,7 @@ def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):
     assert mean["HCR"] == pytest.approx(alone)
     assert (mean[names[1:]] > 0.95).all()
     assert found.primary["reference"] == "Clinical+HCR"
-    with pytest.raises(ValueError, match="need clinical columns"):
+    with pytest.raises(ValueError, match="needs clinical columns"):
         compare(table, y, feature_sets=names)
 
 
@@ -579,7 +580,7 @@ def test_calibration_and_decision_curve(found):
     assert {"slope", "intercept", "brier", "sensitivity", "specificity"} <= set(calibration)
     assert calibration.loc["HCR+DLR-MI", "brier"] < calibration.loc["volume", "brier"]
     curve = found.decision_curve([0.2, 0.5])
-    assert set(curve["feature_set"]) == set(found.settings["feature_sets"])
+    assert set(curve["feature_set"]) == set(found.settings.feature_sets)
 
 
 def test_tables_settings_and_answer_are_written(found, tmp_path):
@@ -612,7 +613,7 @@ def test_failed_samples_are_left_out_and_named(cohort):
     broken = table.replace(status=status)
     with pytest.warns(UserWarning, match="1 samples could not be extracted.*case003"):
         found = compare(broken, y, feature_sets=["HCR"])
-    assert found.settings["failed"] == {"case003": "the mask is empty"}
+    assert found.settings.failed == {"case003": "the mask is empty"}
     assert "case003" not in set(found.predictions["sample"])
     assert any("case003" in message for message in found.warnings)
 
@@ -669,7 +670,7 @@ def test_baselines_that_cannot_be_had_are_left_out_and_said_so(cohort):
     )
     with pytest.warns(UserWarning, match="baseline 'maximum' is left out"):
         found = compare(plain, y, feature_sets=["HCR"], baselines=True)
-    assert found.settings["feature_sets"] == ["HCR", "volume"]
+    assert found.settings.feature_sets == ["HCR", "volume"]
 
 
 def test_named_experiments_have_their_sets_and_hyper_parameters(cohort, monkeypatch):
@@ -761,9 +762,8 @@ def test_a_case_that_could_not_be_read_has_no_prediction(cohort):
         model.predict(broken)
 
 
-def test_comparison_is_what_its_parts_say():
-    parts = {"settings": {"feature_sets": ["HCR"]}, "warnings": ["w"]}
-    assert FeatureSetComparison(**parts).warnings == ["w"]
+def test_comparison_is_what_its_parts_say(found):
+    assert replace(found, warnings=["w"]).warnings == ["w"]
 
 
 def test_the_atlas_is_drawn_of_a_network_of_picked_columns(cohort):
@@ -779,4 +779,4 @@ def test_cases_of_the_test_set_keep_apart_from_those_of_the_cohort(cohort):
     status[3] = "bad file"
     with pytest.warns(UserWarning, match="could not be extracted"):
         found = compare(table, y, test=(table[:20].replace(status=status), y[:20]))
-    assert found.settings["failed"] == {"test case003": "bad file"}
+    assert found.settings.failed == {"test case003": "bad file"}
