@@ -60,7 +60,7 @@ def main() -> None:
         random_state=0,
     )
     whole = time.perf_counter() - start
-    seconds = found.settings["seconds"]
+    seconds = found.settings.seconds
     networks = [one for one in found.networks.values() if hasattr(one, "net_")]
     epochs = sum(cvae.callbacks[0].seconds_ for cvae in networks)
     fits = sum(cvae.callbacks[0].fit_seconds_ for cvae in networks)

@@ -111,7 +111,7 @@ def compare(cohort: Cohort, quick: bool, repeats: int) -> FeatureSetComparison:
 def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
     """Return the section's text: the answer, the table, the audit."""
     settings = found.settings
-    n, n_test = settings["cohort"]["n_samples"], settings["n_test"]
+    n, n_test = settings.cohort.n_samples, settings.n_test
     where = f"{n_test} held-out samples" if n_test else "cross-validation"
     against_plain = found.tests[
         (found.tests["feature_set"] == "HCR+DLR-MI") & (found.tests["reference"] == "HCR+DLR")
@@ -119,7 +119,7 @@ def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
     helped = "changed the fused AUC" if against_plain["p_value"] < 0.05 else "made no difference"
     audit = found.redundancy.pivot(index="method", columns="feature_set", values="estimate")
     lines = [
-        f"{n} samples, {settings['n_folds']} folds, AUC of logistic regression on {where}; seed "
+        f"{n} samples, {settings.n_folds} folds, AUC of logistic regression on {where}; seed "
         f"0; {seconds / 60:.1f} minutes on 2 cores.",
         "",
         f"**{found.answer()}** The independence term {helped}: "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.displays import style as look
+from nonredundant.displays.names import metric_name, p_number, p_text
 
 
 class FeatureSetComparisonDisplay:
@@ -166,7 +167,7 @@ class FeatureSetComparisonDisplay:
         self.ax_, grid = look.panels(ax, 1, 1 + tested, size, **ratios)
         self.axes_ = grid.ravel()
         self.figure_ = self.ax_.figure
-        label = look.metric_name(self.metric)
+        label = metric_name(self.metric)
         first = self.axes_[0]
         self._rows(first, self.score, self.low, self.high)
         look.name_rows(first, self.feature_sets)
@@ -211,10 +212,8 @@ class FeatureSetComparisonDisplay:
 
     def _verdict(self, row: int) -> str:
         """Return a row's p, and in brackets p corrected for all comparisons."""
-        text = look.p_text(self.p_value[row])
-        if np.isfinite(self.p_holm[row]):
-            text += f" ({look.p_text(self.p_holm[row]).removeprefix('p ').removeprefix('= ')})"
-        return text
+        text, corrected = p_text(self.p_value[row]), p_number(self.p_holm[row])
+        return f"{text} ({corrected})" if corrected else text
 
     def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Draw a point and its interval a row."""

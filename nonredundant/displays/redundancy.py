@@ -9,19 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.displays import style as look
+from nonredundant.displays.names import method_name
 
-#: How the audit's methods are written in pictures.
-METHOD_NAMES = {
-    "r2-ridge": "ridge",
-    "r2-forest": "forest",
-    "r2-mlp": "perceptron",
-    "r2-boosting": "boosting",
-    "discriminator-auc": "fresh discriminator",
-    "discriminator-nats": "fresh discriminator",
-    "ksg": "nearest neighbours (KSG)",
-    "dcor": "distance correlation",
-    "hsic": "HSIC",
-}
 _UNIT_NAMES = {
     "R²": "R² of hand-crafted features from latents",
     "AUC": "AUC of true against shuffled pairs",
@@ -196,7 +185,7 @@ class RedundancyDisplay:
             ax.plot(own["estimate"][~found], y[~found], **common, markerfacecolor="white")
         # The bars would otherwise fix the axes' ends and cut markers there in half.
         ax.use_sticky_edges = False
-        look.name_rows(ax, [METHOD_NAMES.get(method, method) for method in methods])
+        look.name_rows(ax, [method_name(method) for method in methods])
         ax.set_ylabel("method")
         ax.set_xlabel(_UNIT_NAMES.get(unit, unit))
         look.despine(ax)

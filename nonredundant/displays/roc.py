@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
 from nonredundant.displays import style as look
 
@@ -180,7 +181,7 @@ def predictions_of(
     comparison: Any, feature_sets: Sequence[str] | None, classifier: str | None
 ) -> tuple[dict[str, pd.DataFrame], str]:
     """Return the predictions of each set, with the label as truth value, and a title."""
-    classes, primary = comparison.settings["classes"], comparison.primary
+    classes, primary = comparison.settings.classes, comparison.primary
     if len(classes) != 2:
         raise ValueError(f"the curve is defined for two classes, got {classes}")
     classifier = classifier or primary["classifier"]
@@ -190,14 +191,12 @@ def predictions_of(
     for name in feature_sets:
         own = look.pick(comparison.predictions, feature_set=name, classifier=classifier)
         parts[name] = own.assign(positive=own["y"].astype(str) == str(classes[1]))
-    where = "test set" if comparison.settings.get("n_test") else "cross-validation"
+    where = "test set" if comparison.settings.n_test else "cross-validation"
     return parts, f"{classifier}, {where}"
 
 
 def _roc_bands(parts: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str, Any]:
     """Return the arrays of a `RocBandDisplay`."""
-    from sklearn.metrics import roc_auc_score
-
     curves, areas = [], []
     for part in parts.values():
         part = part.assign(code=pd.factorize(part["sample"])[0])

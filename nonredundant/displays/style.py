@@ -17,11 +17,6 @@ HCR_COLOUR, DLR_COLOUR = "#0072B2", "#E69F00"
 #: Monotone in lightness, so that signs and sizes can be told apart in grey.
 SEQUENTIAL = "cividis"
 SMALL = 8
-_METRIC_NAMES = {
-    "roc_auc": "AUC",
-    "roc_auc_ovr": "AUC (one against the rest)",
-    "concordance_index": "concordance index",
-}
 
 
 class Style(NamedTuple):
@@ -36,18 +31,6 @@ def styles(n: int) -> list[Style]:
     """Return n styles that differ in colour, marker and line."""
     every = map(Style, cycle(COLOURS), cycle(MARKERS), cycle(LINES))
     return list(islice(every, n))
-
-
-def metric_name(metric: str) -> str:
-    """Return a scoring name as papers write it."""
-    return _METRIC_NAMES.get(metric, metric.replace("_", " "))
-
-
-def p_text(p: float) -> str:
-    """Return a p-value as papers write it; nothing for one that is not known."""
-    if not np.isfinite(p):
-        return ""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
 def single(ax: Any, figsize: tuple[float, float]) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.displays import style as look
+from nonredundant.displays.names import metric_name
 
 _TERM_NAMES = {"kl": "KL divergence"}
 _LINES = {"training": "-", "validation": "--"}
@@ -297,7 +298,7 @@ class SweepDisplay:
         for axes, parameter in zip(self.axes_, parameters, strict=True):
             self._plot_parameter(axes, self.table[self.table["parameter"] == parameter], looks)
             axes.set_xlabel(_PARAMETER_NAMES.get(parameter, str(parameter)))
-            axes.set_ylabel(look.metric_name(self.metric))
+            axes.set_ylabel(metric_name(self.metric))
         return self
 
     @staticmethod

@@ -114,7 +114,7 @@ class FeatureWeightsDisplay:
                 f"{feature_set!r} does not hold both hand-crafted and learned features"
             )
         blocks = [_descending(table[table["block"] == name]) for name in ("base", "learned")]
-        clinical = comparison.settings.get("cohort", {}).get("n_clinical")
+        clinical = comparison.settings.cohort.n_clinical
         display = cls(
             *blocks,
             k=k,

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.evaluation.comparison import FeatureSetComparison
-from nonredundant.evaluation.experiments import Experiment
 from nonredundant.evaluation.fitting import Fitted
-from nonredundant.evaluation.inputs import Cohorts, describe, versions
+from nonredundant.evaluation.settings import ComparisonSettings
 from nonredundant.evaluation.significance import (
     TestSet,
     ensemble_predictions,
@@ -22,7 +20,7 @@ from nonredundant.evaluation.significance import (
     pooled_tests,
     score_columns,
 )
-from nonredundant.evaluation.study import Results, Study, study_table
+from nonredundant.evaluation.study import Results, Study
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -144,58 +142,8 @@ def warning_list(study: Study, results: Results) -> list[str]:
     return [f"{message} ({n} fits)" if n > 1 else message for message, n in counts.items()]
 
 
-def settings_of(
-    study: Study,
-    cohorts: Cohorts,
-    seed: int,
-    named: Experiment | None,
-    start: float,
-) -> dict[str, Any]:
-    """Return what was run, as plain JSON types."""
-    n_clinical = len(study_table(study, study.folds[0]).columns_of("clinical"))
-    return {
-        "feature_sets": [one.name for one in study.sets],
-        "classifiers": list(study.estimators),
-        "scoring": list(study.scorers),
-        "primary": study.primary,
-        "n_folds": len(study.folds),
-        "n_repeats": len({fold.repeat for fold in study.folds}),
-        "grouped": study.groups is not None,
-        "n_test": study.table.n_samples - study.n,
-        "classes": [str(label) for label in study.outcome.classes],
-        "cohort": describe(cohorts, study.outcome, n_clinical),
-        "failed": cohorts.failed,
-        "patients": _patients_text(study),
-        "graph": study.level.graph is not None,
-        "experiment": None if named is None else named.about,
-        "cvae": None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
-        "extractor": cohorts.extractor,
-        "class_weight": None if study.class_weight is None else str(study.class_weight),
-        "sampler": None if study.sampler is None else str(study.sampler),
-        "seed": seed,
-        "n_jobs": study.n_jobs,
-        "versions": versions(),
-        "provenance": cohorts.table.provenance,
-        "made": pd.Timestamp.now().isoformat(timespec="seconds"),
-        "total_seconds": time.perf_counter() - start,
-    }
-
-
-def _plain(params: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON types."""
-    simple = (str, int, float, bool, type(None))
-    return {k: v if isinstance(v, simple) else str(v) for k, v in params.items()}
-
-
-def _patients_text(study: Study) -> str | None:
-    """Return how lesions make one prediction a sample; None where each sample has one lesion."""
-    if study.level.graph is not None:
-        return f"{study.level.graph}; other classifiers see {study.level.pooling}"
-    return None if study.table.is_single else repr(study.level.pooling)
-
-
 def comparison_of(
-    study: Study, results: Results, settings: dict[str, Any], messages: list[str]
+    study: Study, results: Results, settings: ComparisonSettings, messages: list[str]
 ) -> FeatureSetComparison:
     """Return the comparison that the results make."""
     train = float(np.mean([len(fold.train) for fold in study.folds]))
@@ -217,7 +165,7 @@ def comparison_of(
     }
     if study.outcome.test is not None:
         mean = ensembles(results.fitted)
-        held = TestSet(study, mean, study.outcome.test, settings["seed"])
+        held = TestSet(study, mean, study.outcome.test, settings.seed)
         held_predictions = ensemble_predictions(study, mean, study.outcome.test)
         parts |= {"summary": held.summary(), "tests": held.tests()}
         parts["predictions"] = held_predictions

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -44,7 +45,9 @@ def data():
     masks[:, :, 3:12, 4:14] = True
     h = pd.DataFrame(rng.normal(size=(n, 4)), columns=["volume", "maximum", "energy", "entropy"])
     lesions = LesionTable(h, patches=patches, masks=masks, index=[f"case{i:02d}" for i in range(n)])
-    cvae = NonRedundantCVAE(dlr_size=4, max_epochs=3, validation_fraction=0.2, random_state=0)
+    cvae = NonRedundantCVAE(
+        dlr_size=4, max_epochs=3, net_params={"validation_fraction": 0.2}, random_state=0
+    )
     cvae.fit(lesions)
     table, y = make_table(72)
     found = compare_feature_sets(
@@ -527,7 +530,7 @@ def test_roc_areas_are_those_of_the_summary(data):
 
 def test_roc_of_a_test_set_is_that_of_the_ensemble(data):
     held = SimpleNamespace(
-        primary=data.found.primary, settings=data.found.settings | {"n_test": 72}
+        primary=data.found.primary, settings=replace(data.found.settings, n_test=72)
     )
     held.predictions = data.found.predictions.assign(repeat=-1, fold=-1)
     display = displays.RocBandDisplay.from_comparison(held)
@@ -601,7 +604,9 @@ def test_calibration_of_margins_is_refused():
 
 @pytest.mark.parametrize("name", ["RocBandDisplay", "CalibrationBandDisplay"])
 def test_curves_are_for_two_classes(name, data):
-    three = SimpleNamespace(settings={"classes": ["a", "b", "c"]}, primary=data.found.primary)
+    three = SimpleNamespace(
+        settings=SimpleNamespace(classes=["a", "b", "c"]), primary=data.found.primary
+    )
     with pytest.raises(ValueError, match="two classes"):
         getattr(displays, name).from_comparison(three)
 

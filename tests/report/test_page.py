@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import matplotlib as mpl
@@ -18,7 +19,6 @@ from matplotlib import pyplot as plt
 from sklearn.linear_model import LogisticRegression
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets, displays
-from nonredundant.evaluation import FeatureSetComparison
 from nonredundant.report import write_report
 
 mpl.use("Agg")
@@ -92,7 +92,7 @@ def read(comparison, folder) -> Page:
 
 def changed(comparison, **parts):
     """Return a comparison with some of its parts replaced."""
-    return FeatureSetComparison(**{**comparison.__dict__, **parts})
+    return replace(comparison, **parts)
 
 
 def compare(table, y, **settings):
@@ -144,7 +144,7 @@ def page(file):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Leave the pictures out where a test is about text, as they take a second."""
-    monkeypatch.setattr("nonredundant.report.page.draw_figures", lambda comparison: ({}, []))
+    monkeypatch.setattr("nonredundant.report.page.draw_figures", lambda *_: ({}, []))
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +227,7 @@ def test_names_are_shown_as_they_are(found, page):
     assert not page.of("b")
     for name in (*CLASSES, LOST, "no <mask> & no image"):
         assert name in page.text
-    assert found.settings["failed"] == {LOST: "no <mask> & no image"}
+    assert found.settings.failed == {LOST: "no <mask> & no image"}
     assert [LOST, "no <mask> & no image"] in page.rows
     shown = page.texts["warnings"]
     assert all(message in shown for message in found.warnings)
@@ -235,11 +235,11 @@ def test_names_are_shown_as_they_are(found, page):
 
 def test_settings_and_versions_suffice_for_a_repetition(found, page):
     shown = page.texts["settings"]
-    for name, version in found.settings["versions"].items():
+    for name, version in found.settings.versions.items():
         assert f"{name} {version}" in shown
     for key in ("seed", "feature_sets", "cvae", "provenance", "class_weight"):
         assert f'"{key}":' in shown
-    assert str(found.settings["seed"]) in shown
+    assert str(found.settings.seed) in shown
 
 
 def test_sections_without_content_are_left_out(plain, page, tmp_path):

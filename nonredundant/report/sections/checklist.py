@@ -11,9 +11,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from markupsafe import Markup
 
-from nonredundant.report.settings import held_out_counts, shares, validation_text
-from nonredundant.report.tables import SIMPLE_SETS, Table, compact
+from nonredundant.report.descriptions import (
+    SIMPLE_SETS,
+    class_shares,
+    held_out_counts,
+    validation_text,
+)
+from nonredundant.report.formatting import Table, format_compact
+from nonredundant.report.references import cite
+from nonredundant.report.section import Block, Section
 
 YES, NO = "yes", "no"
 
@@ -28,8 +36,8 @@ class Item(NamedTuple):
     done: bool
 
 
-def checklist(comparison: Any) -> Table:
-    """Return the items with their answers."""
+def _content(comparison: Any) -> list[Block]:
+    """Tabulate the items with their answers."""
     items = [
         *_data_items(comparison),
         *_extraction_items(comparison),
@@ -39,49 +47,62 @@ def checklist(comparison: Any) -> Table:
     ]
     rows = [[one.topic, YES if one.done else NO, one.found, one.clear, one.tripod] for one in items]
     heads = ["item", "done", "what was found", "CLEAR", "TRIPOD+AI"]
-    return Table(heads, [False] * 5, rows)
+    return [_intro(), Table(heads, [False] * 5, rows, kind="checklist")]
+
+
+def _intro() -> Markup:
+    """Introduce the two checklists."""
+    return Markup(
+        "<p>Items of CLEAR{} and TRIPOD+AI{} that this comparison can answer, read off its "
+        "settings, tables and fitted models. All others – among them eligibility, ethics, sample "
+        "size, segmentation, reference standard, fairness, limitations – are for the authors.</p>"
+    ).format(cite("clear"), cite("tripod"))
 
 
 def _data_items(comparison: Any) -> list[Item]:
     """Return what there is to say of samples and splits."""
     s = comparison.settings
-    counts = s["cohort"]["class_counts"]
-    held = f"; held out: {shares(held_out_counts(comparison))}" if s["n_test"] else ""
+    counts = s.cohort.class_counts
+    held = f"; held out: {class_shares(held_out_counts(comparison))}" if s.n_test else ""
     balance = [
-        f"{name} {s[key]}"
+        f"{name} {getattr(s, key)}"
         for name, key in (("class weight", "class_weight"), ("sampler", "sampler"))
-        if s[key] is not None
+        if getattr(s, key) is not None
     ]
-    n, lost = s["cohort"]["n_samples"] + s["n_test"], len(s["failed"])
+    n, lost = s.cohort.n_samples + s.n_test, len(s.failed)
     return [
-        Item("–", "21", "Samples and events of each analysis", shares(counts) + held, bool(counts)),
-        Item("15", "12a", "Data split", validation_text(s), s["n_folds"] > 1 or s["n_test"] > 0),
+        Item(
+            "–",
+            "21",
+            "Samples and events of each analysis",
+            class_shares(counts) + held,
+            bool(counts),
+        ),
+        Item("15", "12a", "Data split", validation_text(s), s.n_folds > 1 or s.n_test > 0),
         Item(
             "15",
             "12a",
             "Samples that belong together kept on one side",
             "groups never cross a split"
-            if s["grouped"]
+            if s.grouped
             else "no groups were given: right only if each sample is a patient of its own",
-            s["grouped"],
+            s.grouped,
         ),
         Item(
             "38",
             "12a",
             "Test data outside of cross-validation",
-            f"{s['n_test']:,} held-out samples"
-            if s["n_test"]
-            else "none: internal validation only",
-            s["n_test"] > 0,
+            f"{s.n_test:,} held-out samples" if s.n_test else "none: internal validation only",
+            s.n_test > 0,
         ),
         Item(
             "29",
             "11",
             "Cases left out",
             f"{lost:,} of {n + lost:,}"
-            if s["extractor"] or lost
+            if s.extractor or lost
             else "not known: lesions were handed over, not extracted here",
-            bool(s["extractor"] or lost),
+            bool(s.extractor or lost),
         ),
         Item("30", "13", "Class imbalance", ", ".join(balance) or "not corrected", bool(balance)),
     ]
@@ -90,7 +111,7 @@ def _data_items(comparison: Any) -> list[Item]:
 def _extraction_items(comparison: Any) -> list[Item]:
     """Return what there is to say of the hand-crafted features; "no" where nothing is recorded."""
     s = comparison.settings
-    parameters = (s["provenance"] or {}).get("parameters", {})
+    parameters = s.provenance.get("parameters", {})
     setting = parameters.get("setting", {})
     bins = {k: setting[k] for k in ("binWidth", "binCount") if setting.get(k) is not None}
     grid = {
@@ -98,7 +119,7 @@ def _extraction_items(comparison: Any) -> list[Item]:
         for k in ("resampledPixelSpacing", "interpolator", "normalize", "removeOutliers")
         if setting.get(k) is not None
     }
-    version = (s["provenance"] or {}).get("versions", {}).get("pyradiomics")
+    version = s.provenance.get("versions", {}).get("pyradiomics")
     unknown = "not recorded: lesions were handed over, not extracted here"
     nothing = "none: voxels and intensities as they are" if parameters else unknown
     types, classes = parameters.get("imageType", {}), parameters.get("featureClass", {})
@@ -119,8 +140,8 @@ def _extraction_items(comparison: Any) -> list[Item]:
             "27",
             "9a",
             "Number of hand-crafted features",
-            f"{s['cohort']['n_hcr']:,}",
-            s["cohort"]["n_hcr"] > 0,
+            f"{s.cohort.n_hcr:,}",
+            s.cohort.n_hcr > 0,
         ),
         Item("28", "–", "Other parameters", defaults if parameters else unknown, bool(parameters)),
     ]
@@ -131,11 +152,11 @@ def _model_items(comparison: Any) -> list[Item]:
     s, choices = comparison.settings, comparison.choices
     filled = _in_every_model(comparison, "impute", lambda step: f"by the {step.strategy}")
     scaled = _in_every_model(comparison, "blocks", lambda step: "centred, divided by the spread")
-    sets = [name.removeprefix("Clinical+") for name in s["feature_sets"]]
+    sets = [name.removeprefix("Clinical+") for name in s.feature_sets]
     picked = [name for name in sets if name[:1] == "H" and name[1:2].isdigit()]
     chosen = choices[["C", "alpha", "block_weight"]].notna().any(axis=1)
     tuned = choices.loc[chosen, "classifier"].unique()
-    grid = ", ".join(compact(c) for c in np.unique(choices["C"].dropna()))
+    grid = ", ".join(format_compact(c) for c in np.unique(choices["C"].dropna()))
     return [
         Item("29", "11", "Missing values filled on training folds", filled or NO, bool(filled)),
         Item("32", "12b", "Features scaled on training folds", scaled or NO, bool(scaled)),
@@ -162,7 +183,7 @@ def _model_items(comparison: Any) -> list[Item]:
             f"{', '.join(tuned)}" + (f"; C chosen: {grid}" if grid else "")
             if len(tuned)
             else "none: classifiers as they were given",
-            len(tuned) == len(s["classifiers"]),
+            len(tuned) == len(s.classifiers),
         ),
         Item(
             "43",
@@ -179,14 +200,14 @@ def _model_items(comparison: Any) -> list[Item]:
 def _evaluation_items(comparison: Any) -> list[Item]:
     """Return what there is to say of metrics, intervals and tests."""
     s, tests, summary = comparison.settings, comparison.tests, comparison.summary
-    probabilities = len(s["classes"]) == 2 and len(comparison.calibration()) > 0
+    probabilities = len(s.classes) == 2 and len(comparison.calibration()) > 0
     thresholds = comparison.choices["threshold"].dropna()
     known = summary["low"].notna()
     tested = tests[tests["p_value"].notna()]
     how = ", ".join(dict.fromkeys(tested["method"]))
-    simple = [name for name in SIMPLE_SETS if name in s["feature_sets"]]
+    simple = [name for name in SIMPLE_SETS if name in s.feature_sets]
     return [
-        Item("39", "12e", "Metrics", ", ".join(s["scoring"]), len(s["scoring"]) > 0),
+        Item("39", "12e", "Metrics", ", ".join(s.scoring), len(s.scoring) > 0),
         Item(
             "39",
             "12e",
@@ -230,22 +251,22 @@ def _evaluation_items(comparison: Any) -> list[Item]:
 def _sharing_items(comparison: Any) -> list[Item]:
     """Return what another person gets to repeat it."""
     s = comparison.settings
-    versions = s["versions"]
+    versions = s.versions
     return [
         Item(
             "55, 56",
             "18f",
             "Settings, seed and versions in this file",
-            f"seed {s['seed']}; nonredundant {versions.get('nonredundant', '?')} and "
+            f"seed {s.seed}; nonredundant {versions.get('nonredundant', '?')} and "
             f"{len(versions) - 1} others",
-            "nonredundant" in versions and s["seed"] is not None,
+            "nonredundant" in versions and s.seed is not None,
         ),
         Item(
             "–",
             "22",
             "Parameters of the network in this file",
-            f"{len(s['cvae'])} parameters" if s["cvae"] else "no network was trained",
-            bool(s["cvae"]),
+            f"{len(s.cvae)} parameters" if s.cvae else "no network was trained",
+            bool(s.cvae),
         ),
     ]
 
@@ -281,3 +302,6 @@ def _steps(model: Any) -> dict[str, Any]:
     if not hasattr(model, "steps"):
         model = getattr(model, "estimator", None)
     return dict(getattr(model, "steps", []))
+
+
+SECTION = Section("checklist", "Checklist", _content)

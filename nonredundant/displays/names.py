@@ -1,0 +1,47 @@
+"""Names of metrics and audit methods, and p-values, as papers write them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_METRICS = {
+    "roc_auc": "AUC",
+    "roc_auc_ovr": "AUC (one against the rest)",
+    "concordance_index": "concordance index",
+}
+_METHODS = {
+    "r2-ridge": "ridge",
+    "r2-forest": "forest",
+    "r2-mlp": "perceptron",
+    "r2-boosting": "boosting",
+    "discriminator-auc": "fresh discriminator",
+    "discriminator-nats": "fresh discriminator",
+    "ksg": "nearest neighbours (KSG)",
+    "dcor": "distance correlation",
+    "hsic": "HSIC",
+}
+
+
+def metric_name(metric: str) -> str:
+    """Name a scikit-learn metric."""
+    return _METRICS.get(metric, metric.replace("_", " "))
+
+
+def method_name(method: str) -> str:
+    """Name a method of `redundancy_report`."""
+    return _METHODS.get(method, method)
+
+
+def p_number(p: float) -> str:
+    """Format a p-value without the letter; an empty text for NaN."""
+    if not np.isfinite(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def p_text(p: float) -> str:
+    """Format a p-value as "p = 0.012" or "p < 0.001"; an empty text for NaN."""
+    number = p_number(p)
+    if not number or number.startswith("<"):
+        return number and f"p {number}"
+    return f"p = {number}"

@@ -1,0 +1,70 @@
+"""Whether other classifiers and other tests agree with the primary comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.displays.names import p_text
+
+
+def rows_with(table: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
+    """Return the rows with the chosen values."""
+    for name, value in chosen.items():
+        table = table[table[name] == value]
+    return table
+
+
+def all_tests(comparison: Any) -> pd.DataFrame:
+    """Collect the tests of the primary difference by every classifier and every test.
+
+    The first row is the primary comparison itself; `look` names the test, and `agrees` holds
+    whether a row has the same verdict as the first.
+    """
+    primary = comparison.primary
+    if "reference" not in primary:
+        return comparison.tests[:0].assign(look="", agrees=True)
+    sources = [("", comparison.tests), ("", comparison.pooled_tests)]
+    if comparison.settings.n_test:
+        sources.insert(1, ("folds: ", comparison.cv_tests))
+    at = {key: value for key, value in primary.items() if key != "classifier"}
+    parts = []
+    for name, tests in sources:
+        own = rows_with(tests, at)
+        parts.append(own.assign(look=name + own["method"]))
+    found = pd.concat(parts, ignore_index=True)
+    if found.empty:
+        return found.assign(agrees=True)
+    first = found["classifier"] == primary["classifier"]
+    found = pd.concat([found[first], found[~first]], ignore_index=True)
+    verdict = np.where(found["p_value"] < 0.05, np.sign(found["estimate"]), 0)
+    return found.assign(agrees=verdict == verdict[0])
+
+
+def verdict(tests: pd.DataFrame) -> str:
+    """Return the verdict of the primary comparison: "gain", "loss", "none" or "unknown"."""
+    if tests.empty or np.isnan(tests["p_value"].iloc[0]):
+        return "unknown"
+    first = tests.iloc[0]
+    if first["p_value"] >= 0.05:
+        return "none"
+    return "gain" if first["estimate"] > 0 else "loss"
+
+
+def agreement_text(tests: pd.DataFrame) -> str:
+    """Describe how many of the other tests agree; an empty text if there are none."""
+    others = tests.iloc[1:]
+    others = others[others["p_value"].notna()]
+    if others.empty:
+        return ""
+    odd, n = others[~others["agrees"].astype(bool)], len(others)
+    if odd.empty:
+        return f"The same verdict comes from {n} of {n} other looks at the question."
+    named = "; ".join(
+        f"{row['classifier']} by {row['look']} ({row['estimate']:+.3f}, {p_text(row['p_value'])})"
+        for _, row in odd.iterrows()
+    )
+    return f"Another verdict comes from {len(odd)} of {n} other looks at the question: {named}."

@@ -1,0 +1,48 @@
+"""Phrases about a comparison that several sections of the report share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Sets that need no network: the baselines that a deep model must beat to be of use.
+SIMPLE_SETS = ("clinical", "volume", "max intensity", "volume + max intensity", "dissemination")
+
+
+def class_shares(counts: Mapping[str, int]) -> str:
+    """Format class counts with their shares."""
+    total = sum(counts.values())
+    return ", ".join(f"{name}: {n:,} ({n / total:.0%})" for name, n in counts.items())
+
+
+def held_out_counts(comparison: Any) -> dict[str, int]:
+    """Count the classes of the held-out test set."""
+    own = comparison.predictions.drop_duplicates("sample")["y"].astype(str).value_counts()
+    return {name: int(own.get(name, 0)) for name in comparison.settings.cohort.class_counts}
+
+
+def validation_text(settings: Any) -> str:
+    """Describe how the models were validated."""
+    text = f"cross-validation, {settings.n_folds // settings.n_repeats} folds"
+    if settings.n_repeats > 1:
+        text += f", {settings.n_repeats} repeats"
+    text += "; groups kept together" if settings.grouped else ""
+    if settings.n_test:
+        text += f"; mean of the fold models on {settings.n_test:,} held-out samples"
+    return text
+
+
+def where_tested(settings: Any) -> str:
+    """Describe the samples of the main tables, for their captions."""
+    return "on the held-out test set" if settings.n_test else "in cross-validation"
+
+
+def where_predicted(settings: Any) -> str:
+    """Describe the samples whose predictions are drawn."""
+    return "the held-out test set" if settings.n_test else "held-out folds"
+
+
+def primary_sets(comparison: Any) -> list[str]:
+    """Return the feature sets of the primary comparison, the reference first."""
+    primary = comparison.primary
+    return [primary[key] for key in ("reference", "feature_set") if primary.get(key)]

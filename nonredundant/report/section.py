@@ -1,0 +1,47 @@
+"""What a section of the report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from nonredundant.report.figures import Drawing
+from nonredundant.report.formatting import Table
+
+#: Part of a section: a table, or HTML as it stands.
+Block = Table | Markup
+
+
+def _no_figures(comparison: Any) -> list[Drawing]:
+    """Draw nothing."""
+    return []
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section of the report, left out where it has neither figures nor content.
+
+    Attributes
+    ----------
+    id : str
+        Anchor of the section.
+    title : str
+        Heading, also in the table of contents.
+    content : callable
+        Comparison → tables and text below the figures, or None.
+    figures : callable
+        Comparison → figures to draw.
+    """
+
+    id: str
+    title: str
+    content: Callable[[Any], list[Block] | None]
+    figures: Callable[[Any], list[Drawing]] = _no_figures
+
+
+def note(text: str, *parts: Any) -> Markup:
+    """Make a paragraph in small print; `{}` in the text stands for the escaped parts."""
+    return Markup('<p class="quiet">{}</p>').format(Markup(text).format(*parts))

@@ -1,0 +1,37 @@
+"""The sections of the report, in their order on the page.
+
+A new section is one file here, which defines `SECTION`, and one line of the list below.
+"""
+
+from __future__ import annotations
+
+from nonredundant.report.section import Section
+from nonredundant.report.sections import (
+    audit,
+    calibration,
+    checklist,
+    cohort,
+    comparison,
+    failed,
+    method,
+    patients,
+    pictures,
+    settings,
+    warnings,
+)
+
+SECTIONS: list[Section] = [
+    cohort.SECTION,
+    settings.SECTION,
+    comparison.SECTION,
+    audit.SECTION,
+    patients.SECTION,
+    pictures.SECTION,
+    calibration.SECTION,
+    warnings.SECTION,
+    failed.SECTION,
+    method.SECTION,
+    checklist.SECTION,
+]
+
+__all__ = ["SECTIONS"]

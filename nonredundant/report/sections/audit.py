@@ -1,0 +1,60 @@
+"""Section: audit of the redundancy between hand-crafted and learned features."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nonredundant.displays.names import method_name
+from nonredundant.displays.redundancy import RedundancyDisplay
+from nonredundant.report.figures import Drawing, draw_with
+from nonredundant.report.formatting import (
+    Column,
+    frame_table,
+    number_column,
+    p_column,
+    text_column,
+)
+from nonredundant.report.section import Block, Section, note
+
+_COLUMNS = (
+    text_column("feature_set", "learned features"),
+    Column("estimator", lambda row: method_name(row["method"]), False),
+    number_column("estimate", "estimate"),
+    number_column("null_mean", "chance, mean"),
+    number_column("null_95", "chance, 95 %"),
+    p_column("p_value", "p"),
+    text_column("unit", "unit"),
+)
+
+
+def _figures(comparison: Any) -> list[Drawing]:
+    """Draw the estimates against chance."""
+    if comparison.redundancy.empty:
+        return []
+    return [
+        Drawing(
+            "redundancy",
+            "Redundancy",
+            "What fresh estimators still find of the hand-crafted features in the learned ones, "
+            "on held-out samples. Grey: what independent features give, from the mean to the 95 % "
+            "point. A marker inside or left of the grey bar is no more than chance.",
+            draw_with(RedundancyDisplay),
+        )
+    ]
+
+
+def _content(comparison: Any) -> list[Block] | None:
+    """Tabulate the audit."""
+    if comparison.redundancy.empty:
+        return None
+    return [
+        frame_table(comparison.redundancy, _COLUMNS, "Audit on held-out samples"),
+        note(
+            "An audit can show that features are redundant; it cannot prove that they are "
+            "independent: what it finds is bounded by its estimators and by the number of "
+            "held-out samples."
+        ),
+    ]
+
+
+SECTION = Section("audit", "Audit of redundancy", _content, _figures)

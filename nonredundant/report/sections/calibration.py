@@ -1,0 +1,131 @@
+"""Section: calibration and clinical utility, for two classes with probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nonredundant.displays import style as look
+from nonredundant.displays.calibration import CalibrationBandDisplay
+from nonredundant.report.descriptions import primary_sets, where_predicted, where_tested
+from nonredundant.report.figures import Drawing, draw_with
+from nonredundant.report.formatting import (
+    CLASSIFIER,
+    SET,
+    Table,
+    frame_table,
+    number_column,
+)
+from nonredundant.report.section import Block, Section, note
+
+
+def _figures(comparison: Any) -> list[Drawing]:
+    """Draw calibration and decision curve, where the primary classifier has probabilities."""
+    settings, primary = comparison.settings, comparison.primary
+    at = (comparison.predictions["feature_set"] == primary["feature_set"]) & (
+        comparison.predictions["classifier"] == primary["classifier"]
+    )
+    if len(settings.classes) != 2:
+        return []
+    if not comparison.predictions.loc[at, "score"].between(0, 1).all():
+        return []
+    where = where_predicted(settings)
+    first = " of the first repeat" if settings.n_repeats > 1 and not settings.n_test else ""
+    return [
+        Drawing(
+            "reliability",
+            "Calibration",
+            f"Predicted against observed frequency on {where}, bins of equal size, bands: "
+            "Wilson's 95 % interval. On the diagonal, predictions mean what they say.",
+            draw_with(CalibrationBandDisplay),
+        ),
+        Drawing(
+            "benefit",
+            "Decision curve",
+            f"Net benefit on {where}{first} of acting on every prediction above a threshold: true "
+            "positives less false positives weighed by the odds of the threshold, a case. A model "
+            "is of use where it lies above both acting on all and acting on none (0).",
+            _draw_decision_curve,
+        ),
+    ]
+
+
+def _draw_decision_curve(comparison: Any) -> Any:
+    """Draw the net benefit of the two primary sets against acting on all and on none."""
+    classifier = comparison.primary["classifier"]
+    own = look.pick(comparison.decision_curve(), classifier=classifier)
+    names = primary_sets(comparison)
+    ax = look.single(None, (4.4, 4.4))
+    for name, style in zip(names, look.styles(len(names)), strict=True):
+        part = look.pick(own, feature_set=name)
+        ax.plot(
+            part["threshold"],
+            part["net_benefit"],
+            color=style.colour,
+            linestyle=style.line,
+            marker=style.marker,
+            markersize=3,
+            label=name,
+        )
+    treat_all = own.groupby("threshold")["treat_all"].first()
+    ax.plot(treat_all.index, treat_all, color="0.5", linestyle=":", label="act on all")
+    ax.axhline(0, color="0.5", linewidth=1, label="act on none")
+    # Acting on all falls without bound; what counts lies above 0.
+    top = float(np.nanmax([own["net_benefit"].max(), treat_all.max()]))
+    ax.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.25 * top, 1.1 * top))
+    ax.set_title(classifier, fontsize=10, loc="left")
+    ax.legend(loc="upper right", frameon=False, fontsize=look.SMALL)
+    look.despine(ax)
+    return ax.figure
+
+
+def _content(comparison: Any) -> list[Block] | None:
+    """Tabulate calibration, operating points and net benefit."""
+    if len(comparison.settings.classes) != 2:
+        return None
+    where = where_tested(comparison.settings)
+    blocks: list[Block] = [
+        _calibration_table(comparison, "Calibration and operating point in cross-validation"),
+        _benefit_table(comparison, f"Net benefit {where}"),
+    ]
+    if not any(blocks):
+        return None
+    blocks.append(
+        note(
+            "Slope 1 and intercept 0 are right; a slope below 1 means predictions that are too "
+            "extreme. Sensitivity and specificity are at each fold's own threshold, found on its "
+            "training samples."
+        )
+    )
+    return blocks
+
+
+def _calibration_table(comparison: Any, caption: str) -> Table:
+    """Tabulate calibration and operating point of each set with probabilities."""
+    frame = comparison.calibration()
+    names = ("slope", "intercept", "brier", "sensitivity", "specificity")
+    heads = [name.replace("brier", "Brier score") for name in names]
+    columns = [SET, CLASSIFIER, *map(number_column, names, heads)]
+    marked = {name: comparison.primary[name] for name in ("feature_set", "classifier")}
+    return frame_table(frame, columns, caption, marked=marked if len(frame) else None)
+
+
+def _benefit_table(comparison: Any, caption: str) -> Table:
+    """Tabulate the net benefit of the two primary sets at every second threshold."""
+    curve = comparison.decision_curve()
+    if curve.empty:
+        return Table([], [], [], caption)
+    own = curve[curve["classifier"] == comparison.primary["classifier"]]
+    names = [name for name in primary_sets(comparison) if (own["feature_set"] == name).any()]
+    if not names:
+        return Table([], [], [], caption)
+    wide = own.pivot(index="threshold", columns="feature_set", values="net_benefit")[names]
+    wide["act on all"] = own.groupby("threshold")["treat_all"].first()
+    wide = wide.iloc[1::2].reset_index()
+    columns = [number_column("threshold", "threshold", 2)]
+    columns += [number_column(str(name), str(name)) for name in wide.columns[1:]]
+    return frame_table(wide, columns, caption)
+
+
+SECTION = Section("calibration", "Calibration and clinical utility", _content, _figures)

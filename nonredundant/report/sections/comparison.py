@@ -1,0 +1,173 @@
+"""Section: scores and paired differences of the feature sets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.displays.comparison import FeatureSetComparisonDisplay
+from nonredundant.report.agreement import all_tests
+from nonredundant.report.descriptions import where_tested
+from nonredundant.report.figures import Drawing, draw_with
+from nonredundant.report.formatting import (
+    CLASSIFIER,
+    DIFFERENCE,
+    METRIC,
+    NOTHING,
+    SET,
+    Column,
+    Table,
+    column_if_varying,
+    format_compact,
+    frame_table,
+    interval_column,
+    number_column,
+    text_column,
+)
+from nonredundant.report.section import Block, Section, note
+
+_BOUNDED = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "f1",
+    "jaccard",
+    "precision",
+    "recall",
+    "roc_auc",
+)
+
+
+def _figures(comparison: Any) -> list[Drawing]:
+    """Draw the forest plot."""
+    return [
+        Drawing(
+            "forest",
+            "Scores and paired differences",
+            "Left: score of each feature set. Right: paired difference to the set it was tested "
+            "against. Lines are 95 % intervals; p in brackets is corrected by Holm's method. "
+            "Shaded: the comparison that was asked for before looking.",
+            draw_with(FeatureSetComparisonDisplay),
+        )
+    ]
+
+
+def _content(comparison: Any) -> list[Block]:
+    """Tabulate scores and tests, and what inner cross-validation chose."""
+    primary, where = comparison.primary, where_tested(comparison.settings)
+    blocks: list[Block] = [
+        _agreement_table(
+            all_tests(comparison),
+            "The same question, asked of every classifier and by a second test",
+        ),
+        _score_table(comparison.summary, primary, f"Scores {where}"),
+        _difference_table(comparison.tests, primary, f"Paired differences {where}"),
+    ]
+    if comparison.settings.n_test:
+        folds = "in cross-validation"
+        blocks += [
+            _score_table(comparison.cv_summary, primary, f"Scores {folds}"),
+            _difference_table(comparison.cv_tests, primary, f"Paired differences {folds}"),
+        ]
+    blocks += [
+        _difference_table(
+            comparison.pooled_tests, primary, "Second opinion on the paired differences"
+        ),
+        _choice_table(comparison, "What inner cross-validation chose"),
+    ]
+    if _leaves_range(comparison.summary):
+        blocks.append(
+            note(
+                "An interval over few folds is wide and is not cut at 0 or 1: it tells how little "
+                "is known, not that a score could lie there."
+            )
+        )
+    blocks.append(
+        note(
+            "Holm's correction is over all sets and classifiers that were tested against the same "
+            "reference. The test on pooled predictions takes the fold models as given, so its p "
+            "is too small where another training set would give other models."
+        )
+    )
+    return blocks
+
+
+def _agreement_table(tests: pd.DataFrame, caption: str) -> Table:
+    """Tabulate the tests of the primary difference."""
+    columns = [
+        CLASSIFIER,
+        text_column("look", "method"),
+        *DIFFERENCE[:3],
+        Column("same verdict", lambda row: "yes" if row["agrees"] else "no", False),
+    ]
+    return frame_table(tests, columns, caption)
+
+
+def _score_table(summary: pd.DataFrame, primary: Mapping[str, str], caption: str) -> Table:
+    """Tabulate score and interval of each set."""
+    metric, caption = column_if_varying(summary, "metric", METRIC, caption)
+    columns = [SET, CLASSIFIER, *metric, number_column("mean", "score"), interval_column()]
+    if summary["sd"].notna().any():
+        columns.append(number_column("sd", "sd over folds"))
+    marked = {name: primary[name] for name in ("feature_set", "classifier", "metric")}
+    return frame_table(summary, columns, caption, marked=marked)
+
+
+def _difference_table(tests: pd.DataFrame, primary: Mapping[str, str], caption: str) -> Table:
+    """Tabulate the paired tests."""
+    metric, caption = column_if_varying(tests, "metric", METRIC, caption)
+    method, caption = column_if_varying(tests, "method", text_column("method", "method"), caption)
+    against = text_column("reference", "against")
+    columns = [SET, against, CLASSIFIER, *metric, *DIFFERENCE, *method]
+    return frame_table(tests, columns, caption, marked=primary)
+
+
+def _choice_table(comparison: Any, caption: str) -> Table:
+    """Tabulate how often the learned block was taken, the penalty, and the threshold."""
+    choices = comparison.choices
+    if choices[["C", "alpha", "block_weight", "threshold"]].isna().all(axis=None):
+        return frame_table(choices[:0], [SET], caption)
+    grouped = choices.groupby(["feature_set", "classifier"], sort=False)
+    found = grouped.agg(
+        n=("fold", "size"),
+        taken=("block_weight", lambda w: (w > 0).sum() if w.notna().any() else np.nan),
+        c_low=("C", "min"),
+        c_high=("C", "max"),
+        alpha_low=("alpha", "min"),
+        alpha_high=("alpha", "max"),
+        threshold=("threshold", "median"),
+    ).reset_index()
+
+    def taken(row: Any) -> str:
+        return NOTHING if np.isnan(row["taken"]) else f"{row['taken']:.0f} of {row['n']}"
+
+    def strength(name: str) -> Callable[[Any], str]:
+        def show(row: Any) -> str:
+            low, high = format_compact(row[f"{name}_low"]), format_compact(row[f"{name}_high"])
+            return low if low == high else f"{low} to {high}"
+
+        return show
+
+    columns = [
+        SET,
+        CLASSIFIER,
+        Column("folds that took the learned block", taken),
+        Column("alpha", strength("alpha"))
+        if choices["alpha"].notna().any()
+        else Column("C", strength("c")),
+        number_column("threshold", "threshold (median)"),
+    ]
+    marked = {name: comparison.primary[name] for name in ("feature_set", "classifier")}
+    return frame_table(found, columns, caption, marked=marked)
+
+
+def _leaves_range(summary: pd.DataFrame) -> bool:
+    """Whether an interval leaves the range of a metric that lies between 0 and 1."""
+    own = summary[summary["metric"].str.startswith(_BOUNDED)]
+    return bool(((own["high"] > 1) | (own["low"] < 0)).any())
+
+
+SECTION = Section("comparison", "Comparison", _content, _figures)

@@ -1,0 +1,91 @@
+"""Section: the method in five lines, with the references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from nonredundant.report.references import cite, reference_list
+from nonredundant.report.section import Block, Section
+
+
+def _content(comparison: Any) -> list[Block]:
+    """Describe the method, and list the references."""
+    settings = comparison.settings
+    lines = [_features(settings), _network(settings), _FOLDS, _tests(settings), _audit()]
+    items = Markup("\n").join(Markup("<li>{}</li>").format(line) for line in lines)
+    left_out = set() if settings.graph else {"thiery"}
+    if settings.classes:
+        left_out |= {"harrell", "kang"}
+    return [Markup("<ol>\n{}\n</ol>").format(items), reference_list(left_out)]
+
+
+def _features(settings: Any) -> Markup:
+    """Describe where the hand-crafted features come from."""
+    text = Markup("Hand-crafted features are those of pyradiomics{}").format(cite("pyradiomics"))
+    if settings.extractor is None:
+        text += ", or whatever the lesions that were handed over hold"
+    if settings.patients:
+        text += Markup(
+            '; what becomes of several lesions of a sample is said <a href="#patients">above</a>'
+        )
+    return text + "."
+
+
+def _network(settings: Any) -> Markup:
+    """Describe the deep features."""
+    if not settings.cvae:
+        return Markup("No network was trained.")
+    text = Markup(
+        "Deep features are the latents of a variational autoencoder of the lesion's patch, which "
+        "decodes them together with the hand-crafted ones; sets named -MI are trained with a term "
+        "that keeps both independent{}"
+    ).format(cite("vetil"))
+    term = settings.cvae.get("independence")
+    if term:
+        is_dcor = term == "dcor"
+        more = Markup(", bias-corrected distance correlation{}").format(cite("szekely"))
+        text += Markup(" (here: {}{})").format(term, more if is_dcor else "")
+    return text + "."
+
+
+_FOLDS = Markup(
+    "Whatever is learned is learned on the training samples of a fold alone; all sets see the "
+    "same folds, inner folds and networks, so that differences are paired."
+)
+
+
+def _tests(settings: Any) -> Markup:
+    """Describe the tests."""
+    if not settings.classes:
+        held = Markup(
+            "on the test set two are compared by the jackknife of their paired difference{}, "
+        ).format(cite("kang"))
+        text = Markup(
+            "Risks of times to an event are scored by Harrell's concordance{}; {}over folds by "
+            "the corrected resampled t-test{}, which allows for training sets that overlap."
+        ).format(cite("harrell"), held if settings.n_test else "", cite("nadeau"))
+    elif settings.n_test:
+        text = Markup(
+            "On the test set, AUCs of two classes are compared by DeLong's test{}, other metrics "
+            "by the paired bootstrap; over folds, by the corrected resampled t-test{}."
+        ).format(cite("delong", "sun"), cite("nadeau"))
+    else:
+        text = Markup(
+            "Folds are compared by the corrected resampled t-test{}, which allows for training "
+            "sets that overlap; DeLong's test{} on pooled predictions of two classes is a second "
+            "opinion."
+        ).format(cite("nadeau"), cite("delong", "sun"))
+    return text + " Holm's method corrects p for the number of tests."
+
+
+def _audit() -> Markup:
+    """Describe the audit, calibration and net benefit."""
+    return Markup(
+        "Redundancy is what estimators trained afresh find on held-out samples, against permuted "
+        "rows; calibration{} and net benefit{} are of held-out predictions."
+    ).format(cite("vancalster"), cite("vickers"))
+
+
+SECTION = Section("method", "Method in five lines", _content)

@@ -1,0 +1,130 @@
+"""Section: patients with several lesions, and the graph of lesions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from nonredundant.displays.patient_graph import PatientGraphDisplay
+from nonredundant.report.figures import Drawing
+from nonredundant.report.formatting import (
+    DIFFERENCE,
+    METRIC,
+    SET,
+    Column,
+    Table,
+    column_if_varying,
+    format_interval,
+    frame_table,
+    number_column,
+    pair_table,
+    text_column,
+)
+from nonredundant.report.references import cite
+from nonredundant.report.section import Block, Section, note
+
+
+def _figures(comparison: Any) -> list[Drawing]:
+    """Draw a few patients as graphs."""
+    if not comparison.patient_graphs:
+        return []
+    return [
+        Drawing(
+            "graphs",
+            "Patients as graphs",
+            "Patients that were not trained on, of each outcome the one with the highest and the "
+            "one with the lowest prediction (of more than two classes, of its own), seen from the "
+            "front where lesions have three dimensions. Dots are lesions, as large as the graph's "
+            "attention; lines are pairs of lesions, as thick as theirs. Attention says what a "
+            "prediction was computed from, not what caused the outcome.",
+            _draw_graphs,
+        )
+    ]
+
+
+def _draw_graphs(comparison: Any) -> Any:
+    """Draw the patients side by side, two per row."""
+    import matplotlib.pyplot as plt
+
+    shown = comparison.patient_graphs
+    n_rows = (len(shown) + 1) // 2
+    figure, axes = plt.subplots(
+        n_rows, 2, figsize=(10.0, 5.2 * n_rows), layout="constrained", squeeze=False
+    )
+    for ax in axes.flat[len(shown) :]:
+        ax.set_axis_off()
+    for ax, parts in zip(axes.flat, shown, strict=False):
+        PatientGraphDisplay(**parts).plot(ax)
+    return figure
+
+
+def _content(comparison: Any) -> list[Block]:
+    """Tabulate lesions per patient, the tests of the graph, and its attention."""
+    blocks: list[Block] = [
+        _lesion_table(comparison.settings),
+        _graph_table(comparison.graph_tests, "The graph of lesions against pooling"),
+        _attention_table(comparison.attention, "Attention of held-out patients' graphs"),
+    ]
+    if comparison.settings.graph:
+        text = (
+            "The graph of lesions is after Thiery et al.{}; only distances between lesions enter, "
+            "so order and posture of a patient do not matter. It is not tuned, where the "
+            "classifiers on pooled lesions are."
+        )
+        blocks.append(note(text, cite("thiery")))
+    return blocks
+
+
+def _lesion_table(settings: Any) -> Table:
+    """Tabulate the number of lesions per sample, where some samples have several."""
+    cohort = settings.cohort
+    if cohort.n_lesions == cohort.n_samples:
+        return pair_table([])
+    low, middle, high, most = cohort.lesions_a_sample
+    return pair_table(
+        [
+            ("lesions", f"{cohort.n_lesions:,} of {cohort.n_samples:,} samples"),
+            (
+                "lesions a sample, median (quartiles)",
+                f"{middle:g} ({low:g} to {high:g}), at most {most:g}",
+            ),
+            ("how they make one prediction", settings.patients),
+        ]
+    )
+
+
+def _graph_table(tests: pd.DataFrame, caption: str) -> Table:
+    """Tabulate the paired differences of the graph to classifiers on pooled lesions."""
+    metric, caption = column_if_varying(tests, "metric", METRIC, caption)
+    columns = [SET, text_column("reference", "against"), *metric, *DIFFERENCE]
+    return frame_table(tests, columns, caption)
+
+
+def _attention_table(attention: pd.DataFrame, caption: str) -> Table:
+    """Tabulate the share of the most attended lesion, and of each clinical variable."""
+    if attention.empty:
+        return Table([], [], [], caption)
+    # Where test folds overlap, a patient was held out by several graphs.
+    lesions = attention[attention["kind"] == "lesion"].groupby(["fold", "sample"])["weight"]
+    several = lesions.size() > 1
+    shares = [("most attended lesion, patients with several", lesions.max()[several])]
+    clinical = attention[attention["kind"] == "clinical"]
+    for name, weights in clinical.groupby("variable", sort=False)["weight"]:
+        shares.append((f"clinical variable {name}", weights))
+    rows = [
+        (name, len(w), w.median(), w.quantile(0.25), w.quantile(0.75))
+        for name, w in shares
+        if len(w)
+    ]
+    frame = pd.DataFrame(rows, columns=["what", "n", "median", "low", "high"])
+    columns = [
+        text_column("what", "of"),
+        Column("patients", lambda row: f"{row['n']:,}"),
+        number_column("median", "share, median", 2),
+        Column("quartiles", lambda row: format_interval(row["low"], row["high"])),
+    ]
+    return frame_table(frame, columns, caption)
+
+
+SECTION = Section("patients", "Patients and their lesions", _content, _figures)

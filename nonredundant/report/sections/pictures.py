@@ -1,0 +1,76 @@
+"""Section: figures of predictions, weights, latents and training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nonredundant.displays.latent_space import LatentSpaceDisplay
+from nonredundant.displays.roc import RocBandDisplay
+from nonredundant.displays.training import LossCurveDisplay
+from nonredundant.displays.weights import FeatureWeightsDisplay
+from nonredundant.report.descriptions import where_predicted
+from nonredundant.report.figures import Drawing, draw_with
+from nonredundant.report.section import Section
+
+
+def _figures(comparison: Any) -> list[Drawing]:
+    """Draw what the comparison has data for."""
+    weights = comparison.weights
+    own = weights[weights["feature_set"] == comparison.primary["feature_set"]]
+    wanted = [
+        (len(comparison.settings.classes) == 2, _roc(comparison)),
+        (own["block"].nunique() == 2, _WEIGHTS),
+        (bool(comparison.latents), _LATENTS),
+        (comparison.atlas is not None, _ATLAS),
+        (len(comparison.history) > 0, _LOSSES),
+    ]
+    return [drawing for has_data, drawing in wanted if has_data]
+
+
+def _roc(comparison: Any) -> Drawing:
+    """Draw the ROC curves."""
+    return Drawing(
+        "roc",
+        "ROC curves",
+        f"ROC curves on {where_predicted(comparison.settings)}, of the two sets of the primary "
+        "comparison. Bands: 95 % of the curves when samples are drawn anew (bootstrap). Dotted: a "
+        "guess.",
+        draw_with(RocBandDisplay),
+    )
+
+
+_WEIGHTS = Drawing(
+    "weights",
+    "Weights of the features",
+    "Left: size of each feature's weight in the fused model, mean and range over the fold models, "
+    "hand-crafted and learned features apart. Right: how many of the largest weights belong to "
+    "learned features, against chance. A weight of 0 in every fold means that inner "
+    "cross-validation left the learned block out.",
+    draw_with(FeatureWeightsDisplay),
+)
+_LATENTS = Drawing(
+    "latents",
+    "Latent space",
+    "Learned features of one fold's held-out samples: principal components and, where classes are "
+    "large enough, linear discriminants, each sample placed by a fit that did not see it. Every "
+    "fold has a network of its own, so one fold is shown.",
+    draw_with(LatentSpaceDisplay),
+)
+_ATLAS = Drawing(
+    "atlas",
+    "What the latents do",
+    "Where in the image each latent of the first fold's network acts, on the lesions that the "
+    "fold held out: mean change when the latent varies by one standard deviation, its share of "
+    "the change of all, and the hand-crafted feature that it follows most closely, with "
+    "Spearman's correlation and 95 % interval (n.s.: not significant after Holm's correction).",
+    lambda comparison: comparison.atlas.plot().figure_,
+)
+_LOSSES = Drawing(
+    "losses",
+    "Training",
+    "Each term of the loss over the epochs: mean over the folds' networks, band from the least to "
+    "the largest. A validation curve that turns upwards shows overfitting.",
+    draw_with(LossCurveDisplay),
+)
+
+SECTION = Section("pictures", "Pictures", lambda comparison: None, _figures)
