@@ -274,7 +274,7 @@ def test_networks_validate_on_patients_that_they_do_not_train_on(name, monkeypat
     monkeypatch.setattr(batches, "LesionDataset", Spy)
     table = cohort([1, 3, 5, 2, 4, 1, 6, 2])
     model = clone(NETWORKS[name]).set_params(
-        max_epochs=1, validation_fraction=0.25, random_state=0, device="cpu"
+        max_epochs=1, net_params={"validation_fraction": 0.25}, random_state=0, device="cpu"
     )
     model.fit(table, np.tile([0, 1], 4))
     train, valid = (set(table.sample[rows]) for rows in seen[:2])

@@ -80,22 +80,22 @@ def make_lesions(
     field: float | None = None,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
-    r"""Make PET-like lesions whose label needs what hand-crafted radiomics cannot see.
+    r"""Make PET-like lesions whose label depends on a factor that hand-crafted radiomics miss.
 
     A lesion is an ellipsoid of random size, elongation and rotation with a mean uptake, a smooth
-    texture and one hot spot. Uptake, size, shape and texture are what hand-crafted radiomics
-    measure. The hot spot lies in a direction :math:`u` that is uniform on the sphere; its
-    component :math:`u_x` along the last array axis is the hidden factor. The features of
-    pyradiomics do not change when an image is flipped, and a phantom and its mirror image are
-    equally likely here, so the features' law is the same for :math:`u_x` and :math:`-u_x`:
-    nothing computed from them predicts the sign. A network that sees the voxels can.
+    texture and one hot spot. Hand-crafted radiomics measure uptake, size, shape and texture. The
+    hot spot lies in a direction :math:`u` that is uniform on the sphere; its component
+    :math:`u_x` along the last array axis is the hidden factor. The features of pyradiomics do
+    not change when an image is flipped, and a phantom and its mirror image are equally likely.
+    The features therefore have the same distribution for :math:`u_x` and :math:`-u_x`, and do
+    not predict the sign. A network can, as its input is the voxels.
 
-    The label of a sample is drawn from
+    The label of a sample is drawn with the probability
 
     .. math:: P(y = 1) = \sigma\Big(\sum_k \beta_k z_k\Big)
 
     with each :math:`z_k` a true factor standardised by its moments in the population and
-    :math:`\beta_k` its effect. An effect of 0 makes a negative control.
+    :math:`\beta_k` its effect. An effect of 0 is a negative control.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def make_lesions(
         Effect of the visible factor of the worst lesion, the one where it is largest.
     relational_effect : float, default=0.0
         Effect of the distance between the two lesions of highest uptake. It needs samples with
-        at least two lesions; a sample that has one gets the mean.
+        at least two lesions; for a sample with one lesion the mean is used.
     clinical_effect : float or None, default=None
         Effect of the age. With a number (0 included) the case table has the columns `age`
         (years) and `weight` (kg, without effect).

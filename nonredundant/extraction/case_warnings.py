@@ -1,4 +1,4 @@
-"""Warnings about single cases, summed up once per transform instead of once per case."""
+"""Warnings about single cases, summarised per transform instead of raised per case."""
 
 from __future__ import annotations
 

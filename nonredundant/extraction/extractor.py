@@ -13,7 +13,7 @@ The path of `RadiomicsExtractor.transform`, one module per step:
    c. `radiomics.compute_features` calls pyradiomics for each lesion;
    d. `patches.crop_patch` crops its patch.
 
-4. `case_warnings.warn_of_cases` sums up what is irregular.
+4. `case_warnings.warn_of_cases` summarises irregularities in warnings.
 5. `assemble`, below, puts the results of all cases into a `LesionTable`.
 """
 

@@ -164,7 +164,7 @@ def case_key(sources: Sources, plan_key: str) -> str:
 
 
 def _cached(memory: Any) -> Any:
-    """Wrap the measurement of a case with joblib's cache, in which only the key counts."""
+    """Wrap the measurement of a case with joblib's cache, which compares only the keys."""
     return memory.cache(_measure_by_key, ignore=["sources", "plan"])
 
 
@@ -209,7 +209,7 @@ def _measure_groups(
 
 
 def _run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
-    """Measure a case, through the cache if there is one; a failure of ITK fails this case only."""
+    """Measure a case, with the cache if there is one; an ITK error is a failure of the case."""
     try:
         if memory is None:
             return measure_case(sources, plan)
@@ -282,7 +282,7 @@ def _read_regions(
         return [whole_image(image.GetSize()[::-1])]
     mask = read_mask(sources.mask, image, channel=setting.get("label_channel", 0))
     if isinstance(sources.image, np.ndarray) and mask.GetSize() == image.GetSize():
-        # An array has a voxel size but no position, so it takes that of the mask.
+        # An array has no position in space, so a mask of the same size takes its grid.
         mask = sitk.Image(mask)  # a copy, so that the caller's mask keeps its geometry
         mask.CopyInformation(image)
     mask, resampled = align_mask(mask, image, setting.get("geometryTolerance"))

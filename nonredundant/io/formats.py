@@ -1,4 +1,4 @@
-"""File formats of images and masks: one table of what recognises and what reads each of them."""
+"""File formats of images and masks: one table of their recognisers and readers."""
 
 from __future__ import annotations
 

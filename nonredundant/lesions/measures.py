@@ -42,7 +42,7 @@ def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the column is not in the table, or without one the volumes are not known.
+        If the column is not in the table, or the volumes are unknown.
     """
     if column is not None and column not in table.blocks:
         raise ValueError(f"volume_column={column!r} is not among the table's features")

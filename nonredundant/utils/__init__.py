@@ -1,1 +1,1 @@
-"""Validation, optional imports and warnings, for every other package."""
+"""Validation, optional imports and context managers for all other packages."""

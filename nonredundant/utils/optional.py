@@ -1,4 +1,4 @@
-"""Optional dependencies: imported when used, with the extra's name in the error."""
+"""Import optional dependencies, with an error that names the extra to install."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from types import ModuleType
 
 
 def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import an optional dependency or say how to install it.
+    """Import an optional dependency, or raise an error with the command that installs it.
 
     Parameters
     ----------
     module : str
-        Dotted name of the module to import.
+        Dotted name of the module.
     extra : str
-        The extra of this package that installs it.
+        The extra of this package that contains it.
     purpose : str
-        What needs it, for the error message.
+        The feature that needs it, for the error message.
 
     Returns
     -------

@@ -1,4 +1,7 @@
-"""The only place that imports private parts of scikit-learn, and how outputs get their names."""
+"""Validation of parameters and data, and names of outputs.
+
+This is the only module that imports private parts of scikit-learn.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ __all__ = [
 class NamedOutputMixin:
     """`set_output` for transformers that may also return a `LesionTable`.
 
-    scikit-learn's own wrapper would force every output into a data frame; a table of several
-    lesions a sample must pass through it untouched, so wrapping is asked for explicitly.
+    scikit-learn's own wrapper would convert every output to a data frame. A table with several
+    lesions per sample must stay a table, so `transform` wraps its arrays explicitly with `_wrap`.
     """
 
     def set_output(self, *, transform: str | None = None) -> NamedOutputMixin:
@@ -42,7 +45,7 @@ class NamedOutputMixin:
         Parameters
         ----------
         transform : {"default", "pandas", "polars"} or None
-            The container; None leaves the choice as it is.
+            The container; None leaves the setting unchanged.
 
         Returns
         -------
@@ -60,12 +63,12 @@ class NamedOutputMixin:
             raise ValueError(
                 f"output config must be one of 'default', 'pandas', 'polars', got {transform!r}"
             )
-        # The attribute's name is scikit-learn's, so that `clone` carries the choice over.
+        # The attribute has scikit-learn's name, so that `clone` copies the setting.
         self._sklearn_output_config = {"transform": transform}
         return self
 
     def _wrap(self, values: np.ndarray, index: Any = None) -> Any:
-        """Return the values in the container that the user chose, with the feature names."""
+        """Convert the values to the container that the user chose, with the feature names."""
         config = getattr(self, "_sklearn_output_config", {})
         container = config.get("transform", get_config()["transform_output"])
         if container == "default":
