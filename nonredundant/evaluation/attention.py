@@ -13,7 +13,7 @@ from nonredundant.displays.patient_graph import graph_picture
 from nonredundant.evaluation.fitting import Fitted
 from nonredundant.evaluation.folds import Fold
 from nonredundant.extraction.case_table import Sources
-from nonredundant.io.geometry import CaseError
+from nonredundant.io.errors import CaseError
 from nonredundant.lesions.table import LesionTable
 
 
