@@ -1,6 +1,6 @@
-"""The command `nonredundant`: a thin shell over the public functions.
+"""The commands of `nonredundant`, which call the public functions.
 
-Exit codes: 0 all is well, 1 some cases failed, 2 wrong use.
+Exit codes: 0 success, 1 some cases failed, 2 wrong use.
 """
 
 from __future__ import annotations
@@ -14,22 +14,23 @@ import typer
 from nonredundant._version import __version__
 from nonredundant.cli.tools import (
     OK,
+    SOME_FAILED,
     clinical_columns,
     command,
     cores,
-    labels_of,
+    echo,
+    echo_stderr,
     load_model,
-    patients_of,
+    parse_patients,
     read_cases,
+    read_labels,
     report_failures,
-    say,
     split_list,
-    tell,
     write_results,
 )
 
 app = typer.Typer(
-    help="Radiomics that add to each other: extract, compare, fit and predict.",
+    help="Non-redundant deep radiomics: extract, compare, fit and predict.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -45,19 +46,25 @@ Settings = Annotated[
     Path | None, typer.Option(help="pyradiomics parameter file (YAML or JSON).", metavar="FILE")
 ]
 BinWidth = Annotated[float | None, typer.Option(help="Width of a grey level.")]
-Patch = Annotated[int, typer.Option(help="Voxels a side of the patches that the network sees.")]
-Jobs = Annotated[int, typer.Option(help="Processes; 0: one a core.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Patch = Annotated[int, typer.Option(help="Side of the network's patches in voxels.")]
+Jobs = Annotated[int, typer.Option(help="Processes; 0: one per core.")]
+Seed = Annotated[int, typer.Option(help="Random seed.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of the network.")]
 Clinical = Annotated[str | None, typer.Option(help="Clinical columns.", metavar="COL,COL")]
 Target = Annotated[str, typer.Option(help="Column with the label.", metavar="COL")]
+Event = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that is 1 where the event was seen; the target is its time.", metavar="COL"
+    ),
+]
 Lesions = Annotated[
-    str, typer.Option(help="What a lesion is: label, components or labels of the mask.")
+    str, typer.Option(help="Definition of a lesion: label, components or labels of the mask.")
 ]
 Patients = Annotated[
     str,
     typer.Option(
-        help="What makes several lesions one prediction: graph, or one or several of mean, max, "
+        help="How several lesions make one prediction: graph, or one or several of mean, max, "
         "min, std, sum, largest, volume.",
         metavar="HOW,HOW",
     ),
@@ -65,9 +72,9 @@ Patients = Annotated[
 
 
 def _version(value: bool) -> None:
-    """Print the version and leave."""
+    """Print the version and exit."""
     if value:
-        say(__version__)
+        echo(__version__)
         raise typer.Exit
 
 
@@ -77,7 +84,7 @@ def _top(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
-    """Radiomics that add to each other: extract, compare, fit and predict."""
+    """Non-redundant deep radiomics: extract, compare, fit and predict."""
 
 
 @app.command(epilog="Example: nonredundant demo -o report")
@@ -88,7 +95,7 @@ def demo(
     jobs: Jobs = 0,
     seed: Seed = 0,
 ) -> int:
-    """Show the whole product on phantoms made on the spot, within two minutes."""
+    """Run the whole pipeline on simulated lesions, within two minutes."""
     from nonredundant.cli.demo import run_demo
 
     return run_demo(output, n_samples=samples, n_jobs=cores(jobs), seed=seed)
@@ -115,7 +122,7 @@ def extract(
     found.save(output)
     if csv is not None:
         found.to_frame().to_csv(csv, index_label="sample")
-    say(f"{found}\nwritten to {output}")
+    echo(f"{found}\nwritten to {output}")
     return report_failures(found.status)
 
 
@@ -134,10 +141,7 @@ def evaluate(
     clinical: Clinical = None,
     lesions: Lesions = "label",
     patients: Patients = "mean",
-    event: Annotated[
-        str | None,
-        typer.Option(help="Column that is 1 where the event was seen; the target is its time."),
-    ] = None,
+    event: Event = None,
     experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
     feature_sets: Annotated[
         str | None, typer.Option(help="Instead of the default sets.", metavar="SET,SET")
@@ -150,11 +154,11 @@ def evaluate(
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
     repeats: Annotated[int, typer.Option(min=1, help="Its repeats.")] = 1,
     groups: Annotated[
-        str | None, typer.Option(help="Column whose values stay together.", metavar="COL")
+        str | None, typer.Option(help="Column of groups that no split divides.", metavar="COL")
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
     baselines: Annotated[
-        bool, typer.Option(help="Add what a reviewer asks for: volume, components, clinic, …")
+        bool, typer.Option(help="Add volume, principal components, clinical columns, …")
     ] = True,
     epochs: Epochs = None,
     jobs: Jobs = 0,
@@ -164,7 +168,6 @@ def evaluate(
     ] = False,
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
-    from nonredundant.evaluation.classifiers import NAMES
     from nonredundant.evaluation.compare import compare_feature_sets
     from nonredundant.evaluation.feature_sets import DEFAULT_SETS
 
@@ -174,13 +177,13 @@ def evaluate(
     held = None
     if test is not None:
         held_table = read_cases(test, *needed)
-        held = held_table, labels_of(held_table, target, test, event)
+        held = held_table, read_labels(held_table, target, test, event)
     cache = output / "cache"
     if cache.exists() and not resume:
         shutil.rmtree(cache)
     comparison = compare_feature_sets(
         table,
-        labels_of(table, target, cases, event),
+        read_labels(table, target, cases, event),
         extractor=_extractor(
             modality,
             settings,
@@ -191,9 +194,9 @@ def evaluate(
             lesions=lesions,
         ),
         cvae=_cvae(epochs),
-        patients=patients_of(patients),
+        patients=parse_patients(patients),
         feature_sets=split_list(feature_sets) or DEFAULT_SETS,
-        classifiers=split_list(classifiers) or NAMES,
+        classifiers=split_list(classifiers) or None,
         cv=folds,
         n_repeats=repeats,
         groups=None if groups is None else table[groups],
@@ -208,10 +211,7 @@ def evaluate(
     )
     write_results(comparison, output)
     shutil.rmtree(cache)
-    failed = comparison.settings.failed
-    for label, reason in failed.items():
-        tell(f"Failed: {label}: {reason}")
-    return 1 if failed else OK
+    return report_failures(comparison.settings.failed)
 
 
 @app.command(epilog="Example: nonredundant fit cases.csv --target relapse -o model.skops")
@@ -221,7 +221,10 @@ def fit(
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.skops")],
     feature_set: Annotated[str, typer.Option(metavar="SET")] = "HCR+DLR-MI",
-    classifier: Annotated[str, typer.Option(help="LR, SVM or RF.")] = "LR",
+    event: Event = None,
+    classifier: Annotated[
+        str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
+    ] = None,
     modality: Modality = None,
     settings: Settings = None,
     bin_width: BinWidth = None,
@@ -237,9 +240,10 @@ def fit(
     import skops.io
 
     from nonredundant.evaluation.classifier import FeatureSetClassifier
+    from nonredundant.evaluation.classifiers import long_name
 
     names = split_list(clinical)
-    table = read_cases(cases, target, *names)
+    table = read_cases(cases, target, *names, *([event] if event else []))
     extractor = _extractor(
         modality,
         settings,
@@ -252,18 +256,18 @@ def fit(
     model = FeatureSetClassifier(
         feature_set,
         classifier=classifier,
-        patients=patients_of(patients),
+        patients=parse_patients(patients),
         extractor=extractor,
         cvae=_cvae(epochs),
         random_state=seed,
     )
-    model.fit(table, labels_of(table, target, cases).to_numpy())
+    model.fit(table, read_labels(table, target, cases, event))
     output.parent.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, output)
-    how = "the graph of lesions" if patients == "graph" else classifier
-    say(f"{feature_set} with {how}, fitted on {model.fingerprint_['n_samples']} cases")
-    say(f"written to {output}")
-    return 1 if model.fingerprint_["n_samples"] < len(table) else OK
+    n_fitted = model.fingerprint_["n_samples"]
+    echo(f"{feature_set} with {long_name(model.classifier_name_)}, fitted on {n_fitted} cases")
+    echo(f"written to {output}")
+    return SOME_FAILED if n_fitted < len(table) else OK
 
 
 @app.command(epilog="Example: nonredundant predict model.skops new.csv -o predictions.csv")
@@ -274,25 +278,35 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.csv")],
     jobs: Jobs = 0,
 ) -> int:
-    """Apply a saved model to new cases; tell which lie outside of what it was trained on."""
-    import pandas as pd
-
+    """Apply a saved model to new cases; warn of those outside of the training cohort."""
     fitted = load_model(model)
     table = read_cases(cases)
     fitted.extractor_.set_params(n_jobs=cores(jobs))
     lesions = fitted.extractor_.transform(table)
-    p = fitted.predict_proba(lesions)
-    found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
-    fine = lesions.status == "ok"
-    found.insert(0, "predicted", pd.Series(fitted.classes_[p[fine].argmax(1)], found.index[fine]))
+    found = _predictions(fitted, lesions)
     found["status"] = lesions.status
     found["outside"] = fitted.outside(table, lesions=lesions)
     output.parent.mkdir(parents=True, exist_ok=True)
     found.to_csv(output, index_label="sample")
     for label, reason in found["outside"][found["outside"] != ""].items():
-        tell(f"Warning: {label} lies outside of the training cohort: {reason}")
-    say(f"{int(fine.sum())} of {len(found)} cases predicted\nwritten to {output}")
+        echo_stderr(f"Warning: {label} lies outside of the training cohort: {reason}")
+    n_predicted = int((lesions.status == "ok").sum())
+    echo(f"{n_predicted} of {len(found)} cases predicted\nwritten to {output}")
     return report_failures(lesions.status)
+
+
+def _predictions(fitted: Any, lesions: Any) -> Any:
+    """Predict all cases; empty cells for those that could not be read."""
+    import pandas as pd
+
+    fine = lesions.status == "ok"
+    if not len(fitted.classes_):
+        risk = fitted.predict(lesions[fine.to_numpy()]) if fine.any() else []
+        return pd.DataFrame({"risk": pd.Series(risk, lesions.index[fine])}, lesions.index)
+    p = fitted.predict_proba(lesions)
+    found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
+    found.insert(0, "predicted", pd.Series(fitted.classes_[p[fine].argmax(1)], found.index[fine]))
+    return found
 
 
 def _extractor(
@@ -303,7 +317,7 @@ def _extractor(
     jobs: int,
     **more: Any,
 ) -> Any:
-    """Return the extractor that the options describe; single failures do not stop it."""
+    """Make the extractor from the options; it continues when a case fails."""
     from nonredundant.extraction.extractor import RadiomicsExtractor
 
     return RadiomicsExtractor(
@@ -319,7 +333,7 @@ def _extractor(
 
 
 def _cvae(epochs: int | None) -> Any:
-    """Return the network with its defaults, or another number of epochs."""
+    """Make the default network, with another number of epochs if given."""
     from nonredundant.models.cvae import NonRedundantCVAE
 
     return NonRedundantCVAE() if epochs is None else NonRedundantCVAE(max_epochs=epochs)

@@ -1,13 +1,13 @@
-"""The demonstration: phantoms with a known truth through the whole pipeline."""
+"""The demonstration: phantoms with a known truth in the whole pipeline."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from nonredundant.cli.tools import tell, write_results
+from nonredundant.cli.tools import echo_stderr, write_results
 
-#: What fits into two minutes on two cores.
+#: Sizes that take less than two minutes on two cores.
 PATCH = (16, 16, 16)
 N_FOLDS = 5
 N_EPOCHS = 40
@@ -16,16 +16,16 @@ SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 
 
 def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
-    """Make phantoms, extract, compare, audit, write the report, and say what was found."""
-    tell("Loading torch and pyradiomics …")
+    """Make phantoms, extract, compare and audit them, write the report and print the answer."""
+    echo_stderr("Loading torch and pyradiomics …")
     from nonredundant.datasets.lesions import make_lesions
     from nonredundant.evaluation.compare import compare_feature_sets
     from nonredundant.extraction.extractor import RadiomicsExtractor
     from nonredundant.models.cvae import NonRedundantCVAE
 
-    tell(
+    echo_stderr(
         f"Drawing {n_samples} PET-like lesions. Their label depends on the uptake, which "
-        "hand-crafted radiomics see,\nand on the side on which a hot spot lies, which they cannot."
+        "hand-crafted radiomics measure,\nand on the side of a hot spot, which they do not."
     )
     cases, y, _ = make_lesions(n_samples, random_state=seed)
     comparison = compare_feature_sets(
@@ -46,7 +46,7 @@ def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
 
 
 def redundancy_sentence(redundancy: Any) -> str:
-    """Return what the audit found, before and after, in one sentence."""
+    """Summarise the audit without and with the independence term in one sentence."""
     wide = redundancy.pivot(index="method", columns="feature_set", values="estimate")
     null = redundancy[redundancy["feature_set"] == "DLR-MI"].set_index("method")["null_mean"]
     names = {
@@ -59,4 +59,4 @@ def redundancy_sentence(redundancy: Any) -> str:
         f"the independence term ({null[method]:.2f} by chance)"
         for method, row in wide.iterrows()
     ]
-    return f"What the deep features repeat of the hand-crafted, held out: {'; '.join(parts)}."
+    return f"Redundancy of deep with hand-crafted features, held out: {'; '.join(parts)}."

@@ -1,4 +1,4 @@
-"""What the commands share: reading case tables, telling of problems, trusted model files."""
+"""Shared parts of the commands: case tables, messages, exit codes and model files."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Any
 import typer
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
-#: Modules whose classes a model file may hold beside those that skops trusts by itself.
-_TRUSTED = ("nonredundant.", "imblearn.")
-_TRUSTED_TYPES = ("numpy.dtype",)
+#: Packages whose classes a model file may contain, besides those that skops trusts by default.
+_TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
+#: Single types; the trees are those of random forests.
+_TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 
 
-def say(message: str) -> None:
-    """Print a line of result to standard output."""
+def echo(message: str) -> None:
+    """Print a result to standard output."""
     typer.echo(message)
 
 
-def tell(message: str) -> None:
-    """Print a line that is no result to standard error."""
+def echo_stderr(message: str) -> None:
+    """Print a message that is not a result to standard error."""
     typer.echo(message, err=True)
 
 
 def command(function: Callable[..., int]) -> Callable[..., None]:
-    """Turn problems into one line and an exit code instead of a traceback."""
+    """Print errors as one line and set the exit code, in place of a traceback."""
 
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -38,10 +39,10 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             try:
                 code = function(*args, **kwargs)
             except KeyboardInterrupt:
-                tell("Interrupted.")
+                echo_stderr("Interrupted.")
                 raise typer.Exit(130) from None
             except (ValueError, TypeError, OSError, ImportError) as error:
-                tell(f"Error: {error}")
+                echo_stderr(f"Error: {error}")
                 raise typer.Exit(WRONG_USE) from None
         if code:
             raise typer.Exit(code)
@@ -50,17 +51,17 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
 
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
-    """Print a warning without the line of code that it came from."""
-    tell(f"Warning: {message}")
+    """Print a warning without the line of code that raised it."""
+    echo_stderr(f"Warning: {message}")
 
 
 def read_cases(path: Path, *needed: str) -> Any:
-    """Return a case table from a CSV file, its paths resolved against the file's folder.
+    """Read a case table from a CSV file, with paths resolved against the file's folder.
 
     Raises
     ------
     ValueError
-        If the file is no table, lacks a column or names a case twice.
+        If the file is not a table, lacks a column or contains a case twice.
     OSError
         If there is no such file.
     """
@@ -75,7 +76,7 @@ def read_cases(path: Path, *needed: str) -> Any:
         raise ValueError(f"{path} lacks the columns {missing}; it has {list(cases.columns)}")
     first = cases.columns[0]
     if first not in ("image", "mask", *needed) and cases[first].is_unique:
-        # It stays a column, too: the ids of one command may be a clinical variable of another.
+        # It is kept as a column, too: it may be a clinical variable.
         cases = cases.set_axis(pd.Index(cases[first], name=None), axis=0)
     for name in ("image", "mask"):
         if name in cases:
@@ -84,7 +85,7 @@ def read_cases(path: Path, *needed: str) -> Any:
 
 
 def _resolve(cell: Any, folder: Path) -> Any:
-    """Return a path below the table's folder if it is there, else as it was written."""
+    """Return a path below the table's folder if it exists, else as it is written."""
     if not isinstance(cell, str):
         return None
     beside = folder / cell
@@ -92,12 +93,12 @@ def _resolve(cell: Any, folder: Path) -> Any:
 
 
 def split_list(value: str | None) -> list[str]:
-    """Return the parts of a comma-separated option."""
+    """Split a comma-separated option."""
     return [part.strip() for part in (value or "").split(",") if part.strip()]
 
 
-def labels_of(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
-    """Return the label column, none missing; with `event` the events and their times."""
+def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
+    """Return the label column, or events and times if `event` is given; none may be missing."""
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
         if missing.any():
@@ -113,14 +114,14 @@ def labels_of(cases: Any, target: str, path: Path, event: str | None = None) -> 
     return cases[[event, target]].astype({event: bool})
 
 
-def patients_of(value: str) -> Any:
-    """Return what makes lesions one prediction: a name, or a list of ways to pool."""
+def parse_patients(value: str) -> Any:
+    """Convert the option to a name or to a list of ways to pool lesions."""
     ways = split_list(value)
     return ways[0] if len(ways) == 1 else ways
 
 
 def clinical_columns(cases: Any, names: list[str]) -> Any:
-    """Return the transformer of clinical columns: numbers imputed, words as indicators."""
+    """Make the transformer of clinical columns: numbers imputed, categories as indicators."""
     import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
@@ -138,33 +139,33 @@ def clinical_columns(cases: Any, names: list[str]) -> Any:
 
 
 def report_failures(status: Any) -> int:
-    """Tell of the cases that failed; return the exit code."""
-    failed = status[status != "ok"]
+    """Print the cases that failed, with the reason, and return the exit code."""
+    failed = {label: reason for label, reason in status.items() if reason != "ok"}
     for label, reason in failed.items():
-        tell(f"Failed: {label}: {reason}")
-    return SOME_FAILED if len(failed) else OK
+        echo_stderr(f"Failed: {label}: {reason}")
+    return SOME_FAILED if failed else OK
 
 
 def write_results(comparison: Any, output: Path, *more: str) -> None:
-    """Write report and tables, and say what was found and where to look."""
+    """Write the report and the tables, and print the answer and where the files are."""
     output.mkdir(parents=True, exist_ok=True)
     comparison.to_csv(output / "tables")
     page = comparison.to_html(output / "index.html")
-    say("")
+    echo("")
     for line in (comparison.answer(), comparison.graph_answer(), *more):
         if line:
-            say(line)
-    say(f"Report: {page}")
-    say(f"Tables: {output / 'tables'}")
+            echo(line)
+    echo(f"Report: {page}")
+    echo(f"Tables: {output / 'tables'}")
 
 
 def load_model(path: Path) -> Any:
-    """Return a saved model; a file that holds types of others is refused.
+    """Load a saved model; a file with types from other packages is refused.
 
     Raises
     ------
     ValueError
-        If the file is no model of this package, or holds types that are not trusted.
+        If the file is not a model of this package, or contains types that are not trusted.
     """
     import zipfile
 
@@ -179,17 +180,17 @@ def load_model(path: Path) -> Any:
     odd = [t for t in found if not t.startswith(_TRUSTED) and t not in _TRUSTED_TYPES]
     if odd:
         raise ValueError(
-            f"{path} holds types that are not trusted: {odd}; a model made by `nonredundant fit` "
-            "holds none, so this file is refused"
+            f"{path} contains types that are not trusted: {odd}; a model of `nonredundant fit` "
+            "contains none of these, so the file is refused"
         )
     model = skops.io.load(path, trusted=found)
     if not isinstance(model, FeatureSetClassifier):
-        raise ValueError(f"{path} holds a {type(model).__name__}, not a fitted model")
+        raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
     return model
 
 
 def cores(jobs: int) -> int:
-    """Return the number of fits to run at once; 0 means every core."""
+    """Return the number of parallel processes; 0 means one per core."""
     import joblib
 
     return jobs if jobs > 0 else joblib.cpu_count()

@@ -82,6 +82,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : array
         The labels; empty for times to an event.
+    classifier_name_ : str
+        Name of the classifier; "graph" for a graph of lesions.
     model_ : Pipeline, LesionGraphClassifier or LesionGraphSurvival
         Imputer, scaler and classifier, or the graph.
     representation_ : Representation
@@ -166,6 +168,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         for message in dict.fromkeys(messages):
             warnings.warn(message, UserWarning, stacklevel=2)
         self.classes_ = outcome.classes
+        self.classifier_name_ = fitted.classifier
         self.chosen_ = dict(fitted.chosen)
         self.model_ = fitted.model
         if hasattr(fitted.model, "steps"):

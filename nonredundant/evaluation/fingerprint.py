@@ -1,4 +1,4 @@
-"""What the training cohort of a saved model looked like, and which cases lie beyond it."""
+"""The ranges of a training cohort, and the cases that lie outside of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,34 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.extraction.case_table import read_rows
+from nonredundant.io.errors import CaseError
+from nonredundant.io.images import read_spacing
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
-#: A case is far from the training cohort if more of its features than this lie outside of it.
+#: A case is outside if a larger share of its features lies outside of the training range.
 _SHARE_OUTSIDE = 0.25
-#: Margin around the training cohort's range, as a share of that range.
+#: Margin around the training range, as a share of that range.
 _MARGIN = 0.1
 
 
+def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
+    """Return the ranges of features, grey levels and voxel sizes of the training cohort."""
+    values = pool_samples(table, table.hcr).to_numpy()
+    marks: dict[str, Any] = {
+        "n_samples": len(table),
+        "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
+        "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
+    }
+    for name, found in _acquisition(table, X, root).items():
+        if np.isfinite(found).any():
+            marks[name] = [float(np.nanmin(found)), float(np.nanmax(found))]
+    return marks
+
+
 def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
-    """Return what is unlike the training cohort in each case; empty where nothing is."""
-    now = _describe(table, X, root)
+    """Describe in what each case lies outside of the training ranges; empty for cases inside."""
+    now = _acquisition(table, X, root)
     reasons: dict[Any, list[str]] = {label: [] for label in table.index}
     for name, what in (("levels", "grey levels"), ("spacing", "mm voxels")):
         if name in marks and name in now:
@@ -35,25 +51,11 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
     for label, row in zip(table.index, odd, strict=True):
         if row.mean() > _SHARE_OUTSIDE:
             reasons[label].append(f"{int(row.sum())} of {len(row)} features out of range")
-    return pd.Series({label: "; ".join(said) for label, said in reasons.items()}, dtype=str)
+    return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
 
 
-def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
-    """Return the ranges of the training cohort."""
-    values = pool_samples(table, table.hcr).to_numpy()
-    marks: dict[str, Any] = {
-        "n_samples": len(table),
-        "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
-        "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
-    }
-    for name, found in _describe(table, X, root).items():
-        if np.isfinite(found).any():
-            marks[name] = [float(np.nanmin(found)), float(np.nanmax(found))]
-    return marks
-
-
-def _describe(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
-    """Return each sample's grey levels, where the settings tell, and its images' voxel size."""
+def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
+    """Return the grey levels of each sample, where they are known, and its voxel size."""
     found: dict[str, np.ndarray] = {}
     settings = table.provenance.get("parameters", {}).get("setting", {})
     width = settings.get("binWidth", 25.0)
@@ -66,19 +68,15 @@ def _describe(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
 
 
 def _voxel_sizes(X: pd.DataFrame, table: LesionTable, root: Any) -> np.ndarray:
-    """Return the cube root of each image's voxel volume in mm; NaN where it cannot be read."""
-    from nonredundant.io.geometry import CaseError
-    from nonredundant.io.images import read_image
-
+    """Return the cube root of the voxel volume of each image in mm; NaN if it cannot be read."""
     sizes = []
     sources = dict(zip(X.index, read_rows(X, root), strict=True))
     for label in table.index:
         try:
-            image = read_image(sources[label].image, spacing=sources[label].spacing)
+            spacing = read_spacing(sources[label].image, spacing=sources[label].spacing)
         except CaseError:
-            # The extraction has told what is wrong with it.
+            # The extraction has reported what is wrong with it.
             sizes.append(np.nan)
             continue
-        spacing = np.asarray(image.GetSpacing())
         sizes.append(float(spacing.prod() ** (1 / len(spacing))))
     return np.asarray(sizes)

@@ -9,6 +9,7 @@ from nonredundant.io.images import (
     n_dimensions,
     read_image,
     read_mask,
+    read_spacing,
 )
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "n_dimensions",
     "read_image",
     "read_mask",
+    "read_spacing",
 ]

@@ -168,13 +168,56 @@ def n_dimensions(source: Any) -> int:
     path = _existing(source)
     if path.is_dir():
         return 3
+    return min(_read_header(path).GetDimension(), 3)
+
+
+def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
+    """Read the voxel size of an image, from the header if it is a file.
+
+    Parameters
+    ----------
+    source : path, SimpleITK.Image or ndarray
+        A cell of the case table.
+    spacing : float or sequence of float, optional
+        Voxel size of an array in mm, in the order x-y-z; 1 by default. Ignored for other sources.
+
+    Returns
+    -------
+    array of shape (2,) or (3,)
+        Voxel size in mm, in the order x-y-z; that of a fourth dimension is left out.
+
+    Raises
+    ------
+    CaseError
+        If the source is not an image.
+    ImageFileError
+        If the file is missing or not an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> read_spacing(np.zeros((4, 8, 8)), spacing=(1, 1, 3))
+    array([1., 1., 3.])
+    """
+    if isinstance(source, np.ndarray):
+        return _spacing(spacing, source)
+    if isinstance(source, str | Path) and not _existing(source).is_dir():
+        return np.asarray(_read_header(_existing(source)).GetSpacing()[:3])
+    # The slice distance of a DICOM series follows from all of its files.
+    return np.asarray(_read(source, spacing).GetSpacing()[:3])
+
+
+def _read_header(path: Path) -> sitk.ImageFileReader:
+    """Read the header of an image file."""
+    import SimpleITK as sitk
+
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
         raise ImageFileError(f"{path} cannot be read as an image") from error
-    return min(reader.GetDimension(), 3)
+    return reader
 
 
 def content_key(source: Any, spacing: Any = None) -> str:

@@ -1,4 +1,4 @@
-"""The commands on files, as a user types them."""
+"""The commands on files, as on the command line."""
 
 from __future__ import annotations
 
@@ -203,12 +203,35 @@ def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
         "--feature-set", "HCR", "-o", "m.skops", *_LESIONS,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "HCR with the graph of lesions, fitted on 24 cases" in result.output
+    assert "HCR with graph of lesions, fitted on 24 cases" in result.output
     result = run(
         patients, monkeypatch, "predict", "m.skops", "cases.csv", "-o", "p.csv", "--jobs", "1"
     )
     assert result.exit_code == 0, result.output
     assert pd.read_csv(patients / "p.csv")["p_1"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [([], "ridge Cox regression"), (["--classifier", "RSF"], "random survival forest")],
+)
+def test_a_model_of_times_is_saved_and_applied(patients, monkeypatch, arguments, name):
+    result = run(
+        patients, monkeypatch, "fit", "cases.csv", "--target", "months", "--event", "relapse",
+        "--patients", "max", "--feature-set", "HCR", "-o", "times.skops", *_LESIONS, *arguments,
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert f"HCR with {name}, fitted on 24 cases" in result.output
+    cases = pd.read_csv(patients / "cases.csv").head(5)
+    cases.loc[1, "image"] = "nowhere.nii.gz"
+    cases.to_csv(patients / "few.csv", index=False)
+    result = run(
+        patients, monkeypatch, "predict", "times.skops", "few.csv", "-o", "risks.csv", "--jobs", "1"
+    )
+    assert result.exit_code == 1, result.output
+    risks = pd.read_csv(patients / "risks.csv")["risk"]
+    assert risks.isna().tolist() == [False, True, False, False, False]
+    assert risks.nunique() == 4
 
 
 def _quick_fit():

@@ -356,6 +356,53 @@ def test_one_model_of_patients_predicts_and_is_saved(cohort, patients, tmp_path)
 
 
 @pytest.mark.parametrize(
+    ("feature_set", "settings"),
+    [
+        ("HCR", {"patients": LesionGraphSurvival(max_epochs=2, device="cpu")}),
+        ("HCR+DLR-residual", {"patients": "max"}),
+        ("dissemination", {"classifier": "RSF"}),
+        ("H2", {"classifier": CoxPHSurvivalAnalysis(alpha=1.0)}),
+    ],
+)
+def test_one_model_of_times_predicts_risks(cohort, times, feature_set, settings):
+    table = cohort[0]
+    model = FeatureSetClassifier(feature_set, cvae=CheapNetwork(), random_state=0, **settings)
+    risk = model.fit(table, times).predict(table)
+    assert risk.shape == (len(table),)
+    expected = concordance_index_censored(times["event"], times["time"], risk)[0]
+    assert model.score(table, times) == pytest.approx(expected)
+    assert not hasattr(model, "predict_proba")
+
+
+@pytest.mark.parametrize("classifier", [None, "RSF"])
+def test_a_model_of_times_is_saved(cohort, times, classifier, tmp_path):
+    table = cohort[0]
+    frame = pd.DataFrame({"event": times["event"], "months": times["time"]})
+    model = FeatureSetClassifier("HCR", classifier=classifier, patients="max", random_state=0)
+    model.fit(table, frame)
+    file = tmp_path / "model.skops"
+    skops.io.dump(model, file)
+    trusted = skops.io.get_untrusted_types(file=file)
+    own = [t for t in trusted if not t.startswith(("nonredundant.", "sksurv."))]
+    assert set(own) <= {"numpy.dtype", "sklearn.tree._tree.Tree"}
+    again = skops.io.load(file, trusted=trusted)
+    assert np.array_equal(again.predict(table), model.predict(table))
+
+
+def test_one_model_is_what_a_comparison_fits_in_a_fold(cohort, times):
+    """A cohort of a fold's training patients gets the classifier that the fold has."""
+    table, y, _ = cohort
+    for outcome, name in ((y, "LR"), (times, "Cox")):
+        found = compare(table, outcome, classifiers=name, feature_sets=["H2", "HCR"])
+        train = ~table.index.isin(found.predictions.query("fold == 0")["sample"])
+        for one in ("H2", "HCR"):
+            model = FeatureSetClassifier(one, random_state=0).fit(table[train], outcome[train])
+            fold = found.models[one, name, 0, 0].named_steps
+            own = model.model_.named_steps
+            np.testing.assert_array_equal(own["blocks"].mean_, fold["blocks"].mean_)
+
+
+@pytest.mark.parametrize(
     ("settings", "error", "message"),
     [
         ({"patients": "median"}, ValueError, "choose 'graph', or one or several of mean, max"),

@@ -17,6 +17,7 @@ from nonredundant.io import (
     n_dimensions,
     read_image,
     read_mask,
+    read_spacing,
 )
 from nonredundant.io.errors import CaseError
 from nonredundant.io.geometry import align_mask
@@ -314,3 +315,22 @@ def test_voxels_missing_at_the_very_end_are_noticed(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ImageFileError, match="3 bytes of its voxels are missing"):
         read_image(path)
+
+
+@pytest.mark.parametrize("name", ["image.nii.gz", "image.nrrd", "image.mha"])
+def test_voxel_size_of_a_file_comes_from_its_header(tmp_path, monkeypatch, name):
+    file = tmp_path / name
+    sitk.WriteImage(volume(), str(file))
+    expected = read_image(file).GetSpacing()
+    monkeypatch.setattr(sitk, "ReadImage", None)
+    np.testing.assert_array_equal(read_spacing(file), expected)
+
+
+def test_voxel_size_of_other_sources(tmp_path):
+    image = volume()
+    write_dicom_series(tmp_path / "series", image)
+    np.testing.assert_allclose(read_spacing(tmp_path / "series"), image.GetSpacing())
+    np.testing.assert_array_equal(read_spacing(image), image.GetSpacing())
+    np.testing.assert_array_equal(read_spacing(np.zeros((3, 4)), spacing=2.0), [2.0, 2.0])
+    with pytest.raises(ImageFileError, match="no file or folder"):
+        read_spacing(tmp_path / "nowhere.nii")
