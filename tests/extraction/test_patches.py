@@ -7,7 +7,6 @@ import pytest
 import SimpleITK as sitk
 
 from nonredundant.extraction.regions import find_regions, whole_image
-from nonredundant.io import CaseError
 from nonredundant.patches import crop_patch
 
 
@@ -125,62 +124,3 @@ def test_patches_are_not_masked():
     patch = crop_patch(image, lesion_of(mask), (16, 16, 16), spacing=1.0)
     assert patch.values[0, 0, 0, 0] == 2.0
     assert patch.values[patch.inside].mean() == pytest.approx(5.0)
-
-
-def scattered():
-    """Return a mask of four boxes: two of 8 voxels, one of 27 and one of 1; two labels."""
-    mask = np.zeros((20, 20, 20), dtype=np.uint8)
-    mask[10:12, 2:4, 2:4] = 1
-    mask[2:4, 10:12, 2:4] = 1
-    mask[14:17, 14:17, 14:17] = 2
-    mask[6, 6, 6] = 2
-    return mask
-
-
-def find(mask, **changes):
-    """Find with usual parameters."""
-    usual = {"lesions": "components", "label": 1, "min_voxels": 8, "min_dims": 2}
-    return find_regions(mask, **{**usual, **changes})
-
-
-def test_lesions_are_ordered_by_volume_then_position():
-    found, dropped = find((scattered() > 0).astype(np.uint8))
-    assert [one.n_voxels for one in found] == [27, 8, 8]
-    assert found[1].centroid.tolist() == [2.5, 10.5, 2.5]
-    assert found[2].centroid.tolist() == [10.5, 2.5, 2.5]
-    assert dropped == 1
-
-
-def test_each_label_is_a_lesion_and_components_are_of_one_label():
-    found, dropped = find(scattered(), lesions="labels")
-    assert [(one.label, one.n_voxels) for one in found] == [(2, 28), (1, 16)]
-    assert dropped == 0
-    found, dropped = find(scattered(), label=2)
-    assert [one.n_voxels for one in found] == [27]
-    assert dropped == 1
-
-
-def test_corners_connect():
-    mask = np.zeros((6, 6, 6), dtype=np.uint8)
-    mask[0:2, 0:2, 0:2] = mask[2:4, 2:4, 2:4] = 1
-    assert len(find(mask)[0]) == 1
-
-
-@pytest.mark.parametrize(
-    ("mask", "changes", "message"),
-    [
-        (np.zeros((4, 4, 4)), {}, "mask is empty"),
-        (np.zeros((4, 4, 4)), {"lesions": "labels"}, "mask is empty"),
-        (
-            scattered(),
-            {"label": 255},
-            "label 255 is not in the mask, which holds 1, 2; set `label`",
-        ),
-        (scattered(), {"min_voxels": 100}, r"all 2 lesions.*min_voxels=100.*largest has 8 voxels"),
-        (np.full((4, 4), 0.5), {"lesions": "labels"}, "fractions"),
-        (np.eye(5)[:1], {"lesions": "label", "min_dims": 2}, r"1 voxels in a box of 1×1 \(z-y-x\)"),
-    ],
-)
-def test_masks_without_a_lesion_say_what_they_hold(mask, changes, message):
-    with pytest.raises(CaseError, match=message):
-        find(mask, **changes)

@@ -18,8 +18,6 @@ import SimpleITK as sitk
 
 from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.radiomics import (
-    PRESETS,
-    SOURCES,
     compute_features,
     feature_names,
     quiet,
@@ -227,60 +225,6 @@ def test_published_baselines_of_2d_shape(case):
     settings = {"setting": setting, "featureClass": {"shape2D": None}}
     ours = extract(CASES / f"{case}_image.nrrd", label, settings=settings)
     np.testing.assert_allclose(ours, baseline[ours.index].astype(float), rtol=1e-6)
-
-
-def test_single_parameters_win_over_settings_and_these_over_the_preset(tmp_path):
-    assert resolve_parameters(modality="PET")["setting"] == PRESETS["PET"]
-    settings = {"setting": {"binWidth": 7.0, "normalize": True}}
-    merged = resolve_parameters(modality="CT", settings=settings)["setting"]
-    assert merged == {**PRESETS["CT"], "binWidth": 7.0, "normalize": True}
-    assert resolve_parameters(settings=settings, bin_width=2)["setting"]["binWidth"] == 2
-    counted = resolve_parameters(modality="CT", bin_count=16, spacing="native")["setting"]
-    assert counted["binCount"] == 16
-    assert not {"binWidth", "resampledPixelSpacing"} & set(counted)
-    for name, content in {
-        "a.yaml": "setting:\n  binWidth: 7.0\nimageType:\n  Original: {}\n  LoG: {sigma: [2.0]}\n",
-        "a.json": '{"setting": {"binWidth": 7.0}, '
-        '"imageType": {"Original": {}, "LoG": {"sigma": [2.0]}}}',
-    }.items():
-        (tmp_path / name).write_text(content)
-        read = resolve_parameters(settings=tmp_path / name)
-        assert read["setting"] == {"binWidth": 7.0}
-        assert read["imageType"] == {"Original": {}, "LoG": {"sigma": [2.0]}}
-
-
-def test_spacing_is_one_to_three_numbers():
-    def spacing(value):
-        return resolve_parameters(spacing=value)["setting"]["resampledPixelSpacing"]
-
-    assert spacing(2) == [2, 2, 2]
-    assert spacing((1, 2)) == [1, 2, 0]
-    assert spacing(np.array([1.0, 2.0, 3.0])) == [1, 2, 3]
-    with pytest.raises(ValueError, match="1 to 3 numbers"):
-        spacing((1, 2, 3, 4))
-
-
-def test_every_preset_names_its_source_and_pet_never_bins_by_25():
-    assert set(PRESETS) == set(SOURCES)
-    assert all("doi" in source for source in SOURCES.values())
-    assert 0.25 <= PRESETS["PET"]["binWidth"] <= 0.5
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"settings": {"setting": {"binWidht": 1}}}, "binWidht"),
-        ({"settings": {"settings": {}}}, "got \\['settings'\\]"),
-        ({"settings": {"featureClass": {"glxm": None}}}, "glxm"),
-        ({"settings": "nowhere.yaml"}, "no parameter file nowhere.yaml"),
-        ({"image_types": ["Wavelets"]}, "Wavelets"),
-        ({"image_types": []}, "image_types must be some of"),
-        ({"feature_classes": "glcm"}, r"write \['glcm'\]"),
-    ],
-)
-def test_settings_that_pyradiomics_does_not_know_are_named(settings, message):
-    with pytest.raises(ValueError, match=message):
-        resolve_parameters(**settings)
 
 
 def test_names_are_known_before_any_image_and_follow_the_dimension():

@@ -1,65 +1,48 @@
-"""Scaling of features: ranks, imputation, dropped columns, and their warnings."""
+"""Checks of features: numbers, columns as at fit, and clinical values of a patient."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
 
-from nonredundant.lesions.scaler import FeatureScaler
-
-
-def make_frame(n=50):
-    rng = np.random.default_rng(0)
-    return pd.DataFrame({"volume": rng.lognormal(0, 3, n), "mean": rng.normal(size=n)})
+from nonredundant.lesions import LesionTable
+from nonredundant.lesions.features import check_columns, constant_columns, read_table
 
 
-def test_ranks_do_not_depend_on_monotone_changes():
-    frame = make_frame()
-    scaled = FeatureScaler().fit_transform(frame)
-    again = FeatureScaler().fit_transform(frame.assign(volume=np.log(frame["volume"])))
-    np.testing.assert_allclose(scaled[:, 0], again[:, 0], atol=1e-6)
-    assert np.abs(scaled).max() <= 3
+def make_table(**columns):
+    return LesionTable(pd.DataFrame(columns), sample=[0, 0, 1])
 
 
-def test_constant_and_empty_columns_are_dropped_with_one_warning():
-    frame = make_frame().assign(constant=1.0, empty=np.nan)
-    with pytest.warns(UserWarning, match="2 of 4 features.*constant, empty") as caught:
-        scaler = FeatureScaler().fit(frame)
-    assert len(caught) == 1
-    assert scaler.columns_ == scaler.names_out_ == ["volume", "mean"]
-    np.testing.assert_array_equal(scaler.impute(frame), frame[["volume", "mean"]])
+def test_columns_that_differ_from_those_at_fit_are_named():
+    table = make_table(a=[1.0, 2.0, 3.0], b=[1.0, 2.0, 3.0])
+    check_columns(["b", "a"], table)
+    with pytest.raises(ValueError, match=r"Missing: \['c'\].*Unseen at fit: \['b'\]"):
+        check_columns(["a", "c"], table)
 
 
-def test_missing_values_get_the_training_median_with_one_warning():
-    frame = make_frame()
-    holes = frame.copy()
-    holes.iloc[[3, 7], 0] = np.nan
-    scaler = FeatureScaler().fit(frame)
-    with pytest.warns(UserWarning, match="2 missing values in 1 features.*volume") as caught:
-        filled = scaler.impute(holes)
-    assert len(caught) == 1
-    np.testing.assert_array_equal(filled[[3, 7], 0], frame["volume"].median())
+def test_a_table_is_read_in_the_order_of_fit():
+    estimator = BaseEstimator()
+    table = make_table(a=[1.0, 2.0, 3.0], b=[4.0, 5.0, 6.0])
+    read_table(estimator, table, reset=True)
+    assert estimator.n_features_in_ == 2
+    other = table.replace(features=table.features[["b", "a"]])
+    assert list(read_table(estimator, other, reset=False).columns) == ["a", "b"]
+    with pytest.raises(ValueError, match=r"not: \['a'\].*ColumnTransformer"):
+        read_table(estimator, make_table(a=["x", "y", "z"]), reset=True)
+    with pytest.raises(ValueError, match="without samples"):
+        read_table(estimator, table[:0], reset=False)
 
 
-def test_principal_components_of_the_ranks():
-    frame = make_frame()
-    frame["copy"] = frame["volume"] * 2
-    scaler = FeatureScaler(n_components=2).fit(frame)
-    components = scaler.transform(frame)
-    assert scaler.names_out_ == ["hcr_pc00", "hcr_pc01"]
-    np.testing.assert_allclose(np.cov(components.T)[0, 1], 0, atol=1e-8)
+def test_rows_of_a_matrix_are_samples():
+    table = read_table(BaseEstimator(), np.eye(3), reset=True)
+    assert (table.n_samples, list(table.columns)) == (3, ["x0", "x1", "x2"])
 
 
-def test_words_and_infinity_are_refused_by_name():
-    frame = make_frame()
-    with pytest.raises(ValueError, match=r"not: \['sex'\].*ColumnTransformer"):
-        FeatureScaler().fit(frame.assign(sex="F"))
-    with pytest.raises(ValueError, match=r"infinity: \['mean'\]"):
-        FeatureScaler().fit(frame.assign(mean=np.inf))
-
-
-def test_no_columns_at_all():
-    frame = pd.DataFrame(index=range(4))
-    scaler = FeatureScaler().fit(frame)
-    assert scaler.transform(frame).shape == scaler.impute(frame).shape == (4, 0)
+def test_clinical_values_must_agree_within_a_patient():
+    table = make_table(age=[50.0, 50.0, 60.0]).replace(blocks={"age": "clinical"})
+    assert constant_columns(table) == ["age"]
+    other = make_table(age=[50.0, 51.0, 60.0]).replace(blocks={"age": "clinical"})
+    with pytest.raises(ValueError, match=r"lesions of case 0 have 'age' = 50 and 51"):
+        constant_columns(other)
