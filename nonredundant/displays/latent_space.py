@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.model_selection import StratifiedKFold
 
 from nonredundant.displays import style as look
 from nonredundant.models.latents import latent_frame
@@ -110,8 +113,6 @@ class LatentSpaceDisplay:
         LatentSpaceDisplay
             The display, drawn.
         """
-        from sklearn.decomposition import PCA
-
         latents = np.asarray(latents, dtype=float)
         standardised = (latents - latents.mean(axis=0)) / _spread(latents)
         model = PCA(min(2, *latents.shape), svd_solver="full").fit(standardised)
@@ -299,9 +300,6 @@ def _spread(values: np.ndarray) -> np.ndarray:
 
 def _held_out_discriminants(latents: np.ndarray, y: np.ndarray) -> np.ndarray | None:
     """Return each sample's discriminants from a fit without it; None if a class is too small."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-    from sklearn.model_selection import StratifiedKFold
-
     classes, counts = np.unique(y, return_counts=True)
     n_splits = min(5, counts.min())
     if len(classes) < 2 or n_splits < 2:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.displays import style as look
+from nonredundant.io.images import read_image
 from nonredundant.lesions.table import LesionTable
 
 #: Area of a lesion that has all attention, in square points, and the least that is seen.
@@ -276,8 +277,6 @@ def _project(
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
     """Return positions along the image's axes, the projection, and its extent in mm."""
     import SimpleITK as sitk
-
-    from nonredundant.io.images import read_image
 
     image = read_image(source, spacing=spacing)
     voxels = sitk.GetArrayViewFromImage(image)

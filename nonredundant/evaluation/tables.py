@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import combine_pvalues
 
 from nonredundant.evaluation.comparison import FeatureSetComparison
 from nonredundant.evaluation.fitting import Fitted
@@ -60,8 +61,6 @@ def redundancy_table(audits: list[pd.DataFrame]) -> pd.DataFrame:
     The folds' held-out rows are disjoint, so their nulls are independent: the mean's 95 % point
     follows from the folds' own as for a sum of normal variables.
     """
-    from scipy.stats import combine_pvalues
-
     columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
     rows = []
     if not audits:

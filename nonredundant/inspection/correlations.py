@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from scipy.linalg import subspace_angles
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import norm, spearmanr
+from sklearn.linear_model import RidgeCV
+from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from nonredundant.statistics.multiplicity import holm
 
@@ -22,8 +30,6 @@ def rank_correlations(latents: pd.DataFrame, features: pd.DataFrame) -> pd.DataF
         `latent, feature, correlation, low, high, p_value, p_holm`; pairs of a constant are left
         out. Intervals of 95 % by Fisher's z with Bonett & Wright's variance.
     """
-    from scipy.stats import norm, spearmanr
-
     left = latents.loc[:, latents.nunique() > 1]
     right = features.loc[:, features.nunique() > 1]
     columns = ["latent", "feature", "correlation", "low", "high", "p_value", "p_holm"]
@@ -59,9 +65,6 @@ def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.n
     canonical : array of shape (n_columns,)
         Cosines of the angles between the two centred column spaces, from large to small.
     """
-    from scipy.linalg import subspace_angles
-    from scipy.optimize import linear_sum_assignment
-
     a, b = (x - x.mean(axis=0) for x in (a, b))
     lengths = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
     size = np.abs(a.T @ b) / np.where(lengths > 0, lengths, np.inf)
@@ -71,12 +74,6 @@ def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.n
 
 def held_out_r2(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the held-out R² of each column of y from all of x, by ridge regression."""
-    from sklearn.linear_model import RidgeCV
-    from sklearn.metrics import r2_score
-    from sklearn.model_selection import KFold, cross_val_predict
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
     folds = KFold(min(5, len(x)), shuffle=True, random_state=0)
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
     predicted = cross_val_predict(model, x, y, cv=folds)

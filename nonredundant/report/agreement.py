@@ -21,12 +21,12 @@ def rows_with(table: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
 def all_tests(comparison: Any) -> pd.DataFrame:
     """Collect the tests of the primary difference by every classifier and every test.
 
-    The first row is the primary comparison itself; `look` names the test, and `agrees` holds
-    whether a row has the same verdict as the first.
+    The first row is the primary comparison itself. `test` names the test, and `agrees` is whether
+    a row has the same verdict as the first.
     """
     primary = comparison.primary
     if "reference" not in primary:
-        return comparison.tests[:0].assign(look="", agrees=True)
+        return comparison.tests[:0].assign(test="", agrees=True)
     sources = [("", comparison.tests), ("", comparison.pooled_tests)]
     if comparison.settings.n_test:
         sources.insert(1, ("folds: ", comparison.cv_tests))
@@ -34,7 +34,7 @@ def all_tests(comparison: Any) -> pd.DataFrame:
     parts = []
     for name, tests in sources:
         own = rows_with(tests, at)
-        parts.append(own.assign(look=name + own["method"]))
+        parts.append(own.assign(test=name + own["method"]))
     found = pd.concat(parts, ignore_index=True)
     if found.empty:
         return found.assign(agrees=True)
@@ -62,9 +62,9 @@ def agreement_text(tests: pd.DataFrame) -> str:
         return ""
     odd, n = others[~others["agrees"].astype(bool)], len(others)
     if odd.empty:
-        return f"The same verdict comes from {n} of {n} other looks at the question."
+        return f"The result is the same in {n} of {n} further tests of this difference."
     named = "; ".join(
-        f"{row['classifier']} by {row['look']} ({row['estimate']:+.3f}, {p_text(row['p_value'])})"
+        f"{row['classifier']} by {row['test']} ({row['estimate']:+.3f}, {p_text(row['p_value'])})"
         for _, row in odd.iterrows()
     )
-    return f"Another verdict comes from {len(odd)} of {n} other looks at the question: {named}."
+    return f"The result differs in {len(odd)} of {n} further tests of this difference: {named}."

@@ -54,14 +54,15 @@ def _redundancy_text(comparison: Any) -> str:
     """Summarise the audit of the primary set's learned block."""
     table = comparison.redundancy
     if table.empty:
-        return "Whether the learned features repeat the hand-crafted ones was not audited."
+        return "The redundancy of the learned features with the hand-crafted ones was not audited."
     blocks = table["feature_set"].unique().tolist()
     own = comparison.primary["feature_set"].rpartition("+")[2]
     own = own if own in blocks else blocks[0]
     n, found, number = _audit_of(table, own)
-    who = f"{found} of {n} fresh estimators find"
+    who = f"{found} of {n} newly trained estimators detect"
     if n == 1:
-        who = "a fresh estimator finds" if found else "a fresh estimator does not find"
+        does = "detects" if found else "does not detect"
+        who = f"a newly trained estimator {does}"
     text = (
         f"On held-out samples, {who} the hand-crafted features in {own} beyond chance ({number})."
     )

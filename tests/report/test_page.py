@@ -277,10 +277,10 @@ def test_disagreement_of_tests_is_told_on_the_first_screen(found, tmp_path, no_p
             tables[name] = table
         return read(changed(found, **tables), tmp_path).text
 
-    same = "The same verdict comes from 3 of 3 other looks at the question."
+    same = "The result is the same in 3 of 3 further tests of this difference."
     assert same in with_p(0.2, 0.3)
     assert (
-        "Another verdict comes from 2 of 3 other looks at the question: LR by DeLong, pooled "
+        "The result differs in 2 of 3 further tests of this difference: LR by DeLong, pooled "
         "out-of-fold (+0.100, p = 0.010); mine by DeLong, pooled out-of-fold (+0.100, p = 0.010)."
     ) in with_p(0.2, 0.01)
 
@@ -299,19 +299,19 @@ def test_redundancy_is_summed_up_on_the_first_screen(found, plain, tmp_path, no_
         | {("DLR-MI", "dcor"): 0.4, ("DLR-MI", "r2-ridge"): 0.01}
     )
     assert (
-        "1 of 2 fresh estimators find the hand-crafted features in DLR-MI beyond chance "
+        "1 of 2 newly trained estimators detect the hand-crafted features in DLR-MI beyond chance "
         "(distance correlation 0.50, by chance 0.10). In DLR, trained without the independence "
         "term, 2 of 2 do"
     ) in both
     one = with_p({("DLR", "dcor"): 0.001, ("DLR-MI", "dcor"): 0.4})
-    assert "a fresh estimator does not find the hand-crafted features in DLR-MI" in one
+    assert "a newly trained estimator does not detect the hand-crafted features in DLR-MI" in one
     assert "trained without the independence term, it does (" in one
     assert "was not audited" in read(plain, tmp_path).text
 
 
 def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures):
     assert page.answer_to("Data split") == ["yes", "cross-validation, 3 folds"]
-    assert page.answer_to("Samples that belong")[0] == "no"
+    assert page.answer_to("Related samples")[0] == "no"
     assert page.answer_to("Test data outside") == ["no", "none: internal validation only"]
     assert page.answer_to("Cases left out") == ["yes", "1 of 64"]
     assert page.answer_to("Class imbalance") == ["no", "not corrected"]
@@ -330,7 +330,7 @@ def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures
         f"{n_tests} tests (corrected resampled t), Holm",
     ]
     short = read(plain, tmp_path)
-    assert short.answer_to("Tuning") == ["no", "none: classifiers as they were given"]
+    assert short.answer_to("Tuning") == ["no", "none: classifiers as passed"]
     assert short.answer_to("Calibration and clinical")[0] == "no"
     assert short.answer_to("Paired tests") == ["no", "none"]
     assert short.answer_to("Parameters of the network") == ["no", "no network was trained"]
@@ -352,7 +352,7 @@ def test_checklist_and_tables_know_a_test_set_groups_and_weights(tmp_path, no_pi
     )
     page = read(comparison, tmp_path)
     events = int((y[60:] == 1).sum())
-    assert page.answer_to("Samples that belong")[0] == "yes"
+    assert page.answer_to("Related samples")[0] == "yes"
     assert page.answer_to("Test data outside") == ["yes", "30 held-out samples"]
     assert page.answer_to("Class imbalance") == ["yes", "class weight balanced"]
     assert page.answer_to("Algorithms") == ["yes", "SVM: SVC"]

@@ -35,9 +35,9 @@ def _figures(comparison: Any) -> list[Drawing]:
         Drawing(
             "redundancy",
             "Redundancy",
-            "What fresh estimators still find of the hand-crafted features in the learned ones, "
-            "on held-out samples. Grey: what independent features give, from the mean to the 95 % "
-            "point. A marker inside or left of the grey bar is no more than chance.",
+            "Dependence between hand-crafted and learned features that newly trained estimators "
+            "find on held-out samples. Grey: the range of independent features, from the mean to "
+            "the 95 % point. A marker inside or left of the grey bar is no more than chance.",
             draw_with(RedundancyDisplay),
         )
     ]
@@ -51,8 +51,8 @@ def _content(comparison: Any) -> list[Block] | None:
         frame_table(comparison.redundancy, _COLUMNS, "Audit on held-out samples"),
         note(
             "An audit can show that features are redundant; it cannot prove that they are "
-            "independent: what it finds is bounded by its estimators and by the number of "
-            "held-out samples."
+            "independent, because its estimators detect only some forms of dependence, and only "
+            "with enough held-out samples."
         ),
     ]
 

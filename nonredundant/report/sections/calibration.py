@@ -37,22 +37,23 @@ def _figures(comparison: Any) -> list[Drawing]:
             "reliability",
             "Calibration",
             f"Predicted against observed frequency on {where}, bins of equal size, bands: "
-            "Wilson's 95 % interval. On the diagonal, predictions mean what they say.",
+            "Wilson's 95 % interval. On the diagonal, predicted and observed frequency are equal.",
             draw_with(CalibrationBandDisplay),
         ),
         Drawing(
             "benefit",
             "Decision curve",
-            f"Net benefit on {where}{first} of acting on every prediction above a threshold: true "
-            "positives less false positives weighed by the odds of the threshold, a case. A model "
-            "is of use where it lies above both acting on all and acting on none (0).",
+            f"Net benefit on {where}{first} of treating every patient whose predicted probability "
+            "is above a threshold: true positives minus false positives weighted by the odds of "
+            "the threshold, per patient. A model is useful where it lies above both treating all "
+            "and treating none (0).",
             _draw_decision_curve,
         ),
     ]
 
 
 def _draw_decision_curve(comparison: Any) -> Any:
-    """Draw the net benefit of the two primary sets against acting on all and on none."""
+    """Draw the net benefit of the two primary sets against treating all and treating none."""
     classifier = comparison.primary["classifier"]
     own = look.pick(comparison.decision_curve(), classifier=classifier)
     names = primary_sets(comparison)
@@ -69,9 +70,9 @@ def _draw_decision_curve(comparison: Any) -> Any:
             label=name,
         )
     treat_all = own.groupby("threshold")["treat_all"].first()
-    ax.plot(treat_all.index, treat_all, color="0.5", linestyle=":", label="act on all")
-    ax.axhline(0, color="0.5", linewidth=1, label="act on none")
-    # Acting on all falls without bound; what counts lies above 0.
+    ax.plot(treat_all.index, treat_all, color="0.5", linestyle=":", label="treat all")
+    ax.axhline(0, color="0.5", linewidth=1, label="treat none")
+    # The curve of treating all falls without bound; the relevant part lies above 0.
     top = float(np.nanmax([own["net_benefit"].max(), treat_all.max()]))
     ax.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.25 * top, 1.1 * top))
     ax.set_title(classifier, fontsize=10, loc="left")
@@ -93,9 +94,9 @@ def _content(comparison: Any) -> list[Block] | None:
         return None
     blocks.append(
         note(
-            "Slope 1 and intercept 0 are right; a slope below 1 means predictions that are too "
-            "extreme. Sensitivity and specificity are at each fold's own threshold, found on its "
-            "training samples."
+            "Perfect calibration has slope 1 and intercept 0; a slope below 1 means predictions "
+            "that are too extreme. Sensitivity and specificity are at the threshold of each fold, "
+            "which was chosen on its training samples."
         )
     )
     return blocks
@@ -121,7 +122,7 @@ def _benefit_table(comparison: Any, caption: str) -> Table:
     if not names:
         return Table([], [], [], caption)
     wide = own.pivot(index="threshold", columns="feature_set", values="net_benefit")[names]
-    wide["act on all"] = own.groupby("threshold")["treat_all"].first()
+    wide["treat all"] = own.groupby("threshold")["treat_all"].first()
     wide = wide.iloc[1::2].reset_index()
     columns = [number_column("threshold", "threshold", 2)]
     columns += [number_column(str(name), str(name)) for name in wide.columns[1:]]

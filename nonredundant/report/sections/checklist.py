@@ -1,7 +1,7 @@
-"""What was done against the items of CLEAR and TRIPOD+AI that a comparison can answer.
+"""Section: checklist of the items of CLEAR and TRIPOD+AI that a comparison can answer.
 
-Every answer is read off the settings, the tables and the fitted pipelines. Items of CLEAR (Kocak
-et al. 2023, doi 10.1186/s13244-023-01415-8) and of TRIPOD+AI (Collins et al. 2024, doi
+Every answer is derived from the settings, the tables and the fitted pipelines. Items of CLEAR
+(Kocak et al. 2023, doi 10.1186/s13244-023-01415-8) and of TRIPOD+AI (Collins et al. 2024, doi
 10.1136/bmj-2023-078378) that only the authors can answer are not listed.
 """
 
@@ -27,7 +27,7 @@ YES, NO = "yes", "no"
 
 
 class Item(NamedTuple):
-    """An answered item: its numbers in both lists, the topic, and what was found."""
+    """An answered item: its numbers in both checklists, its topic, and the answer."""
 
     clear: str
     tripod: str
@@ -53,14 +53,15 @@ def _content(comparison: Any) -> list[Block]:
 def _intro() -> Markup:
     """Introduce the two checklists."""
     return Markup(
-        "<p>Items of CLEAR{} and TRIPOD+AI{} that this comparison can answer, read off its "
-        "settings, tables and fitted models. All others – among them eligibility, ethics, sample "
-        "size, segmentation, reference standard, fairness, limitations – are for the authors.</p>"
+        "<p>Items of CLEAR{} and TRIPOD+AI{} that can be answered from the settings, tables and "
+        "fitted models of this comparison. The authors must answer all others, among them "
+        "eligibility, ethics, sample size, segmentation, reference standard, fairness and "
+        "limitations.</p>"
     ).format(cite("clear"), cite("tripod"))
 
 
 def _data_items(comparison: Any) -> list[Item]:
-    """Return what there is to say of samples and splits."""
+    """Answer the items on samples and splits."""
     s = comparison.settings
     counts = s.cohort.class_counts
     held = f"; held out: {class_shares(held_out_counts(comparison))}" if s.n_test else ""
@@ -82,10 +83,10 @@ def _data_items(comparison: Any) -> list[Item]:
         Item(
             "15",
             "12a",
-            "Samples that belong together kept on one side",
+            "Related samples kept on one side of each split",
             "groups never cross a split"
             if s.grouped
-            else "no groups were given: right only if each sample is a patient of its own",
+            else "no groups were given: correct only if each sample is a different patient",
             s.grouped,
         ),
         Item(
@@ -101,7 +102,7 @@ def _data_items(comparison: Any) -> list[Item]:
             "Cases left out",
             f"{lost:,} of {n + lost:,}"
             if s.extractor or lost
-            else "not known: lesions were handed over, not extracted here",
+            else "not known: a lesion table was passed",
             bool(s.extractor or lost),
         ),
         Item("30", "13", "Class imbalance", ", ".join(balance) or "not corrected", bool(balance)),
@@ -109,7 +110,7 @@ def _data_items(comparison: Any) -> list[Item]:
 
 
 def _extraction_items(comparison: Any) -> list[Item]:
-    """Return what there is to say of the hand-crafted features; "no" where nothing is recorded."""
+    """Answer the items on hand-crafted features; "no" where nothing is recorded."""
     s = comparison.settings
     parameters = s.provenance.get("parameters", {})
     setting = parameters.get("setting", {})
@@ -120,8 +121,8 @@ def _extraction_items(comparison: Any) -> list[Item]:
         if setting.get(k) is not None
     }
     version = s.provenance.get("versions", {}).get("pyradiomics")
-    unknown = "not recorded: lesions were handed over, not extracted here"
-    nothing = "none: voxels and intensities as they are" if parameters else unknown
+    unknown = "not recorded: a lesion table was passed"
+    nothing = "none: voxels and intensities unchanged" if parameters else unknown
     types, classes = parameters.get("imageType", {}), parameters.get("featureClass", {})
     defaults = "pyradiomics' defaults for all that is not listed in the settings"
     return [
@@ -148,7 +149,7 @@ def _extraction_items(comparison: Any) -> list[Item]:
 
 
 def _model_items(comparison: Any) -> list[Item]:
-    """Return what there is to say of the models, read off the fitted pipelines."""
+    """Answer the items on models, from the fitted pipelines."""
     s, choices = comparison.settings, comparison.choices
     filled = _in_every_model(comparison, "impute", lambda step: f"by the {step.strategy}")
     scaled = _in_every_model(comparison, "blocks", lambda step: "centred, divided by the spread")
@@ -163,10 +164,10 @@ def _model_items(comparison: Any) -> list[Item]:
         Item(
             "33",
             "9a",
-            "Hand-crafted features picked inside the fold",
+            "Hand-crafted features selected inside the fold",
             ", ".join(picked)
             if picked
-            else "not picked: all are used, under a penalty or by trees",
+            else "not selected: all are used, with a penalty or by trees",
             bool(picked),
         ),
         Item(
@@ -182,23 +183,23 @@ def _model_items(comparison: Any) -> list[Item]:
             "Tuning by inner cross-validation",
             f"{', '.join(tuned)}" + (f"; C chosen: {grid}" if grid else "")
             if len(tuned)
-            else "none: classifiers as they were given",
+            else "none: classifiers as passed",
             len(tuned) == len(s.classifiers),
         ),
         Item(
             "43",
             "–",
-            "Weights or importances of features",
+            "Weights or importances of the features",
             f"of {comparison.weights['feature'].nunique():,} features"
             if len(comparison.weights)
-            else "the classifiers have none",
+            else "not available for these classifiers",
             len(comparison.weights) > 0,
         ),
     ]
 
 
 def _evaluation_items(comparison: Any) -> list[Item]:
-    """Return what there is to say of metrics, intervals and tests."""
+    """Answer the items on metrics, intervals and tests."""
     s, tests, summary = comparison.settings, comparison.tests, comparison.summary
     probabilities = len(s.classes) == 2 and len(comparison.calibration()) > 0
     thresholds = comparison.choices["threshold"].dropna()
@@ -220,7 +221,7 @@ def _evaluation_items(comparison: Any) -> list[Item]:
         Item(
             "–",
             "15",
-            "Threshold found inside the fold",
+            "Threshold chosen inside the fold",
             f"median {thresholds.median():.3f}" if len(thresholds) else "none",
             len(thresholds) > 0,
         ),
@@ -249,7 +250,7 @@ def _evaluation_items(comparison: Any) -> list[Item]:
 
 
 def _sharing_items(comparison: Any) -> list[Item]:
-    """Return what another person gets to repeat it."""
+    """Answer the items on reproducibility."""
     s = comparison.settings
     versions = s.versions
     return [
@@ -272,25 +273,25 @@ def _sharing_items(comparison: Any) -> list[Item]:
 
 
 def _listed(values: dict[str, Any]) -> str:
-    """Return names with their values."""
+    """List names with their values."""
     return ", ".join(f"{name} = {value}" for name, value in values.items())
 
 
-def _in_every_model(comparison: Any, step: str, say: Callable[[Any], str]) -> str:
-    """Return what a step of the fitted pipelines does, if every one of them has it."""
-    # A graph of lesions imputes and scales by itself.
+def _in_every_model(comparison: Any, step: str, describe: Callable[[Any], str]) -> str:
+    """Describe a step of the fitted pipelines; an empty text if a pipeline lacks it."""
+    # A graph of lesions imputes and scales inside the estimator.
     models = [one for one in comparison.models.values() if not hasattr(one, "lesion_scaler_")]
     found = [_steps(model).get(step) for model in models]
     if any(one is None for one in found):
         return ""
     if len(models) < len(comparison.models):
         own = "by the median" if step == "impute" else "ranks on a normal scale"
-        return ", ".join(dict.fromkeys([*(say(one) for one in found), f"{own} (graph)"]))
-    return ", ".join(dict.fromkeys(say(one) for one in found))
+        return ", ".join(dict.fromkeys([*(describe(one) for one in found), f"{own} (graph)"]))
+    return ", ".join(dict.fromkeys(describe(one) for one in found))
 
 
 def _class_names(comparison: Any) -> dict[str, str]:
-    """Return the class of each classifier, as it was fitted."""
+    """Return the class name of each fitted classifier."""
     return {
         classifier: type(_steps(model).get("classifier", model)).__name__
         for (_, classifier, _, _), model in comparison.models.items()

@@ -10,7 +10,7 @@ from nonredundant.report.formatting import format_compact, pair_table
 from nonredundant.report.section import Block, Section
 
 _QUARTILES = {
-    "volume": ("volume of a sample's lesions", "mm³ if spacing is in mm"),
+    "volume": ("lesion volume per sample", "mm³ if spacing is in mm"),
     "maximum": ("maximum intensity", "image units"),
 }
 
@@ -34,7 +34,7 @@ def _content(comparison: Any) -> list[Block]:
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
         ("patch", _shape_text(cohort.patch_shape)),
-        ("cases left out, as they could not be extracted", f"{len(s.failed):,}"),
+        ("cases left out because extraction failed", f"{len(s.failed):,}"),
     ]
     return [pair_table(rows)]
 

@@ -49,19 +49,19 @@ def _figures(comparison: Any) -> list[Drawing]:
             "Scores and paired differences",
             "Left: score of each feature set. Right: paired difference to the set it was tested "
             "against. Lines are 95 % intervals; p in brackets is corrected by Holm's method. "
-            "Shaded: the comparison that was asked for before looking.",
+            "Shaded: the comparison chosen before any result was seen.",
             draw_with(FeatureSetComparisonDisplay),
         )
     ]
 
 
 def _content(comparison: Any) -> list[Block]:
-    """Tabulate scores and tests, and what inner cross-validation chose."""
+    """Tabulate scores, tests and the values chosen by inner cross-validation."""
     primary, where = comparison.primary, where_tested(comparison.settings)
     blocks: list[Block] = [
         _agreement_table(
             all_tests(comparison),
-            "The same question, asked of every classifier and by a second test",
+            "The primary difference by every classifier and every test",
         ),
         _score_table(comparison.summary, primary, f"Scores {where}"),
         _difference_table(comparison.tests, primary, f"Paired differences {where}"),
@@ -73,23 +73,21 @@ def _content(comparison: Any) -> list[Block]:
             _difference_table(comparison.cv_tests, primary, f"Paired differences {folds}"),
         ]
     blocks += [
-        _difference_table(
-            comparison.pooled_tests, primary, "Second opinion on the paired differences"
-        ),
-        _choice_table(comparison, "What inner cross-validation chose"),
+        _difference_table(comparison.pooled_tests, primary, "Paired differences by a second test"),
+        _choice_table(comparison, "Values chosen by inner cross-validation"),
     ]
     if _leaves_range(comparison.summary):
         blocks.append(
             note(
-                "An interval over few folds is wide and is not cut at 0 or 1: it tells how little "
-                "is known, not that a score could lie there."
+                "An interval over few folds is wide and may extend beyond 0 or 1: it shows the "
+                "uncertainty, not that a score could lie there."
             )
         )
     blocks.append(
         note(
-            "Holm's correction is over all sets and classifiers that were tested against the same "
-            "reference. The test on pooled predictions takes the fold models as given, so its p "
-            "is too small where another training set would give other models."
+            "Holm's correction covers all feature sets and classifiers that were tested against "
+            "the same reference. The test on pooled predictions treats the fold models as fixed, "
+            "so its p is too small where another training set would give other models."
         )
     )
     return blocks
@@ -99,7 +97,7 @@ def _agreement_table(tests: pd.DataFrame, caption: str) -> Table:
     """Tabulate the tests of the primary difference."""
     columns = [
         CLASSIFIER,
-        text_column("look", "method"),
+        text_column("test", "method"),
         *DIFFERENCE[:3],
         Column("same verdict", lambda row: "yes" if row["agrees"] else "no", False),
     ]
@@ -126,14 +124,14 @@ def _difference_table(tests: pd.DataFrame, primary: Mapping[str, str], caption: 
 
 
 def _choice_table(comparison: Any, caption: str) -> Table:
-    """Tabulate how often the learned block was taken, the penalty, and the threshold."""
+    """Tabulate how often the learned block was kept, the penalty, and the threshold."""
     choices = comparison.choices
     if choices[["C", "alpha", "block_weight", "threshold"]].isna().all(axis=None):
         return frame_table(choices[:0], [SET], caption)
     grouped = choices.groupby(["feature_set", "classifier"], sort=False)
     found = grouped.agg(
         n=("fold", "size"),
-        taken=("block_weight", lambda w: (w > 0).sum() if w.notna().any() else np.nan),
+        kept=("block_weight", lambda w: (w > 0).sum() if w.notna().any() else np.nan),
         c_low=("C", "min"),
         c_high=("C", "max"),
         alpha_low=("alpha", "min"),
@@ -141,8 +139,8 @@ def _choice_table(comparison: Any, caption: str) -> Table:
         threshold=("threshold", "median"),
     ).reset_index()
 
-    def taken(row: Any) -> str:
-        return NOTHING if np.isnan(row["taken"]) else f"{row['taken']:.0f} of {row['n']}"
+    def kept(row: Any) -> str:
+        return NOTHING if np.isnan(row["kept"]) else f"{row['kept']:.0f} of {row['n']}"
 
     def strength(name: str) -> Callable[[Any], str]:
         def show(row: Any) -> str:
@@ -154,7 +152,7 @@ def _choice_table(comparison: Any, caption: str) -> Table:
     columns = [
         SET,
         CLASSIFIER,
-        Column("folds that took the learned block", taken),
+        Column("folds that kept the learned block", kept),
         Column("alpha", strength("alpha"))
         if choices["alpha"].notna().any()
         else Column("C", strength("c")),

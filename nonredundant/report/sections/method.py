@@ -25,10 +25,11 @@ def _features(settings: Any) -> Markup:
     """Describe where the hand-crafted features come from."""
     text = Markup("Hand-crafted features are those of pyradiomics{}").format(cite("pyradiomics"))
     if settings.extractor is None:
-        text += ", or whatever the lesions that were handed over hold"
+        text += ", or the columns of the lesion table that was passed"
     if settings.patients:
         text += Markup(
-            '; what becomes of several lesions of a sample is said <a href="#patients">above</a>'
+            '; how several lesions of a sample are combined is described <a href="#patients">above'
+            "</a>"
         )
     return text + "."
 
@@ -38,9 +39,9 @@ def _network(settings: Any) -> Markup:
     if not settings.cvae:
         return Markup("No network was trained.")
     text = Markup(
-        "Deep features are the latents of a variational autoencoder of the lesion's patch, which "
-        "decodes them together with the hand-crafted ones; sets named -MI are trained with a term "
-        "that keeps both independent{}"
+        "Deep features are the latents of a variational autoencoder of the lesion's patch, whose "
+        "decoder also receives the hand-crafted features; sets named -MI are trained with a term "
+        "that keeps the two independent{}"
     ).format(cite("vetil"))
     term = settings.cvae.get("independence")
     if term:
@@ -51,7 +52,7 @@ def _network(settings: Any) -> Markup:
 
 
 _FOLDS = Markup(
-    "Whatever is learned is learned on the training samples of a fold alone; all sets see the "
+    "Everything is learned on the training samples of each fold only. All feature sets share the "
     "same folds, inner folds and networks, so that differences are paired."
 )
 
@@ -60,11 +61,12 @@ def _tests(settings: Any) -> Markup:
     """Describe the tests."""
     if not settings.classes:
         held = Markup(
-            "on the test set two are compared by the jackknife of their paired difference{}, "
+            "on the test set two models are compared by the jackknife of their paired "
+            "difference{}, "
         ).format(cite("kang"))
         text = Markup(
-            "Risks of times to an event are scored by Harrell's concordance{}; {}over folds by "
-            "the corrected resampled t-test{}, which allows for training sets that overlap."
+            "Predicted risks of an event are scored by Harrell's concordance{}; {}over folds by "
+            "the corrected resampled t-test{}, which accounts for overlapping training sets."
         ).format(cite("harrell"), held if settings.n_test else "", cite("nadeau"))
     elif settings.n_test:
         text = Markup(
@@ -73,9 +75,9 @@ def _tests(settings: Any) -> Markup:
         ).format(cite("delong", "sun"), cite("nadeau"))
     else:
         text = Markup(
-            "Folds are compared by the corrected resampled t-test{}, which allows for training "
-            "sets that overlap; DeLong's test{} on pooled predictions of two classes is a second "
-            "opinion."
+            "Folds are compared by the corrected resampled t-test{}, which accounts for "
+            "overlapping training sets; a second test is DeLong's{} on pooled predictions of two "
+            "classes."
         ).format(cite("nadeau"), cite("delong", "sun"))
     return text + " Holm's method corrects p for the number of tests."
 
@@ -83,8 +85,9 @@ def _tests(settings: Any) -> Markup:
 def _audit() -> Markup:
     """Describe the audit, calibration and net benefit."""
     return Markup(
-        "Redundancy is what estimators trained afresh find on held-out samples, against permuted "
-        "rows; calibration{} and net benefit{} are of held-out predictions."
+        "Redundancy is estimated on held-out samples by newly trained estimators and compared "
+        "with permuted rows; calibration{} and net benefit{} are computed from held-out "
+        "predictions."
     ).format(cite("vancalster"), cite("vickers"))
 
 

@@ -33,11 +33,12 @@ def _figures(comparison: Any) -> list[Drawing]:
         Drawing(
             "graphs",
             "Patients as graphs",
-            "Patients that were not trained on, of each outcome the one with the highest and the "
-            "one with the lowest prediction (of more than two classes, of its own), seen from the "
-            "front where lesions have three dimensions. Dots are lesions, as large as the graph's "
-            "attention; lines are pairs of lesions, as thick as theirs. Attention says what a "
-            "prediction was computed from, not what caused the outcome.",
+            "Held-out patients: for each outcome, the one with the highest and the one with the "
+            "lowest prediction (with more than two classes, the prediction of the patient's own "
+            "class), viewed from the front if lesions have three dimensions. The area of a lesion "
+            "and the width of a line between two lesions are in proportion to the graph's "
+            "attention. Attention shows what a prediction was computed from, not what caused the "
+            "outcome.",
             _draw_graphs,
         )
     ]
@@ -64,13 +65,13 @@ def _content(comparison: Any) -> list[Block]:
     blocks: list[Block] = [
         _lesion_table(comparison.settings),
         _graph_table(comparison.graph_tests, "The graph of lesions against pooling"),
-        _attention_table(comparison.attention, "Attention of held-out patients' graphs"),
+        _attention_table(comparison.attention, "Attention in the graphs of held-out patients"),
     ]
     if comparison.settings.graph:
         text = (
-            "The graph of lesions is after Thiery et al.{}; only distances between lesions enter, "
-            "so order and posture of a patient do not matter. It is not tuned, where the "
-            "classifiers on pooled lesions are."
+            "The graph of lesions follows Thiery et al.{}. It uses only the distances between "
+            "lesions, so the order of the lesions and the patient's position do not matter. It is "
+            "not tuned, whereas the classifiers on pooled lesions are."
         )
         blocks.append(note(text, cite("thiery")))
     return blocks
@@ -86,10 +87,10 @@ def _lesion_table(settings: Any) -> Table:
         [
             ("lesions", f"{cohort.n_lesions:,} of {cohort.n_samples:,} samples"),
             (
-                "lesions a sample, median (quartiles)",
+                "lesions per sample, median (quartiles)",
                 f"{middle:g} ({low:g} to {high:g}), at most {most:g}",
             ),
-            ("how they make one prediction", settings.patients),
+            ("how lesions are combined into one prediction", settings.patients),
         ]
     )
 
@@ -102,13 +103,13 @@ def _graph_table(tests: pd.DataFrame, caption: str) -> Table:
 
 
 def _attention_table(attention: pd.DataFrame, caption: str) -> Table:
-    """Tabulate the share of the most attended lesion, and of each clinical variable."""
+    """Tabulate the attention to the most important lesion and to each clinical variable."""
     if attention.empty:
         return Table([], [], [], caption)
     # Where test folds overlap, a patient was held out by several graphs.
     lesions = attention[attention["kind"] == "lesion"].groupby(["fold", "sample"])["weight"]
     several = lesions.size() > 1
-    shares = [("most attended lesion, patients with several", lesions.max()[several])]
+    shares = [("lesion with the highest attention, patients with several", lesions.max()[several])]
     clinical = attention[attention["kind"] == "clinical"]
     for name, weights in clinical.groupby("variable", sort=False)["weight"]:
         shares.append((f"clinical variable {name}", weights))
@@ -119,7 +120,7 @@ def _attention_table(attention: pd.DataFrame, caption: str) -> Table:
     ]
     frame = pd.DataFrame(rows, columns=["what", "n", "median", "low", "high"])
     columns = [
-        text_column("what", "of"),
+        text_column("what", "attention to"),
         Column("patients", lambda row: f"{row['n']:,}"),
         number_column("median", "share, median", 2),
         Column("quartiles", lambda row: format_interval(row["low"], row["high"])),

@@ -33,8 +33,7 @@ def _roc(comparison: Any) -> Drawing:
         "roc",
         "ROC curves",
         f"ROC curves on {where_predicted(comparison.settings)}, of the two sets of the primary "
-        "comparison. Bands: 95 % of the curves when samples are drawn anew (bootstrap). Dotted: a "
-        "guess.",
+        "comparison. Bands: 95 % of the curves of bootstrap samples. Dotted: chance.",
         draw_with(RocBandDisplay),
     )
 
@@ -42,9 +41,9 @@ def _roc(comparison: Any) -> Drawing:
 _WEIGHTS = Drawing(
     "weights",
     "Weights of the features",
-    "Left: size of each feature's weight in the fused model, mean and range over the fold models, "
-    "hand-crafted and learned features apart. Right: how many of the largest weights belong to "
-    "learned features, against chance. A weight of 0 in every fold means that inner "
+    "Left: absolute weight of each feature in the fused model, mean and range over the fold "
+    "models, hand-crafted and learned features separately. Right: how many of the largest weights "
+    "belong to learned features, against chance. A weight of 0 in every fold means that inner "
     "cross-validation left the learned block out.",
     draw_with(FeatureWeightsDisplay),
 )
@@ -52,25 +51,25 @@ _LATENTS = Drawing(
     "latents",
     "Latent space",
     "Learned features of one fold's held-out samples: principal components and, where classes are "
-    "large enough, linear discriminants, each sample placed by a fit that did not see it. Every "
-    "fold has a network of its own, so one fold is shown.",
+    "large enough, linear discriminants, each sample projected by a fit without it. Each fold "
+    "has its own network, so that only one fold is shown.",
     draw_with(LatentSpaceDisplay),
 )
 _ATLAS = Drawing(
     "atlas",
-    "What the latents do",
-    "Where in the image each latent of the first fold's network acts, on the lesions that the "
-    "fold held out: mean change when the latent varies by one standard deviation, its share of "
-    "the change of all, and the hand-crafted feature that it follows most closely, with "
-    "Spearman's correlation and 95 % interval (n.s.: not significant after Holm's correction).",
+    "Effect of the latents",
+    "Where each latent of the first fold's network changes the image, on the lesions that the fold "
+    "held out: mean change when the latent varies by one standard deviation, its share of the "
+    "change by all latents, and the hand-crafted feature with the strongest correlation, with "
+    "Spearman's coefficient and 95 % interval (n.s.: not significant after Holm's correction).",
     lambda comparison: comparison.atlas.plot().figure_,
 )
 _LOSSES = Drawing(
     "losses",
     "Training",
-    "Each term of the loss over the epochs: mean over the folds' networks, band from the least to "
-    "the largest. A validation curve that turns upwards shows overfitting.",
+    "Each term of the loss over the epochs: mean over the folds' networks, band from the "
+    "smallest to the largest. A validation curve that turns upwards shows overfitting.",
     draw_with(LossCurveDisplay),
 )
 
-SECTION = Section("pictures", "Pictures", lambda comparison: None, _figures)
+SECTION = Section("pictures", "Further figures", lambda comparison: None, _figures)

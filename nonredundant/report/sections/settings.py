@@ -41,11 +41,11 @@ def _table(settings: Any) -> Table:
             ("class weight", settings.class_weight),
             ("sampler", settings.sampler),
             ("network", ", ".join(f"{k} = {network[k]}" for k in _NETWORK if k in network)),
-            ("extraction", settings.extractor or "none: lesions were handed over"),
+            ("extraction", settings.extractor or "none: a lesion table was passed"),
             ("seed", settings.seed),
             ("versions", _versions_text(settings)),
-            ("fits at once", settings.n_jobs or 1),
-            ("time", f"{settings.total_seconds:.0f} s in all: {', '.join(parts)}"),
+            ("parallel fits", settings.n_jobs or 1),
+            ("time", f"{settings.total_seconds:.0f} s in total: {', '.join(parts)}"),
             ("finished", settings.made),
         ]
     )
