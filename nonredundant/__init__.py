@@ -7,7 +7,7 @@ from typing import Any
 
 from nonredundant._version import __version__
 
-# Imported on first use: torch, skorch and SimpleITK cost seconds that `--help` should not pay.
+# Imported on first use: importing torch, skorch and SimpleITK takes seconds, too long for `--help`.
 _PUBLIC = {
     "FeatureSetComparison": "nonredundant.evaluation",
     "LesionTable": "nonredundant.lesions",
@@ -34,7 +34,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name or module when it is first asked for."""
+    """Import a public name or module when it is first used."""
     if name in _PUBLIC:
         return getattr(importlib.import_module(_PUBLIC[name]), name)
     if name in _MODULES:

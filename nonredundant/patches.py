@@ -1,4 +1,4 @@
-"""`crop_patch`, by its public path; it lives in `nonredundant.extraction`."""
+"""Public path of `crop_patch`, which is defined in `nonredundant.extraction`."""
 
 from __future__ import annotations
 

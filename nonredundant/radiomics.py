@@ -1,4 +1,4 @@
-"""Settings and features of pyradiomics, by their public path."""
+"""Public path of pyradiomics' settings and features, defined in `nonredundant.extraction`."""
 
 from __future__ import annotations
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import zoom
+from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 
 from nonredundant.datasets._sampling import check_number, sample_generators, sample_names
@@ -272,9 +274,6 @@ def _load_digits(
     digits: tuple[int, int], size: int, source: np.random.RandomState
 ) -> tuple[np.ndarray, list[np.ndarray]]:
     """Load the digits, enlarged and in [0, 1], and the rows of each class in random order."""
-    from scipy.ndimage import zoom
-    from sklearn.datasets import load_digits
-
     if len(digits) != 2 or len({*digits} & {*range(10)}) != 2:
         raise ValueError(f"digits must be two different digits from 0 to 9, got {digits!r}.")
     images, labels = load_digits(return_X_y=True)

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pooch
+from scipy.io import loadmat
 from sklearn.utils import Bunch
 
 STS_IMAGES = "https://raw.githubusercontent.com/theibsi/data_sets/master/ibsi_validation/nifti/"
@@ -235,8 +237,6 @@ def _cache(data_home: str | os.PathLike[str] | None) -> Path:
     """Return the folder for downloads."""
     if data_home is not None:
         return Path(data_home)
-    import pooch
-
     return Path(pooch.os_cache("nonredundant"))
 
 
@@ -280,8 +280,6 @@ def _sts_checksums() -> dict[str, str]:
 
 def _download_sts(folder: Path) -> pd.DataFrame:
     """Download the cohort's images and outcome, and build its case table."""
-    import pooch
-
     checksums = _sts_checksums()
     urls = {name: f"{STS_IMAGES}{name[:7]}/{name[8:]}" for name in checksums}
     images = pooch.create(
@@ -309,8 +307,6 @@ def _download_sts(folder: Path) -> pd.DataFrame:
 
 def _read_outcome(path: Path) -> np.ndarray:
     """Read the outcome vector of the study from its MATLAB file and check it."""
-    from scipy.io import loadmat
-
     variables = [value for name, value in loadmat(path).items() if not name.startswith("__")]
     outcome = np.ravel(variables[0]).astype(int) if variables else np.empty(0, dtype=int)
     digest = hashlib.sha256("".join(map(str, outcome)).encode()).hexdigest()
@@ -364,8 +360,6 @@ def _fetch_medmnist(
 
 def _download_medmnist(name: str, data_home: str | os.PathLike[str] | None, download: bool) -> Path:
     """Download one MedMNIST file unless it is in the cache."""
-    import pooch
-
     folder = _cache(data_home) / "medmnist"
     _refuse_download(download or (folder / name).is_file(), folder)
     try:

@@ -57,11 +57,11 @@ from nonredundant.extraction.settings import PRESETS, resolve_parameters
 from nonredundant.io.errors import CaseError
 from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.validation import (
     HasMethods,
     Interval,
     InvalidParameterError,
-    NamedOutputMixin,
     StrOptions,
 )
 
@@ -487,7 +487,7 @@ def assemble(
         features[rows, [columns[name] for name in result.names]] = result.features
         positions[rows] = result.positions
         for name, part in parts.items():
-            part[rows] = result.crops[name]
+            part[rows] = getattr(result.crops, name)
     return LesionTable(
         pd.DataFrame(features, columns=list(names)),
         sample=np.repeat(np.arange(len(counts)), counts),

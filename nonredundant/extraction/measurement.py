@@ -8,9 +8,9 @@ import json
 import multiprocessing
 import warnings
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import joblib
 import numpy as np
@@ -78,6 +78,14 @@ class CaseFailure:
         return kind(f"{case}: {self.reason}")
 
 
+class Crops(NamedTuple):
+    """Patches of the lesions of a case, their masks, and their voxel sizes (mm, z-y-x)."""
+
+    patches: np.ndarray
+    masks: np.ndarray
+    spacing: np.ndarray
+
+
 @dataclass(frozen=True)
 class CaseMeasurement:
     """The values of one case; each array has one row per lesion.
@@ -94,8 +102,8 @@ class CaseMeasurement:
     status: list[str]
     levels: dict[str, list[tuple[int, float]]]
     notes: dict[str, str]
-    #: `patches`, `masks` and `spacing`, unless the plan has no patches.
-    crops: dict[str, np.ndarray] = field(default_factory=dict)
+    #: None if the plan has no patches.
+    crops: Crops | None
 
     @property
     def names(self) -> list[str]:
@@ -256,7 +264,7 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         slicewise = bool(plan.parameters["setting"].get("force2D"))
         _note_border_and_flatness(image, regions, notes, slicewise)
     names = max((list(row) for row in rows), key=len)
-    crops = {}
+    crops = None
     if plan.patch_shape is not None:
         crops = _crop_regions(image, regions, plan, notes, whole=sources.mask is None)
     return CaseMeasurement(
@@ -417,7 +425,7 @@ def _position(image: sitk.Image, region: Region) -> np.ndarray:
 
 def _crop_regions(
     image: sitk.Image, regions: list[Region], plan: Plan, notes: dict[str, str], *, whole: bool
-) -> dict[str, np.ndarray]:
+) -> Crops:
     """Crop the patch of each lesion that is measured in full; other patches stay empty."""
     n_dim = image.GetDimension()
     shape = plan.patch_shape or ()
@@ -439,4 +447,4 @@ def _crop_regions(
             cut.append(float((one.extent * image.GetSpacing()[::-1]).max()))
     if cut:
         notes["cut"] = f"{len(cut)} of {len(regions)} lesions, the largest {max(cut):.0f} mm"
-    return {"patches": patches, "masks": masks, "spacing": spacing}
+    return Crops(patches, masks, spacing)

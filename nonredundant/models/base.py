@@ -24,10 +24,10 @@ from nonredundant.models.inputs import (
     split_samples,
 )
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
+from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.validation import (
     Interval,
     InvalidParameterError,
-    NamedOutputMixin,
     StrOptions,
     validate_data,
 )

@@ -14,7 +14,8 @@ from nonredundant.lesions.dissemination import COLUMNS, dissemination_features, 
 from nonredundant.lesions.features import constant_columns, read_table
 from nonredundant.lesions.measures import lesion_volumes, volume_column
 from nonredundant.lesions.table import LesionTable
-from nonredundant.utils.validation import NamedOutputMixin, StrOptions
+from nonredundant.utils.output import NamedOutputMixin
+from nonredundant.utils.validation import StrOptions
 
 #: The ways to pool; names of the output columns start with them.
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
