@@ -1,4 +1,4 @@
-"""How a comparison brings the lesions of a patient to one prediction: pooled, or as a graph."""
+"""From several lesions to one prediction per patient: pooling, or a graph."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ GRAPH = "graph"
 
 @dataclass(frozen=True)
 class PatientLevel:
-    """The pooling that classifiers see lesions through, and the graph beside them if asked for."""
+    """The pooling of lesions for classifiers, and the graph of lesions if there is one."""
 
     pooling: LesionPooling = field(default_factory=LesionPooling)
     graph: Any = None
     is_default: bool = False
 
     def pool(self, table: LesionTable, values: pd.DataFrame) -> pd.DataFrame:
-        """Return one row a sample; columns are named after the pooling unless it is the mean."""
+        """Pool lesions to one row per sample; column names include any pooling but the mean."""
         if self.pooling.how == "mean":
             return pool_samples(table, values)
         pooled = self.pooling.pool_values(values.to_numpy(dtype=float), table)
@@ -41,7 +41,7 @@ class PatientLevel:
         return pd.DataFrame(pooled, columns=names, index=table.index)
 
     def hcr(self, table: LesionTable) -> pd.DataFrame:
-        """Return the pooled hand-crafted features, and dissemination if the pooling asks for it."""
+        """Pool the hand-crafted features, and add dissemination if the pooling includes it."""
         pooled = self.pool(table, table.hcr)
         if not self.pooling.dissemination:
             return pooled
@@ -49,7 +49,7 @@ class PatientLevel:
         return pd.concat([pooled, spread], axis=1)
 
     def check(self, table: LesionTable) -> None:
-        """Raise if a graph lacks the positions of several lesions."""
+        """Raise if a graph needs positions of lesions that are unknown."""
         if self.graph is not None:
             check_positions(table)
 
@@ -71,7 +71,7 @@ class PatientLevel:
         return self
 
     def classifiers(self, others: dict[str, Any]) -> dict[str, Any]:
-        """Return the classifiers by name, the graph before the others.
+        """Return the classifiers by name, the graph first.
 
         Raises
         ------
@@ -88,16 +88,16 @@ class PatientLevel:
 
 
 def resolve_patients(patients: Any) -> PatientLevel:
-    """Return what `patients` of a comparison asks for.
+    """Convert the parameter `patients` of a comparison.
 
     Raises
     ------
     ValueError
-        If it names an unknown way to pool.
+        If it names an unknown way to pool lesions.
     TypeError
-        If it is neither a way to pool, nor a graph.
+        If it is neither a way to pool lesions nor a graph.
     ImportError
-        If the graph is asked for and torch-geometric is missing.
+        If it is a graph and torch-geometric is not installed.
     """
     if isinstance(patients, LesionPooling):
         return PatientLevel(clone(patients))
@@ -120,7 +120,7 @@ def resolve_patients(patients: Any) -> PatientLevel:
 
 
 def has_lesion_columns(one: FeatureSet) -> bool:
-    """Whether a set says something of each lesion, so that a graph can be made of it."""
+    """Return whether a set has features per lesion, so that a graph can be made of it."""
     return one.selection is not None or one.variant is not None
 
 
@@ -131,7 +131,7 @@ def lesion_set(
     names: list[str],
     picked: list[str],
 ) -> LesionTable:
-    """Return the lesions with a feature set's columns alone, positions kept.
+    """Return the lesions with the columns of a feature set, and with their positions.
 
     Parameters
     ----------
@@ -140,16 +140,16 @@ def lesion_set(
     table : LesionTable
         The lesions.
     learned : array of shape (n_lesions, n_learned) or None
-        What was learned of the patches.
+        The learned features.
     names : list of str
-        Names of its columns.
+        Names of the learned features.
     picked : list of str
         The hand-crafted columns of the set.
 
     Returns
     -------
     LesionTable
-        Hand-crafted and learned columns as the lesions' features, clinical ones as the clinic's.
+        Hand-crafted and learned columns as features of lesions, and the clinical columns.
     """
     parts = [table.features[picked]]
     if learned is not None:

@@ -1,4 +1,4 @@
-"""What the graphs of a comparison looked at in patients that they were not trained on."""
+"""Attention of the graphs of a comparison on held-out patients."""
 
 from __future__ import annotations
 
@@ -26,9 +26,8 @@ class Attention:
     table : DataFrame
         `fold`, then the columns of a graph's `explain`.
     pictures : list of dict
-        Arguments of `PatientGraphDisplay` for a few patients: of each outcome the one with the
-        lowest and the one with the highest prediction (of its own class, if there are more
-        than two).
+        Arguments of `PatientGraphDisplay` for a few patients: per outcome, those with the lowest
+        and the highest prediction (of their own class, if there are more than two).
     """
 
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -43,7 +42,7 @@ def attention_of(
     states: np.ndarray,
     sources: Sequence[Sources] | None,
 ) -> Attention:
-    """Explain each held-out patient of the first repeat, and picture a few.
+    """Explain each held-out patient of the first repeat, and prepare figures of a few.
 
     Parameters
     ----------
@@ -58,12 +57,12 @@ def attention_of(
     states : array of shape (n_states,)
         Names of the outcomes.
     sources : sequence of Sources or None
-        Where the images lie, if that is known.
+        The images, if they are known.
 
     Returns
     -------
     Attention
-        The table and the pictures.
+        The table and the arguments of the figures.
     """
     parts, shown = [], []
     for one in fitted:
@@ -75,7 +74,7 @@ def attention_of(
         parts.append(found.assign(fold=one.fold))
         score = one.response[:, -1]
         if len(states) > 2:
-            # Of several classes a patient's own is the one to speak of.
+            # With several classes, the prediction is the probability of the patient's own class.
             score = one.response[np.arange(len(score)), codes[fold.test]]
         rows = zip(fold.test, score, strict=True)
         shown += [(one, int(row), float(value)) for row, value in rows]
@@ -92,7 +91,7 @@ def attention_of(
 def _extremes(
     shown: list[tuple[Fitted, int, float]], codes: np.ndarray
 ) -> list[tuple[Fitted, int, float]]:
-    """Return, of each outcome, the last first, the highest and the lowest prediction."""
+    """Return the highest and the lowest prediction per outcome, the last outcome first."""
     found = []
     for code in np.unique(codes)[::-1]:
         own = sorted((one for one in shown if codes[one[1]] == code), key=lambda one: one[2])
@@ -109,7 +108,7 @@ def _picture(
     row: int,
     score: float,
 ) -> dict[str, Any] | None:
-    """Return what is drawn of one patient; on the image where it can be read."""
+    """Return the arguments of one figure, with the image if it can be read."""
     patient = lesions[one.fold][[row]]
     if patient.positions is None:
         return None
@@ -123,5 +122,5 @@ def _picture(
     try:
         return {**plain, **graph_picture(attention, patient, image=image, spacing=spacing)}
     except CaseError:
-        # The lesions came from a cache and the image is gone since: they are drawn without it.
+        # The lesions came from a cache, and the image has been removed since.
         return plain

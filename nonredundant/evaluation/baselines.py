@@ -72,7 +72,7 @@ def measure_cheap(table: LesionTable, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def constant_columns(table: LesionTable) -> list[str]:
-    """Return the columns without which a baseline must do and that are unknown or constant."""
+    """Return the columns of baselines that are unknown or constant and should vary."""
     wanted = dict.fromkeys(c for one in _CHEAP if one.must_vary for c in one.columns)
     known = [column for column in wanted if _BY_COLUMN[column].is_measurable(table)]
     values = measure_cheap(table, known)

@@ -1,4 +1,4 @@
-"""`BlockScaler`: known columns and the learned block, imputed and scaled, on equal terms."""
+"""Scaling of the known columns and of the learned block."""
 
 from __future__ import annotations
 
@@ -10,19 +10,25 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 
 class BlockScaler(TransformerMixin, BaseEstimator):
-    """Standardise columns; scale the learned block by a weight, or leave it out.
+    """Standardise columns; multiply the learned block by a weight, or leave it out.
+
+    `ColumnTransformer` with `transformer_weights` is not equivalent: with weight 0 it keeps
+    columns of zeros, which random forests then sample. `StandardScaler` gives the same numbers to
+    the last bit except for columns that are constant up to 1e-12 of their mean, which it scales
+    up.
 
     Parameters
     ----------
     n_base : int or None, default=None
-        The first columns are hand-crafted; the rest is the learned block. None: all are.
+        Number of leading hand-crafted columns; the rest is the learned block. None: all columns
+        are hand-crafted.
     weight : float, default=1.0
-        Factor of the learned block after standardising; with 0 its columns are left out.
+        Factor of the learned block after standardisation; with 0 its columns are left out.
 
     Attributes
     ----------
     mean_, scale_ : array of shape (n_features,)
-        Of the training rows.
+        Mean and standard deviation of the training rows.
     n_features_in_ : int
         Number of columns at `fit`.
 
@@ -42,7 +48,7 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         self.weight = weight
 
     def fit(self, X: Any, y: Any = None) -> BlockScaler:
-        """Learn mean and spread of each column.
+        """Compute mean and standard deviation of each column.
 
         Parameters
         ----------
@@ -60,13 +66,14 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         self.n_features_in_ = X.shape[1]
         self.mean_ = X.mean(axis=0)
         spread = X.std(axis=0)
-        # Rounding leaves constant columns a tiny spread that would blow up on other rows.
+        # Rounding gives constant columns a tiny standard deviation; dividing other rows by it
+        # would give huge values.
         constant = spread <= 1e-12 * np.maximum(np.abs(self.mean_), 1e-30)
         self.scale_ = np.where(constant, 1.0, spread)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the scaled columns.
+        """Scale the columns.
 
         Parameters
         ----------

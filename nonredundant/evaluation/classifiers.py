@@ -1,4 +1,4 @@
-"""The classifiers by name: pipelines, grids and samplers."""
+"""The built-in classifiers, and the pipeline that every classifier is the last step of."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.pipeline import Pipeline
+from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import SVC
 
 from nonredundant.evaluation.aggregation import GRAPH
 from nonredundant.evaluation.blocks import BlockScaler
@@ -15,23 +23,23 @@ from nonredundant.utils.optional import import_optional
 
 
 class CalibratedMargin(ClassifierMixin, BaseEstimator):
-    """A margin classifier with probabilities by Platt's sigmoid on inner held-out margins.
+    """Add probabilities to a margin classifier by Platt's sigmoid on inner held-out margins.
 
-    Ranking uses the margin itself, so that the sigmoid cannot change an AUC.
+    `decision_function` is the margin itself, so that the sigmoid cannot change an AUC.
 
     Parameters
     ----------
     estimator : classifier with `decision_function`
-        What is fitted on all training rows.
+        The margin classifier.
     cv : sequence of (train, test)
-        Splits of the training rows that the sigmoid is learned on.
+        Splits of the training rows whose held-out margins the sigmoid is fitted on.
 
     Attributes
     ----------
     margin_ : classifier
-        Fitted on all training rows.
+        The margin classifier, fitted on all training rows.
     sigmoid_ : CalibratedClassifierCV
-        Gives the probabilities.
+        The calibrated classifier.
     classes_ : array
         The classes.
     """
@@ -41,7 +49,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         self.cv = cv
 
     def fit(self, X: Any, y: Any) -> CalibratedMargin:
-        """Fit margin and sigmoid.
+        """Fit the margin classifier and the sigmoid.
 
         Parameters
         ----------
@@ -55,8 +63,6 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         self
             The fitted classifier.
         """
-        from sklearn.calibration import CalibratedClassifierCV
-
         self.sigmoid_ = CalibratedClassifierCV(
             clone(self.estimator), method="sigmoid", cv=self.cv, ensemble=False
         ).fit(X, y)
@@ -66,7 +72,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the margins.
+        """Compute the margins.
 
         Parameters
         ----------
@@ -81,7 +87,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         return self.margin_.decision_function(X)
 
     def probability(self, margin: np.ndarray) -> np.ndarray:
-        """Return the second class's probability at given margins, for two classes.
+        """Convert margins to probabilities of the second class, for two classes.
 
         Parameters
         ----------
@@ -96,7 +102,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         return self.sigmoid_.calibrated_classifiers_[0].calibrators[0].predict(margin)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the calibrated probabilities.
+        """Compute the calibrated probabilities.
 
         Parameters
         ----------
@@ -168,23 +174,17 @@ class BuiltIn:
 
 def _logistic_regression() -> Any:
     """Make a logistic regression."""
-    from sklearn.linear_model import LogisticRegression
-
-    # Some hundred columns at most: a few Newton steps are faster than many cheap ones.
+    # With at most some hundred columns, few Newton steps are faster than many cheap steps.
     return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=200)
 
 
 def _support_vector_machine() -> Any:
     """Make a support vector machine."""
-    from sklearn.svm import SVC
-
     return SVC(C=1.0)
 
 
 def _random_forest() -> Any:
     """Make a random forest."""
-    from sklearn.ensemble import RandomForestClassifier
-
     return RandomForestClassifier(TREES, min_samples_leaf=3)
 
 
@@ -314,17 +314,13 @@ def check_sampler(sampler: Any, *, times: bool, graph: bool) -> None:
 
 
 def make_sampler(sampler: Any, seed: int, smallest: int = 6) -> Any:
-    """Return an imbalanced-learn sampler from its name or a clone of one, seeded.
+    """Make a seeded imbalanced-learn sampler from its name, or clone one.
 
-    `smallest` is the size of the rarest class that it will meet, among whose members SMOTE looks
-    for neighbours.
+    `smallest` is the size of the rarest class, which limits the number of neighbours of SMOTE.
     """
     if sampler is None:
         return None
     if isinstance(sampler, str):
-        from imblearn.over_sampling import SMOTE, RandomOverSampler
-        from imblearn.under_sampling import RandomUnderSampler
-
         known = {"smote": SMOTE, "over": RandomOverSampler, "under": RandomUnderSampler}
         if sampler.lower() not in known:
             raise ValueError(f"unknown sampler {sampler!r}: choose from {tuple(known)}")
@@ -347,14 +343,11 @@ def make_pipeline(
     seed: int = 0,
     smallest: int = 6,
 ) -> Any:
-    """Return imputer, block scaler, sampler and classifier as one untrained pipeline."""
-    from imblearn.pipeline import Pipeline
-    from sklearn.impute import SimpleImputer
-
+    """Make the untrained pipeline of imputer, block scaler, sampler and classifier."""
     final = _BY_NAME[name].make() if estimator is None else clone(estimator)
     settings = {"random_state": seed, "class_weight": class_weight}
     known = final.get_params()
-    # A user's estimator keeps what it was given.
+    # Parameters that the user has set are kept.
     unset = {k: v for k, v in settings.items() if k in known and known[k] is None}
     final.set_params(**unset)
     steps = [

@@ -1,4 +1,4 @@
-"""Named experiments: the feature sets and hyper-parameters of published work."""
+"""Feature sets and hyper-parameters of published work."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nonredundant.evaluation.feature_sets import FeatureSet, Selection, Variant
+from sklearn.linear_model import LogisticRegression
 
-NAMES = ("petvsclin", "vetil2023")
+from nonredundant.evaluation.feature_sets import FeatureSet, Selection, Variant
+from nonredundant.independence.density_ratio import MIDiscriminator
+
 _VETIL_CLASSES = ("shape", "firstorder")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Feature sets, parameters of the network and the classifier of a published protocol."""
+    """Feature sets, network parameters and classifiers of a published protocol."""
 
     sets: tuple[FeatureSet, ...]
     classifiers: Callable[[], dict[str, Any]]
@@ -24,26 +26,25 @@ class Experiment:
 
 
 def get_experiment(name: str) -> Experiment:
-    """Return a named experiment.
+    """Return the experiment of a name.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
     """
-    experiments = {"petvsclin": _petvsclin, "vetil2023": _vetil2023}
-    if name not in experiments:
-        raise ValueError(f"unknown experiment {name!r}: choose from {NAMES}")
-    return experiments[name]()
+    if name not in _EXPERIMENTS:
+        raise ValueError(f"unknown experiment {name!r}: choose from {tuple(_EXPERIMENTS)}")
+    return _EXPERIMENTS[name]()
 
 
 def _deep(name: str, size: int, *, term: bool, h: Selection) -> Variant:
-    """Return the variant behind the sets of a protocol."""
+    """Make the learned features of a protocol."""
     return Variant("vae", term, size, h, name)
 
 
 def _petvsclin() -> Experiment:
-    """Return the sets of the course project; its networks all have the independence term."""
+    """Make the experiment of the course project; all its networks have the independence term."""
     h8, h32 = Selection((), 8), Selection((), 32)
     d16 = _deep("D16", 16, term=True, h=h8)
     d32 = _deep("D32", 32, term=True, h=h32)
@@ -57,7 +58,6 @@ def _petvsclin() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-        from nonredundant.independence.density_ratio import MIDiscriminator
 
         return {
             "independence": MIDiscriminator(lr=1e-4, schedule="step", quadratic=False),
@@ -79,7 +79,7 @@ def _petvsclin() -> Experiment:
 
 
 def _vetil2023() -> Experiment:
-    """Return the sets of Vétil et al. 2023 (arXiv 2308.11389)."""
+    """Make the experiment of Vétil et al. 2023 (arXiv 2308.11389)."""
     h32, h64 = Selection(_VETIL_CLASSES), Selection(_VETIL_CLASSES, 32)
     plain = _deep("D32", 32, term=False, h=h32)
     free = _deep("D32-MI", 32, term=True, h=h32)
@@ -93,7 +93,6 @@ def _vetil2023() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-        from nonredundant.independence.density_ratio import MIDiscriminator
 
         return {
             "independence": MIDiscriminator(lr=1e-3, schedule="alternate", quadratic=False),
@@ -109,7 +108,6 @@ def _vetil2023() -> Experiment:
         }
 
     def classifiers() -> dict[str, Any]:
-        from sklearn.linear_model import LogisticRegression
 
         return {"LR": LogisticRegression(C=1.0, max_iter=2000)}
 
@@ -119,3 +117,7 @@ def _vetil2023() -> Experiment:
         "first order, and H64 adds 32 texture features, here picked inside the fold"
     )
     return Experiment(sets, classifiers, network, "HD64-MI", about)
+
+
+#: Every published experiment. A new one is added here and nowhere else.
+_EXPERIMENTS = {"petvsclin": _petvsclin, "vetil2023": _vetil2023}

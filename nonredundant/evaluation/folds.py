@@ -1,4 +1,4 @@
-"""Which samples are trained on and which are held out, at both levels of cross-validation."""
+"""The outer and inner splits of cross-validation."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold, StratifiedKFold
 
-#: Inner cross-validation is repeated until about so many samples have been scored.
+#: Inner cross-validation is repeated until about this many samples have been scored.
 _INNER_SCORES = 160
 
 
 @dataclass(frozen=True)
 class Fold:
-    """One split: positions of samples, and the seed of everything drawn in it."""
+    """One split: positions of samples, and the random seed of all fits in it."""
 
     repeat: int
     fold: int
@@ -35,7 +35,7 @@ def make_folds(
     groups: np.ndarray | None = None,
     seed: int = 0,
 ) -> list[Fold]:
-    """Return the folds of a cross-validation.
+    """Make the folds of a cross-validation.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def make_folds(
     groups : array of shape (n_samples,), optional
         Samples of one group are never on both sides.
     seed : int
-        Seed of the shuffles and of the folds' own seeds.
+        Seed of the shuffles and of the folds' seeds.
 
     Returns
     -------
@@ -58,15 +58,15 @@ def make_folds(
     Raises
     ------
     ValueError
-        If a class has fewer samples (or groups) than folds, a fold lacks a class on either
-        side, or a splitter breaks a group up.
+        If a class has fewer samples (or groups) than folds, a class is missing on either side
+        of a fold, or a splitter divides a group.
     """
     if isinstance(cv, Integral):
         splits = list(_stratified(y, int(cv), n_repeats, groups, seed))
         n_splits = int(cv)
     else:
         with warnings.catch_warnings():
-            # A splitter that ignores groups is an error below, if it breaks one up.
+            # A splitter that ignores groups raises an error below if it divides one.
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
             splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
         n_splits = _splits_a_repeat(cv, len(splits), y, groups)
@@ -82,7 +82,7 @@ def make_folds(
 def _stratified(
     y: np.ndarray, n_splits: int, n_repeats: int, groups: np.ndarray | None, seed: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield stratified folds, whole groups where there are any."""
+    """Yield stratified folds that keep groups whole."""
     if n_splits < 2 or n_repeats < 1:
         raise ValueError(
             f"cv must be at least 2 and n_repeats at least 1, got cv={n_splits} and "
@@ -106,14 +106,14 @@ def _stratified(
 
 
 def _smallest_class(y: np.ndarray, groups: np.ndarray | None) -> tuple[int, str]:
-    """Return how many samples, or groups, hold the rarest class."""
+    """Return the number of samples, or of groups, of the rarest class, and their name."""
     if groups is None:
         return int(np.bincount(y).min()), "samples"
     return min(len(np.unique(groups[y == k])) for k in np.unique(y)), "groups"
 
 
 def _splits_a_repeat(cv: Any, n: int, y: np.ndarray, groups: np.ndarray | None) -> int:
-    """Return how many splits make one repeat of a splitter."""
+    """Return the number of splits per repeat of a splitter."""
     repeats = getattr(cv, "n_repeats", None)
     return n // int(repeats) if isinstance(repeats, Integral) and repeats else n
 
@@ -121,10 +121,12 @@ def _splits_a_repeat(cv: Any, n: int, y: np.ndarray, groups: np.ndarray | None) 
 def _check_split(
     y: np.ndarray, groups: np.ndarray | None, train: np.ndarray, test: np.ndarray, where: str
 ) -> None:
-    """Raise where a split cannot be trusted or scored."""
+    """Raise a ValueError if a split leaks samples or groups, or cannot be scored."""
     shared = np.intersect1d(train, test)
     if len(shared):
-        raise ValueError(f"{where}: samples {shared[:5].tolist()} are trained on and tested on")
+        raise ValueError(
+            f"{where}: samples {shared[:5].tolist()} are in both the training and the test part"
+        )
     if groups is not None:
         both = np.intersect1d(groups[train], groups[test])
         if len(both):
@@ -144,7 +146,7 @@ def _check_split(
 def inner_splits(
     y: np.ndarray, groups: np.ndarray | None, seed: int, *, n_splits: int = 5
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the splits that tune a classifier on training rows; small cohorts get repeats."""
+    """Make the splits that tune a classifier on training samples, repeated in small cohorts."""
     n_splits = max(2, min(n_splits, _smallest_class(y, groups)[0]))
     n_repeats = max(1, min(4, math.ceil(_INNER_SCORES / len(y))))
     found: list[tuple[np.ndarray, np.ndarray]] = []
@@ -159,11 +161,11 @@ def inner_splits(
 
 
 def _has_all(y: np.ndarray, split: Sequence[np.ndarray]) -> bool:
-    """Whether both sides of a split hold every class."""
+    """Return whether both sides of a split contain every class."""
     n = len(np.unique(y))
     return all(len(np.unique(y[rows])) == n for rows in split)
 
 
 def smallest_class(y: np.ndarray, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> int:
-    """Return the size of the rarest class among the training rows of all splits."""
+    """Return the size of the rarest class in the training part of any split, or in all rows."""
     return min(int(np.bincount(y[train]).min()) for train, _ in [*splits, (np.arange(len(y)),) * 2])

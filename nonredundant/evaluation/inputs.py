@@ -1,4 +1,4 @@
-"""From what the user hands over to one checked table: extraction, labels, failures, scorers."""
+"""Reading of the cohort, and the scorers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nonredundant.lesions.table import LesionTable
 
 @dataclass(frozen=True)
 class Cohorts:
-    """Lesions of the cohort and, after its `n` samples, of the held-out test set."""
+    """Lesions of the cohort's `n` samples, followed by those of the held-out test set."""
 
     table: LesionTable
     n: int
@@ -35,12 +35,12 @@ class Cohorts:
 
 
 def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **settings: Any) -> Cohorts:
-    """Return the lesions of both cohorts, extracted once a case.
+    """Extract or check the lesions of the cohort and of the held-out test set.
 
     Raises
     ------
     TypeError
-        If X is neither a LesionTable nor a case table, or the test set is of another kind.
+        If X is neither a LesionTable nor a case table, or the test set is of another type.
     ValueError
         If `test` is not a pair, or the tables do not match.
     """
@@ -63,7 +63,7 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     if extractor is None:
         extractor = RadiomicsExtractor()
     own = extractor.get_params(deep=False)
-    # What the user set on the extractor wins over what the comparison was given.
+    # Parameters of the extractor take precedence over those of the comparison.
     unset = {k: v for k, v in settings.items() if k in own and not own[k]}
     plain = clone(extractor).set_params(clinical=None, **unset)
     cases = X
@@ -78,9 +78,9 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
 def drop_failed(
     cohorts: Cohorts, outcome: Outcome
 ) -> tuple[Cohorts, Outcome, np.ndarray, list[str]]:
-    """Leave out the samples whose extraction failed, and say which.
+    """Leave out the samples whose extraction failed.
 
-    Returns the cohorts, the outcome, which samples of the cohort were kept, and the messages.
+    Returns the cohorts, the outcome, a mask of the cohort's samples that are kept, and messages.
     """
     table = cohorts.table
     fine = (table.status == "ok").to_numpy()
@@ -110,14 +110,14 @@ def drop_failed(
 
 
 def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
-    """Return name → scorer; AUC becomes one against the rest for more than two classes.
+    """Return the scorers by name; with more than two classes, AUC is one against the rest.
 
-    Times to an event are scored by their concordance, whatever the default for classes is.
+    Times to an event are scored by their concordance.
 
     Raises
     ------
     ValueError
-        If a name is unknown, none is given, or one of classes is asked for times to an event.
+        If a name is unknown, none is given, or a metric of classes is used on times to an event.
     """
     if outcome.is_survival:
         wanted = [scoring] if isinstance(scoring, str) else list(scoring)

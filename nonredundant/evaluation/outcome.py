@@ -12,25 +12,24 @@ from nonredundant.statistics.survival import check_survival, concordance_index, 
 
 #: The metric of times to an event.
 CONCORDANCE = "concordance_index"
-#: How samples with and without a seen event are called.
+#: Names of samples without and with an observed event.
 STATES = ("censored", "event")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is predicted, checked; `classes` is empty for times to an event.
+    """The checked outcome; `classes` is empty for times to an event.
 
     Attributes
     ----------
     y : array of shape (n_samples,)
-        What classifiers are fitted on: positions of the classes, or a structured array of
-        event and time.
+        Positions of the classes, or a structured array of event and time.
     strata : int array of shape (n_samples,)
-        What folds are stratified by: the class, or whether the event was seen.
+        Strata of the folds: the class, or whether the event was observed.
     classes : array
         The labels of the classes.
     test : Outcome or None
-        That of the held-out test set.
+        The outcome of the held-out test set.
     """
 
     y: np.ndarray
@@ -45,7 +44,7 @@ class Outcome:
 
     @property
     def for_network(self) -> np.ndarray:
-        """What networks are trained on: the class; -1, unlabelled, where there is none."""
+        """The labels for networks: the class; -1, unlabelled, for times to an event."""
         return np.full(len(self.y), -1) if self.is_survival else self.y
 
     @property
@@ -54,7 +53,7 @@ class Outcome:
         return np.asarray(STATES) if self.is_survival else self.classes
 
     def take(self, kept: np.ndarray, kept_test: np.ndarray) -> Outcome:
-        """Return the outcome of some samples of the cohort and of the test set."""
+        """Select samples of the cohort and of the test set."""
         test = None if self.test is None else self.test.take(kept_test, kept_test)
         return replace(
             self,
@@ -64,15 +63,15 @@ class Outcome:
         )
 
     def target_of(self, rows: np.ndarray) -> np.ndarray:
-        """Return what hand-crafted columns are picked by on training rows: a value a row.
+        """Return the values that hand-crafted columns are selected by, one per training sample.
 
-        It is the class, or the martingale residual of the time to an event among these rows.
+        They are the classes, or the martingale residuals of the times to an event.
         """
         y = self.y[rows]
         return null_residuals(y["event"], y["time"]) if self.is_survival else y
 
     def check(self, name: str) -> None:
-        """Raise if what is left after failed samples cannot be learned from, or ranked."""
+        """Raise a ValueError if the extracted samples have fewer than two classes, or no event."""
         n = len(self.y)
         if self.is_survival and not self.y["event"].any():
             raise ValueError(f"{name} has no event among the {n} samples that could be extracted")
@@ -86,7 +85,7 @@ class Outcome:
             self.test.check("the test set's y")
 
     def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
-        """Return the columns that tell the truth beside predictions."""
+        """Return the columns of the true outcome in tables of predictions."""
         columns = {"y": self.states[self.strata[rows]]}
         if self.is_survival:
             columns["time"] = self.y["time"][rows]
@@ -94,7 +93,7 @@ class Outcome:
 
 
 def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
-    """Return the checked outcome of cohort and test set.
+    """Check the outcome of the cohort and of the test set.
 
     Raises
     ------
@@ -108,10 +107,10 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     labels = _labels(y, "y", n)
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y holds the one class {classes[0]!r}; a comparison needs two or more")
+        raise ValueError(f"y contains only the class {classes[0]!r}; two or more are needed")
     if len(classes) > max(20, len(labels) // 4):
         raise ValueError(
-            f"y holds {len(classes)} different values in {len(labels)} samples: labels must be "
+            f"y contains {len(classes)} different values in {len(labels)} samples: labels must be "
             "classes; cut a continuous outcome into groups first, and give times to an event "
             "with their events, as a structured array of both"
         )
@@ -120,22 +119,22 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     held = _labels(y_test, "the test set's y", n_test)
     unknown = np.setdiff1d(held, classes)
     if len(unknown):
-        raise ValueError(f"the test set has labels that y does not know: {unknown.tolist()}")
+        raise ValueError(f"the test set has labels that are not in y: {unknown.tolist()}")
     if len(np.unique(held)) < 2:
-        raise ValueError(f"the test set holds the one class {held[0]!r}; it cannot rank anything")
+        raise ValueError(f"the test set contains only the class {held[0]!r}; two are needed")
     codes_test = np.searchsorted(classes, held)
     return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
 
 
 def _is_structured(y: Any) -> bool:
-    """Whether y holds events and times."""
+    """Return whether y consists of events and times."""
     if isinstance(y, pd.DataFrame):
         return y.shape[1] == 2
     return getattr(getattr(y, "dtype", None), "names", None) is not None
 
 
 def _event_times(y: Any, name: str, n: int) -> Outcome:
-    """Return the checked events and times of one cohort."""
+    """Check the events and times of one cohort."""
     try:
         event, time = check_survival(y, n)
     except ValueError as error:
@@ -147,7 +146,7 @@ def _event_times(y: Any, name: str, n: int) -> Outcome:
 
 
 def _labels(y: Any, name: str, n: int) -> np.ndarray:
-    """Return labels as an array, none missing and as many as samples."""
+    """Convert labels to an array; raise if some are missing or their number is wrong."""
     series = pd.Series(np.asarray(y).ravel())
     if len(series) != n:
         raise ValueError(f"{name} has {len(series)} labels but there are {n} samples")
@@ -162,22 +161,22 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
 
 
 def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
-    """Return Harrell's concordance of a fitted model's risk with the times, as a scorer does."""
+    """Score a fitted model by Harrell's concordance of its risks with the times."""
     return concordance_index(y["event"], y["time"], np.ravel(model.predict(X)))
 
 
 def has_pairs(y: np.ndarray) -> bool:
-    """Whether of any two patients it is known who had the event first."""
+    """Return whether there are two samples of which one is known to have had the event first."""
     first = y["time"][y["event"]].min(initial=np.inf)
     return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())
 
 
 def by_position(class_weight: Any, classes: np.ndarray) -> Any:
-    """Return weights by the position of the class, where they are given by its label."""
+    """Convert class weights by label to weights by the position of the class."""
     if not isinstance(class_weight, dict):
         return class_weight
     labels = classes.tolist()
     unknown = [label for label in class_weight if label not in labels]
     if unknown:
-        raise ValueError(f"class_weight names {unknown}, which are none of the classes {labels}")
+        raise ValueError(f"class_weight names {unknown}, which are not among the classes {labels}")
     return {labels.index(label): weight for label, weight in class_weight.items()}

@@ -19,6 +19,7 @@ from nonredundant.evaluation.outcome import Outcome
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 from nonredundant.models.baselines import PatchPCA, Residualiser
+from nonredundant.models.cvae import NonRedundantCVAE
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 
@@ -91,8 +92,6 @@ def resolve_network(cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> 
     if not any(one.variant is not None for one in sets):
         return None
     if cvae is None:
-        from nonredundant.models.cvae import NonRedundantCVAE
-
         cvae = NonRedundantCVAE()
     if outcome.is_survival and cvae.get_params().get("gamma"):
         raise ValueError(

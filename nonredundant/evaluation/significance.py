@@ -13,6 +13,14 @@ from nonredundant.evaluation.feature_sets import references
 from nonredundant.evaluation.fitting import Fitted, Recorded
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome
 from nonredundant.evaluation.study import Study
+from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.resampling import (
+    bootstrap_interval,
+    paired_bootstrap,
+    resampled_interval,
+    resampled_test,
+)
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 N_RESAMPLES = 1000
@@ -33,9 +41,7 @@ _SHARES = (
 
 
 def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Return mean, spread and the corrected resampled interval of each set."""
-    from nonredundant.statistics.resampling import resampled_interval
-
+    """Compute mean, standard deviation and the corrected resampled interval of each set."""
     rows = []
     for place, group in scores.groupby(["feature_set", "classifier", "metric"], sort=False):
         values = group["score"].to_numpy()
@@ -43,7 +49,7 @@ def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFra
         if len(values) > 1:
             low, high = resampled_interval(values, *sizes)[1:] if np.ptp(values) else values[:2]
             if place[-1] in _SHARES:
-                # A t interval knows no bounds; cut to where the truth can lie it covers as often.
+                # A t interval is unbounded; clipping it to possible values keeps its coverage.
                 low, high = np.clip((low, high), 0.0, 1.0)
         spread = values.std(ddof=1) if len(values) > 1 else float("nan")
         rows.append((*place, values.mean(), spread, low, high))
@@ -52,7 +58,7 @@ def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFra
 
 
 def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Return the corrected resampled t-test of each set against its references."""
+    """Test each set against its references by the corrected resampled t-test."""
     pairs = [
         ((name, clf), (reference, clf), (name, reference, clf))
         for name, reference in _pairs(study)
@@ -62,7 +68,7 @@ def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -
 
 
 def graph_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Return the corrected resampled t-test of the graph against each classifier, set by set."""
+    """Test the graph against each classifier per set, by the corrected resampled t-test."""
     pairs = [
         ((one.name, GRAPH), (one.name, clf), (one.name, clf, GRAPH))
         for one in study.sets
@@ -77,12 +83,11 @@ def _differences(
     pairs: list[tuple[tuple[str, str], tuple[str, str], tuple[str, str, str]]],
     sizes: tuple[float, float],
 ) -> pd.DataFrame:
-    """Return the test of each pair of (set, classifier), in the rows that the third names.
+    """Test the difference of pairs of (set, classifier).
 
-    Pairs that were not fitted are left out: the graph has no set without columns of lesions.
+    Each entry of `pairs` holds the two and the names of its row. Pairs that were not fitted are
+    left out: the graph is not fitted on sets without columns of lesions.
     """
-    from nonredundant.statistics.resampling import resampled_test
-
     folds, places = ["repeat", "fold"], ["metric", "feature_set", "classifier"]
     wide = scores.pivot_table(index=folds, columns=places, values="score")
     rows = []
@@ -96,7 +101,7 @@ def _differences(
 
 
 def _test(difference: np.ndarray, test: Callable[[np.ndarray], Any]) -> tuple[float, ...]:
-    """Return estimate, interval and p; identical scores are no difference at all."""
+    """Compute estimate, interval and p; the p-value of identical scores is 1."""
     if len(difference) < 2:
         return float(difference.mean()), float("nan"), float("nan"), float("nan")
     if not np.any(difference):
@@ -112,9 +117,7 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _with_holm(rows: list[tuple]) -> pd.DataFrame:
-    """Return the tests with p-values corrected over all sets and classifiers of a reference."""
-    from nonredundant.statistics.multiplicity import holm
-
+    """Make the table of tests, with p-values corrected over all tests against a reference."""
     columns = [*_PAIR, "estimate", "low", "high", "p_value", "method"]
     tests = pd.DataFrame(rows, columns=columns)
     tests.insert(8, "p_holm", np.nan)
@@ -126,14 +129,14 @@ def _with_holm(rows: list[tuple]) -> pd.DataFrame:
 
 
 def score_columns(response: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the columns of predictions: `score` of the second class or risk, or one a class."""
+    """Return the score columns of predictions: of the second class, of the risk, or per class."""
     if len(classes) in (0, 2):
         return {"score": response[:, -1]}
     return {f"score_{label}": response[:, k] for k, label in enumerate(classes)}
 
 
 def ensembles(fitted: list[Fitted]) -> dict[tuple[str, str], np.ndarray]:
-    """Return the mean response of all fold models to the held-out test set."""
+    """Average the responses of all fold models to the held-out test set."""
     found: dict[tuple[str, str], list[np.ndarray]] = {}
     for one in fitted:
         found.setdefault((one.feature_set, one.classifier), []).append(one.external)
@@ -143,7 +146,7 @@ def ensembles(fitted: list[Fitted]) -> dict[tuple[str, str], np.ndarray]:
 def ensemble_predictions(
     study: Study, mean: dict[tuple[str, str], np.ndarray], held: Outcome
 ) -> pd.DataFrame:
-    """Return the ensembles' predictions of the held-out test set; repeat and fold are -1."""
+    """Make the table of the ensembles' predictions of the test set; repeat and fold are -1."""
     parts = []
     truth = held.truth(np.arange(len(held.y)))
     for (feature_set, classifier), response in mean.items():
@@ -162,7 +165,7 @@ def ensemble_predictions(
 class TestSet:
     """Intervals and paired tests of ensembles on a held-out test set."""
 
-    #: Not a test case, whatever pytest makes of the name.
+    #: Keeps pytest from collecting the class as a test case.
     __test__ = False
 
     def __init__(
@@ -174,10 +177,7 @@ class TestSet:
         self.n_classes = len(held.classes)
 
     def summary(self) -> pd.DataFrame:
-        """Return score and 95 % interval: DeLong or its like, else the stratified bootstrap."""
-        from nonredundant.statistics.delong import delong_interval
-        from nonredundant.statistics.resampling import bootstrap_interval
-
+        """Compute scores and 95 % intervals, by DeLong or by the stratified bootstrap."""
         rows = []
         for (feature_set, clf), response in self.mean.items():
             for metric in self.study.options.scorers:
@@ -193,14 +193,14 @@ class TestSet:
                         n_resamples=N_RESAMPLES,
                         random_state=self.seed,
                     )
-                # Intervals of normal law end where scores end.
+                # Normal intervals are unbounded, the scores are not.
                 low, high = np.clip(found[1:3], 0, 1) if metric in _SHARES else found[1:3]
                 rows.append((feature_set, clf, metric, found[0], np.nan, low, high))
         columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
         return pd.DataFrame(rows, columns=columns)
 
     def tests(self) -> pd.DataFrame:
-        """Return DeLong's paired test of AUCs, its like, else the paired bootstrap."""
+        """Test differences by DeLong or, for other metrics, the paired bootstrap."""
         rows = []
         for name, reference in _pairs(self.study):
             for clf in self.study.estimators:
@@ -213,10 +213,7 @@ class TestSet:
         return _with_holm(rows)
 
     def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[tuple, str]:
-        """Return the paired test of two responses."""
-        from nonredundant.statistics.delong import delong_test
-        from nonredundant.statistics.resampling import paired_bootstrap
-
+        """Test the difference between two responses, and name the method."""
         method = "DeLong" if self._by_delong(metric) else "paired bootstrap"
         if metric == CONCORDANCE:
             method = "paired concordance"
@@ -238,22 +235,22 @@ class TestSet:
         return tuple(found[:4]), method
 
     def _concordance(self, risk: np.ndarray) -> tuple[float, ...]:
-        """Return concordance and interval: what it has more than a constant risk, which has 0.5."""
+        """Compute concordance and interval from the difference to a constant risk (0.5)."""
         found = self._compare_concordance(risk, np.zeros(len(risk)))
         return tuple(0.5 + value for value in found[:3])
 
     def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> tuple[float, ...]:
-        """Return difference, interval and p; the difference alone where that is all there is."""
+        """Compute difference, interval and p; NaN where the error cannot be estimated."""
         times = self.y["event"], self.y["time"]
         try:
             return tuple(compare_concordance(*times, a, b))
         except ValueError:
-            # All pairs share one patient, so that the difference has no estimate of its error.
+            # All comparable pairs share one patient: the error cannot be estimated.
             difference = concordance_index(*times, a) - concordance_index(*times, b)
             return difference, float("nan"), float("nan"), float("nan")
 
     def _by_delong(self, metric: str) -> bool:
-        """Whether the metric is the AUC of two classes."""
+        """Return whether the metric is the AUC of two classes."""
         return self.binary and metric == "roc_auc"
 
     def _metric(self, metric: str, response: np.ndarray) -> Callable[..., float]:
@@ -263,19 +260,17 @@ class TestSet:
 
 
 def pooled_tests(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Return DeLong's test on pooled out-of-fold predictions of the first repeat.
+    """Test each set against its references by DeLong on pooled predictions of the first repeat.
 
-    A second opinion: it takes the fold models as given and does not see that another training
-    set would give other ones.
+    A second opinion: it takes the fold models as given and ignores their variation with the
+    training set.
     """
-    from nonredundant.statistics.delong import delong_test
-
     rows: list[tuple] = []
     y = study.outcome.y
     first = predictions[predictions["repeat"] == 0]
     repeated = first.duplicated(["feature_set", "classifier", "sample"]).any()
     if "score" not in first or "roc_auc" not in study.options.scorers or repeated:
-        # Where test folds overlap, as those of random splits do, there is no one prediction.
+        # Where test folds overlap, as in random splits, samples have several predictions.
         return _with_holm(rows)
     index = study.table.index[: study.n]
     wide = {

@@ -1,10 +1,14 @@
 """Tuning of a classifier inside the fold.
 
-A few dozen patients and a hundred correlated radiomics leave no room for columns of noise. The
-learned block therefore enters with a weight out of {0, 0.3, 1}, and one that is not 0 is taken
-only if inner cross-validation prefers it by more than one standard error, corrected for the
-overlap of training sets (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366). The rule of one
-standard error is that of Breiman et al. 1984.
+With a few dozen patients and a hundred correlated radiomics, columns of noise lower the score.
+The learned block therefore has a weight from {0, 0.3, 1}, and a weight above 0 is used only if
+inner cross-validation prefers it by more than one standard error, corrected for the overlap of
+training sets (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366). The rule of one standard error
+is that of Breiman et al. 1984.
+
+`GridSearchCV` is not equivalent: forests have fewer trees in the inner splits than in the final
+fit, the inner held-out responses are needed for the decision threshold, and imputing and scaling
+are done once per split rather than once per setting.
 """
 
 from __future__ import annotations
@@ -25,13 +29,14 @@ from nonredundant.evaluation.classifiers import (
     needs_calibration,
 )
 
-#: A forest is dear: it does without repeats of the inner splits, and with fewer trees in them.
+#: Inner splits of a costly classifier, of one without settings to choose from, and of Platt's
+#: sigmoid: the first repeat.
 _FEW_SPLITS = 5
 
 
 @dataclass
 class Tuned:
-    """A classifier fitted on all training rows, what was chosen, and inner held-out responses."""
+    """A classifier fitted on all training rows, the chosen setting and inner held-out responses."""
 
     model: Any
     chosen: dict[str, Any]
@@ -50,14 +55,14 @@ def tune(
     own: bool,
     metric: Callable[[np.ndarray, np.ndarray], float],
 ) -> Tuned:
-    """Fit on all rows at the setting that inner splits prefer.
+    """Choose a setting by inner cross-validation and fit it on all rows.
 
     Parameters
     ----------
     name : str
         The classifier.
     pipeline : Pipeline
-        Of `make_pipeline`.
+        The untrained pipeline of `make_pipeline`.
     X, y : arrays
         Training rows and the positions of their classes.
     splits : sequence of (train, test)
@@ -65,7 +70,7 @@ def tune(
     learned : bool
         Whether there is a learned block beside hand-crafted columns.
     own : bool
-        Whether the classifier is the user's, which is not tuned.
+        Whether the classifier is the user's own, which is not tuned.
     metric : callable
         Score of (labels, responses), higher is better.
 
@@ -84,7 +89,7 @@ def tune(
         ]
     )
     weights = np.array([point.get("blocks__weight", 1.0) for point in grid])
-    # A split may hold no two patients whose times can be compared.
+    # In some splits no two times can be compared.
     scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
     best = prefer_base(scores, weights) if len(scores) else 0
     model = clone(pipeline).set_params(**grid[best])
@@ -103,7 +108,7 @@ def _responses(
     grid: Sequence[dict[str, Any]],
     name: str,
 ) -> list[np.ndarray]:
-    """Return the held-out responses of one inner split at every setting.
+    """Compute the held-out responses of one inner split at every setting.
 
     Imputing and scaling do not depend on the setting and are done once.
     """
@@ -128,19 +133,20 @@ def _responses(
 
 
 def respond(model: Any, X: Any) -> np.ndarray:
-    """Return probabilities, or margins of a classifier that has none, as columns."""
+    """Compute probabilities, margins or risks, whichever a model has, as columns."""
     if hasattr(model, "predict_proba"):
         return model.predict_proba(X)
-    # Models of times to an event predict a risk.
+    # Models of times to an event have risks as their predictions.
     rank = getattr(model, "decision_function", model.predict)
     margin = rank(X)
     return margin[:, None] if margin.ndim == 1 else margin
 
 
 def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
-    """Return the setting to use: a learned block must win by one corrected standard error.
+    """Return the position of the best setting by the rule of one corrected standard error.
 
-    `scores` are those of (inner split, setting), `weights` those of the learned block.
+    A setting with the learned block must be better than the best one without it by one standard
+    error. `scores` has shape (n_splits, n_settings), `weights` are those of the learned block.
     """
     mean = scores.mean(axis=0)
     used = weights > 0
@@ -156,10 +162,10 @@ def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
 
 
 def weights_of(model: Any, n_features: int) -> np.ndarray | None:
-    """Return one weight a column: coefficients or importances; 0 for a block left out."""
+    """Return coefficients or importances, one per column; 0 for a block that is left out."""
     final: Any = model.named_steps["classifier"] if hasattr(model, "named_steps") else None
     if hasattr(final, "penalty_factor_"):
-        # Coxnet has a column for each strength of its penalty; here there is one.
+        # Coxnet has one column of coefficients per strength of its penalty; here there is one.
         values = final.coef_[:, -1]
     elif hasattr(final, "coef_"):
         coefficients = np.atleast_2d(final.coef_)
@@ -172,7 +178,7 @@ def weights_of(model: Any, n_features: int) -> np.ndarray | None:
 
 
 def _importances(model: Any) -> np.ndarray | None:
-    """Return importances; scikit-survival's forests have no more than the attribute's name."""
+    """Return importances, or None; scikit-survival's forests raise when they are asked for them."""
     try:
         return getattr(model, "feature_importances_", None)
     except NotImplementedError:

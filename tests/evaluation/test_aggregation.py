@@ -179,7 +179,7 @@ def test_without_a_graph_there_is_no_attention(cohort, tmp_path):
     assert found.graph_tests.empty
     assert found.graph_answer() == ""
     page = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
-    assert "lesions a sample" in page
+    assert "lesions per sample" in page
     assert "figure-graphs" not in page
 
 

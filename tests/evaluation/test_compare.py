@@ -621,7 +621,7 @@ def test_failed_samples_are_left_out_and_named(cohort):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"y": np.zeros(90)}, "the one class"),
+        ({"y": np.zeros(90)}, "contains only the class"),
         ({"y": np.tile([0, 1], 40)}, "y has 80 labels but there are 90 samples"),
         ({"y": np.where(np.arange(90) == 4, np.nan, np.arange(90) % 2)}, "no label for 1 samples"),
         ({"y": np.linspace(0, 1, 90)}, "90 different values"),
