@@ -1,4 +1,4 @@
-"""What is wrong with a case is said with its label, path, numbers and remedy; others survive."""
+"""Errors of a case name its label, path, cause and remedy; other cases are not affected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which a patient's lesions are listed changes nothing that is said of the patient."""
+"""Results of a patient do not depend on the order of the patient's lesions."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_the_numbers_of_labels_do_not_matter(numbers):
         np.testing.assert_array_equal(getattr(other, name), getattr(table, name))
 
 
-def test_regions_of_one_size_and_centre_are_told_apart_by_their_voxels():
+def test_regions_of_one_size_and_centre_are_ordered_by_their_voxels():
     image, _ = labelled_mask()
     mask = np.zeros((20, 20, 20), dtype=np.uint8)
     mask[4, 3:12:8, 4:6] = 1
@@ -201,7 +201,7 @@ NETWORKS = {
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.filterwarnings("ignore:.*latents")
 @pytest.mark.filterwarnings("ignore:.*median")
-def test_networks_describe_each_lesion_wherever_it_stands(name):
+def test_networks_describe_each_lesion_independently_of_its_row(name):
     table = cohort([1, 3, 5, 2, 4, 1])
     order = order_of(table)
     y = np.tile([0, 1], 3)

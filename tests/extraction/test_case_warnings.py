@@ -39,7 +39,7 @@ def test_a_mask_on_another_grid_is_resampled_with_one_warning():
     assert table.features["original_shape_VoxelVolume"].tolist() == [216.0, 216.0]
 
 
-def test_a_lesion_one_slice_thick_is_told_with_a_remedy():
+def test_a_lesion_one_slice_thick_gives_a_warning_with_a_remedy():
     messages, table = warnings_of(
         extractor(), one_case(image_of(), box(slice(4, 5), slice(3, 9), slice(3, 9)))
     )
@@ -49,7 +49,7 @@ def test_a_lesion_one_slice_thick_is_told_with_a_remedy():
     assert table.features["original_shape_Flatness"].item() == 0
 
 
-def test_a_lesion_at_the_border_is_told():
+def test_a_lesion_at_the_border_gives_a_warning():
     messages, table = warnings_of(
         extractor(), one_case(image_of(), box(slice(0, 6), slice(3, 9), slice(3, 9)))
     )
@@ -58,7 +58,7 @@ def test_a_lesion_at_the_border_is_told():
     assert table.features.notna().all(axis=None)
 
 
-def test_a_constant_lesion_is_told_and_has_pyradiomics_values():
+def test_a_constant_lesion_gives_a_warning_and_has_pyradiomics_values():
     messages, table = warnings_of(
         extractor(), one_case(changed(image_of(), (slice(3, 9),) * 3, 2.0), box())
     )
@@ -72,7 +72,7 @@ def test_a_constant_lesion_is_told_and_has_pyradiomics_values():
     ("width", "bound", "change"),
     [(5.0, "fewer than 8", "lower"), (0.01, "more than 512", "raise")],
 )
-def test_grey_levels_out_of_bounds_are_told_once(width, bound, change):
+def test_grey_levels_out_of_bounds_give_one_warning(width, bound, change):
     cases = pd.DataFrame({"image": [image_of(i) for i in range(3)], "mask": [box()] * 3})
     tool = extractor(bin_width=width, feature_classes=["firstorder"], n_jobs=2)
     messages, _ = warnings_of(tool, cases)
@@ -82,14 +82,14 @@ def test_grey_levels_out_of_bounds_are_told_once(width, bound, change):
     assert f"{change} `bin_width`" in messages[0]
 
 
-def test_a_lesion_larger_than_the_patch_is_told():
+def test_a_lesion_larger_than_the_patch_gives_a_warning():
     messages, _ = warnings_of(extractor(patch_spacing=0.5), one_case(image_of(), box()))
     assert len(messages) == 1
     assert "larger than the patch" in messages[0]
     assert "the largest 6 mm" in messages[0]
 
 
-def test_an_image_too_small_for_a_filter_gives_nan_and_says_so():
+def test_an_image_too_small_for_a_filter_gives_nan_and_a_warning():
     thin = pd.DataFrame(
         {"image": [image_of(), image_of()[:3]], "mask": [box(), box()[3:6]]}, index=["a", "b"]
     )
@@ -103,7 +103,7 @@ def test_an_image_too_small_for_a_filter_gives_nan_and_says_so():
 
 @pytest.mark.skipif(not STS.is_dir(), reason="needs $NONREDUNDANT_DATA")
 @pytest.mark.filterwarnings("ignore:.*touch the border")
-def test_bin_width_25_on_suv_is_told_once_with_numbers():
+def test_bin_width_25_on_suv_gives_one_warning_with_numbers():
     cases = pd.read_csv(STS / "cohort.csv", index_col="patient_id")[:6]
     with pytest.warns(UserWarning, match="bin_width") as caught:
         RadiomicsExtractor(bin_width=25, root=STS, patch_shape=None).fit_transform(cases)

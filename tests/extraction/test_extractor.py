@@ -1,4 +1,4 @@
-"""The extractor at work: pipelines, cache, processes, several lesions, clinical columns."""
+"""The extractor: sources of images, pipelines, persistence and parameters."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def test_a_lesion_does_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(components.masks[1], single.masks[0])
 
 
-def test_one_lesion_lost_in_resampling_does_not_cost_the_others():
+def test_one_lesion_lost_in_resampling_does_not_affect_the_others():
     image, mask = several()
     mask[20:22, 20:22, 20:22] = 1
     cases = pd.DataFrame({"image": [image], "mask": [mask]})

@@ -1,4 +1,4 @@
-"""Values are pyradiomics' own, settings reach it as written, and it keeps quiet."""
+"""Values equal those of pyradiomics for the same settings, and its log is suppressed."""
 
 from __future__ import annotations
 
@@ -256,7 +256,7 @@ def test_grey_levels_are_counted_as_pyradiomics_counts_them(settings):
     assert intensity_range == pytest.approx(values.max() - values.min())
 
 
-def test_the_log_speaks_again_after_quiet_time():
+def test_quiet_restores_the_log_level():
     logger = logging.getLogger("radiomics")
     before = logger.level
     with quiet():
@@ -287,7 +287,7 @@ def test_pyradiomics_is_silent_in_worker_processes(tmp_path):
     assert run.stderr == run.stdout == ""
 
 
-def test_pyradiomics_speaks_when_asked(caplog):
+def test_pyradiomics_logs_with_verbose_2(caplog):
     image, mask = phantom()
     extract(image, mask, bin_width=10)
     assert not caplog.records

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cases_for_tests import cohort
 
+from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.radiomics import PRESETS, SOURCES, resolve_parameters
 
 
@@ -60,3 +62,8 @@ def test_every_preset_names_its_source_and_pet_never_bins_by_25():
 def test_settings_that_pyradiomics_does_not_know_are_named(settings, message):
     with pytest.raises(ValueError, match=message):
         resolve_parameters(**settings)
+
+
+def test_every_preset_is_a_modality_of_the_extractor():
+    for modality in PRESETS:
+        RadiomicsExtractor(modality).fit(cohort(1))

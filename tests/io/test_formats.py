@@ -10,7 +10,14 @@ import pytest
 import SimpleITK as sitk
 from cases_for_tests import cohort, quick, volume, write_dicom_series
 
-from nonredundant.io import ImageFileError, content_key, n_dimensions, read_image
+from nonredundant.io import (
+    ImageFileError,
+    content_key,
+    formats,
+    n_dimensions,
+    read_image,
+    read_mask,
+)
 
 
 @pytest.mark.parametrize("ending", ["nii", "nii.gz", "nrrd", "mha", "mhd"])
@@ -44,7 +51,7 @@ def test_a_folder_of_two_series_names_both(tmp_path):
         read_image(tmp_path / "series")
 
 
-def test_a_folder_without_dicom_says_so(tmp_path):
+def test_a_folder_without_dicom_is_an_error(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     with pytest.raises(ImageFileError, match=r"a folder of 1 files\) holds no DICOM series"):
         read_image(tmp_path)
@@ -102,7 +109,7 @@ def test_voxels_missing_at_the_very_end_are_noticed(tmp_path):
     ],
 )
 @pytest.mark.parametrize("place", ["file", "folder"])
-def test_dicom_masks_that_are_no_voxels_say_how_to_convert_them(tmp_path, uid, said, place):
+def test_dicom_masks_without_voxels_are_errors_that_name_a_converter(tmp_path, uid, said, place):
     uid += b"\0" * (len(uid) % 2)
     element = b"\x02\x00\x02\x00UI" + len(uid).to_bytes(2, "little") + uid
     version = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\x01"
@@ -114,3 +121,21 @@ def test_dicom_masks_that_are_no_voxels_say_how_to_convert_them(tmp_path, uid, s
     cases = cohort(1).assign(mask=[source])
     with pytest.raises(ImageFileError, match=f"case 'p0'.*mask.* is a DICOM {said}.*that file"):
         quick().fit_transform(cases)
+
+
+def test_an_entry_of_the_table_is_all_that_a_new_format_needs(tmp_path, monkeypatch):
+    path = tmp_path / "mask.box"
+    path.write_text("1 4")
+
+    def read_box(path):
+        first, last = map(int, path.read_text().split())
+        values = np.zeros((5, 6, 7), dtype=np.uint8)
+        values[first:last, first:last, first:last] = 1
+        return sitk.GetImageFromArray(values)
+
+    box = formats.FileFormat("a box", lambda path: path.suffix == ".box", read_box)
+    monkeypatch.setattr(formats, "FORMATS", (box, *formats.FORMATS))
+    assert sitk.GetArrayFromImage(read_mask(path, volume())).sum() == 27
+    before = content_key(path)
+    path.write_text("1 5")
+    assert content_key(path) != before

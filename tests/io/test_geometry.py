@@ -64,13 +64,13 @@ def test_the_tolerance_can_be_widened():
     assert align_mask(mask, image, tolerance=0.2)[1] is None
 
 
-def test_a_mask_elsewhere_is_an_error_with_both_boxes():
+def test_a_mask_outside_the_image_is_an_error_with_both_boxes():
     image = ball()
     with pytest.raises(CaseError, match=r"labels lie outside the image: image 14×12×10.*500…513"):
         align_mask(shifted(image, (500, 0, 0)), image)
 
 
-def test_a_mask_that_loses_volume_says_how_much():
+def test_volume_lost_in_resampling_is_noted():
     image = ball()
     _, note = align_mask(shifted(image, (6, 0, 0)), image)
     assert "40% of its volume lost" in note

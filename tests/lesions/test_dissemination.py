@@ -45,7 +45,7 @@ def test_dissemination_of_a_line_of_lesions():
     }  # fmt: skip
 
 
-def test_the_largest_lesions_that_tie_share_the_word():
+def test_largest_lesions_that_tie_are_averaged():
     frame = pd.DataFrame({"original_shape_VoxelVolume": [5e3, 1e3, 5e3]})
     places = np.array([[0.0, 0, 0], [10, 0, 0], [40, 0, 0]])
     table = LesionTable(frame, sample=[0, 0, 0], positions=places)
@@ -88,7 +88,7 @@ def test_dissemination_of_many_patients_is_that_of_each():
     assert together["n_lesions"].drop(7).tolist() == np.delete(counts, 7).tolist()
 
 
-def test_dissemination_stands_between_pooled_and_clinical_columns():
+def test_dissemination_columns_are_between_pooled_and_clinical_columns():
     image, mask = several()
     single, one_mask = image_of(1)
     cases = pd.DataFrame(
@@ -128,7 +128,7 @@ def test_imputed_values_do_not_count_as_measured():
     np.testing.assert_array_equal(found["tlg"], [np.nan, np.nan, 6.0])
 
 
-def test_dissemination_that_cannot_be_had_is_said_at_fit():
+def test_dissemination_that_cannot_be_computed_is_an_error_at_fit():
     frame = pd.DataFrame({"original_shape_VoxelVolume": [1.0, 2.0]})
     pooling = LesionPooling(dissemination=True)
     with pytest.raises(ValueError, match="needs the lesions' positions"):
