@@ -1,4 +1,4 @@
-"""The audit: how long it takes, and how near the density ratio comes to known information."""
+"""Time the audit, and compare the density ratio with known mutual information."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ N, N_HCR, N_DLR = 500, 100, 16
 
 
 def time_audit() -> tuple[float, dict[str, float]]:
-    """Return seconds of the whole default report and of each of its methods alone."""
+    """Return the seconds of the default report and of each method alone."""
     rng = np.random.default_rng(0)
     factors = rng.normal(size=(N, 8))
     h = factors @ rng.normal(size=(8, N_HCR)) + rng.normal(size=(N, N_HCR))
@@ -35,7 +35,7 @@ def time_audit() -> tuple[float, dict[str, float]]:
 
 
 def gaussians(nats: float, seed: int, n: int = 10_000, size: int = 5) -> tuple[np.ndarray, ...]:
-    """Return paired Gaussians that share `nats`, spread evenly over `size` pairs of columns."""
+    """Return paired Gaussians with `nats` of information, equal in each of `size` column pairs."""
     rng = np.random.default_rng(seed)
     correlation = np.sqrt(1 - np.exp(-2 * nats / size))
     h = rng.normal(size=(n, size))
@@ -45,7 +45,7 @@ def gaussians(nats: float, seed: int, n: int = 10_000, size: int = 5) -> tuple[n
 
 
 def information(nats: float, seed: int) -> float:
-    """Return the information found in one half of the rows by what the other has taught."""
+    """Fit the discriminator on one half of the rows and return its estimate on the other."""
     h, d = gaussians(nats, seed)
     half = len(h) // 2
     model = MIDiscriminator(random_state=seed).fit(h[:half], d[:half])
@@ -53,31 +53,31 @@ def information(nats: float, seed: int) -> float:
 
 
 def main() -> None:
-    """Measure both and write them down."""
+    """Measure both and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     options = parser.parse_args()
     whole, parts = time_audit()
     lines = [
         f"`redundancy_report` of {N} rows, {N_HCR} + {N_DLR} columns, defaults: {whole:.1f} s "
-        "(asked: at most 20 s). Each method alone:",
+        "(required: at most 20 s). Each method alone:",
         "",
         "| method | seconds |",
         "| --- | --- |",
         *(f"| {name} | {seconds:.1f} |" for name, seconds in parts.items()),
         "",
         "`MIDiscriminator().fit(H, D).score(H_test, D_test)` on Gaussians of 5 + 5 columns, 5,000 "
-        f"rows to train on and 5,000 to score, {options.seeds} seeds:",
+        f"rows for training and 5,000 for the score, {options.seeds} seeds:",
         "",
-        "| true nats | found: mean | least | most | asked |",
+        "| true nats | estimate: mean | minimum | maximum | required |",
         "| --- | --- | --- | --- | --- |",
     ]
     for nats in (0.0, 0.1, 0.5, 1.0, 2.0):
         found = [information(nats, seed) for seed in range(options.seeds)]
         margin = max(0.15 * nats, 0.03)
-        asked = f"{nats - margin:.3f}–{nats + margin:.3f}" if nats else "below 0.02"
+        required = f"{nats - margin:.3f}–{nats + margin:.3f}" if nats else "below 0.02"
         lines.append(
-            f"| {nats} | {np.mean(found):.3f} | {min(found):.3f} | {max(found):.3f} | {asked} |"
+            f"| {nats} | {np.mean(found):.3f} | {min(found):.3f} | {max(found):.3f} | {required} |"
         )
     write_section("audit.py", "The audit: time and truth", "\n".join(lines))
 

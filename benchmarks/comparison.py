@@ -1,4 +1,4 @@
-"""Where the time of a comparison goes: extraction, networks, classifiers, audit."""
+"""Measure the time of a comparison by part: extraction, networks, classifiers, audit."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from skorch.callbacks import Callback
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor, compare_feature_sets
 from nonredundant.datasets import fetch_sts
 
-#: Where the settings of a comparison keep the seconds of each part.
+#: Titles of the parts, by their names in the settings of a comparison.
 PARTS = {
-    "extraction": "extraction, once a case",
+    "extraction": "extraction, once per case",
     "features": "networks and components",
     "classifiers": "classifiers, tuned",
     "audit": "audit",
@@ -23,28 +23,28 @@ PARTS = {
 
 
 class EpochSeconds(Callback):
-    """Adds up the epochs' seconds on itself: a network's own history stays in its process."""
+    """Record the seconds of the epochs; the net's own history is not returned by the workers."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Start at 0."""
+        """Reset the times."""
         self.seconds_, self.fit_seconds_ = 0.0, 0.0
         self.begin_ = time.perf_counter()
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Look at the clock."""
+        """Store the start of the epoch."""
         self.start_ = time.perf_counter()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Add what has passed."""
+        """Add the duration of the epoch."""
         self.seconds_ += time.perf_counter() - self.start_
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Note what the whole training took."""
+        """Store the duration of the training."""
         self.fit_seconds_ = time.perf_counter() - self.begin_
 
 
 def main() -> None:
-    """Compare on the sarcomas with defaults and write down the seconds."""
+    """Run a comparison with defaults on the sarcomas and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
@@ -55,31 +55,32 @@ def main() -> None:
         X,
         y,
         extractor=RadiomicsExtractor("PET"),
-        cvae=NonRedundantCVAE(callbacks=[EpochSeconds()]),
+        cvae=NonRedundantCVAE(net_params={"callbacks": [EpochSeconds()]}),
         n_jobs=options.jobs,
         random_state=0,
     )
     whole = time.perf_counter() - start
     seconds = found.settings.seconds
     networks = [one for one in found.networks.values() if hasattr(one, "net_")]
-    epochs = sum(cvae.callbacks[0].seconds_ for cvae in networks)
-    fits = sum(cvae.callbacks[0].fit_seconds_ for cvae in networks)
+    timers = [cvae.net_params["callbacks"][0] for cvae in networks]
+    epochs = sum(timer.seconds_ for timer in timers)
+    fits = sum(timer.fit_seconds_ for timer in timers)
     ratio = seconds["features"] * options.jobs / epochs
     lines = [
         f"`compare_feature_sets` on the 51 patients of `fetch_sts()`, patches of 32³, 5 folds, "
         f"default sets, baselines, classifiers and audit, `n_jobs={options.jobs}`: "
-        f"**{whole / 60:.1f} minutes** (asked: at most 10).",
+        f"**{whole / 60:.1f} minutes** (required: at most 10).",
         "",
         "| part | seconds |",
         "| --- | --- |",
         *(f"| {title} | {seconds[part]:.1f} |" for part, title in PARTS.items()),
         "",
-        f"The {len(networks)} networks spent {epochs:.1f} s in their epochs, their training "
-        f"{fits / epochs:.2f} times as long. The whole part took {ratio:.2f} times as long, "
-        "process seconds against process seconds (asked: at most 1.2): with components, the start "
-        "of the processes, which load torch, and the wait for the last of them.",
+        f"The epochs of the {len(networks)} networks took {epochs:.1f} s and their training "
+        f"{fits / epochs:.2f} times as long. The whole part took {ratio:.2f} times as long, in "
+        "seconds summed over processes (required: at most 1.2): it includes the principal "
+        "components, the start of the processes, which import torch, and waiting for the last.",
     ]
-    write_section("comparison.py", "Where the time of a comparison goes", "\n".join(lines))
+    write_section("comparison.py", "Time of a comparison by part", "\n".join(lines))
 
 
 if __name__ == "__main__":

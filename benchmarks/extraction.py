@@ -110,8 +110,9 @@ def memory_table(n_cases: int) -> str:
         cells = (f"{once:.0f}", f"{thrice:.0f}", f"{growth:.2f}", f"{size:.2f}")
         rows.append(f"| {name.format(side)} | {' | '.join(cells)} |")
     return (
-        f"| | peak, {n_cases} cases (MiB) | peak, {3 * n_cases} cases (MiB) | growth a case (MiB) "
-        "| patch and mask of a case (MiB) |\n| --- | --- | --- | --- | --- |\n" + "\n".join(rows)
+        f"| | peak, {n_cases} cases (MiB) | peak, {3 * n_cases} cases (MiB) | growth per case "
+        "(MiB) | patch and mask of one case (MiB) |\n| --- | --- | --- | --- | --- |\n"
+        + "\n".join(rows)
     )
 
 
@@ -122,7 +123,7 @@ def speed_table(rounds: list[dict[str, float]]) -> str:
         "no patches": ("`RadiomicsExtractor`, `n_jobs=1`, HCR alone", ""),
         "one": ("… with patches of 32³", ""),
         "two": ("… with patches, `n_jobs=2`", "≥ 1.7"),
-        "two, start": ("… the same, the start of the worker processes included", ""),
+        "two, start": ("… the same, including the start of the worker processes", ""),
         "fill": ("… with patches, `n_jobs=1`, filling the cache", ""),
         "cache": ("… with patches, from the cache", "≥ 50"),
     }
@@ -134,7 +135,7 @@ def speed_table(rounds: list[dict[str, float]]) -> str:
             f"| {name} | {np.median([one[key] for one in rounds]):.2f} | {shown} | {asked} |"
         )
     return (
-        "| | seconds (median) | times as fast as the plain loop: median (range) | asked |\n"
+        "| | seconds (median) | speed relative to the plain loop: median (range) | required |\n"
         "| --- | --- | --- | --- |\n" + "\n".join(lines)
     )
 
@@ -160,13 +161,14 @@ def main() -> None:
         rounds = [one_round(cases) for _ in range(arguments.rounds)]
     body = (
         f"{len(cases)} PET of `fetch_sts()`, preset PET, all 107 features of the original image; "
-        f"{arguments.rounds} rounds, each way once a round and the plain loop at its start and "
-        "end. Every process has one thread (BLAS, OpenMP, ITK), the plain loop too. Imports are "
-        f"not counted. Load average at the start: {load:.1f}.\n\n{speed_table(rounds)}\n\n"
+        f"{arguments.rounds} rounds, each method once per round and the plain loop at the start "
+        "and end of it. Every process has one thread (BLAS, OpenMP, ITK), including the plain "
+        f"loop. Imports are not counted. Load average at the start: {load:.1f}.\n\n"
+        f"{speed_table(rounds)}\n\n"
         "Values equal the plain loop's to 1e-9 (checked in each round). Peak memory of a fresh "
         f"process, `n_jobs=1`:\n\n{memory_table(len(cases))}\n\n"
-        "Patches are held once, but glibc keeps the memory of each case's own arrays after they "
-        "are copied into the table; told to give it back, it does."
+        "Patches are stored once, but glibc keeps the memory of each case's own arrays after they "
+        "are copied into the table, unless it is configured to return it."
     )
     write_section("extraction.py", "Extraction: speed and memory", body)
 

@@ -1,4 +1,4 @@
-"""Training of the graph of lesions: seconds an epoch, and memory as lesions become more."""
+"""Measure the training of the lesion graph: seconds per epoch, and memory by number of lesions."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from nonredundant.lesions import LesionTable
 from nonredundant.patients import LesionGraphClassifier
 
 N_PATIENTS, N_LESIONS, N_FEATURES = 500, 20, 128
-#: Lesions a patient and neighbours a lesion of the measurement of memory.
+#: Lesions per patient, and neighbours per lesion, of the memory measurement.
 MORE_LESIONS, N_NEIGHBORS = (20, 40, 80, 160), 8
 N_EPOCHS = 8
 
 
 def make_table(n_lesions: int) -> tuple[LesionTable, np.ndarray]:
-    """Return patients with so many lesions each and labels of chance: only time matters."""
+    """Return patients with `n_lesions` each and random labels; only time and memory matter."""
     rng = np.random.default_rng(0)
     n = N_PATIENTS * n_lesions
     features = rng.normal(size=(n, N_FEATURES))
@@ -39,7 +39,7 @@ def make_table(n_lesions: int) -> tuple[LesionTable, np.ndarray]:
 
 
 def epochs(n_epochs: int) -> dict[str, float]:
-    """Return the seconds of an epoch and of what is done once, at defaults."""
+    """Return the seconds per epoch and of the work before the first one, with defaults."""
     table, y = make_table(N_LESIONS)
     graph = LesionGraphClassifier(
         max_epochs=n_epochs, patience=n_epochs, random_state=0, device="cpu"
@@ -52,7 +52,7 @@ def epochs(n_epochs: int) -> dict[str, float]:
 
 
 def peak() -> float:
-    """Return the most memory that this process ever held, in MiB (Linux)."""
+    """Return the peak memory of this process in MiB (Linux)."""
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
 
@@ -70,7 +70,7 @@ def memory(n_lesions: int) -> dict[str, float]:
 
 
 def memory_apart(n_lesions: int) -> dict[str, float]:
-    """Return the same from a process of its own: a peak never falls again."""
+    """Run `memory` in a separate process, as the peak of a process never decreases."""
     command = [sys.executable, __file__, "--memory", str(n_lesions)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -79,7 +79,7 @@ def memory_apart(n_lesions: int) -> dict[str, float]:
 def main() -> None:
     """Measure and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--memory", type=int, help="print the memory for so many lesions only")
+    parser.add_argument("--memory", type=int, help="only print the memory for this many lesions")
     chosen = parser.parse_args().memory
     if chosen:
         print(json.dumps(memory(chosen)))
@@ -88,15 +88,15 @@ def main() -> None:
     found = epochs(N_EPOCHS)
     lines = [
         f"{N_PATIENTS} patients × {N_LESIONS} lesions × {N_FEATURES} features, "
-        f"`LesionGraphClassifier` at defaults, {torch.get_num_threads()} of torch's threads, load "
-        f"average at the start {load:.1f}: **{found['epoch']:.2f} s an epoch** (median of "
-        f"{N_EPOCHS}; asked: at most 2), and {found['once']:.1f} s once, for reading and for the "
-        "regression that training starts at. A step has no loop over lesions.",
+        f"`LesionGraphClassifier` with defaults, {torch.get_num_threads()} torch threads, load "
+        f"average at the start {load:.1f}: **{found['epoch']:.2f} s per epoch** (median of "
+        f"{N_EPOCHS}; required: at most 2), and {found['once']:.1f} s once, for input and for the "
+        "regression that initialises training. A step has no loop over lesions.",
         "",
-        f"Memory that a fit takes on top, with `n_neighbors={N_NEIGHBORS}` (asked: linear in "
-        "lesions):",
+        f"Additional memory of a fit, with `n_neighbors={N_NEIGHBORS}` (required: linear in the "
+        "number of lesions):",
         "",
-        "| lesions a patient | lesions | MiB | KiB a lesion |",
+        "| lesions per patient | lesions | MiB | KiB per lesion |",
         "| --- | --- | --- | --- |",
     ]
     for n_lesions in MORE_LESIONS:

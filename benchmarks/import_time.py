@@ -1,4 +1,4 @@
-"""What `import nonredundant` costs beside the imports that every analysis makes anyway."""
+"""Compare the time of `import nonredundant` with imports that every analysis needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STATEMENTS = (
 
 
 def seconds(statement: str) -> float:
-    """Return how long a statement takes in a fresh interpreter, its start not counted."""
+    """Time a statement in a fresh interpreter, without the start of the interpreter."""
     script = (
         f"import time\nstart = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
     )
@@ -33,24 +33,24 @@ def seconds(statement: str) -> float:
 
 
 def main() -> None:
-    """Measure the statements in turn, so that a busy machine is busy for each."""
+    """Time the statements in turn, so that other load affects each, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     load = os.getloadavg()[0]
     for statement in STATEMENTS:
-        seconds(statement)  # compiles what was never imported
+        seconds(statement)  # writes the bytecode of modules that were never imported
     found = np.array([[seconds(one) for one in STATEMENTS] for _ in range(arguments.rounds)])
     medians = np.median(found, axis=0)
-    asked = {"import nonredundant": "≤ 1.3"}
+    required = {"import nonredundant": "≤ 1.3"}
     lines = [
-        f"| `{one}` | {median:.3f} | {median / medians[0]:.2f} | {asked.get(one, '')} |"
+        f"| `{one}` | {median:.3f} | {median / medians[0]:.2f} | {required.get(one, '')} |"
         for one, median in zip(STATEMENTS, medians, strict=True)
     ]
     body = (
-        f"Each statement in a fresh interpreter, {arguments.rounds} rounds in turn. Load average "
-        f"at the start: {load:.1f}.\n\n"
-        "| statement | seconds (median) | ratio of medians to the first | asked |\n"
+        f"Each statement in a new interpreter, {arguments.rounds} rounds in alternation. Load "
+        f"average at the start: {load:.1f}.\n\n"
+        "| statement | seconds (median) | ratio of medians to the first | required |\n"
         "| --- | --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
         "torch, skorch and SimpleITK are imported when they are first used."
     )

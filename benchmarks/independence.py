@@ -1,4 +1,4 @@
-"""Which term makes d independent of h, and at what cost: the choice of the defaults.
+"""Compare how independent of h each term makes d, and at what cost: the choice of the defaults.
 
 Each model is trained on 400 phantoms and audited on 600 others. `python benchmarks/independence.py
 --side 16` prints a table and writes it into docs/benchmarks.md.
@@ -49,7 +49,7 @@ MODELS = {
 
 
 def draw(seed: int, side: int) -> tuple:
-    """Return phantoms as lesions with patches of the side asked for, and their labels."""
+    """Draw phantoms with patches of `side` voxels per axis, and their labels."""
     cases, y, _ = make_lesions(N_TRAIN + N_TEST, random_state=seed)
     extractor = RadiomicsExtractor(modality="PET", patch_shape=(side,) * 3, n_jobs=2)
     return extractor.fit(cases).transform(cases), np.asarray(y)
@@ -68,7 +68,7 @@ def unexplained(model: NonRedundantCVAE, table) -> float:
 
 
 def measure(name: str, d: tuple, table, y: np.ndarray, start: float, fvu: float) -> dict:
-    """Return the row of one model: what it costs, what it adds, what it repeats."""
+    """Return the row of one model: reconstruction error, fused AUC and audit."""
     h = table.features.to_numpy()
     both = [np.hstack([h[rows], part]) for rows, part in zip(split(), d, strict=True)]
     clf = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
@@ -89,7 +89,7 @@ def split() -> tuple[slice, slice]:
 
 
 def run(seed: int, names: list[str], side: int) -> pd.DataFrame:
-    """Return one seed's rows."""
+    """Fit all models with one seed and return their rows."""
     table, y = draw(seed, side)
     train, test = (table[rows] for rows in split())
     h = table.features.to_numpy()
@@ -117,10 +117,10 @@ def run(seed: int, names: list[str], side: int) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run the trials and write their table."""
+    """Run all seeds and write the table after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--side", type=int, default=32, help="voxels a side of the patches")
+    parser.add_argument("--side", type=int, default=32, help="voxels per axis of the patches")
     parser.add_argument("--models", help="names, separated by ';'; all by default")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -132,7 +132,7 @@ def main() -> None:
 
 
 def write(every: pd.DataFrame, side: int, n_seeds: int) -> None:
-    """Write the table of the seeds so far."""
+    """Write the table of the finished seeds."""
     means = every.drop(columns="seed").groupby("model", sort=False)
     table = means.mean().round(3).drop(columns="s")
     spread = means.std().max().round(3)
@@ -147,7 +147,7 @@ def write(every: pd.DataFrame, side: int, n_seeds: int) -> None:
         f"Phantoms (`make_lesions`), patches of {side}³, {N_TRAIN} for training, {N_TEST} for the "
         f"audit, 107 hand-crafted features, 16 latents, {between}. FVU: unexplained fraction of "
         "voxel variance; fused AUC: plain logistic regression on (h, d); R² of h from d, AUC of a "
-        "fresh discriminator and distance correlation are `redundancy_report`'s.\n\n"
+        "fresh discriminator and distance correlation are those of `redundancy_report`.\n\n"
         + markdown(table)
     )
     title = f"Independence terms, patches of {side}³"
@@ -155,7 +155,7 @@ def write(every: pd.DataFrame, side: int, n_seeds: int) -> None:
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """Return the table in Markdown, model first."""
+    """Format the table in Markdown."""
     names = ["model", *table.columns]
     lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
     for model, row in table.iterrows():

@@ -122,8 +122,8 @@ def summarise(found: pd.DataFrame) -> str:
     for method in found["method"].unique():
         cells = [spread.loc[(scenario, method)] for scenario in SCENARIOS]
         lines.append(f"| {method} | " + " | ".join(_cell(*cell) for cell in cells) + " |")
-    lines += ["", "| asked | relation | worst lesion | clinical |", "| --- | --- | --- | --- |"]
-    for title, values in _asked(found, spread["mean"]).items():
+    lines += ["", "| required | relation | worst lesion | clinical |", "| --- | --- | --- | --- |"]
+    for title, values in _required(found, spread["mean"]).items():
         lines.append(f"| {title} | " + " | ".join(values) + " |")
     return "\n".join(lines)
 
@@ -133,8 +133,8 @@ def _cell(mean: float, deviation: float) -> str:
     return f"{mean:.3f}" if np.isnan(deviation) else f"{mean:.3f} ± {deviation:.3f}"
 
 
-def _asked(found: pd.DataFrame, mean: pd.Series) -> dict[str, list[str]]:
-    """Return what was asked, with what came out in each scenario."""
+def _required(found: pd.DataFrame, mean: pd.Series) -> dict[str, list[str]]:
+    """Return each requirement with the result of each scenario."""
     pooled = mean[mean.index.get_level_values("method").str.startswith("pooling")]
     best = pooled.groupby("scenario").max()
     graphs = found[found["method"] == "graph: cross-attention"].groupby("scenario")
@@ -147,7 +147,7 @@ def _asked(found: pd.DataFrame, mean: pd.Series) -> dict[str, list[str]]:
         "graph − best pooling (≥ 0.05 for the relation, else ≥ −0.01)": [
             f"{cross[name] - best[name]:+.3f}" for name in SCENARIOS
         ],
-        "the same on the worst seed, beside the best pooling of that seed": [
+        "the same on the worst seed, against the best pooling of that seed": [
             f"{least[name]:+.3f}" for name in SCENARIOS
         ],
         "cross-attention − concat (≥ −0.01)": [
@@ -171,16 +171,19 @@ def report(found: pd.DataFrame) -> None:
     body = (
         f"Phantoms of `make_lesions(n_lesions=(1, 20))`, {N_TRAIN} patients to train on and "
         f"{N_TEST} others to test on, {seeds} seed{'s' * (seeds > 1)}. Effects on the logit – "
-        f"{shares}. The relation is how far apart the two hottest lesions are. A lesion has the "
-        f"five features of its uptake, texture and shape with an error of {100 * ERROR:g} %, and "
-        f"{N_NUISANCE} columns of noise; a patient has age and weight. Everything at defaults; "
-        "AUC on the test patients" + (", mean ± SD over seeds" if seeds > 1 else "") + ".\n\n"
-        + summarise(found) + "\n\nThe best pooling is the one that did best on the test "
-        "patients themselves, which favours pooling. These labels need the readout's lesions and "
-        "pairs, not what graph attention and cross-attention add. Those are kept only where they "
-        "clearly lower the loss on held-out patients, so \"cross-attention\" and \"concat\" "
-        "are often the same model; where chance lets one of them pass, that seed loses."
-    )  # fmt: skip
+        f"{shares}. The relation is the distance between the two hottest lesions. Each lesion has "
+        f"five features of uptake, texture and shape with an error of {100 * ERROR:g} %, and "
+        f"{N_NUISANCE} columns of noise; each patient has age and weight. All settings are the "
+        "defaults; AUC on the test patients"
+        + (", mean ± SD over seeds" if seeds > 1 else "")
+        + ".\n\n"
+        + summarise(found)
+        + "\n\nThe best pooling is the one with the highest AUC on the test patients themselves, "
+        "which favours pooling. These labels depend on what the readout sees (lesions and pairs of "
+        "them), not on what graph attention and cross-attention add. Those branches are kept only "
+        'where they clearly lower the loss on held-out patients, so "cross-attention" and '
+        '"concat" are often the same model; where a branch is kept by chance, that seed is worse.'
+    )
     write_section("patients.py", "Patients with many lesions: graph beside pooling", body)
 
 

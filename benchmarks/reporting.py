@@ -1,4 +1,4 @@
-"""Write a benchmark's result into its own section of `docs/benchmarks.md`."""
+"""Write the result of a benchmark into its section of `docs/benchmarks.md`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "benchmarks.md"
 HEAD = """# Benchmarks
 
-Every section is written by the script that it names; run the script to measure again.
+Each section is written by the script that it names; run the script to repeat the measurement.
 """
 
 
 def machine() -> str:
-    """Return the machine and the date in one line."""
+    """Describe the machine, the versions and the date in one line."""
     import torch
 
     cpu = platform.processor() or platform.machine()
@@ -31,7 +31,7 @@ def machine() -> str:
 
 
 def write_section(script: str, title: str, body: str) -> None:
-    """Replace the script's section of the document, or append it, and print it."""
+    """Replace or append the section of a script, and print it."""
     begin, end = f"<!-- {script} -->", f"<!-- end of {script} -->"
     section = f"{begin}\n## {title}\n\n`benchmarks/{script}`; {machine()}.\n\n{body.strip()}\n{end}"
     text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else HEAD

@@ -91,8 +91,9 @@ def main() -> None:
         "folds.\n\n"
         "| features | number | AUC: mean ± SD of repeats | standard error of patients | known |\n"
         "| --- | --- | --- | --- | --- |\n" + "\n".join(lines) + "\n\n"
-        "The standard error (Hanley & McNeil 1982) is what 51 patients allow; differences below it "
-        'say little. "Known" is what earlier trials of the same analysis gave.'
+        "The standard error (Hanley & McNeil 1982) is that of an AUC of 51 patients; smaller "
+        'differences are not evidence. "Known" are the values of earlier trials of the same '
+        "analysis."
     )
     write_section("sts.py", "Hand-crafted radiomics on `sts`", body)
 

@@ -1,4 +1,4 @@
-"""What the estimators' training costs beside bare torch loops over the same modules."""
+"""Compare the training time of the estimators with plain torch loops over the same modules."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nonredundant.nn.blocks import ConvDecoder
 from nonredundant.nn.losses import Batch
 
 BATCH = 64
-ASKED = 1.10
-#: What is compared, by its name in the table.
+REQUIRED = 1.10
+#: Models by their names in the table.
 MODELS: dict[str, Callable[..., Any]] = {
     "`NonRedundantCVAE`": NonRedundantCVAE,
     "`SepVAE`": SepVAE,
@@ -31,7 +31,7 @@ MODELS: dict[str, Callable[..., Any]] = {
 
 
 def make_table(n: int, side: int, n_features: int) -> LesionTable:
-    """Return random lesions; speed does not depend on what they show."""
+    """Return random lesions; the time does not depend on their content."""
     rng = np.random.default_rng(0)
     patches = rng.normal(size=(n, 1, side, side, side)).astype(np.float32)
     masks = rng.random(patches.shape) < 0.4
@@ -40,22 +40,21 @@ def make_table(n: int, side: int, n_features: int) -> LesionTable:
 
 
 def time_estimator(make: Callable[..., Any], table: LesionTable, epochs: int) -> tuple[float, Any]:
-    """Return the median seconds of an epoch, as skorch times it, and the fitted estimator."""
+    """Return the median seconds per epoch, timed by skorch, and the fitted estimator."""
     model = make(
         max_epochs=epochs + 1,
         batch_size=BATCH,
-        validation_fraction=0.0,
-        callbacks=[EpochTimer()],
         random_state=0,
+        net_params={"validation_fraction": 0.0, "callbacks": [EpochTimer()]},
     )
     labels = None if isinstance(model, NonRedundantCVAE) else np.arange(len(table)) % 2
     model.fit(table, labels)
-    # The first epoch warms up torch.
+    # The first epoch includes the warm-up of torch.
     return float(np.median(model.net_.history[1:, "dur"])), model
 
 
 def training_set(table: LesionTable, model: Any) -> Batch:
-    """Return the whole cohort as one batch: conditions and labels as the model trains on them."""
+    """Return the cohort as one batch, with conditions and labels as in the model's training."""
     rows = torch.arange(len(table))
     if isinstance(model, NonRedundantCVAE):
         h = torch.from_numpy(model.hcr_scaler_.transform(table.features).astype(np.float32))
@@ -67,10 +66,10 @@ def training_set(table: LesionTable, model: Any) -> Batch:
 
 
 def time_bare_loop(table: LesionTable, model: Any, epochs: int) -> float:
-    """Return the median seconds of an epoch of a hand-written loop.
+    """Return the median seconds per epoch of a hand-written loop.
 
-    The same module and loss, the same mirror images, and the same two optimisers where the
-    independence term has parameters.
+    Module, loss, mirror images and, where the independence term has parameters, both optimisers are
+    those of the estimator.
     """
     module, term, weights = model.net_.module_, model.net_.term, model.net_.weights
     assert isinstance(module.decoder, ConvDecoder)
@@ -98,7 +97,7 @@ def time_bare_loop(table: LesionTable, model: Any, epochs: int) -> float:
 
 
 def compare(name: str, table: LesionTable, rounds: int, epochs: int) -> str:
-    """Return a row of the table: both in alternation, so that a busy machine is busy for both."""
+    """Return one row of the table; both are timed in turn, so that other load affects both."""
     ours, bare = [], []
     for _ in range(rounds):
         seconds, model = time_estimator(MODELS[name], table, epochs)
@@ -122,11 +121,11 @@ def main() -> None:
     body = [
         "One epoch on 400 patches of 32³ (with 107 HCR for `NonRedundantCVAE`, which mirrors them "
         "as well), batches of 64, default settings; "
-        f"{options.rounds} alternating rounds of {options.epochs} epochs. The loop is written by "
-        "hand over the same module, loss and updates of the independence term.",
+        f"{options.rounds} alternating rounds of {options.epochs} epochs. The loop is hand-written "
+        "with the same module, loss and updates of the independence term.",
         "",
-        "| model | estimator: seconds an epoch (median) | loop | median ratio (range), asked: at "
-        f"most {ASKED:.2f} |",
+        "| model | estimator: seconds per epoch (median) | loop | median ratio (range), required: "
+        f"at most {REQUIRED:.2f} |",
         "| --- | --- | --- | --- |",
         *rows,
     ]
