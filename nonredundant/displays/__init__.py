@@ -1,8 +1,8 @@
-"""Pictures of a comparison and of a trained network, as scikit-learn's Display classes.
+"""Figures of a comparison and of a trained network, as scikit-learn's Display classes.
 
-Each class stores the arrays that it draws, is made by `from_estimator`, `from_comparison` or
-another `from_…`, which draw, and draws again with `plot(ax)`. Colours are Okabe and Ito's, and
-series differ in marker or line as well, so that pictures survive grey print.
+Each class stores the arrays that it draws. `from_estimator`, `from_comparison`, `from_predictions`
+or another `from_…` computes them and draws; `plot(ax)` draws them again. Colours are those of
+Okabe and Ito, and series also differ in marker or line, so that figures can be read in grey.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What each latent does, and which come back under another seed."""
+"""Effect of each latent on the image, and its stability under other seeds."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import pandas as pd
 from nonredundant.displays import style as look
 from nonredundant.displays.images import flatten
 
-#: Longer names of features are broken before their last part.
+#: Longer feature names are broken before their last part.
 _LONG = 26
 
 
 class LatentAtlasDisplay:
-    """Where in the image each latent acts, its share of the change, and what it follows.
+    """Map of the change by each latent, its share of the change, and its correlated feature.
 
     Parameters
     ----------
@@ -25,20 +25,20 @@ class LatentAtlasDisplay:
     table : DataFrame
         `LatentAtlas.table`.
     view : {"slice", "mip"} or None
-        How volumes became images; None for what is 2-D.
+        How volumes were turned into images; None for 2-D lesions.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
-        One a latent.
+        One per latent.
     figure_ : Figure
         The figure.
 
     See Also
     --------
-    nonredundant.inspection.latent_atlas : Makes the atlas.
+    nonredundant.inspection.latent_atlas : Compute the atlas.
 
     Examples
     --------
@@ -67,7 +67,7 @@ class LatentAtlasDisplay:
         channel : int, default=0
             Channel of the patches.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -79,12 +79,12 @@ class LatentAtlasDisplay:
         return cls(images, atlas.table, view if maps.ndim == 4 else None).plot(ax)
 
     def plot(self, ax: Any = None) -> LatentAtlasDisplay:
-        """Draw on an axes, which is subdivided: a map a latent, on one scale.
+        """Draw one map per latent, on a common scale, in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -106,7 +106,7 @@ class LatentAtlasDisplay:
             shown = axes.imshow(image, cmap="magma", vmin=0, vmax=most, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.set_title(_headline(row), fontsize=look.SMALL)
-            axes.set_xlabel(_follows(row), fontsize=7)
+            axes.set_xlabel(_correlate(row), fontsize=7)
         kind = {"mip": "maximum over depth", "slice": "middle slice", None: ""}[self.view]
         label = f"mean |change| by one SD\n{kind}".strip()
         self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.8)
@@ -114,15 +114,15 @@ class LatentAtlasDisplay:
 
 
 def _headline(row: dict[Any, Any]) -> str:
-    """Return a latent's name, its share of the change, and whether it comes back."""
+    """Describe a latent: its name, its share of the change, and whether it comes back."""
     text = f"{row['latent']}: {100 * row['image_share']:.0f} % of the change"
     if row["dead"]:
         return f"{row['latent']}: collapsed"
     return text if row.get("comes_back", True) else f"{text}\ndoes not come back"
 
 
-def _follows(row: dict[Any, Any]) -> str:
-    """Return the feature that a latent follows, with the interval of the correlation."""
+def _correlate(row: dict[Any, Any]) -> str:
+    """Describe the feature most correlated with a latent, with the interval."""
     if not isinstance(row.get("feature"), str):
         return ""
     feature = row["feature"].removeprefix("original_")
@@ -135,14 +135,14 @@ def _follows(row: dict[Any, Any]) -> str:
 
 
 class LatentStabilityDisplay:
-    """How much of each latent other seeds find: as one of theirs, and anywhere in their space.
+    """Reproducibility of each latent under other seeds: by one latent, and by all of them.
 
     Parameters
     ----------
     table : DataFrame
         `LatentStability.table`.
     chance : float
-        Mean |correlation| of partners of shuffled rows.
+        Mean |correlation| of matched latents if rows are shuffled.
 
     Attributes
     ----------
@@ -153,7 +153,7 @@ class LatentStabilityDisplay:
 
     See Also
     --------
-    nonredundant.inspection.latent_stability : Makes the numbers.
+    nonredundant.inspection.latent_stability : Compute the values.
 
     Examples
     --------
@@ -171,14 +171,14 @@ class LatentStabilityDisplay:
 
     @classmethod
     def from_stability(cls, stability: Any, *, ax: Any = None) -> LatentStabilityDisplay:
-        """Draw what `latent_stability` found.
+        """Draw the result of `latent_stability`.
 
         Parameters
         ----------
         stability : LatentStability
-            The scores.
+            The result.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -193,7 +193,7 @@ class LatentStabilityDisplay:
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------

@@ -20,11 +20,11 @@ class CalibrationBandDisplay:
     feature_sets : sequence of str
         Names of the curves.
     predicted, observed, low, high : sequence of arrays
-        One array a set: mean prediction, observed frequency and its interval, a value a bin.
+        One array per set: mean prediction, observed frequency and its interval in each bin.
     brier : sequence of float
         Brier score of each set.
     title : str
-        Whose predictions these are.
+        Source of the predictions.
 
     Attributes
     ----------
@@ -35,8 +35,8 @@ class CalibrationBandDisplay:
 
     Notes
     -----
-    Bins hold equal numbers of predictions. Intervals are Wilson's, counting each sample once
-    however often cross-validation was repeated.
+    Bins hold equal numbers of predictions. Intervals are Wilson's; each sample counts once, also
+    in repeated cross-validation.
 
     Examples
     --------
@@ -76,9 +76,9 @@ class CalibrationBandDisplay:
         scores : mapping of str to array of shape (n_samples,)
             Name → probability of the positive class.
         n_bins : int, optional
-            Number of bins; by default one a 20 samples, 3 to 10.
+            Number of bins; by default one per 20 samples, at least 3 and at most 10.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -110,15 +110,15 @@ class CalibrationBandDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned, of two classes.
+            Result of `compare_feature_sets`, with two classes.
         feature_sets : sequence of str, optional
             The sets to draw; by default the two of the primary comparison.
         classifier : str, optional
             A classifier with probabilities; the primary one by default.
         n_bins : int, optional
-            Number of bins; by default one a 20 samples, 3 to 10.
+            Number of bins; by default one per 20 samples, at least 3 and at most 10.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -128,8 +128,8 @@ class CalibrationBandDisplay:
         Raises
         ------
         ValueError
-            If there are more than two classes, no predictions of such a set, or margins in place
-            of probabilities.
+            If there are not two classes, the set has no predictions, or the scores are not
+            probabilities.
         """
         parts, title = predictions_of(comparison, feature_sets, classifier)
         return cls(**_reliability(parts, n_bins), title=title).plot(ax)
@@ -140,7 +140,7 @@ class CalibrationBandDisplay:
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -172,7 +172,7 @@ class CalibrationBandDisplay:
 
 
 def _reliability(parts: Mapping[str, pd.DataFrame], n_bins: int | None) -> dict[str, Any]:
-    """Return the arrays of a `CalibrationBandDisplay`."""
+    """Compute the arrays of a `CalibrationBandDisplay`."""
     found: dict[str, Any] = {name: [] for name in ("predicted", "observed", "low", "high", "brier")}
     for name, part in parts.items():
         score = part["score"]
@@ -194,7 +194,7 @@ def _reliability(parts: Mapping[str, pd.DataFrame], n_bins: int | None) -> dict[
 
 
 def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return Wilson's 95 % interval of a share of n."""
+    """Compute Wilson's 95 % interval of a proportion of n."""
     z2 = 1.959963984540054**2
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = np.sqrt(z2 * (share * (1 - share) / n + z2 / (4 * n**2))) / (1 + z2 / n)

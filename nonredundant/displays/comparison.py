@@ -1,4 +1,4 @@
-"""Feature sets side by side: the forest plot of scores and paired differences."""
+"""Forest plot of the scores and paired differences of feature sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nonredundant.displays.names import metric_name, p_number, p_text
 
 
 class FeatureSetComparisonDisplay:
-    """Forest plot: each feature set's score, and its paired difference to a reference.
+    """Forest plot: score of each feature set and paired difference to a reference.
 
     Parameters
     ----------
@@ -25,16 +25,16 @@ class FeatureSetComparisonDisplay:
     p_value, p_holm : array of shape (n_sets,)
         Paired p, and p corrected over all sets and classifiers by Holm's method.
     reference : sequence of str or None
-        The set that each difference is to.
+        The reference of each difference.
     metric, classifier : str
-        What was measured, of which classifier.
+        Metric and classifier of the scores.
     highlighted : str or None
-        The set whose row is shaded: the comparison asked for before looking.
+        The set whose row is shaded: the primary one, chosen before any result was seen.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
         Scores, then differences if there are any.
     figure_ : Figure
@@ -42,7 +42,7 @@ class FeatureSetComparisonDisplay:
 
     See Also
     --------
-    nonredundant.evaluation.compare_feature_sets : Makes the comparison.
+    nonredundant.evaluation.compare_feature_sets : Run the comparison.
 
     Examples
     --------
@@ -99,16 +99,16 @@ class FeatureSetComparisonDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned.
+            Result of `compare_feature_sets`.
         metric : str, optional
             A scoring name; the primary one by default.
         classifier : str, optional
             A classifier; the primary one by default.
         reference : str, optional
-            The set that differences are to; by default the hand-crafted set that each set was
+            Reference of the differences; by default the hand-crafted set that each set was
             tested against.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -148,12 +148,12 @@ class FeatureSetComparisonDisplay:
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> FeatureSetComparisonDisplay:
-        """Draw on an axes, which is subdivided.
+        """Draw scores and differences in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class FeatureSetComparisonDisplay:
         return self
 
     def _plot_differences(self, ax: Any, label: str) -> None:
-        """Draw the paired differences, with p beside them."""
+        """Draw the paired differences with their p-values."""
         self._rows(ax, self.difference, self.difference_low, self.difference_high)
         ax.axvline(0, color="0.3", linewidth=1, linestyle=":")
         look.name_rows(ax, [""] * len(self.feature_sets))
@@ -190,7 +190,7 @@ class FeatureSetComparisonDisplay:
         ax.set_xlabel(f"difference in {label} to {to}, 95 % interval")
         ax.set_ylabel("")
         left, right = ax.get_xlim()
-        # The text stands inside the axes, so that no neighbour can cut it off.
+        # The text is inside the axes, so that no neighbouring panel covers it.
         ax.set_xlim(left, right + 0.75 * (right - left))
         ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
         ax.set_xticks(ticks)
@@ -211,12 +211,12 @@ class FeatureSetComparisonDisplay:
         ax.set_title("paired p (Holm)", fontsize=look.SMALL, loc="right")
 
     def _verdict(self, row: int) -> str:
-        """Return a row's p, and in brackets p corrected for all comparisons."""
+        """Format the p-value of a row, and in brackets the corrected one."""
         text, corrected = p_text(self.p_value[row]), p_number(self.p_holm[row])
         return f"{text} ({corrected})" if corrected else text
 
     def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-        """Draw a point and its interval a row."""
+        """Draw a point and its interval per row."""
         for row, name in enumerate(self.feature_sets):
             chosen = name == self.highlighted
             if chosen:
@@ -237,5 +237,5 @@ class FeatureSetComparisonDisplay:
 
 
 def _floats(values: Any) -> np.ndarray:
-    """Return values as a float array."""
+    """Convert values to a float array."""
     return np.asarray(pd.Series(values), dtype=float)

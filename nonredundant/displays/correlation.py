@@ -1,4 +1,4 @@
-"""Which hand-crafted features each latent follows."""
+"""Correlation of latents with hand-crafted features."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class CorrelationMapDisplay:
 
     Notes
     -----
-    Only monotone dependence shows; `RedundancyDisplay` shows what stronger methods find.
+    Only monotone dependence is visible; `RedundancyDisplay` shows the results of stronger
+    methods.
 
     Examples
     --------
@@ -56,11 +57,11 @@ class CorrelationMapDisplay:
         Parameters
         ----------
         h, d : DataFrame of shape (n_samples, n_features), (n_samples, n_latents)
-            Hand-crafted and learned features, row by row of the same samples.
+            Hand-crafted and learned features of the same samples, in the same order.
         n_features : int, default=20
             Number of columns of h to draw: those with the largest |correlation|.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -82,16 +83,16 @@ class CorrelationMapDisplay:
 
         Parameters
         ----------
-        estimator : NonRedundantCVAE or another of its family
+        estimator : NonRedundantCVAE or another estimator with latents
             Fitted.
         X : LesionTable
-            Lesions; preferably ones that the estimator was not fitted on.
+            Lesions; preferably not those of the training set.
         features : sequence of str, optional
             Hand-crafted features; all by default.
         n_features : int, default=20
             Number of them to draw: those with the largest |correlation|.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -107,7 +108,7 @@ class CorrelationMapDisplay:
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""Lesions as the network sees and draws them: reconstructions and latent traversals."""
+"""Images of lesions: reconstructions and latent traversals."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _VIEW_NAMES = {"slice": "middle slice", "mip": "maximum over depth", None: ""}
 
 
 class ReconstructionDisplay:
-    """Lesions beside what the network makes of them: original, masked, reconstructed, error.
+    """Lesions beside their reconstruction: original, masked, reconstructed, error.
 
     Parameters
     ----------
     original : array of shape (n_lesions, height, width)
         The patches.
     masked, reconstructed, error : array of shape (n_lesions, height, width)
-        What the network sees, what it draws, and the absolute error; NaN outside the lesion.
+        Input of the network, its reconstruction and the absolute error; NaN outside the lesion.
     l2 : array of shape (n_lesions,)
-        Root of the mean squared error over all of a lesion's voxels, not only those in view.
+        Root mean squared error over all voxels of a lesion, not only those shown.
     names : sequence of str
         The lesions' names.
     view : {"slice", "mip"} or None
-        How volumes became images; None for what is 2-D.
+        How volumes were turned into images; None for 2-D lesions.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes of shape (n_lesions, 4)
         The images.
     figure_ : Figure
@@ -41,7 +41,7 @@ class ReconstructionDisplay:
 
     See Also
     --------
-    nonredundant.cvae.NonRedundantCVAE.reconstruct : Makes the reconstructions.
+    nonredundant.cvae.NonRedundantCVAE.reconstruct : Compute the reconstructions.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class ReconstructionDisplay:
         estimator : NonRedundantCVAE or another with `reconstruct`
             Fitted.
         X : LesionTable
-            Lesions; preferably ones that the estimator was not fitted on.
+            Lesions; preferably not those of the training set.
         rows : sequence of int, default=(0, 1, 2)
             Samples to draw, with all their lesions.
         view : {"slice", "mip"}, default="slice"
@@ -96,7 +96,7 @@ class ReconstructionDisplay:
         channel : int, default=0
             Channel of the patches.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -121,12 +121,12 @@ class ReconstructionDisplay:
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> ReconstructionDisplay:
-        """Draw on an axes, which is subdivided: a row a lesion.
+        """Draw one row per lesion in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -156,14 +156,14 @@ class ReconstructionDisplay:
 
 
 class TraversalDisplay:
-    """What a latent draws: it varies, the others and h stay; each with its difference to 0.
+    """Reconstructions while one latent varies, and their differences to the unchanged one.
 
     Parameters
     ----------
     images : array of shape (n_latents, n_steps, height, width)
         Reconstructions, NaN outside the lesion.
     offsets : array of shape (n_steps,)
-        What was added to the latent.
+        Values added to the latent.
     latents : sequence of str
         Names of the latents.
     title : str
@@ -172,19 +172,19 @@ class TraversalDisplay:
     Attributes
     ----------
     middle : int
-        The step of the smallest offset.
+        Index of the smallest absolute offset.
     differences : array of shape (n_latents, n_steps, height, width)
-        Images less the one of the smallest offset.
+        Images minus the one at the smallest offset.
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes of shape (2 * n_latents, n_steps)
-        A row of images and a row of differences a latent.
+        A row of images and a row of differences per latent.
     figure_ : Figure
         The figure.
 
     See Also
     --------
-    nonredundant.cvae.NonRedundantCVAE.traverse : Makes the images.
+    nonredundant.cvae.NonRedundantCVAE.traverse : Compute the images.
 
     Examples
     --------
@@ -228,19 +228,19 @@ class TraversalDisplay:
         X : LesionTable
             Lesions.
         row : int, default=0
-            The sample to start from; its first lesion is drawn.
+            The sample whose first lesion is drawn.
         latents : sequence of int, optional
             Latents to vary; by default the first three.
         span : float, default=2.0
-            Largest value added to a latent, on both sides.
+            Largest value added to and subtracted from a latent.
         n_steps : int, default=5
-            Number of values; an odd number holds the reconstruction itself.
+            Number of values; an odd number includes the reconstruction itself.
         view : {"slice", "mip"}, default="slice"
             Volumes are shown by the slice in the lesion's middle or by the maximum over depth.
         channel : int, default=0
             Channel of the patches.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -266,12 +266,12 @@ class TraversalDisplay:
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> TraversalDisplay:
-        """Draw on an axes, which is subdivided.
+        """Draw two rows per latent in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -301,7 +301,7 @@ class TraversalDisplay:
 
 
 def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one channel of a table's patches, and the masks; without masks all is lesion.
+    """Return one channel of a table's patches, and the masks; all voxels without masks.
 
     Raises
     ------
@@ -309,14 +309,14 @@ def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
         If the table has no patches.
     """
     if table.patches is None:
-        raise ValueError("X has no patches to draw: extract it with a patch_shape")
+        raise ValueError("X has no patches to draw: extract the lesions with a patch_shape")
     patches = table.patches[:, channel]
     masks = np.ones(patches.shape, dtype=bool) if table.masks is None else table.masks[:, 0]
     return patches, masks
 
 
 def flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
-    """Return an image of each volume: the slice in the lesion's middle, or the maximum."""
+    """Turn each volume into an image: the middle slice of the lesion, or the maximum over depth."""
     if volumes.ndim == 3:
         return volumes
     if view == "mip":
@@ -331,7 +331,7 @@ def flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:
 
 
 def _signed(value: float) -> str:
-    """Return a number with its sign, 0 without."""
+    """Format a number with its sign; 0 without."""
     return f"{value:+.3g}".replace("-", "−") if value else "0"
 
 

@@ -1,4 +1,4 @@
-"""Where samples lie in the latent space, by principal components and by discriminants."""
+"""Projections of the latent space: principal components and linear discriminants."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ _MAX_CATEGORIES = 7
 
 
 class LatentSpaceDisplay:
-    """Samples in the plane of the latents' principal components and of their discriminants.
+    """Samples projected on principal components and on linear discriminants of the latents.
 
     Parameters
     ----------
     pca : array of shape (n_samples, 2)
         Principal components.
     explained : array of shape (2,)
-        Share of the latents' variance in each.
+        Share of the latents' variance per component.
     colour_by : array of shape (n_samples,)
-        A category or number of each sample.
+        Category or number of each sample.
     lda : array of shape (n_samples, 1 or 2), optional
-        Linear discriminants, of each sample from a fit that did not see it.
+        Linear discriminants of each sample, by a fit without it.
     y : array of shape (n_samples,), optional
         The classes of the discriminants.
     colour_name : str
-        What `colour_by` is.
+        Name of `colour_by`.
     title : str
-        What the samples are.
+        Description of the samples.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
         The components, then the discriminants if there are any.
     figure_ : Figure
@@ -48,9 +48,9 @@ class LatentSpaceDisplay:
 
     Notes
     -----
-    Discriminants fitted and drawn on the same samples separate classes even in noise. Here each
-    sample is placed by a fit, with shrinkage, on the other folds of 5; planes of different folds
-    are rotated onto each other by their class means.
+    Discriminants that are fitted and drawn on the same samples separate the classes even in
+    noise. Here each sample is projected by a fit, with shrinkage, on the other folds of five; the
+    planes of the folds are aligned by a rotation of their class means.
 
     Examples
     --------
@@ -98,15 +98,15 @@ class LatentSpaceDisplay:
         latents : array of shape (n_samples, n_latents)
             Learned features.
         y : array-like of shape (n_samples,), optional
-            Classes; without them there are no discriminants.
+            Classes; without them no discriminants are drawn.
         colour_by : array-like of shape (n_samples,), optional
-            Another category or number to colour by; the class by default.
+            Category or number that sets the colour; the class by default.
         colour_name : str, optional
-            What `colour_by` is.
+            Name of `colour_by`.
         title : str, default=""
-            What the samples are.
+            Description of the samples.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -142,16 +142,16 @@ class LatentSpaceDisplay:
 
         Parameters
         ----------
-        estimator : NonRedundantCVAE or another of its family
+        estimator : NonRedundantCVAE or another estimator with latents
             Fitted.
         X : LesionTable
-            Lesions; preferably ones that the estimator was not fitted on.
+            Lesions; preferably not those of the training set.
         y : array-like of shape (n_samples,), optional
-            Classes of the samples; without them there are no discriminants.
+            Classes of the samples; without them no discriminants are drawn.
         colour_by : str or array-like of shape (n_samples,), optional
-            Name of a feature in X, or values; the class by default.
+            Feature of X, by name, or values that set the colour; the class by default.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class LatentSpaceDisplay:
         Raises
         ------
         ValueError
-            If the estimator gives no latents (`output="hcr"`), or X has no such column.
+            If the estimator returns no latents (`output="hcr"`), or X lacks the column.
         """
         latents = latent_frame(estimator, X)
         name = None
@@ -179,18 +179,18 @@ class LatentSpaceDisplay:
     ) -> LatentSpaceDisplay:
         """Draw the held-out samples of one fold of a comparison.
 
-        Each fold has its own network, so that latents of different folds cannot share a plane.
+        Each fold has its own network, so that latents of different folds cannot be drawn together.
 
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned.
+            Result of `compare_feature_sets`.
         feature_set : str, optional
-            A learned block; by default that of the primary comparison, or else the first.
+            A learned block; by default that of the primary comparison, otherwise the first.
         fold : int, default=0
             The fold whose held-out samples are drawn.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -200,28 +200,28 @@ class LatentSpaceDisplay:
         Raises
         ------
         ValueError
-            If the comparison has no such block or fold.
+            If the comparison lacks the block or the fold.
         """
         blocks = comparison.latents
         if not blocks:
-            raise ValueError("no latents to draw: the comparison learned none")
+            raise ValueError("no latents to draw: the comparison trained no network")
         if feature_set is None:
             primary = comparison.primary["feature_set"].rpartition("+")[2]
             feature_set = primary if primary in blocks else next(iter(blocks))
         if feature_set not in blocks:
-            raise ValueError(f"no latents of {feature_set!r}; there are those of {list(blocks)}")
+            raise ValueError(f"no latents of {feature_set!r}; choose from {list(blocks)}")
         own = look.pick(blocks[feature_set], fold=fold).drop(columns="fold")
         labels = comparison.cv_predictions.drop_duplicates("sample").set_index("sample")["y"]
         title = f"{feature_set}, held-out samples of fold {fold}"
         return cls.from_latents(own, labels.loc[own.index].to_numpy(), title=title, ax=ax)
 
     def plot(self, ax: Any = None) -> LatentSpaceDisplay:
-        """Draw on an axes, which is subdivided.
+        """Draw components and discriminants in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -245,7 +245,7 @@ class LatentSpaceDisplay:
         return self
 
     def _plot_discriminants(self, ax: Any, lda: np.ndarray) -> None:
-        """Draw the discriminants; a single one with a row a class."""
+        """Draw the discriminants; a single one with one row per class."""
         if lda.shape[1] > 1:
             self._scatter(ax, lda[:, 0], lda[:, 1])
             ax.set(xlabel="held-out discriminant 1", ylabel="held-out discriminant 2")
@@ -254,14 +254,14 @@ class LatentSpaceDisplay:
         spread = np.empty(len(row))
         for k in range(len(classes)):
             own = np.flatnonzero(row == k)
-            # Golden-ratio steps fill the row evenly and are the same in every run.
+            # Golden-ratio steps spread the points evenly and are the same in every run.
             spread[own] = (np.arange(len(own)) * 0.618034) % 1 - 0.5
         self._scatter(ax, lda[:, 0], row + 0.6 * spread)
         look.name_rows(ax, [str(label) for label in classes])
         ax.set(xlabel="held-out discriminant", ylabel="class")
 
     def _scatter(self, ax: Any, x: np.ndarray, y: np.ndarray) -> Any:
-        """Draw the samples; return what a colour bar needs if colours are a scale."""
+        """Draw the samples; return the artist for a colour bar if colours are a scale."""
         look.despine(ax)
         values = self.colour_by
         categories = pd.unique(values[~pd.isna(values)])
@@ -286,20 +286,20 @@ class LatentSpaceDisplay:
 
 
 def _by_lesion(values: Any, X: Any) -> Any:
-    """Return values of samples as values of their lesions."""
+    """Repeat the value of each sample for its lesions."""
     if values is None or len(values) == len(X.features):
         return values
     return np.asarray(values)[X.sample]
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
-    """Return standard deviations, 1 for constants."""
+    """Compute standard deviations; 1 for constants."""
     spread = values.std(axis=0)
     return np.where(spread > 0, spread, 1.0)
 
 
 def _held_out_discriminants(latents: np.ndarray, y: np.ndarray) -> np.ndarray | None:
-    """Return each sample's discriminants from a fit without it; None if a class is too small."""
+    """Compute discriminants of each sample by a fit without it; None if a class is too small."""
     classes, counts = np.unique(y, return_counts=True)
     n_splits = min(5, counts.min())
     if len(classes) < 2 or n_splits < 2:

@@ -1,4 +1,4 @@
-"""The graph of a patient's lesions, on a projection of the image."""
+"""Graph of the lesions of a patient, on a projection of the image."""
 
 from __future__ import annotations
 
@@ -11,35 +11,38 @@ from nonredundant.displays import style as look
 from nonredundant.io.images import read_image
 from nonredundant.lesions.table import LesionTable
 
-#: Area of a lesion that has all attention, in square points, and the least that is seen.
+Projection = Literal["coronal", "sagittal", "axial"]
+#: Axis of the view direction, z-y-x.
+_ALONG = {"axial": 0, "coronal": 1, "sagittal": 2}
+#: Area of a lesion with all attention, and the smallest area, in square points.
 _AREA, _LEAST_AREA = 500.0, 8.0
-#: Width of the pair of lesions that has most attention, in points.
+#: Width of the line with the highest attention, in points.
 _WIDTH = 3.0
-#: So many lesions are named by their number in `explain`.
+#: Number of lesions that are labelled by their number in `explain`.
 _N_NAMED = 3
 
 
 class PatientGraphDisplay:
-    """A patient's lesions where they lie: attention as size, pairs as lines.
+    """Lesions of a patient at their positions: attention as size, pairs as lines.
 
     Parameters
     ----------
     places : array of shape (n_lesions, 2)
-        Where the lesions lie in the picture, in mm: across, up.
+        Positions of the lesions in the figure, in mm: horizontal, vertical.
     weights : array of shape (n_lesions,)
-        The lesions' attention; it sums to one.
+        Attention to the lesions; it sums to one.
     pairs : int array of shape (n_pairs, 2)
         The lesions of each pair.
     pair_weights : array of shape (n_pairs,)
-        The pairs' attention.
+        Attention to the pairs.
     axes_names : (str, str), default=("x", "z")
-        What is across and what is up.
+        Names of the horizontal and the vertical axis.
     image : array of shape (height, width), optional
-        The projection, its first row at the bottom; nothing behind the graph by default.
+        The projection, its first row at the bottom; no background by default.
     extent : (float, float, float, float), optional
         Left, right, bottom and top of the image in mm.
     title : str, default=""
-        The patient, and what was predicted.
+        The patient and the prediction.
 
     Attributes
     ----------
@@ -50,11 +53,11 @@ class PatientGraphDisplay:
 
     See Also
     --------
-    nonredundant.patients.LesionGraphClassifier.explain : The numbers behind the picture.
+    nonredundant.patients.LesionGraphClassifier.explain : The values that are drawn.
 
     Notes
     -----
-    Attention says what a prediction was computed from, not what caused the outcome.
+    Attention shows what a prediction was computed from, not what caused the outcome.
 
     Examples
     --------
@@ -110,13 +113,13 @@ class PatientGraphDisplay:
         row : int, default=0
             The patient to draw.
         image : path, array or SimpleITK.Image, optional
-            The image that the lesions come from, for the maximum-intensity projection.
+            Image of the lesions, for the maximum-intensity projection.
         spacing : sequence of float, optional
-            Voxel size in mm, x-y-z, of an image that is an array.
+            Voxel size in mm, x-y-z, if the image is an array.
         projection : {"coronal", "sagittal", "axial"}, default="coronal"
-            Where to look from; a 2-D image is shown as it is.
+            View direction; a 2-D image is shown unchanged.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -126,15 +129,13 @@ class PatientGraphDisplay:
         Raises
         ------
         ValueError
-            If the table has no positions, or the projection is not known.
+            If the table has no positions, or the projection is unknown.
         """
-        if getattr(X, "positions", None) is None:
-            raise ValueError("a patient's graph is drawn where the lesions lie: X has no positions")
         table = X[[row]]
         parts = graph_picture(
             estimator.explain(table), table, image=image, spacing=spacing, projection=projection
         )
-        display = cls(title=f"{table.index[0]}: {predicted(estimator, table)}", **parts)
+        display = cls(title=f"{table.index[0]}: {_describe_prediction(estimator, table)}", **parts)
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> PatientGraphDisplay:
@@ -143,7 +144,7 @@ class PatientGraphDisplay:
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -175,13 +176,13 @@ class PatientGraphDisplay:
         )
         if self.image is None:
             self.ax_.margins(0.15)
-        if self.axes_names[1] == "y":  # images and axial slices have their first row on top
+        if self.axes_names[1] == "y":  # images and axial slices have their first row at the top
             self.ax_.invert_yaxis()
         self._legend()
         return self
 
     def _legend(self) -> None:
-        """Say what the sizes mean, with the patient above."""
+        """Add a legend of the sizes, and the title above it."""
         shown = sorted({float(self.weights.max()), float(self.weights.min())}, reverse=True)
         handles = [
             look.key(
@@ -197,14 +198,9 @@ class PatientGraphDisplay:
         if len(self.pairs):
             handles.append(look.key("pair", color=look.COLOURS[2], linewidth=_WIDTH))
         look.legend_above(self.ax_, handles, len(handles))
-        # Above the legend, as high as its largest marker.
+        # Above the legend, whose height is that of its largest marker.
         pad = np.sqrt(_AREA) + 12
         self.ax_.set_title(self.title, loc="left", pad=pad, fontsize=look.SMALL)
-
-
-Projection = Literal["coronal", "sagittal", "axial"]
-#: The axis that a projection looks along, z-y-x.
-_ALONG = {"axial": 0, "coronal": 1, "sagittal": 2}
 
 
 def graph_picture(
@@ -215,20 +211,20 @@ def graph_picture(
     spacing: Any = None,
     projection: Projection = "coronal",
 ) -> dict[str, Any]:
-    """Return what `PatientGraphDisplay` draws of one patient, but for the title.
+    """Compute the arguments of `PatientGraphDisplay` for one patient, without the title.
 
     Parameters
     ----------
     attention : DataFrame
-        What a graph's `explain` says of the patient.
+        Result of a graph's `explain` for the patient.
     table : LesionTable
         The patient alone, with `positions`.
     image : path, array or SimpleITK.Image, optional
-        The image that the lesions come from, for the maximum-intensity projection.
+        Image of the lesions, for the maximum-intensity projection.
     spacing : sequence of float, optional
-        Voxel size in mm, x-y-z, of an image that is an array.
+        Voxel size in mm, x-y-z, if the image is an array.
     projection : {"coronal", "sagittal", "axial"}, default="coronal"
-        Where to look from; a 2-D image is shown as it is.
+        View direction; a 2-D image is shown unchanged.
 
     Returns
     -------
@@ -238,12 +234,12 @@ def graph_picture(
     Raises
     ------
     ValueError
-        If the table has no positions, or the projection is not known.
+        If the table has no positions, or the projection is unknown.
     """
     if projection not in _ALONG:
         raise ValueError(f"projection must be one of {list(_ALONG)}, got {projection!r}")
     if table.positions is None:
-        raise ValueError("a patient's graph is drawn where the lesions lie: X has no positions")
+        raise ValueError("a graph is drawn at the positions of the lesions: the table has none")
     positions = table.positions
     flat = positions.shape[1] == 2
     kept = [0, 1] if flat else [axis for axis in range(3) if axis != _ALONG[projection]]
@@ -263,8 +259,8 @@ def graph_picture(
     }
 
 
-def predicted(estimator: Any, table: LesionTable) -> str:
-    """Return what a graph predicts of one patient: the likeliest class, or the risk."""
+def _describe_prediction(estimator: Any, table: LesionTable) -> str:
+    """Describe the prediction for one patient: the most probable class, or the risk."""
     if not hasattr(estimator, "predict_proba"):
         return f"risk {estimator.predict(table)[0]:+.2f}"
     proba = estimator.predict_proba(table)[0]
@@ -275,7 +271,7 @@ def predicted(estimator: Any, table: LesionTable) -> str:
 def _project(
     source: Any, spacing: Any, positions: np.ndarray, kept: list[int]
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float, float, float]]:
-    """Return positions along the image's axes, the projection, and its extent in mm."""
+    """Compute the positions along the image's axes, the projection, and its extent in mm."""
     import SimpleITK as sitk
 
     image = read_image(source, spacing=spacing)
@@ -294,7 +290,7 @@ def _project(
 
 
 def _pairs(edges: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Return each pair of lesions once, with the attention of both ways round."""
+    """List each pair of lesions once, with the summed attention of both directions."""
     ends = np.sort(edges[["lesion", "other"]].to_numpy(dtype=int), axis=1)
     if not len(ends):
         return ends, np.empty(0)

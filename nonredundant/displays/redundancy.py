@@ -1,4 +1,4 @@
-"""Redundancy of learned features with hand-crafted ones, against what chance gives."""
+"""Redundancy of learned with hand-crafted features, against chance."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _CHANCE: dict[str, Any] = {"facecolor": "0.8", "edgecolor": "0.5", "linewidth": 
 
 
 class RedundancyDisplay:
-    """What fresh estimators find shared between h and d, against permuted rows.
+    """Dependence between h and d found by newly trained estimators, against permuted rows.
 
     Parameters
     ----------
     table : DataFrame
-        `feature_set, method, estimate, null_mean, null_95, p_value, unit`: a row an estimate.
+        `feature_set, method, estimate, null_mean, null_95, p_value, unit`: one row per estimate.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
-        One a unit.
+        One per unit.
     figure_ : Figure
         The figure.
 
     See Also
     --------
-    nonredundant.metrics.redundancy_report : Makes the estimates.
+    nonredundant.metrics.redundancy_report : Compute the estimates.
 
     Notes
     -----
-    The grey bar reaches from the mean to the 95 % point of the null: an estimate inside or left
-    of it is what independent features give. Filled markers have p < 0.05.
+    The grey bar extends from the mean to the 95 % point of the null distribution: an estimate
+    inside or left of it is consistent with independence. Filled markers have p < 0.05.
 
     Examples
     --------
@@ -69,14 +69,14 @@ class RedundancyDisplay:
     def from_reports(
         cls, reports: Mapping[str, pd.DataFrame], *, ax: Any = None
     ) -> RedundancyDisplay:
-        """Draw reports side by side, for instance before and after.
+        """Draw several reports side by side.
 
         Parameters
         ----------
         reports : mapping of str to DataFrame
-            Name → what `redundancy_report` returned.
+            Name → result of `redundancy_report`.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -98,11 +98,11 @@ class RedundancyDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned.
+            Result of `compare_feature_sets`.
         feature_sets : sequence of str, optional
             The learned blocks to draw; all by default.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -123,12 +123,12 @@ class RedundancyDisplay:
         return cls(table.reset_index(drop=True)).plot(ax)
 
     def plot(self, ax: Any = None) -> RedundancyDisplay:
-        """Draw on an axes, which is subdivided: a panel a unit.
+        """Draw one panel per unit in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -150,7 +150,7 @@ class RedundancyDisplay:
 
     @staticmethod
     def _keys(names: list[str]) -> list[Any]:
-        """Return the legend: the series, then what grey bars and open markers mean."""
+        """Make the legend: the series, then the meaning of grey bars and open markers."""
         from matplotlib.patches import Patch
 
         series = [
@@ -165,7 +165,7 @@ class RedundancyDisplay:
         ]
 
     def _plot_unit(self, ax: Any, unit: str, names: list[str]) -> None:
-        """Draw the methods of one unit, a row a method."""
+        """Draw the methods of one unit, one row per method."""
         table = self.table[self.table["unit"] == unit]
         methods = list(dict.fromkeys(table["method"]))
         shift = look.offsets(len(names), 0.7)
@@ -183,7 +183,7 @@ class RedundancyDisplay:
             common = {"color": style.colour, "marker": style.marker, "linestyle": "none"}
             ax.plot(own["estimate"][found], y[found], **common)
             ax.plot(own["estimate"][~found], y[~found], **common, markerfacecolor="white")
-        # The bars would otherwise fix the axes' ends and cut markers there in half.
+        # Otherwise the bars would fix the axes' limits and cut markers there in half.
         ax.use_sticky_edges = False
         look.name_rows(ax, [method_name(method) for method in methods])
         ax.set_ylabel("method")

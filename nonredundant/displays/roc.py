@@ -1,4 +1,4 @@
-"""ROC curves with bands, and what they share with calibration curves."""
+"""ROC curves with bands, and the parts that calibration curves share."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class RocBandDisplay:
     feature_sets : sequence of str
         Names of the curves.
     fpr : array of shape (n_points,)
-        False positive rates that the curves share.
+        False positive rates common to all curves.
     tpr, low, high : array of shape (n_sets, n_points)
         True positive rates and their band.
     auc : array of shape (n_sets,)
         Area under the curve; the mean over fold models if there are several.
     title : str
-        Whose predictions these are.
+        Source of the predictions.
 
     Attributes
     ----------
@@ -42,8 +42,8 @@ class RocBandDisplay:
     Notes
     -----
     The curve of cross-validation is the mean of the fold models' curves at equal false positive
-    rate. The band is a bootstrap of samples within each class: it says how another sample of
-    patients would move the curve of these models, not how another training set would.
+    rate. The band is a bootstrap of samples within each class: it covers the variation by the
+    sample of test patients, not by the training set.
 
     Examples
     --------
@@ -86,7 +86,7 @@ class RocBandDisplay:
         random_state : int, Generator or None, default=0
             Seed of the bootstrap.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class RocBandDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned, of two classes.
+            Result of `compare_feature_sets`, with two classes.
         feature_sets : sequence of str, optional
             The sets to draw; by default the two of the primary comparison.
         classifier : str, optional
@@ -121,7 +121,7 @@ class RocBandDisplay:
         random_state : int, Generator or None, default=0
             Seed of the bootstrap.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -131,7 +131,7 @@ class RocBandDisplay:
         Raises
         ------
         ValueError
-            If there are more than two classes, or no predictions of such a set.
+            If there are not two classes, or the set has no predictions.
         """
         parts, title = predictions_of(comparison, feature_sets, classifier)
         return cls(**_roc_bands(parts, random_state), title=title).plot(ax)
@@ -142,7 +142,7 @@ class RocBandDisplay:
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -171,7 +171,7 @@ class RocBandDisplay:
 
 
 def unit_square(ax: Any, title: str) -> None:
-    """Give the axes equal scales from 0 to 1."""
+    """Set equal scales from 0 to 1."""
     ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
     ax.set_title(title, fontsize=10, loc="left")
     look.despine(ax)
@@ -180,7 +180,7 @@ def unit_square(ax: Any, title: str) -> None:
 def predictions_of(
     comparison: Any, feature_sets: Sequence[str] | None, classifier: str | None
 ) -> tuple[dict[str, pd.DataFrame], str]:
-    """Return the predictions of each set, with the label as truth value, and a title."""
+    """Return the predictions of each set, with labels as booleans, and a title."""
     classes, primary = comparison.settings.classes, comparison.primary
     if len(classes) != 2:
         raise ValueError(f"the curve is defined for two classes, got {classes}")
@@ -196,12 +196,12 @@ def predictions_of(
 
 
 def _roc_bands(parts: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str, Any]:
-    """Return the arrays of a `RocBandDisplay`."""
+    """Compute the arrays of a `RocBandDisplay`."""
     curves, areas = [], []
     for part in parts.values():
         part = part.assign(code=pd.factorize(part["sample"])[0])
         positive = part.groupby("code")["positive"].first().to_numpy()
-        # The same draws for every set: differences between bands are not the bootstrap's.
+        # The same draws for every set, so that bands do not differ by the draws.
         drawn = _draws(positive, np.random.default_rng(random_state))
         folds = [fold for _, fold in part.groupby(["repeat", "fold"])]
         mean = _mean_roc(folds, drawn)
@@ -214,7 +214,7 @@ def _roc_bands(parts: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str
 
 
 def _draws(positive: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return how often each sample is drawn, class by class; in the first row once each."""
+    """Draw bootstrap counts per sample within each class; all ones in the first row."""
     drawn = np.ones((N_RESAMPLES + 1, len(positive)))
     for label in (False, True):
         place = np.flatnonzero(positive == label)
@@ -225,7 +225,7 @@ def _draws(positive: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _mean_roc(folds: list[pd.DataFrame], drawn: np.ndarray) -> np.ndarray:
-    """Return the mean curve of the folds under each draw; a fold without both classes is left out.
+    """Compute the mean curve of the folds per draw; folds without both classes are left out.
 
     Raises
     ------
@@ -237,7 +237,7 @@ def _mean_roc(folds: list[pd.DataFrame], drawn: np.ndarray) -> np.ndarray:
         weight = drawn[:, fold["code"].to_numpy()]
         positive, score = fold["positive"].to_numpy(), fold["score"].to_numpy()
         order = np.argsort(-score, kind="stable")
-        # Samples of equal score pass the threshold together.
+        # Samples with equal scores pass the threshold together.
         last = np.append(np.diff(score[order]) != 0, True)
         hits = np.cumsum(weight[:, order] * positive[order], axis=1)[:, last]
         false = np.cumsum(weight[:, order] * ~positive[order], axis=1)[:, last]

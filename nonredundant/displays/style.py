@@ -1,4 +1,4 @@
-"""What all pictures share: colours that survive grey print, and axes that can be subdivided."""
+"""Colours, markers, panels and legends that all figures share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-#: Okabe & Ito's colours for the colour-blind, without the yellow that vanishes on paper; in an
+#: Okabe & Ito's colours for the colour-blind, without the yellow that is too pale on paper; in an
 #: order in which neighbours also differ in grey.
 COLOURS = ("#000000", "#E69F00", "#0072B2", "#56B4E9", "#D55E00", "#009E73", "#CC79A7")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -20,7 +20,7 @@ SMALL = 8
 
 
 class Style(NamedTuple):
-    """How one series is drawn."""
+    """Colour, marker and line of one series."""
 
     colour: str
     marker: str
@@ -34,7 +34,7 @@ def styles(n: int) -> list[Style]:
 
 
 def single(ax: Any, figsize: tuple[float, float]) -> Any:
-    """Return the axes to draw on, in a new figure if there are none."""
+    """Return the given axes, or new ones in a new figure."""
     if ax is not None:
         return ax
     import matplotlib.pyplot as plt
@@ -45,9 +45,9 @@ def single(ax: Any, figsize: tuple[float, float]) -> Any:
 def panels(
     ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float], **grid: Any
 ) -> tuple[Any, np.ndarray]:
-    """Return the host axes, emptied, and a grid of axes in its place.
+    """Switch the given axes off and place a grid of axes there; return both.
 
-    Further arguments (`width_ratios`, …) go to the grid.
+    Further arguments (`width_ratios`, …) are passed to the grid.
     """
     host = single(ax, figsize)
     host.set_axis_off()
@@ -66,7 +66,7 @@ def panels(
 
 
 def legend_above(ax: Any, handles: Sequence[Any], n_columns: int, title: str = "") -> None:
-    """Put a legend above an axes without a title, where it hides nothing."""
+    """Place a legend above an axes that has no title."""
     ax.legend(
         handles=list(handles),
         title=title or None,
@@ -80,37 +80,37 @@ def legend_above(ax: Any, handles: Sequence[Any], n_columns: int, title: str = "
 
 
 def key(label: str, **kind: Any) -> Any:
-    """Return a legend entry drawn as a line or marker of this kind."""
+    """Make a legend entry: a line or a marker."""
     from matplotlib.lines import Line2D
 
     return Line2D([], [], label=label, **kind)
 
 
 def despine(ax: Any) -> None:
-    """Take away the lines on top and on the right."""
+    """Remove the top and the right spine."""
     ax.spines[["top", "right"]].set_visible(False)
 
 
 def name_rows(ax: Any, names: Sequence[str]) -> None:
-    """Label rows 0, 1, … from top to bottom."""
+    """Label the rows 0, 1, … from top to bottom."""
     ax.set_yticks(range(len(names)), names)
     ax.set_ylim(len(names) - 0.4, -0.6)
 
 
 def offsets(n: int, width: float = 0.5) -> np.ndarray:
-    """Return n places side by side around 0."""
+    """Return n equally spaced positions around 0."""
     return (np.arange(n) - (n - 1) / 2) * (width / n)
 
 
 def label_ends(ax: Any, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
-    """Write each name beside the end of its line, moved apart where they would overlap."""
+    """Write each name beside the end of its line, shifted where names would overlap."""
     step = 1.25 * SMALL * ax.figure.dpi / 72
     pixels = ax.transData.transform(np.asarray(ends, dtype=float))
     order = np.argsort(pixels[:, 1], kind="stable")
     heights = pixels[order, 1]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + step)
-    # Pushing upwards alone would drift: the middle stays where it was.
+    # Shifting upwards alone would drift: the mean height is kept.
     heights -= np.mean(heights - pixels[order, 1])
     for place, height in zip(order, heights, strict=True):
         shift = (height - pixels[place, 1]) * 72 / ax.figure.dpi
@@ -126,17 +126,17 @@ def label_ends(ax: Any, ends: Sequence[tuple[float, float]], names: Sequence[str
 
 
 def pick(table: Any, needed: bool = True, **chosen: Any) -> Any:
-    """Return the rows of a table that hold the chosen values.
+    """Select the rows of a table that hold the chosen values.
 
     Raises
     ------
     ValueError
-        If there is none and one is needed; the message names what there is.
+        If there are none and `needed`; the message lists the values in the table.
     """
     match = np.ones(len(table), dtype=bool)
     for column, value in chosen.items():
         match &= (table[column] == value).to_numpy()
     if needed and not match.any():
         there = {name: table[name].unique().tolist() for name in chosen if name in table}
-        raise ValueError(f"there is nothing of {chosen}; there is {there}")
+        raise ValueError(f"no rows with {chosen}; the table has {there}")
     return table[match]

@@ -1,4 +1,4 @@
-"""How training went, and how a score changes with a setting."""
+"""Loss curves, and scores against a setting."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _KEYS = {"feature_set", "repeat", "fold", "epoch"}
 
 
 class LossCurveDisplay:
-    """Losses by term: training solid, validation dashed.
+    """Loss curves per term: training solid, validation dashed.
 
     Parameters
     ----------
     curves : DataFrame
         `series, term, part, epoch, mean, low, high`: `part` is "training" or "validation"; mean
-        and range are over networks of a series (the folds).
+        and range are over the networks of a series (the folds).
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
-        One a term.
+        One per term.
     figure_ : Figure
         The figure.
 
     See Also
     --------
-    nonredundant.cvae.NonRedundantCVAE : Its `history_` holds the terms.
+    nonredundant.cvae.NonRedundantCVAE : Estimator whose `history_` holds the terms.
 
     Examples
     --------
@@ -56,14 +56,14 @@ class LossCurveDisplay:
     def from_history(
         cls, history: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Any = None
     ) -> LossCurveDisplay:
-        """Draw one or several histories.
+        """Draw the losses of one or several fits.
 
         Parameters
         ----------
         history : DataFrame or mapping of str to DataFrame
-            `history_` of an estimator: one row an epoch, columns by term and `valid_*`.
+            `history_` of an estimator: one row per epoch, one column per term and `valid_*`.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -83,10 +83,10 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : NonRedundantCVAE or another of its family
+        estimator : NonRedundantCVAE or another estimator with latents
             Has `history_`.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -104,11 +104,11 @@ class LossCurveDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned.
+            Result of `compare_feature_sets`.
         feature_sets : sequence of str, optional
             The learned blocks to draw; all by default.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -118,22 +118,22 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            If no network of these sets left a history.
+            If no network of these sets has a history.
         """
         history = comparison.history
         if feature_sets is not None and len(history):
             history = history[history["feature_set"].isin(list(feature_sets))]
         if not len(history):
-            raise ValueError("no losses to draw: no network of the comparison left a history")
+            raise ValueError("no losses to draw: no network of the comparison has a history")
         return cls(_curves(history)).plot(ax)
 
     def plot(self, ax: Any = None) -> LossCurveDisplay:
-        """Draw on an axes, which is subdivided: a panel a term.
+        """Draw one panel per term in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -185,9 +185,9 @@ class LossCurveDisplay:
 
 
 def _curves(history: pd.DataFrame) -> pd.DataFrame:
-    """Return mean and range of each term over the networks of a series.
+    """Compute mean and range of each term over the networks of a series.
 
-    A term that is 0 throughout was not part of that series' loss and is left out.
+    A term that is always 0 was not part of the loss of that series and is left out.
     """
     names = [str(name) for name in history if name not in _KEYS]
     parts = []
@@ -201,27 +201,27 @@ def _curves(history: pd.DataFrame) -> pd.DataFrame:
         parts.append(part)
     columns = ["series", "term", "part", "epoch", "mean", "low", "high"]
     curves = pd.concat(parts, ignore_index=True).rename(columns={"feature_set": "series"})[columns]
-    # Histories of unequal length meet here; an epoch that a series never had is no point.
+    # Histories differ in length; epochs that a series does not have are dropped.
     return curves[curves["mean"].notna()].reset_index(drop=True)
 
 
 class SweepDisplay:
-    """A score against a setting, for instance AUC against latent size and against kappa.
+    """Scores against settings, for instance AUC against latent size and against kappa.
 
     Parameters
     ----------
     table : DataFrame
-        `parameter, value, feature_set, score, low, high`: a row a point; a value of NaN is a set
-        that does not have the parameter, drawn as a level.
+        `parameter, value, feature_set, score, low, high`: one row per point. A value of NaN stands
+        for a set that does not depend on the parameter, drawn as a horizontal line.
     metric : str
-        What the score is.
+        Name of the metric.
 
     Attributes
     ----------
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
-        One a parameter.
+        One per parameter.
     figure_ : Figure
         The figure.
 
@@ -251,11 +251,11 @@ class SweepDisplay:
         ----------
         frame : DataFrame
             `parameter, value, feature_set, score`, and `low, high` if intervals are known. Several
-            scores of one point (folds, seeds) are drawn as mean and range.
+            scores at one point (folds, seeds) are drawn as mean and range.
         metric : str, default="roc_auc"
-            What the score is.
+            Name of the metric.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -277,12 +277,12 @@ class SweepDisplay:
         return cls(table.reset_index(), metric).plot(ax)
 
     def plot(self, ax: Any = None) -> SweepDisplay:
-        """Draw on an axes, which is subdivided: a panel a parameter.
+        """Draw one panel per parameter in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -303,7 +303,7 @@ class SweepDisplay:
 
     @staticmethod
     def _plot_parameter(ax: Any, table: pd.DataFrame, looks: dict[str, look.Style]) -> None:
-        """Draw every set's score over the values, evenly spaced as they are mostly powers."""
+        """Draw the score of every set over evenly spaced values, which are mostly powers."""
         values = np.sort(table["value"].dropna().unique())
         ends, names = [], []
         own_shift = dict(zip(looks, look.offsets(len(looks), 0.15), strict=True))

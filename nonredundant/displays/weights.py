@@ -1,4 +1,4 @@
-"""What a classifier makes of hand-crafted and of learned features."""
+"""Weights of hand-crafted and learned features in a classifier."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from nonredundant.displays import style as look
 
 
 class FeatureWeightsDisplay:
-    """|weight| of every feature, hand-crafted and learned apart, and who is among the largest.
+    """Absolute weights of hand-crafted and of learned features, and the largest among both.
 
-    The latents of two networks do not mean the same, and features that are picked inside a fold
-    differ: weights are therefore put in order within each fold model, and the r-th largest of all
-    models are averaged, not those of equal names.
+    The latents of two networks do not correspond, and features that are selected inside a fold
+    differ. Weights are therefore sorted within each fold model, and the r-th largest weights of
+    all models are averaged, not those of equal names.
 
     Parameters
     ----------
     hcr_weights, dlr_weights : array of shape (n_models, n_hcr), (n_models, n_dlr)
         |weight| of each fold model, in descending order; NaN where a model has fewer features.
     k : int, default=10
-        Size of the group of largest weights whose members are counted.
+        Number of largest weights among which learned features are counted.
     feature_set, classifier : str
-        Whose weights these are.
+        Feature set and classifier of the weights.
     hcr_name : str, default="HCR"
-        What the features that are not learned are.
+        Name of the block of features that are not learned.
 
     Attributes
     ----------
     dlr_count : array of shape (n_models, n_hcr + n_dlr)
-        How many learned features are among the 1, 2, … largest weights of each model.
+        Number of learned features among the 1, 2, … largest weights of each model.
     ax_ : Axes
-        The axes that was subdivided.
+        The axes in whose place the panels are drawn.
     axes_ : array of Axes
         The weights; the counts.
     figure_ : Figure
@@ -81,16 +81,16 @@ class FeatureWeightsDisplay:
         Parameters
         ----------
         comparison : FeatureSetComparison
-            What `compare_feature_sets` returned.
+            Result of `compare_feature_sets`.
         feature_set : str, optional
             A fused set; that of the primary comparison by default.
         classifier : str, optional
-            A classifier that has weights; by default that of the primary comparison, or else the
-            first that has any.
+            A classifier that has weights; by default that of the primary comparison, otherwise
+            the first that has weights.
         k : int, default=10
-            Size of the group of largest weights whose members are counted.
+            Number of largest weights among which learned features are counted.
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -100,7 +100,7 @@ class FeatureWeightsDisplay:
         Raises
         ------
         ValueError
-            If there are no weights of that set and classifier, or the set is not fused.
+            If the set and classifier have no weights, or the set is not fused.
         """
         primary = comparison.primary
         feature_set = feature_set or primary["feature_set"]
@@ -125,12 +125,12 @@ class FeatureWeightsDisplay:
         return display.plot(ax)
 
     def plot(self, ax: Any = None) -> FeatureWeightsDisplay:
-        """Draw on an axes, which is subdivided.
+        """Draw weights and counts in place of an axes.
 
         Parameters
         ----------
         ax : Axes, optional
-            Where to draw; a new figure by default.
+            Axes to draw on; a new figure by default.
 
         Returns
         -------
@@ -144,7 +144,7 @@ class FeatureWeightsDisplay:
         return self
 
     def _plot_weights(self, ax: Any) -> None:
-        """Draw each block's weights in descending order, the range over models as a line."""
+        """Draw the weights of each block in descending order, with the range over models."""
         n_hcr, n_dlr = self.hcr_weights.shape[1], self.dlr_weights.shape[1]
         gap = max(1, round(0.03 * (n_hcr + n_dlr)))
         x_dlr = n_hcr + gap + np.arange(n_dlr)
@@ -179,7 +179,7 @@ class FeatureWeightsDisplay:
         look.despine(ax)
 
     def _plot_counts(self, ax: Any) -> None:
-        """Draw how many of the k largest weights are learned, against chance."""
+        """Draw the number of learned features among the k largest weights, against chance."""
         n_dlr, n = self.dlr_weights.shape[1], self.dlr_count.shape[1]
         k, mean = np.arange(1, n + 1), self.dlr_count.mean(axis=0)
         low, high = self.dlr_count.min(axis=0), self.dlr_count.max(axis=0)
@@ -211,14 +211,14 @@ class FeatureWeightsDisplay:
 
 
 def _counts(hcr: np.ndarray, dlr: np.ndarray) -> np.ndarray:
-    """Return how many learned weights are among the 1, 2, … largest; ties go to the other block."""
+    """Count learned weights among the 1, 2, … largest; ties go to the other block."""
     weights = np.nan_to_num(np.concatenate([hcr, dlr]), nan=-1.0)
     learned = np.arange(len(weights)) >= len(hcr)
     return np.cumsum(learned[np.argsort(-weights, kind="stable")]).astype(float)
 
 
 def _descending(table: pd.DataFrame) -> np.ndarray:
-    """Return |weight| of each fold model in descending order, padded with NaN."""
+    """Sort |weight| of each fold model in descending order, padded with NaN."""
     rows = [
         np.sort(group["weight"].abs().to_numpy(dtype=float))[::-1]
         for _, group in table.groupby(["repeat", "fold"])

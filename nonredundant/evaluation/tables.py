@@ -1,4 +1,4 @@
-"""The tables of a comparison."""
+"""The result tables of a comparison."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nonredundant.evaluation.study import Results, Study
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
-    """Return one row a fold, set, classifier and metric."""
+    """Tabulate the scores, one row per fold, feature set, classifier and metric."""
     rows = [
         (one.feature_set, one.classifier, one.repeat, one.fold, metric, score)
         for one in fitted
@@ -36,7 +36,7 @@ def score_table(fitted: list[Fitted]) -> pd.DataFrame:
 
 
 def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
-    """Return the out-of-fold predictions, one row a sample, repeat, set and classifier."""
+    """Tabulate out-of-fold predictions, one row per sample, repeat, feature set and classifier."""
     folds = {(fold.repeat, fold.fold): fold for fold in study.folds}
     index = study.table.index[: study.n]
     parts = []
@@ -56,10 +56,11 @@ def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
 
 
 def redundancy_table(audits: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return the audit of each learned block: folds averaged, p-values combined by Stouffer.
+    """Average the audit of each learned block over folds; combine p-values by Stouffer's method.
 
-    The folds' held-out rows are disjoint, so their nulls are independent: the mean's 95 % point
-    follows from the folds' own as for a sum of normal variables.
+    The held-out samples of the folds are disjoint, so that the null distributions are
+    independent: the 95 % point of the mean follows from those of the folds as for a sum of
+    normal variables.
     """
     columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
     rows = []
@@ -80,7 +81,7 @@ def redundancy_table(audits: list[pd.DataFrame]) -> pd.DataFrame:
 
 
 def history_table(results: Results) -> pd.DataFrame:
-    """Return the losses of every network, one row an epoch."""
+    """Tabulate the losses of every network, one row per epoch."""
     parts = []
     for one in results.learned:
         if one.history is not None:
@@ -93,7 +94,7 @@ def history_table(results: Results) -> pd.DataFrame:
 
 
 def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
-    """Return what inner cross-validation chose, and the threshold it set."""
+    """Tabulate the values and the threshold chosen by inner cross-validation in each fold."""
     rows = [
         {
             "feature_set": one.feature_set,
@@ -111,7 +112,7 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
 
 
 def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
-    """Return each feature's coefficient or importance, one row a fold model and feature."""
+    """Tabulate coefficients or importances, one row per fold model and feature."""
     parts = []
     for one in fitted:
         if one.weights is None:
@@ -132,7 +133,7 @@ def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
 
 
 def warning_list(study: Study, results: Results) -> list[str]:
-    """Return every warning once, with the number of fits that raised it."""
+    """List every warning once, with the number of fits that raised it."""
     counts: dict[str, int] = {}
     raised = [one.warnings for one in results.learned] + [one.warnings for one in results.fitted]
     for messages in raised:
@@ -144,7 +145,7 @@ def warning_list(study: Study, results: Results) -> list[str]:
 def comparison_of(
     study: Study, results: Results, settings: ComparisonSettings, messages: list[str]
 ) -> FeatureSetComparison:
-    """Return the comparison that the results make."""
+    """Assemble the comparison from the results of the run."""
     train = float(np.mean([len(fold.train) for fold in study.folds]))
     sizes = train, float(np.mean([len(fold.test) for fold in study.folds]))
     scores = score_table(results.fitted)
@@ -190,7 +191,7 @@ def comparison_of(
 
 
 def _held_out(study: Study, learned: list[Any], name: str) -> pd.DataFrame:
-    """Return a variant's features of each sample from the fold that held it out."""
+    """Collect the features of a variant for each sample, from the fold that held it out."""
     parts = []
     for one in learned:
         if one.variant.name == name:

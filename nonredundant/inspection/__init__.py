@@ -1,4 +1,4 @@
-"""What a latent changes in the image, what it follows, and whether other seeds find it too."""
+"""Interpretation of latents: effect on the image, correlated features, stability over seeds."""
 
 from __future__ import annotations
 

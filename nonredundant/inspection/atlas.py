@@ -1,4 +1,4 @@
-"""What each latent of a fitted model does: `latent_atlas`."""
+"""Atlas of the latents of a fitted model."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nonredundant.models.latents import latent_frame, latent_names
 
 @dataclass(frozen=True)
 class LatentAtlas:
-    """What each latent does; made by `latent_atlas`.
+    """Effect and correlates of each latent; made by `latent_atlas`.
 
     Attributes
     ----------
     table : DataFrame
-        A row a latent: `variance` of its values; `image_share`, its part of the change in the
-        images; `dead`; the hand-crafted `feature` that it follows most closely with
-        `correlation, low, high, p_holm`; where asked for, its `weight` in a classifier and how
-        it was `matched` under other seeds.
+        One row per latent: `variance` of its values; `image_share`, its share of the change in the
+        images; `dead`, whether it collapsed; the hand-crafted `feature` with the strongest
+        correlation and `correlation, low, high, p_holm`; on request its `weight` in a classifier
+        and the columns of `LatentStability.table`.
     correlations : DataFrame
         `latent, feature, correlation, low, high, p_value, p_holm`: Spearman's, with 95 %
         intervals (Bonett & Wright 2000, Psychometrika 65, 23).
@@ -34,7 +34,7 @@ class LatentAtlas:
 
     See Also
     --------
-    nonredundant.LatentAtlasDisplay : Draws it.
+    nonredundant.displays.LatentAtlasDisplay : Draw the atlas.
     """
 
     table: pd.DataFrame
@@ -47,7 +47,7 @@ class LatentAtlas:
         Parameters
         ----------
         **kwargs
-            Handed to `LatentAtlasDisplay.from_atlas`.
+            Passed to `LatentAtlasDisplay.from_atlas`.
 
         Returns
         -------
@@ -70,18 +70,18 @@ def latent_atlas(
 
     Parameters
     ----------
-    estimator : NonRedundantCVAE or another of its family
+    estimator : NonRedundantCVAE or another estimator with latents
         Fitted.
     X : LesionTable
-        Lesions with patches; preferably ones that the estimator was not fitted on.
+        Lesions with patches; preferably not those of the training set.
     features : DataFrame of shape (n_lesions, n_features), optional
-        What the latents may follow; by default the table's hand-crafted features.
+        Features to correlate with the latents; by default the hand-crafted ones of the table.
     classifier : fitted classifier with `coef_` or `feature_importances_`, optional
-        Fitted on `estimator.transform(X)`, so that its weights are those of its columns.
+        Fitted on `estimator.transform(X)`, so that its weights belong to these columns.
     stability : LatentStability, optional
-        What `latent_stability` found for the same estimator.
+        Result of `latent_stability` for the same estimator.
     n_lesions : int, default=30
-        Number of lesions, evenly spaced in X, whose images are varied.
+        Number of lesions, evenly spaced in X, for which the latents are varied.
 
     Returns
     -------
@@ -91,8 +91,8 @@ def latent_atlas(
     Raises
     ------
     ValueError
-        If X has no patches, there are fewer than four lesions, or the classifier's weights are
-        not those of the estimator's columns.
+        If X has no patches or fewer than four lesions, or the classifier was not fitted on the
+        columns of the estimator.
 
     Examples
     --------
@@ -111,7 +111,7 @@ def latent_atlas(
     """
     if X.patches is None or len(X.features) < 4:
         raise ValueError(
-            f"an atlas needs four lesions or more with patches, got {len(X.features)} lesions "
+            f"an atlas needs at least four lesions with patches, got {len(X.features)} lesions "
             f"{'without patches' if X.patches is None else ''}".rstrip()
         )
     latents = latent_frame(estimator, X)
@@ -137,7 +137,7 @@ def latent_atlas(
 def _difference_maps(
     estimator: Any, X: Any, sd: pd.Series, n_lesions: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return where each latent acts, and its mean squared change, by one standard deviation."""
+    """Compute absolute change per voxel and mean squared change by one SD of each latent."""
     rows = np.unique(np.linspace(0, len(X) - 1, min(n_lesions, len(X))).round().astype(int))
     part = X[rows]
     inside = np.ones_like(part.patches, dtype=bool) if part.masks is None else part.masks > 0
@@ -151,7 +151,7 @@ def _difference_maps(
 
 
 def _weights(estimator: Any, classifier: Any, latents: Any) -> np.ndarray:
-    """Return a classifier's |weight| of each latent: the largest over classes."""
+    """Return the |weight| of each latent in a classifier: the largest over classes."""
     found = getattr(classifier, "coef_", None)
     if found is None:
         found = getattr(classifier, "feature_importances_", None)

@@ -1,4 +1,4 @@
-"""Correlations of latents: with features, and with the latents of another fit."""
+"""Correlations of latents with features, and with the latents of another fit."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from nonredundant.statistics.multiplicity import holm
 
 
 def rank_correlations(latents: pd.DataFrame, features: pd.DataFrame) -> pd.DataFrame:
-    """Return Spearman's correlation of each latent with each feature that varies.
+    """Compute Spearman's correlation of each latent with each feature.
 
     Parameters
     ----------
     latents, features : DataFrame of shape (n_lesions, n_columns)
-        Row by row of the same lesions.
+        Values of the same lesions, in the same order.
 
     Returns
     -------
     DataFrame
-        `latent, feature, correlation, low, high, p_value, p_holm`; pairs of a constant are left
-        out. Intervals of 95 % by Fisher's z with Bonett & Wright's variance.
+        `latent, feature, correlation, low, high, p_value, p_holm`; constant columns are
+        left out. 95 % intervals by Fisher's z with Bonett & Wright's variance.
     """
     left = latents.loc[:, latents.nunique() > 1]
     right = features.loc[:, features.nunique() > 1]
@@ -51,19 +51,20 @@ def rank_correlations(latents: pd.DataFrame, features: pd.DataFrame) -> pd.DataF
 
 
 def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return |correlation| of each column of a with its partner in b, and the canonical ones.
+    """Match the columns of two matrices by |correlation|, and compute canonical correlations.
 
     Parameters
     ----------
     a, b : array of shape (n_rows, n_columns)
-        Two sets of columns of the same rows.
+        Two matrices with the same rows.
 
     Returns
     -------
     matched : array of shape (n_columns,)
-        By the assignment of partners whose sum is largest; 0 for constants.
+        |correlation| of each column of a with its partner in b, by the assignment with the
+        largest sum; 0 for constants.
     canonical : array of shape (n_columns,)
-        Cosines of the angles between the two centred column spaces, from large to small.
+        Cosines of the angles between the two centred column spaces, in descending order.
     """
     a, b = (x - x.mean(axis=0) for x in (a, b))
     lengths = np.outer(np.linalg.norm(a, axis=0), np.linalg.norm(b, axis=0))
@@ -73,7 +74,7 @@ def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def held_out_r2(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the held-out R² of each column of y from all of x, by ridge regression."""
+    """Compute the held-out R² of each column of y from all columns of x, by ridge regression."""
     folds = KFold(min(5, len(x)), shuffle=True, random_state=0)
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13)))
     predicted = cross_val_predict(model, x, y, cv=folds)

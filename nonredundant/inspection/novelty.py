@@ -1,4 +1,4 @@
-"""Conformal p-values of lesions that are unlike the known ones."""
+"""Detection of lesions that differ from a reference cohort, by conformal p-values."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from nonredundant.models.base import lower_bound
 
 
 def out_of_distribution(estimator: Any, reference: Any, X: Any) -> pd.DataFrame:
-    """Tell which lesions a model finds unlike those that it knows.
+    """Compute conformal p-values of lesions against a reference cohort.
 
     Parameters
     ----------
-    estimator : NonRedundantCVAE or another of its family
+    estimator : NonRedundantCVAE or another estimator with latents
         Fitted.
     reference : LesionTable
-        Lesions like those of the training cohort. Only if the estimator was not fitted on them
-        are the p-values right: its errors are smaller where it was.
+        Lesions like those of the training cohort, but not the training cohort itself: there the
+        reconstruction errors are smaller, and the p-values would be wrong.
     X : LesionTable
-        The lesions in question.
+        Lesions to be tested.
 
     Returns
     -------
     DataFrame
-        A row a lesion of X, by its name: `reconstruction` (error in the loss's units), `kl`
-        (nats between posterior and prior), their conformal p-values among the reference,
-        `reconstruction_p` and `kl_p`, and `p_value` of both by Bonferroni. NaN without an image.
+        One row per lesion of X, indexed by its name: `reconstruction` (error in the units of the
+        loss), `kl` (divergence of posterior and prior in nats), their conformal p-values
+        `reconstruction_p` and `kl_p`, and `p_value`, of both by Bonferroni. NaN without an image.
 
     Notes
     -----

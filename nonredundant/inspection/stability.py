@@ -1,4 +1,4 @@
-"""Which latents come back when the network is trained with other seeds."""
+"""Stability of latents when the network is trained with other seeds."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from nonredundant.displays.atlas import LatentStabilityDisplay
 from nonredundant.inspection.correlations import held_out_r2, matched_correlations
 from nonredundant.models.latents import latent_frame
 
-#: A latent comes back if its match under other seeds shares half of its variance.
+#: A latent comes back if its partners under other seeds share half of its variance.
 LEAST_SHARED = 0.5
 
 
 @dataclass(frozen=True)
 class LatentStability:
-    """How much of a model comes back under other seeds; made by `latent_stability`.
+    """Stability of the latents under other seeds; made by `latent_stability`.
 
     Attributes
     ----------
     table : DataFrame
-        A row a latent: `matched`, the mean |correlation| with its partner in each other fit;
-        `matched_low`, the worst; `recovered`, the mean held-out R² of a ridge regression of it
-        on all latents of another fit, which a rotation does not change; `comes_back`, whether
-        `matched` shares half of its variance.
+        One row per latent: `matched`, the mean |correlation| with its partner in each other fit;
+        `matched_low`, the smallest; `recovered`, the mean held-out R² of a ridge regression of
+        it on all latents of another fit, which is invariant to rotations; `comes_back`, whether
+        the squared `matched` is 0.5 or more.
     canonical : array of shape (n_fits, n_latents)
         Canonical correlations of the model's latents with those of each other fit.
     chance : float
         Mean |correlation| of partners if the rows of the other fits are shuffled.
     score : float
-        Mean of `matched` over latents: 1 for the same latents but for order and sign.
+        Mean of `matched` over latents: 1 if latents differ only in order and sign.
     """
 
     table: pd.DataFrame
@@ -48,7 +48,7 @@ class LatentStability:
         Parameters
         ----------
         **kwargs
-            Handed to `LatentStabilityDisplay.from_stability`.
+            Passed to `LatentStabilityDisplay.from_stability`.
 
         Returns
         -------
@@ -67,27 +67,27 @@ def latent_stability(
     n_fits: int = 4,
     random_state: Any = None,
 ) -> LatentStability:
-    """Fit a model again under other seeds and tell which latents come back.
+    """Fit a model again with other seeds and measure which latents come back.
 
     Parameters
     ----------
-    estimator : NonRedundantCVAE or another of its family
+    estimator : NonRedundantCVAE or another estimator with latents
         Fitted; it is not changed.
     X : LesionTable
-        The lesions on which it was fitted, and on which its clones are.
+        Lesions on which it was fitted, and on which its clones are fitted.
     y : array-like of shape (n_samples,), optional
-        Their labels, for models that learn from them.
+        Labels, for models that use them.
     X_test : LesionTable, optional
-        Lesions whose latents are compared; by default X.
+        Lesions whose latents are compared; X by default.
     n_fits : int, default=4
-        Number of further fits: with the estimator's own, five seeds.
+        Number of further fits; with that of the estimator, five seeds by default.
     random_state : int, RandomState or None, default=None
-        Where their seeds come from.
+        Source of their seeds.
 
     Returns
     -------
     LatentStability
-        Scores of the latents and of the whole.
+        Scores per latent and of the model.
 
     Raises
     ------
@@ -96,9 +96,9 @@ def latent_stability(
 
     Notes
     -----
-    Partners are assigned so that the sum of |correlation| is largest (Hungarian method), each
-    latent to one. A VAE's prior does not know directions, so it may find the same space in
-    other coordinates: `matched` is low and `recovered` and `canonical` are high then.
+    Latents are matched one to one so that the sum of |correlation| is largest (Hungarian method).
+    The prior of a VAE is invariant to rotations, so that another fit may span the same space with
+    other axes: then `matched` is low, and `recovered` and `canonical` are high.
 
     Examples
     --------

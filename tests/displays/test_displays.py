@@ -705,7 +705,7 @@ def test_latents_of_one_fold_are_drawn_with_their_labels(data):
     assert "fold 2" in display.title
     with pytest.raises(ValueError, match="DLR-MI"):
         displays.LatentSpaceDisplay.from_comparison(data.found, feature_set="PCA")
-    with pytest.raises(ValueError, match="learned none"):
+    with pytest.raises(ValueError, match="trained no network"):
         displays.LatentSpaceDisplay.from_comparison(SimpleNamespace(latents={}))
 
 
@@ -870,7 +870,7 @@ def test_a_flat_image_is_drawn_as_it_is():
 
 
 def test_a_graph_cannot_be_drawn_nowhere(data):
-    with pytest.raises(ValueError, match="X has no positions"):
+    with pytest.raises(ValueError, match="the table has no positions"):
         displays.PatientGraphDisplay.from_estimator(
             data.graph, data.patients.replace(positions=None)
         )
