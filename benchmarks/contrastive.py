@@ -1,4 +1,4 @@
-"""Do salient latents hold what targets have and a background lacks? Tables in SepVAE's manner."""
+"""Measure what salient and common latents of contrastive VAEs contain, as in the SepVAE paper."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from nonredundant.datasets import fetch_pneumonia, make_contrastive, make_digits
 
 SIZES = (16, 6)
 N_TRAIN, N_NEW = 3000, 1000
-#: Of every model: batches that estimate dependence well, and a rate that suits them.
+#: Training options of every model: batches large enough to estimate dependence.
 TRAINING = {"batch_size": 128, "lr": 8e-3, "device": "cpu"}
-#: The published recipe at the weights that suited it best.
+#: The published recipe, with the weights that were best for it.
 PUBLISHED = {
     "additive": False,
     "independence": "density-ratio",
@@ -114,7 +114,7 @@ IN_PNEUMONIA = (MMCVAE, AS_PUBLISHED, OURS, STRONG_FADER)
 def latents_of(
     name: str, seed: int, epochs: int, known: tuple[np.ndarray, np.ndarray], new: np.ndarray
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Fit on known images and labels; return new images' latents by part, and the seconds."""
+    """Fit on known images and labels; return the latents of new images by part, and the time."""
     warnings.simplefilter("ignore")
     kind, options = MODELS[name]
     model = kind(*SIZES, max_epochs=epochs, random_state=seed, **TRAINING, **options)
@@ -127,7 +127,7 @@ def latents_of(
 
 
 def one_fit(data: str, name: str, seed: int, epochs: int) -> dict[str, Any]:
-    """Fit, and return what linear classifiers find in the latents of new images."""
+    """Fit one model and return the scores of linear classifiers on the latents of new images."""
     row: dict[str, Any] = {"data": data, "model": name, "seed": seed, "epochs": epochs}
     if data == PNEUMONIA:
         train, held = fetch_pneumonia(split="train"), fetch_pneumonia(split="val")
@@ -146,13 +146,13 @@ def one_fit(data: str, name: str, seed: int, epochs: int) -> dict[str, Any]:
 
 
 def linear(latents: np.ndarray, labels: np.ndarray, scoring: str = "balanced_accuracy") -> float:
-    """Return the score of a linear classifier in cross-validation."""
+    """Return the cross-validated score of a linear classifier."""
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     return cross_val_score(classifier, latents, labels, cv=5, scoring=scoring).mean()
 
 
 def all_fits(tasks: list[tuple[str, str, int, int]], path: Path | None) -> pd.DataFrame:
-    """Return a row a task; those that the file has are not fitted again, others join it."""
+    """Return one row per fit; fits that are in the file are not repeated, others are added."""
     keys = ["data", "model", "seed", "epochs"]
     found = pd.read_csv(path) if path and path.exists() else pd.DataFrame(columns=keys)
     done = set(map(tuple, found[keys].to_numpy().tolist()))
@@ -189,7 +189,7 @@ def table_of(found: pd.DataFrame, metrics: dict[str, str]) -> list[str]:
 
 
 def ordering(found: pd.DataFrame) -> list[str]:
-    """Say of each metric whether the published order holds, and ours beside the paper's recipe.
+    """Describe per metric whether the published order holds, and how SepVAE compares.
 
     Means closer than two standard errors of their difference over seeds count as equal.
     """
@@ -204,18 +204,18 @@ def ordering(found: pd.DataFrame) -> list[str]:
 
 
 def short(name: str) -> str:
-    """Return a model's name without its source."""
+    """Return the name of a model without its source."""
     return name.split(" (")[0]
 
 
 def as_good(found: pd.DataFrame) -> list[str]:
-    """Return the variants of SepVAE that are worse than the paper's recipe on no metric."""
+    """Return the variants of SepVAE that are not worse than the published recipe on any metric."""
     every = [name for name in MODELS if name == OURS or name.startswith("…")]
     return [name for name in every if name in set(found["model"]) and not worse(found, name)]
 
 
 def worse(found: pd.DataFrame, name: str) -> list[str]:
-    """Return the metrics on which a model is worse than the paper's recipe."""
+    """Return the metrics on which a model is worse than the published recipe."""
     titles = []
     for metric, title in METRICS.items():
         sign = -1 if title.endswith("↓") else 1
@@ -226,7 +226,7 @@ def worse(found: pd.DataFrame, name: str) -> list[str]:
 
 
 def _beside(a: pd.Series, b: pd.Series) -> str:
-    """Return how the first model stands to the second."""
+    """Describe the difference of the first model to the second."""
     error = np.sqrt(a.var() / len(a) + b.var() / len(b))
     difference = a.mean() - b.mean()
     if abs(difference) <= 2 * error:
@@ -261,13 +261,13 @@ def section(found: pd.DataFrame, options: argparse.Namespace) -> str:
 
 
 def main() -> None:
-    """Fit every model under every seed on every set."""
+    """Fit every model with every seed on every data set."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--sets", nargs="+", default=[*SETS, PNEUMONIA])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--rows", type=Path, help="notes each fit, so that a run can go on there")
+    parser.add_argument("--rows", type=Path, help="CSV file of all fits, to resume a run")
     parser.add_argument("--print", action="store_true", help="print, write nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""What the extractor costs beside a plain loop over pyradiomics, on the 51 PET of `sts`."""
+"""Compare the extractor with a plain loop over pyradiomics, on the 51 PET images of `sts`."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from nonredundant.datasets import fetch_sts
 from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.radiomics import quiet, resolve_parameters
 
-#: Side of the patches whose memory is measured: large, so that it stands out.
+#: Voxels per axis of the patches in the memory measurement; large, so that they dominate.
 SIDE = 64
 
 
 def seconds(call: Any) -> tuple[float, Any]:
-    """Return how long a call took, and its result."""
+    """Time a call and return its result."""
     start = time.perf_counter()
     result = call()
     return time.perf_counter() - start, result
 
 
 def plain_loop(cases: pd.DataFrame) -> pd.DataFrame:
-    """Measure with pyradiomics alone, as its manual shows it, with the settings of our preset."""
+    """Measure with pyradiomics alone, as in its manual, with the settings of our preset."""
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
     extractor = RadiomicsFeatureExtractor(
@@ -57,7 +57,7 @@ def ours(cases: pd.DataFrame, **parameters: Any) -> Any:
 
 
 def one_round(cases: pd.DataFrame) -> dict[str, float]:
-    """Return seconds of each way, the plain loop first and last."""
+    """Time each method once, and the plain loop at the start and the end."""
     found: dict[str, float] = {}
     before, reference = seconds(lambda: plain_loop(cases))
     found["no patches"], table = seconds(lambda: ours(cases, patch_shape=None))
@@ -75,18 +75,18 @@ def one_round(cases: pd.DataFrame) -> dict[str, float]:
 
 
 def peak_memory(repeats: int, side: int, *, give_back: bool) -> float:
-    """Return the peak memory (MiB) of a fresh process that measures the cohort `repeats` times."""
+    """Return the peak memory (MiB) of a new process that measures the cohort `repeats` times."""
     command = [sys.executable, __file__, "--peak", str(repeats), str(side)]
     environment = dict(os.environ)
     if give_back:
-        # glibc then hands every large array back when it is freed, instead of keeping it.
+        # glibc then returns every large array to the system when it is freed.
         environment["MALLOC_MMAP_THRESHOLD_"] = "131072"
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return float(found.stdout)
 
 
 def print_peak(cases: pd.DataFrame, repeats: int, side: int) -> None:
-    """Measure, and print this process's peak memory."""
+    """Extract, and print the peak memory of this process."""
     many = pd.concat([cases] * repeats, ignore_index=True)
     ours(many, patch_shape=(side,) * 3 if side else None)
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def print_peak(cases: pd.DataFrame, repeats: int, side: int) -> None:
 
 
 def memory_table(n_cases: int) -> str:
-    """Return the growth of peak memory by case, without patches and with them."""
+    """Return the growth of peak memory per case, with and without patches."""
     rows = []
     kept = "patches of {}³"
     freed = "patches of {}³, `MALLOC_MMAP_THRESHOLD_=131072`"
@@ -105,7 +105,7 @@ def memory_table(n_cases: int) -> str:
     ):
         once, thrice = (peak_memory(n, side, give_back=give_back) for n in (1, 3))
         growth = (thrice - once) / (2 * n_cases)
-        # Four bytes a voxel, and one of the mask.
+        # Four bytes per voxel of the image and one of the mask.
         size = 5 * side**3 / 2**20
         cells = (f"{once:.0f}", f"{thrice:.0f}", f"{growth:.2f}", f"{size:.2f}")
         rows.append(f"| {name.format(side)} | {' | '.join(cells)} |")
@@ -117,7 +117,7 @@ def memory_table(n_cases: int) -> str:
 
 
 def speed_table(rounds: list[dict[str, float]]) -> str:
-    """Return seconds and ratios to the plain loop."""
+    """Format seconds and ratios to the plain loop as a table."""
     names = {
         "plain": ("plain loop over pyradiomics, one process", ""),
         "no patches": ("`RadiomicsExtractor`, `n_jobs=1`, HCR alone", ""),
@@ -141,12 +141,12 @@ def speed_table(rounds: list[dict[str, float]]) -> str:
 
 
 def main() -> None:
-    """Measure all ways in turn, so that a busy machine is busy for each."""
+    """Time all methods in turn, so that other load affects each, and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peak", type=int, nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    # Tumours at the border of their crop, which the cohort has, are no news here.
+    # Some tumours of the cohort are known to touch the border of their image.
     warnings.filterwarnings("ignore", ".*touch the border")
     sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     cases, _ = fetch_sts(return_X_y=True)

@@ -1,7 +1,7 @@
-"""Does the network add anything to hand-crafted features? Phantoms, tumours, glands, radiographs.
+"""Compare feature sets on phantoms, tumours, glands and radiographs.
 
-Every cohort gets its section of `docs/benchmarks.md`. `--quick` uses fewer samples and epochs and
-writes nothing: it shows that everything runs.
+Every cohort has its section in `docs/benchmarks.md`. `--quick` uses fewer samples and epochs and
+writes nothing, to check that everything runs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CUBE = (16, 16, 16)
 
 
 def phantoms(hidden_effect: float | None = None) -> Callable[[bool], Cohort]:
-    """Return what draws 400 phantoms to train on and 600 to test on."""
+    """Make a function that draws 400 phantoms for training and 600 for the test."""
 
     def draw(quick: bool) -> Cohort:
         n = (150, 150) if quick else (400, 600)
@@ -43,7 +43,7 @@ def phantoms(hidden_effect: float | None = None) -> Callable[[bool], Cohort]:
 
 
 def sarcomas(clinical: bool) -> Callable[[bool], Cohort]:
-    """Return what reads 51 PET of sarcomas, with or without age, sex and weight."""
+    """Make a function that reads 51 PET images of sarcomas, with or without clinical columns."""
 
     def read(quick: bool) -> Cohort:
         bunch = fetch_sts()
@@ -56,7 +56,7 @@ def sarcomas(clinical: bool) -> Callable[[bool], Cohort]:
 
 
 def glands(quick: bool) -> Cohort:
-    """Read AdrenalMNIST3D: official training volumes, judged on the official validation."""
+    """Read AdrenalMNIST3D: official training volumes, official validation volumes as test."""
     train, held = fetch_adrenal(split="train"), fetch_adrenal(split="val")
     X, y = (train.data[:200], train.target[:200]) if quick else (train.data, train.target)
     extractor = RadiomicsExtractor(feature_classes=("shape",), patch_shape=CUBE, patch_spacing=4.0)
@@ -64,7 +64,7 @@ def glands(quick: bool) -> Cohort:
 
 
 def radiographs(quick: bool) -> Cohort:
-    """Read PneumoniaMNIST: official training images, judged on the official validation."""
+    """Read PneumoniaMNIST: official training images, official validation images as test."""
     train, held = fetch_pneumonia(split="train"), fetch_pneumonia(split="val")
     rows = np.random.default_rng(0).permutation(len(train.data))[: 300 if quick else None]
     X, y = train.data.iloc[np.sort(rows)], train.target.iloc[np.sort(rows)]
@@ -80,7 +80,7 @@ COHORTS: dict[str, tuple[str, Callable[[bool], Cohort]]] = {
     "pneumonia": ("PneumoniaMNIST: pneumonia from a radiograph without mask", radiographs),
 }
 
-#: What a reader of the table should know.
+#: Notes below a table.
 NOTES = {
     "adrenal": "The images are the masks themselves: “max intensity” is the largest share of a "
     "patch's voxel that the gland fills, hence its thickness. With 98 held-out samples the "
@@ -109,7 +109,7 @@ def compare(cohort: Cohort, quick: bool, repeats: int) -> FeatureSetComparison:
 
 
 def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
-    """Return the section's text: the answer, the table, the audit."""
+    """Return the text of a section: answer, table of scores, audit."""
     settings = found.settings
     n, n_test = settings.cohort.n_samples, settings.n_test
     where = f"{n_test} held-out samples" if n_test else "cross-validation"
@@ -139,7 +139,7 @@ def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
 
 
 def row_of(tests: pd.DataFrame, row: pd.Series) -> str:
-    """Return a set's line of the table."""
+    """Return the table line of a feature set."""
     test = tests[(tests["feature_set"] == row["feature_set"]) & (tests["reference"] == "HCR")]
     start = f"| {row['feature_set']} | {row['mean']:.3f} | {row['low']:.3f}–{row['high']:.3f} |"
     if test.empty:
@@ -152,7 +152,7 @@ def row_of(tests: pd.DataFrame, row: pd.Series) -> str:
 
 
 def main() -> None:
-    """Run the cohorts asked for."""
+    """Run the chosen cohorts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="minutes, and nothing is written")
     parser.add_argument("--only", nargs="+", choices=COHORTS, default=list(COHORTS))

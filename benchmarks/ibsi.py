@@ -32,7 +32,7 @@ Interpolation, filters and resegmentation are not tested either.
 tolerance plus half a unit of its third digit, to which references are rounded.
 """
 
-#: pyradiomics' feature → IBSI's tag, by class.
+#: pyradiomics feature → IBSI tag, by class.
 SHAPE = {
     "Elongation": "pca_elongation",
     "Flatness": "pca_flatness",
@@ -145,7 +145,7 @@ GLDM = {
 NGTDM = {
     name: name.lower() for name in ("Busyness", "Coarseness", "Complexity", "Contrast", "Strength")
 }
-#: Class → names of its features, prefix of IBSI's tags, and whether it averages over directions.
+#: Class → feature names, prefix of the IBSI tags, suffix if it averages over directions.
 TEXTURE = {
     "glcm": (GLCM, "cm", "_avg"),
     "glrlm": (GLRLM, "rlm", "_avg"),
@@ -163,7 +163,7 @@ NO_REFERENCE = {
 
 
 def tags(dimension: str) -> dict[str, str]:
-    """Return pyradiomics' name → IBSI's tag; `dimension` is how IBSI aggregates textures."""
+    """Return pyradiomics name → IBSI tag; `dimension` is the aggregation of textures by IBSI."""
     found = {}
     if dimension == "3D":
         found.update({f"shape_{name}": f"morph_{tag}" for name, tag in SHAPE.items()})
@@ -175,7 +175,7 @@ def tags(dimension: str) -> dict[str, str]:
 
 
 def explanation(name: str, value: float, n_voxels: int) -> tuple[str, float]:
-    """Return why pyradiomics deviates and the value under IBSI's definition."""
+    """Return the reason of a deviation, and the value by the IBSI definition."""
     if name == "firstorder_Kurtosis":
         return "IBSI's is the excess kurtosis, 3 less (pyradiomics' manual says so)", value - 3
     if name.endswith("AxisLength"):
@@ -189,7 +189,7 @@ def explanation(name: str, value: float, n_voxels: int) -> tuple[str, float]:
 
 
 def measured(folder: Path, **setting: object) -> pd.Series:
-    """Return the phantom's features by class and name."""
+    """Measure the features of the phantom, by class and name."""
     case = {"image": folder / "digital_phantom_image.nii.gz"}
     case["mask"] = folder / "digital_phantom_mask.nii.gz"
     extractor = RadiomicsExtractor(
@@ -199,21 +199,21 @@ def measured(folder: Path, **setting: object) -> pd.Series:
         patch_shape=None,
     )
     with warnings.catch_warnings():
-        # The phantom has six grey levels and touches its border: that is what it is.
+        # The phantom is known to have six grey levels and to touch the border.
         warnings.filterwarnings("ignore", "The discretisation|.*touch the border")
         table = extractor.fit_transform(pd.DataFrame([case]))
     return table.features.iloc[0].rename(lambda name: name.removeprefix("original_"))
 
 
 def allowed(reference: float, tolerance: float) -> float:
-    """Return how far a value may lie from a reference that is rounded to three digits."""
+    """Return the largest allowed deviation from a reference that is rounded to three digits."""
     digit = 10.0 ** (np.floor(np.log10(abs(reference))) - 2)
     # Not tighter than floating point.
     return tolerance + digit / 2 * (1 + 1e-9)
 
 
 def table(values: pd.Series, references: pd.DataFrame, dimension: str, n_voxels: int) -> str:
-    """Return a table of all features that have a reference, and a summary before it."""
+    """Format a summary and a table of all features that have a reference."""
     lines, n_within = [], 0
     names = tags(dimension)
     for name, tag in names.items():

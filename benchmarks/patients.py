@@ -1,4 +1,4 @@
-"""The graph of a patient's lesions beside pooling: phantoms that need a relation, or do not."""
+"""Compare the lesion graph with pooling, on phantoms with and without a relation of lesions."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from nonredundant.lesions import LesionTable
 from nonredundant.patients import LesionGraphClassifier, LesionPooling
 
 N_TRAIN, N_TEST = 400, 1000
-#: Columns that say nothing, as most radiomics do, and the relative error of those that do.
+#: Number of uninformative columns, and relative error of the informative ones.
 N_NUISANCE, ERROR = 10, 0.05
-#: What the label depends on: effects on the logit of standardised factors.
+#: Effects of standardised factors on the logit of the label.
 SCENARIOS = {
     "relation": {"relational_effect": 2.7, "worst_effect": 1.0, "clinical_effect": 1.0},
     "worst lesion": {"relational_effect": 0.0, "worst_effect": 2.7, "clinical_effect": 1.0},
@@ -40,10 +40,10 @@ CLINICAL = ("cross-attention", "concat")
 def make_patients(
     n_samples: int, seed: int, effects: dict[str, float]
 ) -> tuple[LesionTable, np.ndarray, pd.DataFrame]:
-    """Return patients with 1 to 20 lesions, their labels and the truth, without images.
+    """Draw patients with 1 to 20 lesions, their labels and the truth, without images.
 
-    The features are the factors that radiomics measure, each with an error of a few per cent,
-    so that nothing here depends on how well an image is segmented or its features computed.
+    The features are the factors that radiomics measure, each with an error of a few per cent, so
+    that the result does not depend on segmentation or feature extraction.
     """
     cases, y, truth = make_lesions(
         n_samples,
@@ -74,7 +74,7 @@ def make_patients(
 
 
 def hottest_first(weights: pd.DataFrame, truth: pd.DataFrame, y: np.ndarray) -> float:
-    """Return how often the worst lesion has the largest weight, of positives with several."""
+    """Return the share of positives with several lesions whose worst lesion weighs most."""
     weights = weights[weights["kind"] == "lesion"]
     worst = truth.attrs["lesions"]["is_worst"].to_numpy(dtype=bool)
     top = weights["weight"].to_numpy() == weights.groupby("sample")["weight"].transform("max")
@@ -83,7 +83,7 @@ def hottest_first(weights: pd.DataFrame, truth: pd.DataFrame, y: np.ndarray) -> 
 
 
 def one_seed(scenario: str, seed: int) -> list[dict[str, object]]:
-    """Return the AUC of every method on the same patients."""
+    """Fit every method on the same patients and return the AUCs."""
     effects = SCENARIOS[scenario]
     train, y_train, _ = make_patients(N_TRAIN, 2 * seed, effects)
     test, y, truth = make_patients(N_TEST, 2 * seed + 1, effects)
@@ -113,7 +113,7 @@ def one_seed(scenario: str, seed: int) -> list[dict[str, object]]:
 
 
 def summarise(found: pd.DataFrame) -> str:
-    """Return the tables of a run in Markdown."""
+    """Format the results as Markdown tables."""
     spread = found.groupby(["scenario", "method"], sort=False)["auc"].agg(["mean", "std"])
     lines = [
         "| what matters | " + " | ".join(SCENARIOS) + " |",
@@ -129,7 +129,7 @@ def summarise(found: pd.DataFrame) -> str:
 
 
 def _cell(mean: float, deviation: float) -> str:
-    """Return a mean with its standard deviation where there is one."""
+    """Format a mean with its standard deviation, if there is one."""
     return f"{mean:.3f}" if np.isnan(deviation) else f"{mean:.3f} ± {deviation:.3f}"
 
 
@@ -188,7 +188,7 @@ def report(found: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """Compare on phantoms of several seeds."""
+    """Run all scenarios and seeds and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed instead of five")
     seeds = 1 if parser.parse_args().quick else 5

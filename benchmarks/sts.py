@@ -1,4 +1,4 @@
-"""Hand-crafted radiomics of the 51 sarcomas of `sts`: repeated cross-validation of metastasis."""
+"""Cross-validate hand-crafted radiomics of the 51 sarcomas of `sts` as predictor of metastasis."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nonredundant.datasets import fetch_sts
 from nonredundant.extraction import RadiomicsExtractor
 
 FOLDS = 5
-#: Name → the extractor's parameters beside `patch_shape` and `memory`, and the AUC known before.
+#: Name → extractor parameters (without `patch_shape` and `memory`) and AUC of earlier trials.
 VARIANTS: dict[str, tuple[dict[str, Any], str]] = {
     "all features, preset PET (0.25 SUV)": ({"modality": "PET"}, "0.837"),
     "all features, bins of 0.5 SUV": ({"bin_width": 0.5}, "–"),
@@ -42,7 +42,7 @@ def cross_validated(
     """Return the number of features, and the mean AUC over the folds of each repeat."""
     extractor = RadiomicsExtractor(**parameters, patch_shape=None, memory=memory)
     model = make_pipeline(extractor, StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
-    # Fills the cache: from here on every fold reads.
+    # Fills the cache, which every fold reads.
     n_features = extractor.fit_transform(cases).shape[1]
     aucs = []
     for seed in range(repeats):
@@ -53,10 +53,10 @@ def cross_validated(
 
 
 def standard_error(auc: float, n_positive: int, n_negative: int) -> float:
-    """Return the AUC's standard error by Hanley & McNeil (1982).
+    """Return the standard error of an AUC by Hanley & McNeil (1982).
 
-    doi 10.1148/radiology.143.1.7063747. It says how far the AUC would move with other patients;
-    repeats only shuffle the same ones.
+    doi 10.1148/radiology.143.1.7063747. It is the variation between samples of patients; repeats
+    only permute the same patients.
     """
     both_positive, both_negative = auc / (2 - auc), 2 * auc**2 / (1 + auc)
     variance = auc * (1 - auc)
@@ -70,7 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=20)
     arguments = parser.parse_args()
-    # What a bin width of 25 does to SUV is the point here, and crops end near some tumours.
+    # The effect of a bin width of 25 on SUV is measured here, and some tumours touch the border.
     warnings.filterwarnings("ignore", "The discretisation|.*touch the border")
     cases, y = fetch_sts(return_X_y=True)
     n_positive = int(y.sum())

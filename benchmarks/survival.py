@@ -1,4 +1,4 @@
-"""Times to an event: the graph of lesions beside pooling with a ridge Cox model, on phantoms."""
+"""Compare the lesion graph with pooling and a ridge Cox model for times to an event."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nonredundant.patients import LesionGraphSurvival, LesionPooling
 from nonredundant.statistics import compare_concordance, concordance_index
 
 N_TRAIN, N_TEST, CENSORING = 400, 600, 0.4
-ASKED = ("relation", "worst lesion")
+COMPARED = ("relation", "worst lesion")
 RIDGE = (1.0, 10.0, 100.0, 1000.0)
 
 
 def one_seed(scenario: str, seed: int) -> list[dict[str, object]]:
-    """Return the concordance of every method on the same patients."""
+    """Fit every method on the same patients and return the concordance."""
     effects = SCENARIOS[scenario]
     train, _, truth_train = make_patients(N_TRAIN, 2 * seed, effects)
     test, _, truth = make_patients(N_TEST, 2 * seed + 1, effects)
@@ -53,11 +53,11 @@ def one_seed(scenario: str, seed: int) -> list[dict[str, object]]:
 
 
 def summarise(found: pd.DataFrame) -> str:
-    """Return the tables of a run in Markdown."""
+    """Format the results as Markdown tables."""
     spread = found.groupby(["scenario", "method"], sort=False)["concordance"].agg(["mean", "std"])
-    lines = ["| what matters | " + " | ".join(ASKED) + " |", "| --- | --- | --- |"]
+    lines = ["| what matters | " + " | ".join(COMPARED) + " |", "| --- | --- | --- |"]
     for method in found["method"].unique():
-        cells = [spread.loc[(scenario, method)] for scenario in ASKED]
+        cells = [spread.loc[(scenario, method)] for scenario in COMPARED]
         texts = [f"{mean:.3f}" + ("" if np.isnan(sd) else f" ± {sd:.3f}") for mean, sd in cells]
         lines.append(f"| {method} | " + " | ".join(texts) + " |")
     lines += [
@@ -74,11 +74,11 @@ def summarise(found: pd.DataFrame) -> str:
 
 
 def main() -> None:
-    """Compare on phantoms of several seeds."""
+    """Run all scenarios and seeds and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one seed instead of three")
     seeds = 1 if parser.parse_args().quick else 3
-    rows = [row for name in ASKED for seed in range(seeds) for row in one_seed(name, seed)]
+    rows = [row for name in COMPARED for seed in range(seeds) for row in one_seed(name, seed)]
     found = pd.DataFrame(rows)
     body = (
         f"The phantoms of `benchmarks/patients.py`, {N_TRAIN} patients to train on and {N_TEST} "

@@ -1,8 +1,8 @@
-"""Does what the network sees add anything? The question, on lesions whose answer is known.
+"""Compare hand-crafted, deep and fused features, on phantoms where the deep ones add information.
 
-Draws phantoms as a case table, as yours would be, compares hand-crafted, deep and fused features
-in one cross-validation, prints the answer and saves the picture that README shows. Run
-`python examples/comparison.py` (about two minutes on two cores).
+Draws phantoms as a case table, compares the feature sets in one cross-validation, prints the answer
+and saves the figure of the README. Run `python examples/comparison.py` (about two minutes on two
+cores).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 
 
 def main() -> None:
-    """Compare, answer and draw."""
+    """Run the comparison, print the answer and save the figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=IMAGES / "comparison.png")
     parser.add_argument("--samples", type=int, default=240)
@@ -41,7 +41,7 @@ def main() -> None:
     display = found.plot()
     options.output.parent.mkdir(parents=True, exist_ok=True)
     display.figure_.savefig(options.output, dpi=110, bbox_inches="tight")
-    print(f"Picture: {options.output}")
+    print(f"Figure: {options.output}")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Salient spaces of three contrastive VAEs, on digits that lie on textures.
+"""Compare the salient spaces of three contrastive VAEs, on digits on textures.
 
-Targets show a digit, 0 or 1, on a texture, the background a texture alone; the models are told who
-is a target and not which digit. Draws images and, of each model, the plane in which its salient
-latents part the three kinds best, with the accuracy (cross-validated, on new images) at which they
-tell targets and digits. Run `python examples/contrastive_vae.py` (under a minute).
+Targets show a digit, 0 or 1, on a texture, background images the texture alone. The models are
+trained with the label "target" but not with the digit. Draws images and, for each model, the plane
+that separates the three kinds best by its salient latents, with the accuracy (cross-validated, on
+new images) of classifying targets and digits. Run `python examples/contrastive_vae.py` (under a
+minute).
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ MODELS = {
 
 
 def main() -> None:
-    """Fit, measure, draw."""
+    """Fit the models, measure the accuracy and draw the salient spaces."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("contrastive_vae.png"))
     parser.add_argument("--epochs", type=int, default=20)
@@ -61,18 +62,18 @@ def main() -> None:
         model.fit(table[:N_TRAIN], y[:N_TRAIN])
         s = model.set_params(output="salient").transform(new)
         linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-        told = cross_val_score(linear, s, kinds >= 0).mean()
+        target = cross_val_score(linear, s, kinds >= 0).mean()
         digit = cross_val_score(linear, s[kinds >= 0], kinds[kinds >= 0]).mean()
         plane = LinearDiscriminantAnalysis().fit(s, kinds).transform(s)
         for kind, (name, colour, marker) in KINDS.items():
             ax.scatter(*plane[kinds == kind].T, s=9, c=colour, marker=marker, alpha=0.6, label=name)
-        found = f"target {told:.0%}, digit {digit:.0%}"
+        found = f"target {target:.0%}, digit {digit:.0%}"
         ax.set_title(f"{title}\n{found}", fontsize=10)
         ax.set(xlabel="discriminant 1 of salient latents", ylabel="discriminant 2")
         print(f"{title}: {found}")
     ax.legend(fontsize=8)
     figure.savefig(options.output, dpi=120)
-    print(f"Picture: {options.output}")
+    print(f"Figure: {options.output}")
 
 
 if __name__ == "__main__":

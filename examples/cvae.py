@@ -1,8 +1,8 @@
-"""What does each latent mean, and would another seed find it? Atlas of a NonRedundantCVAE.
+"""Draw the atlas of the latents of a NonRedundantCVAE, and their stability between seeds.
 
-Trains on lesions whose label needs a factor that hand-crafted radiomics cannot see, then draws
-where in the image each latent acts and which hand-crafted feature it follows most closely (hardly
-any: that is the independence term), and below how well fits under other seeds agree.
+Trains on lesions with a factor that hand-crafted radiomics do not measure. Draws the region of the
+image that each latent changes and the hand-crafted feature that it correlates with most (weakly,
+owing to the independence term), and below the agreement of fits with other seeds.
 Run `python examples/cvae.py` (under a minute).
 """
 
@@ -22,7 +22,7 @@ N_TRAIN = 160
 
 
 def main() -> None:
-    """Fit, inspect, draw."""
+    """Fit the model, compute atlas and stability, and draw them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("cvae.png"))
     parser.add_argument("--epochs", type=int, default=30)
@@ -43,7 +43,7 @@ def main() -> None:
     LatentStabilityDisplay.from_stability(stability, ax=lower)
     print(atlas.table.round(2).to_string())
     figure.savefig(options.output, dpi=120, bbox_inches="tight")
-    print(f"Picture: {options.output}")
+    print(f"Figure: {options.output}")
 
 
 if __name__ == "__main__":

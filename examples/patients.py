@@ -1,10 +1,10 @@
-"""Patients with many lesions, from NIfTI files to a report: pooling beside the graph of lesions.
+"""Compare pooling and the lesion graph for patients with many lesions, from files to a report.
 
-Writes a cohort of phantoms as NIfTI with a case table, as yours would lie on disk, and runs the
-command that compares what lesions and clinic tell of the relapse, with the graph of lesions and
-with classifiers on pooled ones. The report shows patients as graphs; so does the picture that is
-written beside it. Run `python examples/patients.py -o cohort` (two minutes); your own cohort needs
-the command alone.
+Writes a cohort of phantoms as NIfTI files with a case table, and runs the command that compares
+imaging and clinical features as predictors of relapse, with the lesion graph and with classifiers
+on pooled lesions. The report shows patients as graphs, and so does the figure that is saved beside
+it. Run `python examples/patients.py -o cohort` (two minutes); for your own cohort, run only the
+command.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from nonredundant.displays import PatientGraphDisplay
 from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.patients import LesionGraphClassifier
 
-#: A handful of features: phantoms have no more to tell.
+#: A few features suffice for phantoms.
 SETTINGS = """setting:
   binWidth: 0.25
 featureClass:
@@ -32,7 +32,7 @@ featureClass:
 
 
 def write_cohort(folder: Path, n_patients: int) -> Path:
-    """Write images, masks and a case table; the label is told by the two hottest lesions."""
+    """Write images, masks and a case table; the label depends on the two hottest lesions."""
     cases, y, _truth = make_lesions(
         n_patients,
         n_lesions=(2, 10),
@@ -61,7 +61,7 @@ def write_cohort(folder: Path, n_patients: int) -> Path:
 
 
 def evaluate(table: Path) -> None:
-    """Run the command as one would type it."""
+    """Run the command-line comparison."""
     command = (
         f"evaluate {table} --target relapse --settings {table.parent / 'settings.yaml'} "
         "--lesions components --clinical age,weight --patients graph "
@@ -73,7 +73,7 @@ def evaluate(table: Path) -> None:
 
 
 def draw(table: Path) -> Path:
-    """Draw the first patient with the attention of a graph that did not see it."""
+    """Draw the first patient with the attention of a graph that was fitted to the others."""
     cases = pd.read_csv(table, index_col="case")
     extractor = RadiomicsExtractor(
         settings=table.parent / "settings.yaml",
@@ -86,13 +86,13 @@ def draw(table: Path) -> Path:
     graph = LesionGraphClassifier(random_state=0).fit(lesions[1:], cases["relapse"].iloc[1:])
     image = table.parent / cases["image"].iloc[0]
     display = PatientGraphDisplay.from_estimator(graph, lesions, row=0, image=image)
-    picture = table.parent / "graph.png"
-    display.figure_.savefig(picture, dpi=120)
-    return picture
+    figure = table.parent / "graph.png"
+    display.figure_.savefig(figure, dpi=120)
+    return figure
 
 
 def main() -> None:
-    """Write, compare, explain."""
+    """Write the cohort, run the comparison and draw one patient."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("cohort"))
     parser.add_argument("-n", "--patients", type=int, default=150)
@@ -100,7 +100,7 @@ def main() -> None:
     mpl.use("Agg")
     table = write_cohort(arguments.output, arguments.patients)
     evaluate(table)
-    print(f"A patient's graph: {draw(table)}")
+    print(f"Graph of one patient: {draw(table)}")
 
 
 if __name__ == "__main__":

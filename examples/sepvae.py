@@ -1,9 +1,9 @@
-"""What do targets have that a background lacks? SepVAE takes it off, and gives it to others.
+"""Remove the pattern of target images with SepVAE, and transfer it to other images.
 
-Background images show an organ; targets add a blob or a ring, and the model is only told who is
-a target. Draws targets, their background counterparts, what was taken off, and the same organs
-with the pattern of the next row; beside them the salient space, coloured by the sub-type that
-the model was never told. Run `python examples/sepvae.py` (under a minute).
+Background images show an organ; targets also have a blob or a ring, and the model is trained only
+with the label "target". Draws targets, their background counterparts, the removed pattern, and the
+same organs with the pattern of the next row; beside them the salient space, coloured by the
+sub-type, which was not used in training. Run `python examples/sepvae.py` (under a minute).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ N_ROWS = 4
 
 
 def main() -> None:
-    """Fit, take off, swap, draw."""
+    """Fit the model, remove and swap patterns, and draw the images."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("sepvae.png"))
     parser.add_argument("--epochs", type=int, default=30)
@@ -50,7 +50,7 @@ def main() -> None:
         "target": shown.patches,
         "reconstructed": drawn,
         "as background": plain,
-        "taken off": drawn - plain,
+        "removed": drawn - plain,
         "pattern of next row": model.swap(shown, shown[np.roll(np.arange(N_ROWS), -1)]),
     }
     figure = plt.figure(figsize=(13, 5.2), layout="constrained")
@@ -60,7 +60,7 @@ def main() -> None:
     for column, (title, images) in zip(axes.T, columns.items(), strict=True):
         column[0].set_title(title, fontsize=9)
         for ax, image in zip(column, images[:, 0], strict=True):
-            shown_as = ("RdBu_r", -0.8, 0.8) if title == "taken off" else ("gray", low, high)
+            shown_as = ("RdBu_r", -0.8, 0.8) if title == "removed" else ("gray", low, high)
             ax.imshow(image, **dict(zip(("cmap", "vmin", "vmax"), shown_as, strict=True)))
             ax.set_axis_off()
     names = np.array(["blob", "ring"])[kinds[new]]
@@ -72,7 +72,7 @@ def main() -> None:
         ax=right.subplots(),
     )
     figure.savefig(options.output, dpi=120)
-    print(f"Picture: {options.output}")
+    print(f"Figure: {options.output}")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What does each latent of a VAE draw? Traversals beside the truth of the phantoms.
+"""Compare the redundancy of a VAE and a NonRedundantCVAE, and draw traversals of the latents.
 
-Trains the plain VAE and the VAE conditioned on hand-crafted radiomics on the same lesions, prints
-how much of either's latents the hand-crafted features already tell, and draws what the latents
-of the second do to one lesion. Run `python examples/vae.py` (under a minute).
+Trains both on the same lesions, prints how much of the hand-crafted features is predictable from
+the latents of each, and draws how the latents of the second change one lesion. Run
+`python examples/vae.py` (under a minute).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nonredundant.displays import TraversalDisplay
 
 
 def main() -> None:
-    """Fit both, measure, draw."""
+    """Fit both models, print their redundancy and draw traversals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=Path("vae.png"))
     parser.add_argument("--epochs", type=int, default=40)
@@ -33,10 +33,10 @@ def main() -> None:
     freed = NonRedundantCVAE(6, max_epochs=options.epochs, output="dlr", random_state=0).fit(train)
     for name, model in (("VAE", plain), ("NonRedundantCVAE", freed)):
         shared = redundancy_score(new.features, model.transform(new), "r2-ridge", random_state=0)
-        print(f"{name}: its latents tell {max(shared, 0):.0%} of the hand-crafted features")
+        print(f"{name}: latents explain {max(shared, 0):.0%} of the hand-crafted features")
     display = TraversalDisplay.from_estimator(freed, new, row=0, latents=range(6))
     display.figure_.savefig(options.output, dpi=120, bbox_inches="tight")
-    print(f"Picture: {options.output}")
+    print(f"Figure: {options.output}")
 
 
 if __name__ == "__main__":
