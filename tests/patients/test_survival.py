@@ -1,4 +1,4 @@
-"""Times to an event: the partial likelihood, concordance, phantoms and the graph of lesions.
+"""Times to an event: the partial likelihood, phantoms and the graph of lesions.
 
 scikit-learn's common checks draw labels and numbers as y and know no censored outcomes, so that
 they do not apply; what of them has a meaning here is tested below.
@@ -15,13 +15,13 @@ import pytest
 import skops.io
 import torch
 from scipy.special import expit, logit
+from scores_for_tests import censored
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
-from sksurv.nonparametric import nelson_aalen_estimator
 from sksurv.util import Surv
 
 from nonredundant import LesionTable
@@ -29,18 +29,9 @@ from nonredundant.datasets import make_survival_times
 from nonredundant.nn import graph_training
 from nonredundant.nn.losses import cox_loss
 from nonredundant.patients import LesionGraphSurvival
-from nonredundant.statistics import compare_concordance, concordance_index, delong_test
-from nonredundant.statistics.survival import baseline_hazard, check_survival, null_residuals
+from nonredundant.statistics import concordance_index
+from nonredundant.statistics.survival import check_survival
 from nonredundant.utils.validation import InvalidParameterError
-
-
-def censored(n, *, seed=0, whole=False, effect=1.0):
-    """Return a covariate, who had the event, and the time; with `whole` many times tie."""
-    rng = np.random.default_rng(seed)
-    x = rng.normal(size=n)
-    time, limit = rng.exponential(10 / np.exp(effect * x)), rng.exponential(15, size=n)
-    observed = np.minimum(time, limit)
-    return x, time <= limit, np.ceil(observed) if whole else observed
 
 
 def loss(risk, event, time):
@@ -111,110 +102,6 @@ def test_without_events_there_is_nothing_to_lose():
     value.backward()
     assert value.item() == 0.0
     assert not risk.grad.any()
-
-
-# Hazard and residuals ----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_the_baseline_hazard_is_that_of_scikit_survival(whole):
-    x, event, time = censored(80, whole=whole)
-    breslow = BreslowEstimator().fit(x, event, time).cum_baseline_hazard_
-    times, cumulative = baseline_hazard(event, time, x)
-    np.testing.assert_array_equal(times, breslow.x)
-    np.testing.assert_allclose(cumulative, breslow.y)
-    times, cumulative = baseline_hazard(event, time, np.zeros(80))
-    np.testing.assert_allclose(cumulative, nelson_aalen_estimator(event, time)[1])
-
-
-def test_null_residuals_sum_to_zero_and_are_the_gradient_of_the_loss():
-    _, event, time = censored(60)
-    residuals = null_residuals(event, time)
-    assert residuals.sum() == pytest.approx(0, abs=1e-12)
-    risk = torch.zeros(60, dtype=torch.float64, requires_grad=True)
-    cox_loss(risk, torch.from_numpy(event), torch.from_numpy(time)).backward()
-    np.testing.assert_allclose(-risk.grad * event.sum(), residuals, atol=1e-12)
-
-
-# Concordance -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_concordance_is_that_of_scikit_survival(whole, monkeypatch):
-    x, event, time = censored(120, whole=whole)
-    risk = np.round(x, 1)
-    expected = concordance_index_censored(event, time, risk)[0]
-    assert concordance_index(event, time, risk) == pytest.approx(expected, abs=1e-12)
-    monkeypatch.setattr("nonredundant.statistics.survival.MOST_PAIRS", 500)
-    assert concordance_index(event, time, risk) == pytest.approx(expected, abs=1e-12)
-
-
-def test_concordance_by_hand():
-    # Known are 1 before 2, 3, 4 and 3 before 4; who of 2 and 3 came first is not.
-    event, time = [True, False, True, False], [1.0, 2.0, 3.0, 4.0]
-    assert concordance_index(event, time, [9, 1, 2, 3]) == 3 / 4
-    assert concordance_index(event, time, [2, 1, 2, 3]) == (1 + 0.5 + 0 + 0) / 4
-
-
-def test_one_event_time_is_the_auc_and_delongs_test():
-    rng = np.random.default_rng(0)
-    m = 40
-    y = np.repeat([1, 0], m)
-    a, b = np.round(rng.normal(size=(2, 2 * m)) + y, 1)
-    by_auc = delong_test(y, a, b)
-    found = compare_concordance(y == 1, np.where(y == 1, 1.0, 2.0), a, b)
-    assert found.estimate == pytest.approx(by_auc.estimate, abs=1e-12)
-    # With m patients in each class the jackknife's variance is DeLong's by this factor.
-    factor = np.sqrt((2 * m - 1) / (2 * (m - 1)))
-    assert found.high - found.low == pytest.approx(factor * (by_auc.high - by_auc.low))
-
-
-def test_the_comparison_keeps_its_level_and_finds_a_difference():
-    rng = np.random.default_rng(0)
-    p_null, p_far, covered = [], [], 0
-    for _ in range(400):
-        x, noise = rng.normal(size=100), rng.normal(size=(2, 100))
-        time, limit = rng.exponential(1 / np.exp(x)), rng.exponential(1.5, size=100)
-        event, observed = time <= limit, np.minimum(time, limit)
-        a, b = x + noise
-        p_null.append(compare_concordance(event, observed, a, b).p_value)
-        p_far.append(compare_concordance(event, observed, x, noise[0]).p_value)
-        same = compare_concordance(event, observed, noise[0], noise[1])
-        covered += same.low <= 0 <= same.high
-    # Two standard errors of a share of 400 around 5 %: 2.8 to 7.2 %.
-    assert 0.028 <= np.mean(np.array(p_null) < 0.05) <= 0.072
-    assert 0.028 <= 1 - covered / 400 <= 0.072
-    assert np.mean(np.array(p_far) < 0.05) > 0.95
-
-
-def test_the_comparison_is_antisymmetric_and_knows_equals():
-    x, event, time = censored(60)
-    a, b = x, -np.abs(x)
-    one, other = compare_concordance(event, time, a, b), compare_concordance(event, time, b, a)
-    assert one.estimate == pytest.approx(-other.estimate)
-    assert one.low == pytest.approx(-other.high)
-    assert one.p_value == pytest.approx(other.p_value)
-    assert compare_concordance(event, time, a, np.exp(a)) == (0.0, 0.0, 0.0, 1.0)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (([1, 0], [1.0, 2.0], [1, 2]), r"booleans, got int64.*astype\(bool\)"),
-        (([True, False], [1.0], [1, 2]), r"2 patients but time has shape \(1,\)"),
-        (([True, False], [1.0, 2.0], [1, np.nan]), "1 of 2 values of a risk are not finite"),
-        (([False, False], [1.0, 2.0], [1, 2]), "no pair of patients.*2 patients with 0 events"),
-        (([False, True], [1.0, 2.0], [1, 2]), "no pair of patients.*2 patients with 1 events"),
-    ],
-)
-def test_what_cannot_be_compared_is_named(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        concordance_index(*arguments)
-
-
-def test_one_event_has_no_variance():
-    with pytest.raises(ValueError, match="all 2 pairs.*share one patient"):
-        compare_concordance([True, False, False], [1.0, 2.0, 3.0], [3, 2, 1], [1, 2, 3])
 
 
 # Phantoms ----------------------------------------------------------------------------------

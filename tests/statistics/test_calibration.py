@@ -1,0 +1,67 @@
+"""Calibration, net benefit and operating points."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scores_for_tests import draw_scores
+
+from nonredundant.statistics import (
+    calibration_summary,
+    net_benefit,
+    operating_point,
+    sensitivity_specificity,
+)
+
+
+def test_calibration_recovers_slope_and_intercept():
+    rng = np.random.default_rng(7)
+    logits = rng.normal(size=40_000) * 1.5
+    y = (rng.random(40_000) < 1 / (1 + np.exp(-logits))).astype(int)
+    right = calibration_summary(y, 1 / (1 + np.exp(-logits)))
+    assert right["slope"] == pytest.approx(1, abs=0.05)
+    assert right["intercept"] == pytest.approx(0, abs=0.05)
+    extreme = calibration_summary(y, 1 / (1 + np.exp(-2 * logits - 1)))
+    assert extreme["slope"] == pytest.approx(0.5, abs=0.03)
+    assert extreme["intercept"] < -0.5
+    assert extreme["brier"] > right["brier"]
+
+
+def test_calibration_of_constant_and_of_separating_predictions():
+    constant = calibration_summary([0, 0, 0, 1], [0.25] * 4)
+    assert np.isnan(constant["slope"])
+    assert constant["intercept"] == pytest.approx(0, abs=1e-9)
+    separated = calibration_summary([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
+    assert separated["slope"] == np.inf
+
+
+def test_net_benefit_of_everybody_and_of_a_perfect_prediction():
+    y = np.array([0] * 70 + [1] * 30)
+    found = net_benefit(y, y.astype(float), [0.1, 0.3, 0.5])
+    np.testing.assert_allclose(found["net_benefit"], 0.3)
+    np.testing.assert_allclose(found["treat_all"], [0.3 - 0.7 / 9, 0.0, -0.4], atol=1e-12)
+    everybody = net_benefit(y, np.full(100, 0.99), [0.1, 0.3, 0.5])
+    np.testing.assert_allclose(everybody["net_benefit"], found["treat_all"])
+
+
+def test_the_operating_point_is_youdens():
+    rng = np.random.default_rng(8)
+    y, (score, _) = draw_scores(rng, n=60)
+    best = operating_point(y, score)
+
+    def youden(threshold):
+        return sum(sensitivity_specificity(y, score, threshold).values())
+
+    assert youden(best) == max(youden(t) for t in score)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: calibration_summary([0, 1], [-2, 3]), "predict_proba"),
+        (lambda: net_benefit([0, 1], [0.1, 0.9], [0, 0.5]), "between 0 and 1"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

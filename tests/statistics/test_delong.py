@@ -1,0 +1,95 @@
+"""DeLong's interval and test: definition, a worked example, coverage and level."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import kstest, norm
+from scores_for_tests import binormal_auc, draw_scores
+from sklearn.metrics import roc_auc_score
+
+from nonredundant.statistics import delong_interval, delong_test
+from nonredundant.statistics.delong import covariance, placements
+
+
+def delong_by_definition(y, scores):
+    """DeLong et al. 1988, equations 3 to 6, over all pairs."""
+    kernels = [
+        (s[y == 1][:, None] > s[y == 0]) + 0.5 * (s[y == 1][:, None] == s[y == 0]) for s in scores
+    ]
+    aucs = np.array([k.mean() for k in kernels])
+    v10 = np.array([k.mean(axis=1) for k in kernels]) - aucs[:, None]
+    v01 = np.array([k.mean(axis=0) for k in kernels]) - aucs[:, None]
+    m, n = v10.shape[1], v01.shape[1]
+    return aucs, v10 @ v10.T / (m - 1) / m + v01 @ v01.T / (n - 1) / n
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_fast_delong_equals_its_definition(ties):
+    y, scores = draw_scores(np.random.default_rng(0), ties=ties)
+    aucs, *parts = placements(y == 1, scores)
+    expected_aucs, expected = delong_by_definition(y, scores)
+    np.testing.assert_allclose(aucs, expected_aucs, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(covariance(*parts), expected, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(aucs, [roc_auc_score(y, s) for s in scores], rtol=0, atol=1e-12)
+
+
+def test_delong_on_an_example_worked_by_hand():
+    """Positives 3, 5 against negatives 1, 4: three of four pairs are ordered.
+
+    Shares of the positives 1/2 and 1, of the negatives 1 and 1/2: each variance is 1/8, so that
+    of the AUC is 1/8 / 2 + 1/8 / 2 = 1/8. The other score orders all pairs; its variance is 0.
+    """
+    y, a, b = [0, 0, 1, 1], [1, 4, 3, 5], [1, 2, 3, 4]
+    found = delong_test(y, a, b)
+    error = np.sqrt(1 / 8)
+    assert found.estimate == pytest.approx(-0.25)
+    assert found.p_value == pytest.approx(2 * norm.sf(0.25 / error))
+    assert found.high - found.estimate == pytest.approx(1.959964 * error, rel=1e-6)
+
+
+def test_equal_orders_are_no_difference():
+    y, scores = draw_scores(np.random.default_rng(0))
+    assert delong_test(y, scores[0], 2 * scores[0] + 1) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("shift", [1.0, 2.6])
+def test_delongs_interval_covers_the_truth(shift):
+    rng, truth = np.random.default_rng(1), binormal_auc(shift)
+    covered = 0
+    for _ in range(1000):
+        y, scores = draw_scores(rng, n=140, shift=shift)
+        found = delong_interval(y, scores[0])
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / 1000 <= 0.97
+
+
+def test_p_values_of_the_paired_test_are_uniform_under_the_null():
+    rng = np.random.default_rng(4)
+    p = []
+    for _ in range(1000):
+        y, scores = draw_scores(rng, n=200)
+        p.append(delong_test(y, *scores).p_value)
+    assert kstest(p, "uniform").pvalue > 0.01
+    assert 0.03 <= np.mean(np.array(p) < 0.05) <= 0.07
+
+
+def test_perfect_separation_has_an_interval():
+    auc, low, high = delong_interval([0] * 10 + [1] * 10, range(20))
+    assert (auc, high) == (1.0, 1.0)
+    assert low == pytest.approx(0.05 ** (1 / 10))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: delong_interval([1, 1, 1], [1, 2, 3]), "both classes"),
+        (lambda: delong_interval(["a", "b"], [1, 2]), "coded 0 and 1"),
+        (lambda: delong_interval([0, 1, 1], [1, 2, 3]), "two cases of each class"),
+        (lambda: delong_test([0, 1, 0, 1], [1, 2, 3, 4], [1, 2]), "4 labels"),
+        (lambda: delong_test([0, 1], [1, np.nan], [1, 2]), "1 of 2 scores"),
+    ],
+)
+def test_bad_input_is_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
