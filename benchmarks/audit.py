@@ -79,7 +79,7 @@ def main() -> None:
         lines.append(
             f"| {nats} | {np.mean(found):.3f} | {min(found):.3f} | {max(found):.3f} | {required} |"
         )
-    write_section("audit.py", "The audit: time and truth", "\n".join(lines))
+    write_section("audit.py", "The audit: time and accuracy", "\n".join(lines))
 
 
 if __name__ == "__main__":

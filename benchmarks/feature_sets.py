@@ -72,7 +72,7 @@ def radiographs(quick: bool) -> Cohort:
 
 
 COHORTS: dict[str, tuple[str, Callable[[bool], Cohort]]] = {
-    "phantoms": ("Phantoms: the label needs a factor that HCR cannot see", phantoms()),
+    "phantoms": ("Phantoms: the label depends on a factor that HCR cannot measure", phantoms()),
     "control": ("Phantoms, negative control: no hidden factor", phantoms(0.0)),
     "sts": ("Sarcomas: lung metastasis from FDG-PET", sarcomas(clinical=False)),
     "sts-clinical": ("Sarcomas, with age, sex and weight beside HCR", sarcomas(clinical=True)),
@@ -82,11 +82,12 @@ COHORTS: dict[str, tuple[str, Callable[[bool], Cohort]]] = {
 
 #: Notes below a table.
 NOTES = {
-    "adrenal": "The images are the masks themselves: “max intensity” is the largest share of a "
-    "patch's voxel that the gland fills, hence its thickness. With 98 held-out samples the "
+    "adrenal": "The images are the masks themselves: “max intensity” is the largest fraction "
+    "of a patch voxel inside the gland, so it measures thickness. With 98 held-out samples the "
     "standard error of an AUC is 0.05.",
-    "sts": "AUCs below 0.5 are no finding: in few samples, a difference between classes that the "
-    "training rows show by chance is the smaller, or the other way round, in the rest.",
+    "sts": "AUCs below 0.5 are not evidence of an inverse effect: in a small cohort, a difference "
+    "between classes that is found by chance in the training rows is smaller or inverted in the "
+    "others.",
 }
 
 
@@ -131,7 +132,7 @@ def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
         "| --- | --- | --- | --- | --- | --- |",
         *(row_of(found.tests, row) for _, row in found.summary.iterrows()),
         "",
-        "| what DLR and HCR share, held out | without the term | with it |",
+        "| dependence between DLR and HCR, held out | without the term | with it |",
         "| --- | --- | --- |",
         *(f"| {m} | {row['DLR']:.3f} | {row['DLR-MI']:.3f} |" for m, row in audit.iterrows()),
     ]

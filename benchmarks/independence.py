@@ -30,11 +30,11 @@ AUDIT = ("r2-ridge", "r2-mlp", "r2-forest", "discriminator-auc", "dcor")
 MODELS = {
     "none (kappa 0)": {"independence": None},
     "distance correlation (default)": {},
-    "… h's directions as they are": {
+    "… directions of h not equalised": {
         "independence": DistanceCorrelation(equal_directions=False, second_order=0)
     },
     "… equal directions, first order": {"independence": DistanceCorrelation(second_order=0)},
-    "… default, h shown to the decoder alone": {"conditioning": "plain"},
+    "… default, h given to the decoder alone": {"conditioning": "plain"},
     "… default, no mirror images": {"augment": None},
     "… default, kappa 0.6": {"kappa": 0.6},
     "HSIC": {"independence": "hsic"},
@@ -147,7 +147,7 @@ def write(every: pd.DataFrame, side: int, n_seeds: int) -> None:
         f"Phantoms (`make_lesions`), patches of {side}³, {N_TRAIN} for training, {N_TEST} for the "
         f"audit, 107 hand-crafted features, 16 latents, {between}. FVU: unexplained fraction of "
         "voxel variance; fused AUC: plain logistic regression on (h, d); R² of h from d, AUC of a "
-        "fresh discriminator and distance correlation are those of `redundancy_report`.\n\n"
+        "newly trained discriminator and distance correlation are those of `redundancy_report`.\n\n"
         + markdown(table)
     )
     title = f"Independence terms, patches of {side}³"

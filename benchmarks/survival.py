@@ -85,14 +85,15 @@ def main() -> None:
         f"others to test on, {seeds} seed{'s' * (seeds > 1)}, with exponential times whose log "
         f"hazard is the logit there (`make_survival_times`); {100 * found['censored'].mean():.0f} "
         "% of the test patients are censored. `LesionGraphSurvival` at defaults; after pooling, "
-        "Cox's model with the ridge that does best in 5-fold cross-validation of the training "
-        "patients. Harrell's concordance on the test patients"
+        "Cox's model with the ridge penalty that is best in 5-fold cross-validation of the "
+        "training patients. Harrell's concordance on the test patients"
         + (", mean ± SD over seeds" if seeds > 1 else "")
         + ".\n\n"
         + summarise(found)
-        + "\n\nThe best pooling is, seed by seed, the one that did best on the test patients "
-        "themselves, which favours pooling. Intervals and p are those of `compare_concordance`: "
-        "they hold for these risks and new patients, not for other training sets."
+        + "\n\nThe best pooling is, for each seed, the one with the highest concordance on "
+        "the test patients themselves, which favours pooling. Intervals and p are those of "
+        "`compare_concordance`: they apply to these risks and new patients, not to other training "
+        "sets."
     )
     write_section("survival.py", "Times to an event: graph beside pooling", body)
 
