@@ -1,0 +1,82 @@
+"""The forest plot shows the numbers of the comparison."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from nonredundant import displays
+
+
+def whiskers(ax):
+    """Return the ends of each row's interval, and the point in it, from what is drawn."""
+    rows = []
+    for container in ax.containers:
+        point, _, bars = container.lines
+        (segment,) = bars[0].get_segments()
+        rows.append([*segment[:, 0], point.get_xdata()[0]])
+    return np.array(rows)
+
+
+def test_forest_plot_shows_summary_and_tests(data):
+    display = data.found.plot()
+    scores, differences = display.axes_
+    summary = data.found.summary
+    assert [
+        text.get_text() for text in scores.get_yticklabels()
+    ] == data.found.settings.feature_sets
+    np.testing.assert_allclose(whiskers(scores), summary[["low", "high", "mean"]])
+    tests = (
+        data.found.tests.query("reference == 'HCR'")
+        .set_index("feature_set")
+        .loc[data.found.settings.feature_sets[1:]]
+    )
+    np.testing.assert_allclose(whiskers(differences), tests[["low", "high", "estimate"]])
+    texts = [text.get_text() for text in differences.texts]
+    assert texts[0] == "reference"
+    for text, p in zip(texts[1:], tests["p_value"], strict=True):
+        assert text.startswith("p < 0.001" if p < 0.001 else f"p = {p:.3f}")
+    assert scores.get_title("left") == "LR"
+    assert display.highlighted == "HCR+DLR-MI"
+
+
+def test_forest_plot_takes_another_reference(data):
+    display = displays.FeatureSetComparisonDisplay.from_comparison(data.found, reference="HCR+DLR")
+    assert np.isfinite(display.difference).tolist() == [False, False, False, True]
+    assert "HCR+DLR" in display.axes_[1].get_xlabel()
+
+
+def test_forest_plot_names_each_reference_where_they_differ(data):
+    part = SimpleNamespace(**vars(data.found), primary=data.found.primary)
+    part.tests = part.tests.query("feature_set != 'HCR+DLR-MI' or reference == 'HCR+DLR'")
+    display = displays.FeatureSetComparisonDisplay.from_comparison(part)
+    assert display.reference == [None, "HCR", "HCR", "HCR+DLR"]
+    texts = [text.get_text() for text in display.axes_[1].texts]
+    assert [text.rpartition(" to ")[2] for text in texts] == ["reference", *display.reference[1:]]
+    assert "its reference" in display.axes_[1].get_xlabel()
+
+
+def test_forest_plot_without_tests_or_intervals_has_one_panel():
+    nothing = [np.nan, np.nan]
+    display = displays.FeatureSetComparisonDisplay(
+        feature_sets=["HCR", "DLR"],
+        score=[0.7, 0.6],
+        low=nothing,
+        high=nothing,
+        difference=nothing,
+        difference_low=nothing,
+        difference_high=nothing,
+        p_value=nothing,
+        p_holm=nothing,
+        reference=[None, None],
+    ).plot()
+    assert len(display.axes_) == 1
+    assert not any(container.has_xerr for container in display.axes_[0].containers)
+
+
+@pytest.mark.parametrize("wrong", [{"metric": "accuracy"}, {"classifier": "SVM"}])
+def test_forest_plot_of_what_is_not_there_names_what_is(wrong, data):
+    with pytest.raises(ValueError, match=r"roc_auc.*LR"):
+        displays.FeatureSetComparisonDisplay.from_comparison(data.found, **wrong)
