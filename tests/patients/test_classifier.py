@@ -694,7 +694,7 @@ def test_bad_tables_are_named(fitted):
     with pytest.raises(ValueError, match=f"no finite position: cases \\['p{several:03d}'\\]"):
         graph.predict(table.replace(positions=lost))
     differing = table.features.assign(age=np.arange(table.n_lesions))
-    with pytest.raises(ValueError, match="one value a patient, but lesions of case"):
+    with pytest.raises(ValueError, match="one value per patient, but lesions of case"):
         make_graph().fit(table.replace(features=differing), y)
     with pytest.raises(ValueError, match=r"Missing: \['noise1'\]"):
         graph.predict(table.replace(features=table.features.drop(columns="noise1")))
