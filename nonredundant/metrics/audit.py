@@ -399,11 +399,11 @@ def redundancy_score(
 
 def _check_settings(methods: Sequence[str], n_permutations: int, cv: int) -> None:
     """Check the methods and the numbers."""
-    unknown = [method for method in methods if method not in METHODS]
+    unknown = [method for method in methods if method not in AUDIT_METHODS]
     if unknown:
         raise ValueError(
             f"unknown audit methods: {', '.join(map(repr, unknown))}; known are "
-            f"{', '.join(METHODS)}"
+            f"{', '.join(AUDIT_METHODS)}"
         )
     for name, value, least in (("n_permutations", n_permutations, 0), ("cv", cv, 2)):
         if not isinstance(value, Integral) or value < least:

@@ -1,0 +1,81 @@
+"""The table of terms, and what every term does in training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from nonredundant.cvae import NonRedundantCVAE
+from nonredundant.independence import (
+    HSIC,
+    CrossCovariance,
+    DistanceCorrelation,
+    MIDiscriminator,
+    resolve_independence,
+)
+from nonredundant.independence.terms import TERMS
+from nonredundant.lesions import LesionTable
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("dcor", DistanceCorrelation),
+        ("hsic", HSIC),
+        ("cross-covariance", CrossCovariance),
+        ("density-ratio", MIDiscriminator),
+    ],
+)
+def test_terms_by_name(name, kind):
+    assert isinstance(resolve_independence(name), kind)
+
+
+def test_a_term_is_cloned_and_an_unknown_name_refused():
+    term = MIDiscriminator(lr=1e-4)
+    assert resolve_independence(term) is not term
+    assert resolve_independence(term).lr == 1e-4
+    assert resolve_independence(None) is None
+    with pytest.raises(ValueError, match="'club' is not a known term: choose one of"):
+        resolve_independence("club")
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_penalty_is_a_scalar_differentiable_in_d(name):
+    term = resolve_independence(name)
+    term.reset(3, 2, device="cpu", seed=0)
+    h, d = torch.randn(32, 3), torch.randn(32, 2, requires_grad=True)
+    term.update(h, d.detach())
+    penalty = term.penalty(h, d + h[:, :2])
+    penalty.backward()
+    assert penalty.ndim == 0
+    assert torch.isfinite(d.grad).all()
+
+
+@pytest.mark.parametrize("name", [*TERMS, MIDiscriminator(schedule="alternate", n_epochs=5)])
+def test_every_term_trains_a_cvae_and_repeats(name):
+    rng = np.random.default_rng(0)
+    patches = rng.normal(size=(24, 1, 8, 8))
+    table = LesionTable.from_arrays(features=patches[:, 0, :2, 0], patches=patches)
+    cvae = NonRedundantCVAE(2, independence=name, max_epochs=3, random_state=0, device="cpu")
+    first = cvae.fit(table).transform(table)
+    np.testing.assert_array_equal(first, clone(cvae).fit(table).transform(table))
+    assert (cvae.history_["independence"] != 0).any()
+
+
+def test_a_term_takes_the_redundancy_out_of_a_linear_network():
+    # Patches whose brightness is h: without a term d repeats it, with one it must not.
+    rng = np.random.default_rng(0)
+    h = rng.normal(size=(200, 1))
+    patches = h[:, :, None, None] + 0.5 * rng.normal(size=(200, 1, 8, 8))
+    table = LesionTable.from_arrays(features=h, patches=patches)
+    correlation = {}
+    for name in (None, "dcor", "hsic", "cross-covariance"):
+        cvae = NonRedundantCVAE(
+            2, independence=name, kappa=1.0, max_epochs=40, random_state=0, output="dlr"
+        )
+        d = cvae.fit(table).transform(table)
+        correlation[name] = np.abs(np.corrcoef(h.T, d.T)[0, 1:]).max()
+    assert correlation.pop(None) > 0.5
+    assert max(correlation.values()) < 0.3
