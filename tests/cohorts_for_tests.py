@@ -1,12 +1,18 @@
-"""Small cohorts and a cheap network for the tests of the comparison."""
+"""Small cohorts, cheap networks and cheap comparisons for the tests of comparisons."""
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import LogisticRegression
 
-from nonredundant import LesionTable
+from nonredundant import LesionTable, compare_feature_sets
+from nonredundant.patients import LesionGraphClassifier
+
+GRAPH = LesionGraphClassifier(max_epochs=2, device="cpu")
+PLAIN = {"LR": LogisticRegression(C=0.1)}
+TIMES = [("event", bool), ("time", float)]
 
 
 class CheapNetwork(TransformerMixin, BaseEstimator):
@@ -58,3 +64,57 @@ def make_table(n=90, *, hidden=3.0, visible=2.0, n_noise=6, n_classes=2, seed=0)
     masks = np.ones(patches.shape, dtype=bool)
     index = [f"case{i:03d}" for i in range(n)]
     return LesionTable(features, patches=patches, masks=masks, index=index), y
+
+
+def make_patients(n=60, seed=0):
+    """Return patients with one to four lesions; the label lies in the hottest one."""
+    rng = np.random.default_rng(seed)
+    sample = np.repeat(np.arange(n), rng.integers(1, 5, n))
+    uptake = rng.normal(size=len(sample))
+    frame = pd.DataFrame(
+        {
+            "original_shape_VoxelVolume": np.exp(rng.normal(size=len(sample))),
+            "original_firstorder_Mean": uptake,
+            "original_firstorder_Maximum": uptake + 1,
+        }
+    )
+    frame["age"] = rng.normal(60, 10, n)[sample]
+    hottest = np.array([uptake[sample == i].max() for i in range(n)])
+    patches = rng.normal(size=(len(sample), 1, 8, 8)) + uptake[:, None, None, None]
+    table = LesionTable(
+        frame,
+        blocks={"age": "clinical"},
+        patches=patches,
+        sample=sample,
+        positions=rng.normal(size=(len(sample), 3)) * 50,
+        index=[f"patient{i:02d}" for i in range(n)],
+    )
+    return table, (hottest + 0.5 * rng.normal(size=n) > 0.7).astype(int), hottest
+
+
+def make_times(hottest, seed=1):
+    """Return times that are the shorter the hotter, a third of them censored."""
+    rng = np.random.default_rng(seed)
+    time = rng.exponential(np.exp(-2 * hottest))
+    censoring = rng.exponential(np.median(time) * 3, len(time))
+    y = np.empty(len(time), dtype=TIMES)
+    y["event"], y["time"] = time <= censoring, np.minimum(time, censoring)
+    return y
+
+
+def compare(table, y, **settings):
+    """Compare with cheap settings that a test may override."""
+    defaults = {
+        "cvae": CheapNetwork(),
+        "classifiers": PLAIN,
+        "baselines": False,
+        "audit": False,
+        "random_state": 0,
+        "cv": 3,
+    }
+    return compare_feature_sets(table, y, **{**defaults, **settings})
+
+
+def compare_patients(table, y, **settings):
+    """Compare hand-crafted features of several lesions with cheap settings."""
+    return compare(table, y, **{"feature_sets": ["HCR"], **settings})

@@ -44,3 +44,22 @@ def test_volume_is_summed_and_uptake_is_the_largest_of_a_sample():
     patches = np.arange(12.0).reshape(3, 1, 2, 2)
     found = size_and_uptake(make_table(["a"], masks=masks, patches=patches))
     np.testing.assert_array_equal(found["maximum"], [4, np.nan])
+
+
+def test_volume_and_maximum_come_from_the_patches_where_no_feature_tells():
+    patches = np.zeros((2, 1, 8, 8), dtype=np.float32)
+    masks = np.zeros_like(patches, dtype=bool)
+    masks[0, 0, :2, :3] = True
+    masks[1, 0, 0, 0] = True
+    patches[0, 0, 1, 1], patches[0, 0, 7, 7], patches[1, 0, 0, 0] = 4, 9, -2
+    table = LesionTable.from_arrays(patches=patches, masks=masks, spacing=[2.0, 0.5])
+    expected = pd.DataFrame({"volume": [6.0, 1.0], "maximum": [4.0, -2.0]})
+    pd.testing.assert_frame_equal(size_and_uptake(table), expected, check_dtype=False)
+
+
+def test_volumes_of_lesions_add_up_and_maxima_do_not():
+    features = pd.DataFrame(
+        {"original_shape_VoxelVolume": [1.0, 2.0, 5.0], "original_firstorder_Maximum": [7, 3, 4.0]}
+    )
+    table = LesionTable(features, sample=[0, 0, 1])
+    assert size_and_uptake(table).to_numpy().tolist() == [[3.0, 7.0], [5.0, 4.0]]

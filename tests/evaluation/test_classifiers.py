@@ -1,0 +1,58 @@
+"""Built-in classifiers, users' classifiers, class weights and samplers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohorts_for_tests import (
+    compare,
+    compare_patients,
+)
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from nonredundant.patients import LesionPooling
+
+
+@pytest.mark.parametrize("classifier", ["SVM", "RF"])
+def test_built_in_classifiers_rank_and_give_probabilities(cohort, classifier):
+    found = compare(*cohort, classifiers=classifier, feature_sets=["HCR+DLR"])
+    assert found.summary["mean"].iloc[0] > 0.7
+    assert found.predictions["score"].between(0, 1).all()
+    threshold = found.choices["threshold"]
+    assert threshold.between(0, 1).all()
+
+
+@pytest.mark.parametrize("sampler", ["smote", "over", "under"])
+def test_samplers_change_training_rows_only(cohort, sampler):
+    table, y = cohort
+    keep = np.flatnonzero((y == 0) | (np.arange(len(y)) % 3 == 0))
+    found = compare(table[keep], y[keep], feature_sets=["HCR"], sampler=sampler)
+    assert len(found.predictions) == len(keep)
+
+
+def test_class_weight_reaches_the_classifier_but_does_not_override_the_users(cohort):
+    balanced = compare(*cohort, feature_sets=["HCR"], class_weight="balanced")
+    model = balanced.models["HCR", "LR", 0, 0].named_steps["classifier"]
+    assert model.class_weight == "balanced"
+    own = {"LR": LogisticRegression(class_weight={0: 1, 1: 2})}
+    kept = compare(*cohort, classifiers=own, feature_sets=["HCR"], class_weight="balanced")
+    assert kept.models["HCR", "LR", 0, 0].named_steps["classifier"].class_weight == {0: 1, 1: 2}
+
+
+def test_classifiers_of_the_users_own(cohort):
+    boosted = GradientBoostingClassifier(n_estimators=5)
+    found = compare(*cohort, classifiers=["LR", boosted], feature_sets=["HCR"])
+    assert found.settings.classifiers == ["LR", "GradientBoostingClassifier"]
+
+
+def test_weights_of_classes_go_by_their_labels(patient_cohort):
+    table, y, _ = patient_cohort
+    labels = np.where(y == 1, "relapse", "well")
+    found = compare_patients(table, labels, class_weight={"relapse": 9.0, "well": 1.0})
+    plain = compare_patients(table, labels)
+    heavy, even = (f.models["HCR", "LR", 0, 0].predict_proba for f in (found, plain))
+    x = LesionPooling().fit_transform(table)
+    assert heavy(x)[:, 0].mean() > even(x)[:, 0].mean() + 0.1
+    with pytest.raises(ValueError, match="class_weight names"):
+        compare_patients(table, labels, class_weight={"cured": 2.0})

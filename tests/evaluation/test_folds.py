@@ -1,0 +1,88 @@
+"""Outer and inner splits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohorts_for_tests import (
+    compare_patients,
+)
+from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
+
+from nonredundant.evaluation.folds import inner_splits, make_folds
+from nonredundant.patients import LesionGraphClassifier
+
+
+def test_folds_hold_each_sample_out_once_a_repeat_and_are_stratified():
+    y = np.repeat([0, 1], [40, 20])
+    folds = make_folds(y, cv=4, n_repeats=3)
+    for repeat in range(3):
+        held = np.concatenate([f.test for f in folds if f.repeat == repeat])
+        assert sorted(held) == list(range(60))
+    assert all(y[f.test].sum() == 5 for f in folds)
+    assert len({f.seed for f in folds}) == 12
+
+
+def test_groups_stay_together_at_both_levels():
+    rng = np.random.default_rng(0)
+    groups = rng.integers(0, 30, 120)
+    y = (rng.random(30) < 0.5).astype(int)[groups]
+    for fold in make_folds(y, cv=3, n_repeats=2, groups=groups):
+        assert not set(groups[fold.train]) & set(groups[fold.test])
+        inner = groups[fold.train]
+        for train, test in inner_splits(y[fold.train], inner, fold.seed):
+            assert not set(inner[train]) & set(inner[test])
+
+
+def test_a_splitter_that_breaks_groups_up_is_refused():
+    y = np.tile([0, 1], 20)
+    groups = np.arange(40) // 4
+    with pytest.raises(ValueError, match="groups .* are on both sides"):
+        make_folds(y, cv=KFold(5, shuffle=True, random_state=0), groups=groups)
+    assert len(make_folds(y, cv=GroupKFold(5), groups=groups)) == 5
+
+
+def test_repeats_of_a_splitter_are_told_apart():
+    y = np.tile([0, 1], 20)
+    folds = make_folds(y, cv=RepeatedStratifiedKFold(n_splits=4, n_repeats=2, random_state=0))
+    assert [(f.repeat, f.fold) for f in folds] == [(r, k) for r in range(2) for k in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cv": 1}, "cv must be at least 2"),
+        ({"cv": 8}, "rarest class has 5 samples but cv=8"),
+        ({"cv": 3, "groups": np.repeat([0, 1], [35, 5])}, "rarest class has 1 groups"),
+        ({"cv": KFold(8)}, "lacks class"),
+    ],
+)
+def test_folds_that_cannot_be_scored_are_refused(settings, message):
+    y = np.repeat([0, 1], [35, 5])
+    with pytest.raises(ValueError, match=message):
+        make_folds(y, **settings)
+
+
+def test_folds_have_their_share_of_events(patient_cohort, times):
+    found = compare_patients(patient_cohort[0], times, classifiers="Cox")
+    share = found.predictions.groupby("fold")["y"].agg(lambda y: (y == "event").mean())
+    np.testing.assert_allclose(share, times["event"].mean(), atol=0.04)
+
+
+class SpyGraph(LesionGraphClassifier):
+    """Remembers the patients of every fit."""
+
+    fitted_on: list = []
+
+    def fit(self, X, y):
+        self.fitted_on.append(frozenset(X.index))
+        return super().fit(X, y)
+
+
+def test_patients_never_straddle_a_split(patient_cohort):
+    table, y, _ = patient_cohort
+    SpyGraph.fitted_on.clear()
+    found = compare_patients(table, y, patients=SpyGraph(max_epochs=1, device="cpu"))
+    held = found.predictions.groupby("fold")["sample"].agg(frozenset)
+    assert len(SpyGraph.fitted_on) == 3
+    assert {frozenset(table.index) - one for one in SpyGraph.fitted_on} == set(held)

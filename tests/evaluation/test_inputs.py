@@ -1,0 +1,41 @@
+"""Reading of cohorts and failed cases."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from cohorts_for_tests import (
+    compare,
+)
+
+from nonredundant import compare_feature_sets
+
+
+def test_failed_samples_are_left_out_and_named(cohort):
+    table, y = cohort
+    status = table.status.to_numpy().copy()
+    status[3] = "the mask is empty"
+    broken = table.replace(status=status)
+    with pytest.warns(UserWarning, match="1 samples could not be extracted.*case003"):
+        found = compare(broken, y, feature_sets=["HCR"])
+    assert found.settings.failed == {"case003": "the mask is empty"}
+    assert "case003" not in set(found.predictions["sample"])
+    assert any("case003" in message for message in found.warnings)
+
+
+def test_what_is_no_cohort_is_refused(cohort):
+    with pytest.raises(TypeError, match="case table .* or a LesionTable, got ndarray"):
+        compare_feature_sets(np.zeros((5, 2)), [0, 1, 0, 1, 0])
+    table, y = cohort
+    with pytest.raises(TypeError, match="test must hold one"):
+        compare(table, y, test=(pd.DataFrame(), []))
+
+
+def test_cases_of_the_test_set_keep_apart_from_those_of_the_cohort(cohort):
+    table, y = cohort
+    status = ["ok"] * 20
+    status[3] = "bad file"
+    with pytest.warns(UserWarning, match="could not be extracted"):
+        found = compare(table, y, test=(table[:20].replace(status=status), y[:20]))
+    assert found.settings.failed == {"test case003": "bad file"}

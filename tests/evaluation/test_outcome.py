@@ -1,0 +1,62 @@
+"""Times to an event as outcome."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohorts_for_tests import (
+    TIMES,
+    compare_patients,
+)
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.metrics import concordance_index_censored
+
+
+def test_risks_are_scored_by_their_concordance(patient_cohort, times):
+    table = patient_cohort[0]
+    found = compare_patients(
+        table,
+        times,
+        patients="max",
+        classifiers={"mine": CoxPHSurvivalAnalysis(alpha=1.0)},
+        feature_sets=["HCR", "HCR+DLR"],
+    )
+    assert found.settings.scoring == ["concordance_index"]
+    assert found.settings.cohort.class_counts == {
+        "censored": int((~times["event"]).sum()),
+        "event": int(times["event"].sum()),
+    }
+    scores = found.scores.query("feature_set == 'HCR'").set_index("fold")["score"]
+    for fold, one in found.predictions.query("feature_set == 'HCR'").groupby("fold"):
+        expected = concordance_index_censored(one["y"] == "event", one["time"], one["score"])[0]
+        assert scores[fold] == pytest.approx(expected)
+    assert found.summary["mean"].iloc[0] > 0.7
+    assert "concordance index" in found.answer()
+
+
+def test_times_that_cannot_be_learned_from(patient_cohort, times):
+    with pytest.raises(ValueError, match=r"y: y has 60 times but there are 59"):
+        compare_patients(patient_cohort[0][:59], times)
+    none = times.copy()
+    none["event"] = False
+    with pytest.raises(ValueError, match="none of the 60 patients had the event"):
+        compare_patients(patient_cohort[0], none)
+
+
+def test_folds_without_a_pair_of_times_are_refused(patient_cohort):
+    y = np.array([(True, 5.0), (False, 1.0), (True, 9.0), (False, 2.0)] * 3, dtype=TIMES)
+    with pytest.raises(ValueError, match=r"fold \d of repeat 0: of its 2 held-out samples"):
+        compare_patients(patient_cohort[0][:12], y, cv=6)
+
+
+def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, monkeypatch):
+    monkeypatch.setattr("nonredundant.evaluation.compare.run", None)
+    table, y, _ = patient_cohort
+    y_test = np.array([0, 1, 1])
+    lost = table[:3].replace(status=["gone", "ok", "ok"])
+    with pytest.raises(ValueError, match=r"has the classes \[1\] alone among the 2 samples"):
+        compare_patients(table, y, test=(lost, y_test))
+    alike = times[:3].copy()
+    alike["event"], alike["time"] = [True, False, False], [5.0, 1.0, 2.0]
+    with pytest.raises(ValueError, match="no two can be told apart"):
+        compare_patients(table, times, test=(table[:3], alike), classifiers="Cox")

@@ -1,0 +1,141 @@
+"""The run: seeds, processes, memory, audit and atlas."""
+
+from __future__ import annotations
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from cohorts_for_tests import (
+    PLAIN,
+    CheapNetwork,
+    compare,
+    make_table,
+)
+from sklearn.linear_model import LogisticRegression
+
+from nonredundant import NonRedundantCVAE
+
+
+def test_an_audit_of_each_learned_block_on_held_out_folds():
+    table, y = make_table(150)
+    found = compare(table, y, audit=("dcor",), feature_sets=["DLR", "HCR+DLR-MI", "HCR+PCA"])
+    assert set(found.redundancy["feature_set"]) == {"DLR", "DLR-MI", "PCA"}
+    assert found.redundancy["p_value"].between(0, 1).all()
+    assert (found.redundancy["null_95"] >= found.redundancy["null_mean"]).all()
+
+
+class ClinicalNetwork(CheapNetwork):
+    """Stands in for a network that is asked not to repeat clinical columns, and does."""
+
+    def __init__(
+        self,
+        dlr_size=3,
+        *,
+        independence="dcor",
+        independent_of=("hcr",),
+        output="fused",
+        random_state=None,
+    ):
+        super().__init__(
+            dlr_size, independence=independence, output=output, random_state=random_state
+        )
+        self.independent_of = independent_of
+
+
+def test_the_audit_asks_about_what_must_not_be_repeated():
+    table, y = make_table(150)
+    difference = CheapNetwork(1).fit(table).transform(table)[:, 0]
+    joined = table.join(pd.DataFrame({"marker": difference}))
+    shared = {}
+    for blocks in (("hcr",), ("hcr", "clinical"), ("clinical",)):
+        cvae = ClinicalNetwork(independent_of=blocks)
+        found = compare(joined, y, audit=("r2-ridge",), feature_sets=["HCR+DLR"], cvae=cvae)
+        shared[blocks] = found.redundancy["estimate"].iloc[0]
+    # The marker is one of nine columns, then the only one.
+    assert shared["hcr",] + 0.05 < shared["hcr", "clinical"] < 0.3
+    assert shared["clinical",] > 0.95
+
+
+def test_the_atlas_is_of_the_network_with_the_term_and_of_lesions_that_it_did_not_see():
+    table, y = make_table(40)
+    cvae = NonRedundantCVAE(2, max_epochs=2, device="cpu")
+    found = compare(table, y, feature_sets=["HCR+DLR", "HCR+DLR-MI"], cvae=cvae, cv=2)
+    held = found.latents["DLR-MI"].query("fold == 0").drop(columns="fold")
+    np.testing.assert_allclose(found.atlas.table["variance"], held.var(ddof=0), rtol=1e-5)
+    assert found.atlas.maps.shape == (2, 1, 8, 8)
+    assert compare(table, y, feature_sets=["HCR"]).atlas is None
+
+
+def test_the_atlas_is_drawn_of_a_network_of_picked_columns(cohort):
+    cvae = NonRedundantCVAE(dlr_size=2, max_epochs=1, network={"width": 4}, device="cpu")
+    found = compare(*cohort, cvae=cvae, feature_sets=["H3", "H3+D2-MI"])
+    assert found.atlas.table["latent"].tolist() == ["dlr00", "dlr01"]
+    assert set(found.atlas.correlations["feature"]) == set(cohort[0].columns_of("hcr"))
+
+
+def test_the_seed_fixes_everything(cohort):
+    settings = {"classifiers": ["LR", "RF"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
+    first, second = (compare(*cohort, **settings) for _ in range(2))
+    pd.testing.assert_frame_equal(first.scores, second.scores)
+    other = compare(*cohort, random_state=1, **settings)
+    assert not other.scores["score"].equals(first.scores["score"])
+
+
+@pytest.mark.parametrize("given", [7, None])
+def test_the_seed_that_is_reported_makes_the_same_run(cohort, given):
+    settings = {"classifiers": ["LR"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
+    first = compare(*cohort, random_state=given, **settings)
+    assert given in (first.settings.seed, None)
+    again = compare(*cohort, random_state=first.settings.seed, **settings)
+    pd.testing.assert_frame_equal(first.scores, again.scores)
+
+
+def test_results_do_not_depend_on_the_number_of_processes(cohort):
+    settings = {"classifiers": ["LR", "RF"], "feature_sets": ["HCR+DLR-MI"], "cv": 2}
+    one = compare(*cohort, n_jobs=1, **settings)
+    two = compare(*cohort, n_jobs=2, **settings)
+    pd.testing.assert_frame_equal(one.predictions, two.predictions)
+    pd.testing.assert_frame_equal(one.scores, two.scores)
+
+
+class Fragile(CheapNetwork):
+    """Breaks at its fourth fit, as an interrupted run does."""
+
+    fits = 0
+
+    def fit(self, X, y=None):
+        type(self).fits += 1
+        if type(self).fits == 4:
+            raise KeyboardInterrupt
+        return super().fit(X, y)
+
+
+def test_an_interrupted_run_continues(cohort, tmp_path):
+    settings = {"cvae": Fragile(), "memory": joblib.Memory(tmp_path, verbose=0)}
+    with pytest.raises(KeyboardInterrupt):
+        compare(*cohort, **settings)
+    compare(*cohort, **settings)
+    # 3 folds × 2 variants; the fit that broke is the only one that was tried twice.
+    assert Fragile.fits == 7
+
+
+def test_another_table_is_not_served_from_memory(cohort, tmp_path):
+    table, y = cohort
+    first = compare(table, y, feature_sets=["DLR"], memory=str(tmp_path))
+    moved = table.replace(patches=table.patches[::-1].copy())
+    second = compare(moved, y, feature_sets=["DLR"], memory=str(tmp_path))
+    assert not first.scores["score"].equals(second.scores["score"])
+
+
+def test_each_variant_is_fitted_once_a_fold(cohort):
+    class Counting(CheapNetwork):
+        seen = []
+
+        def fit(self, X, y=None):
+            self.seen.append((self.independence, tuple(X.index)))
+            return super().fit(X, y)
+
+    compare(*cohort, cvae=Counting(), classifiers={**PLAIN, "other": LogisticRegression()})
+    assert len(Counting.seen) == len(set(Counting.seen)) == 3 * 2
+    assert {term for term, _ in Counting.seen} == {None, "dcor"}

@@ -1,0 +1,93 @@
+"""Intervals and paired tests."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohorts_for_tests import (
+    compare,
+    compare_patients,
+    make_patients,
+    make_times,
+)
+from sklearn.model_selection import StratifiedShuffleSplit
+from sksurv.linear_model import CoxPHSurvivalAnalysis
+from sksurv.metrics import concordance_index_censored
+
+from nonredundant import LesionTable
+from nonredundant.statistics import resampled_test
+
+
+def test_intervals_end_where_scores_end(found):
+    summary = found.summary
+    assert summary["low"].between(0, summary["mean"]).all()
+    assert summary["high"].between(summary["mean"], 1).all()
+
+
+def test_paired_differences_are_those_of_the_scores(found):
+    wide = found.scores.pivot(
+        index=["repeat", "fold"], columns=["feature_set", "metric"], values="score"
+    )
+    for row in found.tests.itertuples():
+        difference = wide[row.feature_set, row.metric] - wide[row.reference, row.metric]
+        assert difference.mean() == pytest.approx(row.estimate)
+        assert row.low <= row.estimate <= row.high
+        assert row.p_holm >= row.p_value
+
+
+def test_overlapping_test_folds_have_no_pooled_test(cohort):
+    found = compare(*cohort, cv=StratifiedShuffleSplit(3, test_size=0.4, random_state=0))
+    assert found.pooled_tests.empty
+    assert found.tests["p_value"].notna().any()
+
+
+def test_the_test_set_is_compared_by_delong_and_other_scores_by_bootstrap(cohort):
+    table, y = cohort
+    train, test = np.arange(50), np.arange(50, 90)
+    held = (table[test], y[test])
+    scoring = ["roc_auc", "balanced_accuracy"]
+    found = compare(table[train], y[train], test=held, scoring=scoring)
+    methods = found.tests.set_index("metric")["method"]
+    assert set(methods["roc_auc"]) == {"DeLong"}
+    assert set(methods["balanced_accuracy"]) == {"paired bootstrap"}
+    assert (found.summary["low"] <= found.summary["mean"]).all()
+    assert (found.summary["mean"] <= found.summary["high"]).all()
+    assert "held-out test set" in found.answer()
+
+
+def test_graph_and_pooling_are_compared_fold_by_fold(graphs):
+    wide = graphs.scores.pivot_table(
+        index="fold", columns=["feature_set", "classifier"], values="score"
+    )
+    difference = (wide["HCR", "graph"] - wide["HCR", "LR"]).to_numpy()
+    row = graphs.graph_tests.query("feature_set == 'HCR' and reference == 'LR'").iloc[0]
+    expected = resampled_test(difference, 40, 20)
+    np.testing.assert_allclose(row[["estimate", "p_value"]].astype(float), expected[0::3])
+
+
+def test_a_held_out_test_set_of_times(patient_cohort, times):
+    table = patient_cohort[0]
+    other, _, hottest = make_patients(seed=5)
+    other = LesionTable(
+        other.features.reset_index(drop=True),
+        blocks=other.blocks,
+        patches=other.patches,
+        sample=other.sample,
+        positions=other.positions,
+        index=[f"other{i}" for i in range(len(other))],
+    )
+    held = make_times(hottest, seed=6)
+    found = compare_patients(
+        table,
+        times,
+        test=(other, held),
+        patients="max",
+        classifiers={"mine": CoxPHSurvivalAnalysis(alpha=1.0)},
+        feature_sets=["HCR", "HCR+DLR"],
+    )
+    one = found.predictions.query("feature_set == 'HCR'").set_index("sample").loc[other.index]
+    expected = concordance_index_censored(held["event"], held["time"], one["score"])[0]
+    row = found.summary.query("feature_set == 'HCR'").iloc[0]
+    assert row["mean"] == pytest.approx(expected)
+    assert row["low"] < expected < row["high"]
+    assert found.tests["method"].unique().tolist() == ["paired concordance"]
