@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from reporting import write_section
+from skorch.callbacks import EpochTimer
 
 from nonredundant.lesions import LesionTable
 from nonredundant.patients import LesionGraphClassifier
@@ -42,7 +43,11 @@ def epochs(n_epochs: int) -> dict[str, float]:
     """Return the seconds per epoch and of the work before the first one, with defaults."""
     table, y = make_table(N_LESIONS)
     graph = LesionGraphClassifier(
-        max_epochs=n_epochs, patience=n_epochs, random_state=0, device="cpu"
+        max_epochs=n_epochs,
+        patience=n_epochs,
+        random_state=0,
+        device="cpu",
+        net_params={"callbacks": [EpochTimer()]},
     )
     start = time.perf_counter()
     graph.fit(table, y)
