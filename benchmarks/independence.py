@@ -21,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor
 from nonredundant.datasets import make_lesions
 from nonredundant.independence import DistanceCorrelation, MIDiscriminator
+from nonredundant.independence.terms import TERMS
 from nonredundant.metrics import redundancy_report
 from nonredundant.models.baselines import Residualiser
 
@@ -45,6 +46,13 @@ MODELS = {
         "independence": MIDiscriminator(schedule="alternate"),
         "conditioning": "gated",
     },
+}
+
+#: A term that is added to the package is measured with the default weight.
+MODELS |= {
+    name: {"independence": name}
+    for name in TERMS
+    if name not in {"dcor", *(o["independence"] for o in MODELS.values() if "independence" in o)}
 }
 
 

@@ -26,7 +26,7 @@ PACKAGES = (
     "report",
     "statistics",
 )
-#: numpydoc's codes: sections in order and complete, summaries that are sentences, types given.
+#: numpydoc codes: order and completeness of sections, form of summaries, types of parameters.
 CHECKS = {
     "GL03", "GL05", "GL06", "GL07", "GL08", "SS02", "SS03", "SS04",
     "PR01", "PR02", "PR03", "PR04", "PR07", "RT03", "YD01",
@@ -61,7 +61,7 @@ def public_objects() -> list[str]:
 @pytest.mark.parametrize("path", public_objects())
 def test_docstring_is_complete(path):
     result = validate(path)
-    # A result is read, not made by users: its fields stand under "Attributes".
+    # Users do not construct results: their fields are documented under "Attributes".
     text = result["docstring"]
     is_result = "Attributes\n" in text and "Parameters\n" not in text
     exempt = {"PR01"} if is_result else set()

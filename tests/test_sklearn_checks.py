@@ -1,4 +1,4 @@
-"""scikit-learn's own estimator checks, over one table of cheap instances and known failures."""
+"""scikit-learn's estimator checks, on one table of cheap instances and expected failures."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ESTIMATORS = [
     LesionPooling(["mean", "max"]),
     LesionGraphClassifier(hidden_size=4, heads=2, max_epochs=2, random_state=0, device="cpu"),
 ]
-_PAIRS = "predict_proba(H, D) judges pairs of rows, the check hands it one matrix"
-#: Checks that cannot hold, and why.
+_PAIRS = "predict_proba(H, D) takes pairs of rows, but the check passes one matrix"
+#: Checks that cannot pass, with the reason.
 EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "NonRedundantCVAE": {},
     "LesionPooling": {},
@@ -42,7 +42,7 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
         ),
     },
 }
-#: Fewer than this many checks would mean that the suite no longer runs.
+#: Least number of checks per estimator, to notice if the suite no longer runs.
 LEAST_CHECKS = 40
 
 
