@@ -181,12 +181,12 @@ def predictions_of(
     comparison: Any, feature_sets: Sequence[str] | None, classifier: str | None
 ) -> tuple[dict[str, pd.DataFrame], str]:
     """Return the predictions of each set, with labels as booleans, and a title."""
-    classes, primary = comparison.settings.classes, comparison.primary
+    classes = comparison.settings.classes
     if len(classes) != 2:
         raise ValueError(f"the curve is defined for two classes, got {classes}")
-    classifier = classifier or primary["classifier"]
+    classifier = classifier or comparison.primary["classifier"]
     if feature_sets is None:
-        feature_sets = [primary[name] for name in ("reference", "feature_set") if primary.get(name)]
+        feature_sets = look.primary_sets(comparison)
     parts = {}
     for name in feature_sets:
         own = look.pick(comparison.predictions, feature_set=name, classifier=classifier)

@@ -140,3 +140,9 @@ def pick(table: Any, needed: bool = True, **chosen: Any) -> Any:
         there = {name: table[name].unique().tolist() for name in chosen if name in table}
         raise ValueError(f"no rows with {chosen}; the table has {there}")
     return table[match]
+
+
+def primary_sets(comparison: Any) -> list[str]:
+    """Return the feature sets of the primary comparison, the reference first."""
+    primary = comparison.primary
+    return [primary[key] for key in ("reference", "feature_set") if primary.get(key)]

@@ -40,9 +40,3 @@ def where_tested(settings: Any) -> str:
 def where_predicted(settings: Any) -> str:
     """Describe the samples whose predictions are drawn."""
     return "the held-out test set" if settings.n_test else "held-out folds"
-
-
-def primary_sets(comparison: Any) -> list[str]:
-    """Return the feature sets of the primary comparison, the reference first."""
-    primary = comparison.primary
-    return [primary[key] for key in ("reference", "feature_set") if primary.get(key)]

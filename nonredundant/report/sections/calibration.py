@@ -8,7 +8,7 @@ import numpy as np
 
 from nonredundant.displays import style as look
 from nonredundant.displays.calibration import CalibrationBandDisplay
-from nonredundant.report.descriptions import primary_sets, where_predicted, where_tested
+from nonredundant.report.descriptions import where_predicted, where_tested
 from nonredundant.report.figures import Drawing, draw_with
 from nonredundant.report.formatting import (
     CLASSIFIER,
@@ -56,7 +56,7 @@ def _draw_decision_curve(comparison: Any) -> Any:
     """Draw the net benefit of the two primary sets against treating all and treating none."""
     classifier = comparison.primary["classifier"]
     own = look.pick(comparison.decision_curve(), classifier=classifier)
-    names = primary_sets(comparison)
+    names = look.primary_sets(comparison)
     ax = look.single(None, (4.4, 4.4))
     for name, style in zip(names, look.styles(len(names)), strict=True):
         part = look.pick(own, feature_set=name)
@@ -118,7 +118,7 @@ def _benefit_table(comparison: Any, caption: str) -> Table:
     if curve.empty:
         return Table([], [], [], caption)
     own = curve[curve["classifier"] == comparison.primary["classifier"]]
-    names = [name for name in primary_sets(comparison) if (own["feature_set"] == name).any()]
+    names = [name for name in look.primary_sets(comparison) if (own["feature_set"] == name).any()]
     if not names:
         return Table([], [], [], caption)
     wide = own.pivot(index="threshold", columns="feature_set", values="net_benefit")[names]
