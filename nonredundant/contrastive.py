@@ -1,4 +1,4 @@
-"""`VAE` and the contrastive models, by their public path."""
+"""Public import path of `VAE` and the contrastive models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`NonRedundantCVAE`, by its public path; it lives in `nonredundant.models`."""
+"""Public import path of `NonRedundantCVAE`, which is defined in `nonredundant.models`."""
 
 from __future__ import annotations
 

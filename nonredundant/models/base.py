@@ -1,4 +1,4 @@
-"""The base of the VAE family: reading, training, encoding, decoding."""
+"""Base class of the VAE family: reading input, training, encoding and decoding."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from nonredundant.utils.validation import (
     validate_data,
 )
 
-#: Rows that are encoded or decoded at once.
+#: Number of rows that are encoded or decoded at once.
 CHUNK = 256
-#: A latent whose posterior mean varies less than this is collapsed (Burda et al. 2016).
+#: A latent whose posterior mean has a smaller variance is collapsed (Burda et al. 2016).
 LEAST_VARIANCE = 0.01
 
-#: Constraints of the parameters that every model of the family has.
+#: Constraints of the parameters that all models of the family share.
 VAE_CONSTRAINTS: dict[str, Any] = {
     **NET_CONSTRAINTS,
     "batch_size": [Interval(Integral, 2, None, closed="left")],
@@ -52,7 +52,8 @@ class VAEEstimator(
 ):  # type: ignore[call-arg]
     """Base of `VAE`, `NonRedundantCVAE` and the contrastive models.
 
-    A subclass defines `_module_class`, `_plan` and `_latent_names`, and calls `_train`.
+    A subclass defines `_module_class`, `_plan` and `_latent_names`. Its `fit` validates the
+    parameters, then calls `_read`, `_plan` and `_train`.
     """
 
     batch_size: int
@@ -62,7 +63,7 @@ class VAEEstimator(
     dlr_median_: np.ndarray
 
     _own_options = {"validation_fraction": 0.1, "reconstruction": "normalised"}
-    #: Schedule and weight decay of the optimiser, unless `net_params` has others.
+    #: Defaults of the learning-rate schedule and the weight decay; `net_params` overrides them.
     _optimiser: dict[str, Any] = {"lr_schedule": "cosine", "optimizer__weight_decay": 1e-4}
 
     def _latent_names(self) -> list[str]:
@@ -70,11 +71,11 @@ class VAEEstimator(
         raise NotImplementedError
 
     def _condition(self, cohort: Cohort) -> np.ndarray:
-        """Return h; most models of the family have none."""
+        """Return h, the condition of the networks; empty unless a model is given h."""
         return np.zeros((len(cohort.x), 0))
 
     def _mirrors(self) -> bool:
-        """Whether `augment="auto"` may mirror lesions: not if labels are learned with them."""
+        """Return whether `augment="auto"` mirrors lesions; it must not if labels are learned."""
         return True
 
     def _double(self, spec: Any) -> bool:
@@ -83,7 +84,7 @@ class VAEEstimator(
     # Reading -------------------------------------------------------------------------------
 
     def _read(self, X: Any, *, reset: bool) -> Cohort:
-        """Return the cohort of a table or matrix, checked against the one at fit."""
+        """Return the cohort of a table or matrix; without `reset`, check it against `fit`."""
         if not isinstance(X, LesionTable):
             matrix = validate_data(
                 self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
@@ -109,7 +110,7 @@ class VAEEstimator(
     # Training ------------------------------------------------------------------------------
 
     def _train(self, cohort: Cohort, plan: TrainingPlan) -> None:
-        """Train a net on the usable rows of the cohort, and learn what `transform` needs."""
+        """Train the network on the usable rows, then compute the median and collapsed latents."""
         from nonredundant.nn.batches import LesionDataset
 
         self._check_options()
@@ -138,7 +139,7 @@ class VAEEstimator(
         self.dead_latents_ = collapsed(d, self._latent_names())
 
     def _check_options(self) -> None:
-        """Raise if an option of `net_params` that is read here is out of range."""
+        """Check the options of `net_params` that this class reads."""
         fraction, error = self._option("validation_fraction"), self._option("reconstruction")
         if not (isinstance(fraction, int | float) and 0 <= fraction < 1):
             raise InvalidParameterError(
@@ -150,7 +151,7 @@ class VAEEstimator(
             )
 
     def _augmentation(self, cohort: Cohort) -> Any:
-        """Return the function that changes training batches, or None."""
+        """Return the augmentation of the training batches, or None."""
         if self.augment is None or callable(self.augment):
             return self.augment
         from nonredundant.nn.augment import KINDS, Augmentation
@@ -161,16 +162,16 @@ class VAEEstimator(
             return Augmentation(flips) if cohort.shape and self._mirrors() else None
         unknown = [kind for kind in self.augment if kind not in known]
         if unknown or not cohort.shape:
-            raise ValueError(
-                f"augment={self.augment!r}: {len(cohort.shape)}-D patches can be augmented by "
-                f"{known if cohort.shape else 'nothing'}"
-            )
+            allowed = f"{len(cohort.shape)}-D patches can be augmented by {known}"
+            if not cohort.shape:
+                allowed = "rows of a matrix cannot be augmented; set augment=None"
+            raise ValueError(f"augment={self.augment!r}: {allowed}")
         return Augmentation(self.augment)
 
     def _build_net(
         self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int
     ) -> Any:
-        """Return an untrained net whose terms fit the module."""
+        """Build the untrained net and size its independence terms to the module."""
         from nonredundant.nn.batches import balanced_batch_size
         from nonredundant.nn.net import build_net, resolve_device
         from nonredundant.nn.training import VAENet
@@ -202,7 +203,7 @@ class VAEEstimator(
     # Encoding and decoding -----------------------------------------------------------------
 
     def _dataset(self, cohort: Cohort) -> Any:
-        """Return the usable rows of a cohort, without labels."""
+        """Return a dataset of the usable rows of a cohort, without labels."""
         from nonredundant.nn.batches import LesionDataset
 
         n = len(cohort.x)
@@ -211,7 +212,7 @@ class VAEEstimator(
         return LesionDataset(cohort.x, cohort.masks, h, np.zeros(n), np.zeros(n), rows)
 
     def _encode(self, cohort: Cohort) -> np.ndarray:
-        """Return the posterior means of all rows; NaN where a row has no image."""
+        """Return the posterior means of all rows; NaN for rows without an image."""
         from nonredundant.nn.training import encode
 
         values = encode(self.net_, self._dataset(cohort), CHUNK)
@@ -220,7 +221,7 @@ class VAEEstimator(
         return d
 
     def _decode(self, *parts: np.ndarray) -> np.ndarray:
-        """Return patches, in the image's units, from the arguments of `generative`."""
+        """Decode the arguments of `generative` to patches in the units of the images."""
         import torch
 
         module = self.net_.module_
@@ -234,19 +235,19 @@ class VAEEstimator(
         return np.concatenate(chunks)
 
     def _latents(self, X: Any) -> tuple[Cohort, np.ndarray]:
-        """Return the cohort and its latents; rows without an image get the median latents."""
+        """Return the cohort and its latents; the median latents for rows without an image."""
         check_is_fitted(self, "net_")
         cohort = self._read(X, reset=False)
         return cohort, self._fill_missing(self._encode(cohort), cohort)
 
     def _fill_missing(self, d: np.ndarray, cohort: Cohort) -> np.ndarray:
-        """Give rows without an image the training cohort's median latents, with one warning."""
+        """Set the latents of rows without an image to the training medians, with one warning."""
         if cohort.usable.all():
             return d
         labels = cohort.features.index[~cohort.usable].tolist()
         warnings.warn(
             f"{len(labels)} lesions have no usable image and get the training cohort's median "
-            f"latents: cases {labels[:5]}; drop them where this is not what you want",
+            f"latents: cases {labels[:5]}; leave these cases out if you do not want this",
             UserWarning,
             stacklevel=4,
         )
@@ -254,7 +255,7 @@ class VAEEstimator(
         return d
 
     def _rows(self, values: np.ndarray, table: Any) -> Any:
-        """Return rows in the user's container, or as a table where lesions are not samples."""
+        """Return the rows in the set output container; a table if samples have several lesions."""
         if isinstance(table, LesionTable) and not table.is_single:
             names = list(self.get_feature_names_out())
             blocks = {n: "clinical" for n in table.columns_of("clinical") if n in names}
@@ -262,7 +263,7 @@ class VAEEstimator(
         return self._wrap(values, getattr(table, "index", None))
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns that `transform` gives.
+        """Return the names of the output columns of `transform`.
 
         Parameters
         ----------
@@ -278,11 +279,11 @@ class VAEEstimator(
         return np.asarray(self._names_out(), dtype=object)
 
     def _names_out(self) -> list[str]:
-        """Return the output's column names."""
+        """Return the names of the output columns of `transform`."""
         return self._latent_names()
 
     def reconstruct(self, X: Any) -> np.ndarray:
-        """Return the network's reconstruction of each lesion from its latents (and h).
+        """Reconstruct each lesion from its latents (and h).
 
         Parameters
         ----------
@@ -300,16 +301,16 @@ class VAEEstimator(
     def traverse(
         self, X: Any, index: int | str, span: Any = 2.0, *, n_steps: int = 7
     ) -> np.ndarray:
-        """Return reconstructions with one latent varied, the others (and h) fixed.
+        """Reconstruct lesions with one latent varied and the others (and h) fixed.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             The lesions to start from.
         index : int or str
-            Which latent varies: its name, or its place among all of the model's latents.
+            The latent to vary: its name, or its position among all latents of the model.
         span : float or array-like, default=2.0
-            Values added to the latent; a number s means `n_steps` values from -s to s.
+            Values added to the latent. A number s stands for `n_steps` values from -s to s.
         n_steps : int, default=7
             Number of values if `span` is a number.
 
@@ -321,7 +322,7 @@ class VAEEstimator(
         Raises
         ------
         ValueError
-            If there is no such latent.
+            If the model has no such latent.
         """
         check_is_fitted(self, "net_")
         names = self._latent_names()
@@ -330,7 +331,7 @@ class VAEEstimator(
         if isinstance(place, str) or not -n <= place < n:
             raise ValueError(
                 f"index must name one of {n} latents, got {index!r}: names are {names[0]} to "
-                f"{names[-1]}"
+                f"{names[-1]}, positions {-n} to {n - 1}"
             )
         cohort, d = self._latents(X)
         offsets = np.linspace(-span, span, n_steps) if np.ndim(span) == 0 else np.asarray(span)
@@ -340,7 +341,7 @@ class VAEEstimator(
         return patches.reshape(len(cohort.x), len(offsets), *patches.shape[1:])
 
     def score_samples(self, X: Any) -> np.ndarray:
-        """Return each lesion's evidence lower bound in the loss's units, higher is better.
+        """Compute the evidence lower bound of each lesion, in the units of the loss.
 
         Parameters
         ----------
@@ -350,13 +351,13 @@ class VAEEstimator(
         Returns
         -------
         array of shape (n_lesions,)
-            -(reconstruction + beta * KL) at the posterior means; NaN without an image. Models
-            with a background take the label under which the bound is larger.
+            -(reconstruction + beta * KL) at the posterior means, higher is better; NaN without an
+            image. Models with a background use the label for which the bound is larger.
         """
         return lower_bound(self, X, self.beta)
 
     def score(self, X: Any, y: Any = None) -> float:
-        """Return the mean evidence lower bound a lesion, higher is better.
+        """Compute the mean evidence lower bound per lesion; higher is better.
 
         Parameters
         ----------
@@ -374,7 +375,7 @@ class VAEEstimator(
 
 
 def lower_bound(estimator: VAEEstimator, X: Any, beta: float) -> np.ndarray:
-    """Return -(reconstruction + beta * KL) of each lesion; NaN without an image.
+    """Compute -(reconstruction + beta * KL) of each lesion; NaN without an image.
 
     Parameters
     ----------
@@ -388,7 +389,7 @@ def lower_bound(estimator: VAEEstimator, X: Any, beta: float) -> np.ndarray:
     Returns
     -------
     array of shape (n_lesions,)
-        The bounds at the posterior means, in the loss's units.
+        The bounds at the posterior means, in the units of the loss.
     """
     from nonredundant.nn.training import elbo
 
@@ -400,7 +401,7 @@ def lower_bound(estimator: VAEEstimator, X: Any, beta: float) -> np.ndarray:
 
 
 def collapsed(values: np.ndarray, names: list[str]) -> list[str]:
-    """Return the names of the collapsed latents, with a warning if most are.
+    """Return the names of the collapsed latents and warn if most are collapsed.
 
     Parameters
     ----------
@@ -412,7 +413,7 @@ def collapsed(values: np.ndarray, names: list[str]) -> list[str]:
     Returns
     -------
     list of str
-        Those whose variance is below 0.01 (Burda, Grosse & Salakhutdinov 2016, section 5.2).
+        Latents with a variance below 0.01 (Burda, Grosse & Salakhutdinov 2016, section 5.2).
     """
     dead = [
         name for name, v in zip(names, np.nanvar(values, axis=0), strict=True) if v < LEAST_VARIANCE

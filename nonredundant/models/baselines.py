@@ -1,4 +1,4 @@
-"""Baselines that learn from patches without a network, or after it."""
+"""Baselines: principal components of patches, and latents residualised on h."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 
-#: Patches are averaged down to at most so many voxels a side before their components are taken.
+#: Largest number of voxels per side; larger patches are averaged down before the decomposition.
 _PCA_SIDE = 16
-#: Components of h whose squares and products enter the residualising regression.
+#: Number of components of h whose squares and products enter the regression.
 _RESIDUAL_COMPONENTS = 20
 
 
 class PatchPCA(TransformerMixin, BaseEstimator):
-    """Principal components of the masked patches: what a network must beat.
+    """Compute principal components of the masked patches, the baseline of a network.
 
     Parameters
     ----------
     n_components : int, default=16
-        Number of components; fewer where there are fewer samples.
+        Number of components; fewer if there are fewer samples or voxels.
     random_state : int or None, default=None
         Seed of the randomised decomposition.
 
@@ -48,7 +48,7 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         self.random_state = random_state
 
     def fit(self, X: LesionTable, y: Any = None) -> PatchPCA:
-        """Learn the components.
+        """Fit the components.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: LesionTable) -> np.ndarray:
-        """Return the components' scores.
+        """Compute the scores of the components.
 
         Parameters
         ----------
@@ -90,27 +90,27 @@ class PatchPCA(TransformerMixin, BaseEstimator):
 class Residualiser(BaseEstimator):
     """Subtract from d what a degree-2 ridge regression on h predicts of it.
 
-    The cheap way to non-redundant features, after training instead of during it. The ridge's
-    weight is chosen by leave-one-out on the training rows.
+    It removes redundancy after training instead of during it. The weight of the ridge penalty is
+    chosen by leave-one-out cross-validation on the training rows.
 
     Parameters
     ----------
     n_components : int, default=20
-        Principal components of the ranked h that the regression sees.
+        Number of principal components of the rank-transformed h that enter the regression.
 
     Attributes
     ----------
     scaler_ : FeatureScaler
-        What makes components of h.
+        Computes the components of h.
     ridge_ : RidgeCV
-        The regression, or None without h.
+        The regression; None without usable columns of h.
     """
 
     def __init__(self, n_components: int = _RESIDUAL_COMPONENTS) -> None:
         self.n_components = n_components
 
     def fit(self, h: pd.DataFrame, d: np.ndarray) -> Residualiser:
-        """Learn the regression of d on h.
+        """Fit the regression of d on h.
 
         Parameters
         ----------
@@ -129,13 +129,13 @@ class Residualiser(BaseEstimator):
         self.scaler_ = FeatureScaler(self.n_components).fit(h)
         self.ridge_ = None
         if self.scaler_.columns_:
-            # Leave-one-out in closed form needs one alpha for all latents.
+            # Leave-one-out in closed form needs the same alpha for all latents.
             alphas = np.logspace(-1, 5, 13)
             self.ridge_ = RidgeCV(alphas).fit(self._expand(h), d)
         return self
 
     def transform(self, h: pd.DataFrame, d: np.ndarray) -> np.ndarray:
-        """Return the residuals.
+        """Compute the residuals of d.
 
         Parameters
         ----------
@@ -147,19 +147,19 @@ class Residualiser(BaseEstimator):
         Returns
         -------
         array of shape (n_samples, n_d)
-            What h does not tell of d.
+            d minus its prediction from h.
         """
         check_is_fitted(self, "scaler_")
         return d if self.ridge_ is None else d - self.ridge_.predict(self._expand(h))
 
     def _expand(self, h: pd.DataFrame) -> np.ndarray:
-        """Return the components, their squares and products."""
+        """Return the components, their squares and their products."""
         expansion = PolynomialFeatures(degree=2, include_bias=False)
         return expansion.fit_transform(self.scaler_.transform(h))
 
 
 def flat_patches(table: LesionTable) -> np.ndarray:
-    """Return the masked patches, averaged down to at most 16 voxels a side, one row a lesion."""
+    """Return the masked patches, averaged to at most 16 voxels per side, as one row per lesion."""
     patches = table.patches
     if patches is None:
         raise ValueError("the table has no patches: extract it with a patch_shape")

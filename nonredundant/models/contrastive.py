@@ -1,4 +1,4 @@
-"""`SepVAE` and `ContrastiveVAE`: what targets have that a background lacks."""
+"""`SepVAE` and `ContrastiveVAE`: separate what targets add to a background."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import HasMethods, Interval, StrOptions
 
 WEIGHT = [Interval(Real, 0, None, closed="left")]
-#: Constraints of the parameters that both models have.
+#: Constraints of the parameters that both models share.
 CONTRASTIVE_CONSTRAINTS: dict[str, Any] = {
     **VAE_CONSTRAINTS,
     "augment": [None, callable, list, tuple],
@@ -29,7 +29,7 @@ CONTRASTIVE_CONSTRAINTS: dict[str, Any] = {
 
 
 class CommonSalientModel(VAEEstimator):
-    """Base of `SepVAE` and `ContrastiveVAE`."""
+    """Base class of `SepVAE` and `ContrastiveVAE`."""
 
     common_size: int
     salient_size: int
@@ -40,7 +40,7 @@ class CommonSalientModel(VAEEstimator):
     classes_: np.ndarray
 
     def _module_options(self, n_classes: int) -> dict[str, Any]:
-        """Return the arguments of the network beside sizes and blocks."""
+        """Return the arguments of the network that only this model has."""
         raise NotImplementedError
 
     def _weights(self) -> dict[str, float]:
@@ -48,14 +48,14 @@ class CommonSalientModel(VAEEstimator):
         raise NotImplementedError
 
     def fit(self, X: Any, y: Any) -> Any:
-        """Train the model on background and targets.
+        """Train the model on background and target samples.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            Lesions with patches, whose features are not used; or a matrix, encoded by row.
+            Lesions with patches; features are not used. Or a matrix, whose rows are encoded.
         y : array-like of shape (n_samples,)
-            0 for background; any other values are classes of target.
+            0 for background; each other value is a class of target.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class CommonSalientModel(VAEEstimator):
             If the table has no usable patches, a sample is unlabelled, or y lacks background
             or targets.
         FloatingPointError
-            If a term of the loss is no longer a finite number; the message names term and epoch.
+            If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
@@ -87,7 +87,6 @@ class CommonSalientModel(VAEEstimator):
             **self._module_options(len(classes)),
         }
         return TrainingPlan(
-            self._module_class(),
             spec,
             self._condition(inputs),
             labels,
@@ -98,13 +97,13 @@ class CommonSalientModel(VAEEstimator):
         )
 
     def _term(self) -> Any:
-        """Return the term that keeps c and s independent, or None."""
+        """Return the independence term of c and s, or None."""
         if self.independence is None or self.kappa == 0:
             return None
         term = resolve_independence(self.independence)
         if isinstance(self.independence, str):
-            # Weighing all directions of c alike, which helps with given features, would here give
-            # the common encoder, which is trained, an unstable gradient.
+            # Equal weights of all directions help if one side is fixed features. Here c is
+            # trained, and equal weights would make its gradient unstable.
             plain = {"equal_directions": False, "second_order": 0.0}
             term.set_params(**{k: v for k, v in plain.items() if k in term.get_params()})
         return term
@@ -119,7 +118,7 @@ class CommonSalientModel(VAEEstimator):
         return common + [f"salient{i:02d}" for i in range(n_salient)]
 
     def _columns(self) -> slice:
-        """Return which latents `output` asks for."""
+        """Return the columns of the latents that `output` selects."""
         n_common, _ = self._sizes()
         return {
             "both": slice(None),
@@ -131,7 +130,7 @@ class CommonSalientModel(VAEEstimator):
         return self._latent_names()[self._columns()]
 
     def transform(self, X: Any) -> Any:
-        """Return the posterior means of each lesion's latents; no label is needed.
+        """Compute the posterior means of the latents of each lesion; no label is needed.
 
         Parameters
         ----------
@@ -141,21 +140,21 @@ class CommonSalientModel(VAEEstimator):
         Returns
         -------
         array of shape (n_samples, n_columns), DataFrame or LesionTable
-            The common latents, the salient ones, or both, by `output`; with several lesions per
-            sample, a table with them as features.
+            The common latents, the salient ones, or both, by `output`; if samples have several
+            lesions, a table with the latents as features.
         """
         _, z = self._latents(X)
         return self._rows(z[:, self._columns()], X)
 
     def reconstruct(self, X: Any, *, salient: bool = True) -> np.ndarray:
-        """Return the reconstruction of each lesion, or of its background counterpart.
+        """Reconstruct each lesion, or its background counterpart.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             As at `fit`.
         salient : bool, default=True
-            False decodes the common latents alone: the counterpart in the background.
+            False decodes the common latents alone, which gives the background counterpart.
 
         Returns
         -------
@@ -168,12 +167,12 @@ class CommonSalientModel(VAEEstimator):
         return self._decode(z, self._condition(cohort))
 
     def swap(self, X_common: Any, X_salient: Any) -> np.ndarray:
-        """Return images with the common part of one and the salient part of another.
+        """Decode the common latents of one lesion with the salient latents of another.
 
         Parameters
         ----------
         X_common, X_salient : LesionTable or array of shape (n_samples, n_features)
-            Lesions that give c and lesions that give s, equally many, paired by row.
+            Lesions that c is taken from and lesions that s is taken from, paired by row.
 
         Returns
         -------
@@ -183,13 +182,14 @@ class CommonSalientModel(VAEEstimator):
         Raises
         ------
         ValueError
-            If the two do not have the same number of lesions.
+            If the two have different numbers of lesions.
         """
         cohort, z = self._latents(X_common)
         _, other = self._latents(X_salient)
         if len(z) != len(other):
             raise ValueError(
-                f"swap pairs lesions by row, but one side has {len(z)} and the other {len(other)}"
+                f"swap pairs lesions by row, but one side has {len(z)} and the other {len(other)}; "
+                "pass equally many"
             )
         n_common = self._sizes()[0]
         z[:, n_common:] = other[:, n_common:]
@@ -202,10 +202,10 @@ class CommonSalientModel(VAEEstimator):
 
 
 class SepVAE(CommonSalientModel):
-    """Separate what targets share with the background (c) from what they add (s).
+    """Separate what targets share with the background (c) from what they add to it (s).
 
-    Louiset et al. 2023 (arXiv 2307.06206). Background samples are decoded from c alone and their
-    s is pulled to 0; targets are decoded from (c, s). The loss is
+    Louiset et al. 2023 (arXiv 2307.06206). Background samples are decoded from c alone and have a
+    narrow prior of s around 0; targets are decoded from (c, s). The loss is
 
         reconstruction + beta * KL(q(c|x*) || N(0, I)) + salient_beta * KL(q(s|x*) || p(s|y))
         + kappa * I(c; s) + gamma * CE(y | s) + fader * I(c; y)
@@ -225,22 +225,23 @@ class SepVAE(CommonSalientModel):
     background_scale : float, default=0.1
         Standard deviation of the background's salient prior.
     additive : bool, default=True
-        True: an image is the sum of two decoders, of c and of s; c is inferred from the residual
-        that s leaves, and the classifier reads one salient latent per class of target. False is
-        as published: one decoder of (c, s), c inferred from the whole image, the classifier on
-        all of s; sub-types of targets then tend to go into c.
+        True: an image is the sum of the outputs of two decoders, of c and of s. c is inferred
+        from the image minus the output of s, and the input of the classifier is one salient latent
+        per class of target. False, as published: one decoder of (c, s), c is inferred from the
+        whole image, and the input of the classifier is all of s; subtypes of targets then tend to
+        be encoded in c.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="cross-covariance"
-        What keeps c and s apart; "density-ratio" is the published one. By name, terms weigh all
-        directions as they are.
+        Term that keeps c and s independent; "density-ratio" as published. A term given by name
+        does not equalise the weights of the principal directions of c.
     kappa : float, default=0.1
         Weight of the independence term.
     gamma : float, default=0.1
-        Weight of the label classifier on s. A larger weight separates targets from the
-        background better, and describes differences between targets less.
+        Weight of the label classifier on s. With a larger weight s separates targets from the
+        background better, and describes differences between targets less well.
     fader : float, default=0.1
         Weight of the distance correlation of c with the label, which keeps the label out of c.
-        Raise it, to 1 for instance, where c still separates targets from the background.
+        Raise it, for instance to 1, if c still separates targets from the background.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
@@ -250,15 +251,15 @@ default="cross-covariance"
     augment : sequence of str, callable or None, default=None
         As for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
-        As for `NonRedundantCVAE`; c and s have an encoder each.
+        As for `NonRedundantCVAE`; c and s have separate encoders.
     output : {"both", "common", "salient"}, default="both"
-        Which latents `transform` returns.
+        Latents that `transform` returns.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and draws.
+        Seed of the initial weights, the batches and the draws.
     net_params : dict or None, default=None
-        Further options of the training, as for `NonRedundantCVAE`.
+        Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
         1 prints one line per epoch.
 
@@ -267,16 +268,16 @@ default="cross-covariance"
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row per epoch: `total, reconstruction, kl, independence, label, salient_kl, fader` and
-        `valid_*`, unweighted but for the total.
+        One row per epoch, with the columns `total, reconstruction, kl, independence, label,
+        salient_kl, fader` and `valid_*`; all but the total are unweighted.
     classes_ : array
         The classes, background first.
     dead_latents_ : list of str
-        Latents that collapsed to their prior; a warning says so when most did.
+        Latents that collapsed to their prior; `fit` warns if most did.
 
     See Also
     --------
-    ContrastiveVAE : The models that it was published against.
+    ContrastiveVAE : The models that SepVAE was compared with when published.
 
     Examples
     --------
@@ -369,8 +370,8 @@ class ContrastiveVAE(CommonSalientModel):
     """Contrastive VAE, and with `moment_matching` the MM-cVAE.
 
     Abid & Zou 2019 (arXiv 1902.04601): background is decoded from c, targets from (c, s).
-    Weinberger et al. 2022 (arXiv 2202.10560) add that c be distributed alike in both and the
-    background's s be 0, by the maximum mean discrepancy (MMD). The loss is
+    Weinberger et al. 2022 (arXiv 2202.10560) add two maximum mean discrepancies (MMD): c has the
+    same distribution in both groups, and the s of the background is 0. The loss is
 
         reconstruction + beta * KL(q(c|x*) || N(0, I)) + salient_beta * KL(q(s|target) || N(0, I))
         + kappa * I(c; s | target)
@@ -388,12 +389,12 @@ class ContrastiveVAE(CommonSalientModel):
         Weight of the salient latents' KL term; None: `beta`.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default=None
-        What keeps the c and s of targets apart; "density-ratio" is the published one. By name,
-        terms weigh all directions as they are.
+        Term that keeps the c and s of targets independent; "density-ratio" as published. A term
+        given by name does not equalise the weights of the principal directions of c.
     kappa : float, default=0.3
         Weight of the independence term.
     moment_matching : float, default=0
-        Weight of the moment-matching terms; 0 leaves them out.
+        Weight of the moment-matching terms; 0 omits them.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
@@ -403,15 +404,15 @@ default=None
     augment : sequence of str, callable or None, default=None
         As for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
-        As for `NonRedundantCVAE`; c and s have an encoder each.
+        As for `NonRedundantCVAE`; c and s have separate encoders.
     output : {"both", "common", "salient"}, default="both"
-        Which latents `transform` returns.
+        Latents that `transform` returns.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and draws.
+        Seed of the initial weights, the batches and the draws.
     net_params : dict or None, default=None
-        Further options of the training, as for `NonRedundantCVAE`.
+        Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
         1 prints one line per epoch.
 
@@ -420,16 +421,16 @@ default=None
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row per epoch: `total, reconstruction, kl, independence, label, salient_kl, moments` and
-        `valid_*`, unweighted but for the total.
+        One row per epoch, with the columns `total, reconstruction, kl, independence, label,
+        salient_kl, moments` and `valid_*`; all but the total are unweighted.
     classes_ : array
         The classes, background first.
     dead_latents_ : list of str
-        Latents that collapsed to their prior; a warning says so when most did.
+        Latents that collapsed to their prior; `fit` warns if most did.
 
     See Also
     --------
-    SepVAE : Separates better with labels for the salient latents.
+    SepVAE : Trains a classifier on the salient latents and separates better.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""`ContrastiveCVAE`: what targets add to a background that the hand-crafted features h describe."""
+"""`ContrastiveCVAE`: latents of what targets add to a background described by h."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ from nonredundant.utils.validation import Interval, StrOptions
 
 
 class ContrastiveCVAE(ConditionedVAE):
-    """Contrastive VAE whose common part is given: h, the hand-crafted features.
+    """Contrastive VAE with the hand-crafted features h in place of the common latents.
 
-    d describes only what targets add to a background whose images h explains. As `SepVAE` (Louiset
-    et al. 2023, arXiv 2307.06206), with h in the place of the common latents: background samples
-    are decoded from h alone, and their d has the narrow prior N(0, background_scale^2 I). The
-    loss is
+    d describes only what targets add to the background. The model is that of `SepVAE` (Louiset
+    et al. 2023, arXiv 2307.06206), with h instead of the common latents: background samples are
+    decoded from h alone, and their d has the narrow prior N(0, background_scale^2 I). The loss is
 
         reconstruction from (h, [y > 0] d) + beta * KL(q(d|x*, h) || p(d|y)) + kappa * I(h; d)
         + gamma * CE(y | h, d)
@@ -33,31 +32,32 @@ class ContrastiveCVAE(ConditionedVAE):
     dlr_size : int, default=16
         Number of latents d.
     hcr_size : int or None, default=None
-        None: all usable features are h. An int: that many principal components of them.
+        None: h is all usable features. An int: h is that many of their principal components.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="dcor"
-        What keeps d independent of h; see `nonredundant.independence`.
+        Term that keeps d independent of h; see `nonredundant.independence`.
     kappa : float, default=0.2
         Weight of the independence term.
     beta : float, default=1e-5
         Weight of the KL term.
     gamma : float, default=0
-        Weight of the label term CE(y | h, d); 0 leaves it out.
+        Weight of the label term CE(y | h, d); 0 omits it.
     background_scale : float, default=0.1
-        Standard deviation of the background's prior of d.
+        Standard deviation of the prior of d of the background.
     conditioning : {"auto", "gated", "plain"}, default="auto"
-        How h reaches the networks. "plain" gives h to the decoder alone, as published. "gated"
-        also lets 16 linear mixtures of h scale and shift d after the encoder and before the
-        decoder, so that d can leave to h what follows from it at less cost in reconstruction.
-        "auto" is "plain" with a term that is itself trained (the density ratio), which gates help
-        to fool, else "gated".
+        How h enters the networks. "plain": h is an input of the decoder alone, as published.
+        "gated": 16 linear mixtures of h also scale and shift d after the encoder and before the
+        decoder, which makes d independent of h at less cost in reconstruction. "auto": "plain"
+        if the term is itself trained (the density ratio), because gates make it easier to mislead
+        the discriminator, else "gated".
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h. Without hand-crafted features there is no h to be
-        independent of; "clinical" must not be named where the table has no such columns.
+        The blocks of features that make up h. Without hand-crafted features h is empty.
+        "clinical" raises an error if the table has no clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
-        other, by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983). 0.01
-        lowers it; much more does harm, as the encoder then fools the discriminator.
+        other, estimated by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv
+        1802.05983). 0.01 lowers it; much larger weights do harm, as the encoder then exploits
+        errors of the discriminator.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
@@ -70,13 +70,14 @@ default="dcor"
         `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
     output : {"fused", "dlr", "hcr"}, default="fused"
-        Which columns `transform` returns.
+        Columns that `transform` returns.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and draws; an int makes fits on the CPU bitwise equal.
+        Seed of the initial weights, the batches and the draws; an int makes fits on the
+        CPU bitwise reproducible.
     net_params : dict or None, default=None
-        Further options of the training, as for `NonRedundantCVAE`.
+        Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
         1 prints one line per epoch.
 
@@ -85,16 +86,16 @@ default="dcor"
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row per epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
-        `total_correlation`, and `valid_*`.
+        One row per epoch, with the columns `total, reconstruction, kl, independence, label`, with
+        `disentangle` also `total_correlation`, and `valid_*`.
     hcr_scaler_ : FeatureScaler
-        Makes h from the features: medians, ranks on a normal scale, principal components.
+        Computes h from the features: medians, ranks on a normal scale, principal components.
     classes_ : array
         The classes, background first.
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
-        Latents that collapsed to their prior; a warning says so when most did.
+        Latents that collapsed to their prior; `fit` warns if most did.
     dlr_median_ : array of shape (n_dlr_,)
         Median latents of the training cohort.
     feature_names_in_ : array of str
@@ -104,8 +105,8 @@ default="dcor"
 
     See Also
     --------
-    SepVAE : Learns the common part.
-    NonRedundantCVAE : The same without background and targets.
+    SepVAE : Learns the common latents.
+    NonRedundantCVAE : The model without background and targets.
 
     Examples
     --------
@@ -176,14 +177,14 @@ default="dcor"
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> ContrastiveCVAE:
-        """Train the model on background and targets.
+        """Train the model on background and target samples.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches and hand-crafted features.
         y : array-like of shape (n_samples,)
-            0 for background; any other values are classes of target.
+            0 for background; each other value is a class of target.
 
         Returns
         -------
@@ -196,7 +197,7 @@ default="dcor"
             If the table has no usable patches or features, a sample is unlabelled, or y lacks
             background or targets.
         FloatingPointError
-            If a term of the loss is no longer a finite number; the message names term and epoch.
+            If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
@@ -212,7 +213,7 @@ default="dcor"
         if not plan.conditions.shape[1]:
             raise ValueError(
                 "this model decodes the background from h alone, but the table has no usable "
-                f"features in the blocks {tuple(self.independent_of)!r}"
+                f"features in the blocks {tuple(self.independent_of)!r}: add features to the table"
             )
         return replace(plan, spec={**plan.spec, "background_scale": self.background_scale})
 

@@ -1,4 +1,4 @@
-"""`NonRedundantCVAE`: deep radiomics d that are independent of the hand-crafted h."""
+"""`NonRedundantCVAE`: deep radiomics d that are independent of hand-crafted radiomics h."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import HasMethods, Interval, StrOptions
 
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
-#: Constraints of the parameters of models that are given h.
+#: Constraints of the parameters of the models that take h as a condition.
 CONDITIONED_CONSTRAINTS: dict[str, Any] = {
     **VAE_CONSTRAINTS,
     "dlr_size": [Interval(Integral, 1, None, closed="left")],
@@ -33,7 +33,10 @@ CONDITIONED_CONSTRAINTS: dict[str, Any] = {
 
 
 class ConditionedVAE(VAEEstimator):
-    """Base of the models that are given h: makes h, passes features on, decodes from h."""
+    """Base class of the models that take h as a condition.
+
+    It computes h, adds the features to the output and decodes from (h, d).
+    """
 
     dlr_size: int
     hcr_size: int | None
@@ -47,22 +50,22 @@ class ConditionedVAE(VAEEstimator):
     output: str
     n_dlr_: int
 
-    # What h is -----------------------------------------------------------------------------
+    # Conditions ----------------------------------------------------------------------------
 
     def _check_blocks(self, cohort: Cohort) -> None:
-        """Raise unless the table has the blocks that `independent_of` names."""
+        """Check that the table has the blocks that `independent_of` names."""
         blocks = tuple(self.independent_of)
         if not blocks or not set(blocks) <= {"hcr", "clinical"}:
-            raise ValueError(f"independent_of takes 'hcr' and 'clinical', got {blocks!r}")
+            raise ValueError(f"independent_of must name 'hcr', 'clinical' or both, got {blocks!r}")
         if "clinical" in blocks and "clinical" not in cohort.blocks.values():
             raise ValueError(
                 f"independent_of={blocks!r} names 'clinical', but none of the {len(cohort.blocks)} "
-                "columns is clinical: extract some with RadiomicsExtractor(clinical=[...]), or "
-                "leave it out"
+                "columns is clinical: extract clinical columns with "
+                "RadiomicsExtractor(clinical=[...]), or leave 'clinical' out"
             )
 
     def _fit_scalers(self, cohort: Cohort) -> None:
-        """Fit the scalers that make h and impute the columns that are passed on."""
+        """Fit the scalers that compute h and impute the features of the output."""
         hcr = [name for name, block in cohort.blocks.items() if block == "hcr"]
         rest = [name for name, block in cohort.blocks.items() if block == "clinical"]
         usable = cohort.features[cohort.usable]
@@ -70,24 +73,24 @@ class ConditionedVAE(VAEEstimator):
         self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
 
     def _condition(self, cohort: Cohort) -> np.ndarray:
-        """Return h: the scaled features of the blocks that d must not repeat."""
+        """Return h: the scaled features of the blocks that d is kept independent of."""
         scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
         return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
 
     def _passed_on(self, cohort: Cohort) -> np.ndarray:
-        """Return the features of the output."""
+        """Return the features of the output, imputed and in their own units."""
         scaler = self.hcr_scaler_
         hcr = scaler.impute if scaler.n_components is None else scaler.transform
         return np.hstack([hcr(cohort.features), self.clinical_scaler_.impute(cohort.features)])
 
-    # What is trained -----------------------------------------------------------------------
+    # Training plan -------------------------------------------------------------------------
 
     def _labels(self, y: Any, cohort: Cohort) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Return the classes or None, each lesion's class position and its weight."""
+        """Return the classes or None, and the class position and weight of each lesion."""
         raise NotImplementedError
 
     def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:
-        """Fit the scalers and return the network, its loss and the labels."""
+        """Check the input, fit the scalers and return the plan of the training."""
         self._check_blocks(inputs)
         classes, labels, row_weights = self._labels(y, inputs)
         self._fit_scalers(inputs)
@@ -119,14 +122,12 @@ class ConditionedVAE(VAEEstimator):
             "independence": term,
             "disentangle": TotalCorrelation() if self.disentangle > 0 else None,
         }
-        return TrainingPlan(
-            self._module_class(), spec, h, labels, classes, row_weights, weights, terms
-        )
+        return TrainingPlan(spec, h, labels, classes, row_weights, weights, terms)
 
-    # What it gives -------------------------------------------------------------------------
+    # Output --------------------------------------------------------------------------------
 
     def transform(self, X: Any) -> Any:
-        """Return features and latents of each lesion.
+        """Compute the features and latents of each lesion.
 
         Parameters
         ----------
@@ -138,7 +139,8 @@ class ConditionedVAE(VAEEstimator):
         array of shape (n_samples, n_columns), DataFrame or LesionTable
             `output="fused"`: the usable features in their own units (NaN imputed by the training
             median; principal components with `hcr_size`), then the posterior means of d. "dlr"
-            and "hcr": one part alone. With several lesions per sample: a table with these columns.
+            and "hcr": one part alone. If samples have several lesions: a table with these
+            columns.
         """
         check_is_fitted(self, "net_")
         cohort = self._read(X, reset=False)
@@ -158,14 +160,14 @@ class ConditionedVAE(VAEEstimator):
         return {"fused": features + latents, "dlr": latents, "hcr": features}[self.output]
 
     def reconstruct(self, X: Any, *, salient: bool = True) -> np.ndarray:
-        """Return the network's reconstruction of each lesion from h and its latents, or h alone.
+        """Reconstruct each lesion from h and its latents, or from h alone.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             As at `fit`.
         salient : bool, default=True
-            False replaces d by 0, the mean of its prior: the reconstruction from h alone.
+            False replaces d by 0, the mean of its prior, which reconstructs from h alone.
 
         Returns
         -------
@@ -176,12 +178,12 @@ class ConditionedVAE(VAEEstimator):
         return self._decode(d if salient else np.zeros_like(d), self._condition(cohort))
 
     def sample(self, X: Any, *, random_state: Any = None) -> np.ndarray:
-        """Return lesions drawn from the model: d from its prior, h of the given lesions.
+        """Draw lesions from the model: d from its prior, h of the given lesions.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            Lesions whose h is used.
+            Lesions that h is taken from.
         random_state : int, Generator or None, default=None
             Source of the draws.
 
@@ -199,24 +201,24 @@ class ConditionedVAE(VAEEstimator):
 class NonRedundantCVAE(ConditionedVAE):
     """Conditional VAE whose latents d (DLR) are independent of the hand-crafted features h.
 
-    The encoder is given the masked patch (and h, to leave it out), the decoder (h, d), and an
+    The encoder maps the masked patch x* (and h) to d, the decoder maps (h, d) to the patch, and an
     independence term keeps d from repeating h (Vétil et al. 2023, arXiv 2308.11389). The loss is
 
         reconstruction + beta * KL(q(d|x*, h) || N(0, I)) + kappa * I(h; d) + gamma * CE(y | h, d)
 
-    and with `disentangle` also disentangle * TC(d), the latents' total correlation. The
-    reconstruction is the fraction of the lesions' voxel variance left unexplained, so that no
-    weight depends on the size of the patches.
+    and with `disentangle` also disentangle * TC(d), the total correlation of the latents. The
+    reconstruction is the unexplained fraction of the voxel variance within the lesions, so that
+    no weight depends on the size of the patches.
 
     Parameters
     ----------
     dlr_size : int, default=16
         Number of latents d.
     hcr_size : int or None, default=None
-        None: all usable features are h. An int: that many principal components of them.
+        None: h is all usable features. An int: h is that many of their principal components.
     independence : {"density-ratio", "dcor", "hsic", "cross-covariance"}, term or None, \
 default="dcor"
-        What keeps d independent of h; see `nonredundant.independence`.
+        Term that keeps d independent of h; see `nonredundant.independence`.
     kappa : float, default=0.2
         Weight of the independence term.
     beta : float, default=1e-5
@@ -224,18 +226,19 @@ default="dcor"
     gamma : float, default=0
         Weight of the label term; 0 trains without labels.
     conditioning : {"auto", "gated", "plain"} or None, default="auto"
-        How h reaches the networks. "plain" gives h to the decoder alone, as published. "gated"
-        also lets 16 linear mixtures of h scale and shift d after the encoder and before the
-        decoder, so that d can leave to h what follows from it at less cost in reconstruction.
-        "auto" is "plain" with a term that is itself trained (the density ratio), which gates help
-        to fool, else "gated". None: not at all.
+        How h enters the networks. "plain": h is an input of the decoder alone, as published.
+        "gated": 16 linear mixtures of h also scale and shift d after the encoder and before the
+        decoder, which makes d independent of h at less cost in reconstruction. "auto": "plain"
+        if the term is itself trained (the density ratio), because gates make it easier to mislead
+        the discriminator, else "gated". None: h does not enter the networks.
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h. Without hand-crafted features there is no h to be
-        independent of; "clinical" must not be named where the table has no such columns.
+        The blocks of features that make up h. Without hand-crafted features h is empty.
+        "clinical" raises an error if the table has no clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
-        other, by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv 1802.05983). 0.01
-        lowers it; much more does harm, as the encoder then fools the discriminator.
+        other, estimated by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv
+        1802.05983). 0.01 lowers it; much larger weights do harm, as the encoder then exploits
+        errors of the discriminator.
     max_epochs : int, default=100
         Number of passes over the training cohort.
     batch_size : int, default=64
@@ -243,31 +246,32 @@ default="dcor"
     lr : float, default=8e-3
         Highest learning rate of AdamW.
     augment : "auto", sequence of str, callable or None, default="auto"
-        "auto" mirrors lesions at random along every axis unless `gamma` is positive: h is the
-        same for a mirror image, and a network without labels must still distinguish the sides to
-        reconstruct them. Or names out of `nonredundant.nn.augment.KINDS`, or a function of
-        (patches, masks) tensors; with a label term, choose kinds that the label survives.
+        "auto" mirrors lesions at random along every axis unless `gamma` is positive. This is safe
+        without labels: a mirror image has the same h, and the network must still encode the side
+        to reconstruct it. Or names out of `nonredundant.nn.augment.KINDS`, or a function of
+        (patches, masks) tensors; with a label term, choose kinds that do not change the label.
     network : dict, callable or None, default=None
         `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
     output : {"fused", "dlr", "hcr"}, default="fused"
-        Which columns `transform` returns.
+        Columns that `transform` returns.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and draws; an int makes fits on the CPU bitwise equal.
+        Seed of the initial weights, the batches and the draws; an int makes fits on the
+        CPU bitwise reproducible.
     net_params : dict or None, default=None
-        Further options of the training:
+        Further training options:
 
         - `callbacks`: list of skorch callbacks, for instance early stopping on `valid_total`.
-        - `lr_schedule`: "cosine" (the default: a rise over the first tenth of the steps, then
-          a cosine) or "constant".
+        - `lr_schedule`: "cosine" (the default: a linear rise over the first tenth of the steps,
+          then a cosine decay) or "constant".
         - `optimizer__weight_decay`: weight decay of AdamW, 1e-4 by default.
-        - `validation_fraction`: share of samples kept out of training for the `valid_*` columns
-          of `history_`, 0.1 by default.
-        - `reconstruction`: "normalised" (the default) divides the squared error by the cohort's
-          variance, "summed" sums it over voxels as published.
-        - `warm_start`: True lets `fit` continue from the weights of the last fit.
+        - `validation_fraction`: fraction of samples held out of training for the `valid_*`
+          columns of `history_`, 0.1 by default.
+        - `reconstruction`: "normalised" (the default) divides the squared error by the variance
+          of the cohort, "summed" sums it over voxels as published.
+        - `warm_start`: True makes `fit` continue from the weights of the previous fit.
         - `mixed_precision`: True uses half precision on CUDA.
         - any other argument of `skorch.NeuralNet`.
     verbose : int, default=0
@@ -278,16 +282,16 @@ default="dcor"
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row per epoch: `total, reconstruction, kl, independence, label`, with `disentangle` also
-        `total_correlation`, and `valid_*`.
+        One row per epoch, with the columns `total, reconstruction, kl, independence, label`, with
+        `disentangle` also `total_correlation`, and `valid_*`.
     hcr_scaler_ : FeatureScaler
-        Makes h from the features: medians, ranks on a normal scale, principal components.
+        Computes h from the features: medians, ranks on a normal scale, principal components.
     classes_ : array
-        The label term's classes (with `gamma > 0` only).
+        The classes of the label term (with `gamma > 0` only).
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
-        Latents that collapsed to their prior; a warning says so when most did.
+        Latents that collapsed to their prior; `fit` warns if most did.
     dlr_median_ : array of shape (n_dlr_,)
         Median latents of the training cohort.
     feature_names_in_ : array of str
@@ -297,8 +301,8 @@ default="dcor"
 
     See Also
     --------
-    nonredundant.metrics.redundancy_report : Is d independent of h on data not trained on?
-    nonredundant.evaluation.compare_feature_sets : Does d add anything to h?
+    nonredundant.metrics.redundancy_report : Tests whether d is independent of h on new data.
+    nonredundant.evaluation.compare_feature_sets : Measures what d adds to h.
 
     Examples
     --------
@@ -364,14 +368,14 @@ default="dcor"
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> NonRedundantCVAE:
-        """Train the VAE on a cohort's lesions.
+        """Train the VAE on the lesions of a cohort.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            Lesions with patches; a plain matrix is encoded by row, without HCR.
+            Lesions with patches; the rows of a plain matrix are encoded without HCR.
         y : array-like of shape (n_samples,), optional
-            Labels for the label term; NaN or -1: unlabelled. Ignored while `gamma` is 0.
+            Labels for the label term; NaN or -1: unlabelled. Ignored if `gamma` is 0.
 
         Returns
         -------
@@ -381,10 +385,10 @@ default="dcor"
         Raises
         ------
         ValueError
-            If the table has no usable patches or lacks a block of `independent_of`, features are
-            not numbers, or y does not fit.
+            If the table has no usable patches or lacks a block of `independent_of`, if features
+            are not numbers, or if y has a wrong length or is not made of classes.
         FloatingPointError
-            If a term of the loss is no longer a finite number; the message names term and epoch.
+            If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)

@@ -1,4 +1,4 @@
-"""Lesions and labels as the networks take them."""
+"""Conversion of tables, matrices and labels to the input of the networks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ import pandas as pd
 
 from nonredundant.lesions.table import LesionTable
 
-#: At most so many masked voxels are read for the percentiles of the cohort's intensities.
+#: Largest number of masked voxels that the percentiles of the intensities are computed from.
 _MOST_VOXELS = 4_000_000
 
 
 @dataclass(frozen=True)
 class Cohort:
-    """Rows for a network: `x` (n, C, ...), masks, and which rows hold an image at all."""
+    """Input rows of a network.
+
+    `x` has the shape (n, C, ...); `usable` marks the rows that have an image.
+    """
 
     x: np.ndarray
     masks: np.ndarray | None
@@ -28,23 +31,23 @@ class Cohort:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """The patches' grid; empty for a matrix."""
+        """Return the grid of the patches; empty for a matrix."""
         return self.x.shape[2:]
 
     @property
     def n_channels(self) -> int:
-        """Channels of the patches, or columns of the matrix."""
+        """Return the number of channels of the patches, or of columns of the matrix."""
         return self.x.shape[1]
 
 
 def cohort_of_table(table: LesionTable) -> Cohort:
-    """Return a table's patches, checked.
+    """Check the patches of a table and return its cohort.
 
     Raises
     ------
     ValueError
-        If the table has no patches, they are smaller than 8 voxels a side, a usable one holds
-        NaN or infinity, or none is usable.
+        If the table has no patches, patches have fewer than 8 voxels per side, a usable patch
+        has NaN or infinite voxels, or no patch is usable.
     """
     if table.patches is None:
         raise ValueError(
@@ -52,18 +55,18 @@ def cohort_of_table(table: LesionTable) -> Cohort:
             "RadiomicsExtractor(patch_shape=(32, 32, 32))"
         )
     if min(table.patches.shape[2:]) < 8:
-        raise ValueError(f"patches must have at least 8 voxels a side, got {table.patches.shape}")
+        raise ValueError(f"patches must have at least 8 voxels per side, got {table.patches.shape}")
     usable = (table.status == "ok").to_numpy()[table.sample]
     if table.masks is not None:
         usable &= table.masks.reshape(table.n_lesions, -1).any(axis=1)
-    # A sum is finite only if every voxel is, and needs no copy of the patches.
+    # A sum is finite only if all voxels are finite, and summing needs no copy of the patches.
     sums = table.patches.reshape(table.n_lesions, -1).sum(axis=1, dtype=np.float64)
     broken = usable & ~np.isfinite(sums)
     if broken.any():
         labels = table.features.index[broken].tolist()
         raise ValueError(
             f"the patches of {len(labels)} lesions hold NaN or infinite voxels: cases "
-            f"{labels[:5]}; repair these images or drop the cases"
+            f"{labels[:5]}; repair these images or leave the cases out"
         )
     if not usable.any():
         raise ValueError("no lesion of the table has an image; see table.status for the reasons")
@@ -73,17 +76,18 @@ def cohort_of_table(table: LesionTable) -> Cohort:
 
 
 def cohort_of_matrix(X: np.ndarray) -> Cohort:
-    """Return the rows of a plain matrix as one-voxel patches without features."""
+    """Return the cohort of a plain matrix: one-voxel patches without features."""
     n = len(X)
     frame = pd.DataFrame(index=pd.RangeIndex(n))
     return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {}, None)
 
 
 def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Return clipping bounds, mean and scale a channel, and the mean total variance a lesion.
+    """Compute the intensity statistics of the training rows.
 
+    These are clipping bounds, mean and scale per channel, and the mean total variance per lesion.
     Vétil et al. 2023 clip to the 0.5 and 99.5 percentiles of the training cohort and
-    standardise. A matrix is standardised by column and not clipped.
+    standardise. The columns of a matrix are standardised and not clipped.
     """
     if not cohort.shape:
         x = cohort.x[rows].astype(np.float64)
@@ -102,7 +106,7 @@ def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarr
         voxels = cohort.x[row].reshape(cohort.n_channels, -1)
         if cohort.masks is not None:
             voxels = voxels[:, cohort.masks[row].ravel()]
-        # Without a phase of its own each lesion would give its first voxel, at its border.
+        # Each lesion starts at another voxel; always starting at the first would favour borders.
         parts.append(voxels[:, row % min(step, voxels.shape[1]) :: step])
     voxels = np.concatenate(parts, axis=1).astype(np.float64)
     low, high = np.percentile(voxels, [0.5, 99.5], axis=1)
@@ -114,7 +118,7 @@ def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarr
 
 
 def _statistics(low: Any, high: Any, mean: Any, scale: Any, total: Any) -> dict[str, np.ndarray]:
-    """Return the statistics under the names of the network's buffers."""
+    """Return the statistics by the names of the buffers of the network."""
     return {
         "scaler.low": low,
         "scaler.high": high,
@@ -125,7 +129,7 @@ def _statistics(low: Any, high: Any, mean: Any, scale: Any, total: Any) -> dict[
 
 
 def split_samples(sample: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
-    """Return which rows are held out: whole samples, so that no patient straddles the split."""
+    """Choose the rows to hold out, by whole samples so that no patient is in both parts."""
     # GroupShuffleSplit rounds the number of held-out groups up and refuses a fraction of 0.
     samples = np.unique(sample)
     n_held = int(round(fraction * len(samples)))
@@ -134,15 +138,15 @@ def split_samples(sample: np.ndarray, fraction: float, rng: np.random.RandomStat
 
 
 def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the classes, each lesion's class position (-1: unlabelled) and its weight.
+    """Encode labels: the classes, and the position (-1: unlabelled) and weight of each lesion.
 
-    A sample's label reaches its lesions with weights that sum to one, so that patients with
+    All lesions of a sample get its label, with weights that sum to one, so that patients with
     many lesions do not dominate.
 
     Raises
     ------
     ValueError
-        If y has another length than the samples, is continuous, or knows fewer than two classes.
+        If y has a wrong length, is continuous, or has fewer than two classes.
     """
     labels, missing = _labels_of_samples(y, cohort)
     n_samples = len(labels)
@@ -165,7 +169,7 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
 
 
 def _labels_of_samples(y: Any, cohort: Cohort) -> tuple[pd.Series, np.ndarray]:
-    """Return the labels, one per sample, and which samples are unlabelled (NaN or -1)."""
+    """Return the label of each sample, and a mask of unlabelled samples (NaN or -1)."""
     labels = pd.Series(np.asarray(y).ravel())
     n_samples = int(cohort.sample[-1]) + 1
     if len(labels) != n_samples:
@@ -175,30 +179,30 @@ def _labels_of_samples(y: Any, cohort: Cohort) -> tuple[pd.Series, np.ndarray]:
 
 
 def label_weights(cohort: Cohort) -> np.ndarray:
-    """Return how much each lesion counts in its sample's label: those that are seen sum to one."""
+    """Compute the weight of each lesion; those of the usable lesions of a sample sum to one."""
     counts = np.bincount(cohort.sample, cohort.usable)
     return 1.0 / np.maximum(counts, 1.0)[cohort.sample]
 
 
 def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the classes, background first, each lesion's class position and its weight.
+    """Encode labels of background and targets: classes, background first, positions and weights.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        0 for background; any other values are classes of target.
+        0 for background; each other value is a class of target.
     cohort : Cohort
         The lesions.
 
     Returns
     -------
     classes, labels, weight : arrays
-        As `encode_labels` gives them, without unlabelled samples.
+        As `encode_labels` returns them.
 
     Raises
     ------
     ValueError
-        If y is missing, of another length, has unlabelled samples, no background or no target.
+        If y is missing, has a wrong length, unlabelled samples, no background or no target.
     """
     if y is None:
         raise ValueError(
@@ -209,8 +213,8 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     if unlabelled.any():
         raise ValueError(
             f"{unlabelled.sum()} samples have no label (NaN or -1), the first at position "
-            f"{int(np.argmax(unlabelled))}: a contrastive model must know who is background (0) "
-            "and who is target; leave these samples out"
+            f"{int(np.argmax(unlabelled))}: a contrastive model needs the label of every sample, "
+            "0 for background and another value for targets; leave these samples out"
         )
     background = (labels == 0).to_numpy()
     targets = np.unique(labels[~background].to_numpy())
@@ -218,7 +222,7 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
         raise ValueError(
             f"y holds {int(background.sum())} samples of background (0) and "
             f"{int((~background).sum())} targets (other values; here {targets[:5].tolist()}): "
-            "a contrastive model needs both"
+            "a contrastive model needs both; check the coding of y"
         )
     classes = np.concatenate([np.zeros(1, dtype=targets.dtype), targets])
     positions = np.zeros(len(labels), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""`VAE`: the family's plain autoencoder."""
+"""`VAE`: a variational autoencoder of patches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class VAE(VAEEstimator):
     """Variational autoencoder of patches: `NonRedundantCVAE` without hand-crafted features.
 
     The loss is reconstruction + beta * KL(q(z|x*) || N(0, I)) (Kingma & Welling 2014,
-    arXiv 1312.6114), its reconstruction the fraction of the voxels' variance left unexplained.
+    arXiv 1312.6114). The reconstruction is the unexplained fraction of the voxel variance.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ class VAE(VAEEstimator):
     lr : float, default=8e-3
         Highest learning rate of AdamW.
     augment : "auto", sequence of str, callable or None, default="auto"
-        "auto" mirrors lesions at random along every axis: a network without labels must still
-        distinguish the sides to reconstruct them. Otherwise as for `NonRedundantCVAE`.
+        "auto" mirrors lesions at random along every axis. For the other values see
+        `NonRedundantCVAE`.
     network : dict, callable or None, default=None
         As for `NonRedundantCVAE`.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
-        Seed of initial weights, batches and draws.
+        Seed of the initial weights, the batches and the draws.
     net_params : dict or None, default=None
-        Further options of the training, as for `NonRedundantCVAE`.
+        Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
         1 prints one line per epoch.
 
@@ -54,7 +54,7 @@ class VAE(VAEEstimator):
     history_ : DataFrame
         One row per epoch: `total, reconstruction, kl` and `valid_*`.
     dead_latents_ : list of str
-        Latents that collapsed to their prior; a warning says so when most did.
+        Latents that collapsed to their prior; `fit` warns if most did.
 
     Examples
     --------
@@ -100,12 +100,12 @@ class VAE(VAEEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any = None) -> VAE:
-        """Train the VAE on a cohort's patches.
+        """Train the VAE on the patches of a cohort.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            Lesions with patches, whose features are not used; or a matrix, encoded by row.
+            Lesions with patches; features are not used. Or a matrix, whose rows are encoded.
         y : None
             Ignored.
 
@@ -119,7 +119,7 @@ class VAE(VAEEstimator):
         ValueError
             If the table has no usable patches.
         FloatingPointError
-            If a term of the loss is no longer a finite number; the message names term and epoch.
+            If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
         cohort = self._read(X, reset=True)
@@ -136,12 +136,10 @@ class VAE(VAEEstimator):
         }
         labels = np.full(len(inputs.x), -1)
         weights = {"kl": self.beta}
-        return TrainingPlan(
-            self._module_class(), spec, self._condition(inputs), labels, weights=weights
-        )
+        return TrainingPlan(spec, self._condition(inputs), labels, weights=weights)
 
     def transform(self, X: Any) -> Any:
-        """Return the posterior means of each lesion's latents.
+        """Compute the posterior means of the latents of each lesion.
 
         Parameters
         ----------
@@ -151,25 +149,25 @@ class VAE(VAEEstimator):
         Returns
         -------
         array of shape (n_samples, latent_size), DataFrame or LesionTable
-            The latents; with several lesions per sample, a table with them as features.
+            The latents; if samples have several lesions, a table with the latents as features.
         """
         _, z = self._latents(X)
         return self._rows(z, X)
 
     def sample(self, n_samples: int = 1, *, random_state: Any = None) -> np.ndarray:
-        """Return patches drawn from the model.
+        """Draw patches from the model.
 
         Parameters
         ----------
         n_samples : int, default=1
-            How many.
+            Number of patches.
         random_state : int, Generator or None, default=None
             Source of the draws.
 
         Returns
         -------
         array of shape (n_samples, C, *spatial)
-            Patches in the images' intensity units.
+            Patches in the intensity units of the images.
         """
         check_is_fitted(self, "net_")
         z = np.random.default_rng(random_state).normal(size=(n_samples, self.latent_size))

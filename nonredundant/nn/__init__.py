@@ -1,1 +1,1 @@
-"""Everything that needs torch; nothing outside this folder imports it at the top of a module."""
+"""Code that needs torch; other modules import torch within functions only."""

@@ -1,4 +1,4 @@
-"""Augmentation of whole batches; which kinds are right depends on what the label may lie in."""
+"""Augmentation of whole batches; the choice of kinds depends on what the label may depend on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: What `augment=` may name. A flip erases whatever differs between left and right.
+#: Names that `augment=` accepts. A flip removes differences between left and right.
 KINDS = ("flip_x", "flip_y", "flip_z", "noise", "rotate", "shift")
 
 
@@ -19,9 +19,9 @@ class Augmentation:
     Parameters
     ----------
     kinds : sequence of str
-        Names out of `KINDS`: a flip along an axis with probability one half; Gaussian noise of
-        a tenth of the batch's standard deviation; rotation by up to 15 degrees about a random
-        axis; a shift by up to a sixteenth of each side.
+        Names out of `KINDS`: a flip along an axis with probability one half; Gaussian noise with
+        a tenth of the standard deviation of the batch; rotation by up to 15 degrees about a
+        random axis; a shift by up to a sixteenth of each side.
     """
 
     def __init__(self, kinds: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class Augmentation:
         self._flipped = ["zyx".index(kind[-1]) - 3 for kind in kinds if kind.startswith("flip")]
 
     def __call__(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the changed patches and masks."""
+        """Return the augmented patches and masks."""
         n_dim = x.ndim - 2
         if self._flipped:
             x, mask = _flip(x, mask, self._flipped)
@@ -46,7 +46,7 @@ class Augmentation:
 def _flip(x: Tensor, mask: Tensor | None, axes: list[int]) -> tuple[Tensor, Tensor | None]:
     """Mirror a random half of the batch along each axis."""
     chosen = torch.stack([torch.rand(len(x)) < 0.5 for _ in axes], dim=1).tolist()
-    # Each patch is copied once, along all its axes: six times quicker than axis by axis.
+    # Copying each patch once, flipped along all its axes, is six times faster than axis by axis.
     each = [[axis for axis, flips in zip(axes, row, strict=True) if flips] for row in chosen]
 
     def mirrored(voxels: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def _flip(x: Tensor, mask: Tensor | None, axes: list[int]) -> tuple[Tensor, Tens
 
 
 def _shift(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor | None]:
-    """Move the batch by one offset; what leaves on one side enters on the other."""
+    """Shift the whole batch cyclically by one offset."""
     reach = [max(1, side // 16) for side in x.shape[2:]]
     offset = [int(torch.randint(-r, r + 1, ())) for r in reach]
     axes = tuple(range(2, 2 + n_dim))
@@ -64,7 +64,7 @@ def _shift(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor |
 
 
 def _rotate(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor | None]:
-    """Turn each patch by its own small angle."""
+    """Rotate each patch by its own small angle."""
     n = len(x)
     angle = (torch.rand(n) * 2 - 1) * math.radians(15)
     if n_dim == 2:

@@ -16,7 +16,7 @@ from nonredundant.nn.losses import Batch
 
 
 class LesionDataset(Dataset):
-    """Batches of lesions; the voxels of the cohort are copied batch by batch only."""
+    """Dataset of lesions that copies voxels only one batch at a time."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class LesionDataset(Dataset):
         return self.__getitems__([position])
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
-        """Return a whole batch by one indexing operation."""
+        """Return a whole batch with one indexing operation."""
         rows = self.rows[np.asarray(positions)]
         x = torch.from_numpy(np.asarray(self.x[rows]))
         mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
@@ -49,14 +49,14 @@ class LesionDataset(Dataset):
 
 
 def as_is(batch: Any) -> Any:
-    """Return the batch itself: the datasets collate whole batches."""
+    """Return the batch unchanged; the datasets already collate whole batches."""
     return batch
 
 
 def balanced_batch_size(n_rows: int, batch_size: int) -> int:
-    """Return the largest size up to `batch_size` that makes all batches about equally large.
+    """Return the largest size up to `batch_size` that makes all batches about equal in size.
 
-    The independence term's estimate is too noisy on a small last batch.
+    The estimate of the independence term is too noisy on a small last batch.
     """
     return math.ceil(n_rows / math.ceil(n_rows / batch_size))
 
@@ -69,7 +69,7 @@ def batches(dataset: LesionDataset | PatientDataset, batch_size: int, device: st
 
 
 class PatientDataset(Dataset):
-    """Batches of patients: their lesions and edges, concatenated by index arithmetic."""
+    """Dataset of patients that concatenates their lesions and edges by index arithmetic."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class PatientDataset(Dataset):
         chosen = self.patients[np.asarray(positions)]
         rows, n_lesions = ranges(self.start[chosen], self.start[chosen + 1])
         links, n_links = ranges(self.edges.start[chosen], self.edges.start[chosen + 1])
-        # Rows in the table minus this shift are rows in the batch.
+        # Row in the table minus shift is row in the batch.
         shift = np.repeat(self.start[chosen] - (np.cumsum(n_lesions) - n_lesions), n_links)
         parts = (
             self.clinical[chosen],

@@ -1,4 +1,4 @@
-"""Layers shared by the family: encoders, decoders and the scaling of intensities."""
+"""Layers shared by the VAE family: encoders, decoders and the scaling of intensities."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from torch.nn import functional
 _CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 _INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
-#: The grid that the first layer's blocks aim at, and the one that is not halved any further.
+#: Target grid side of the blocks of the first layer, and grid side that is not halved further.
 COARSE_SIDE = 8
 SMALLEST_SIDE = 4
 
 
 class IntensityScaler(nn.Module):
-    """Clip and standardise intensities by the training cohort's statistics, and mask them.
+    """Clip, standardise and mask intensities, with the statistics of the training cohort.
 
-    Scaling a batch on its way costs little and saves a copy of the cohort. Vétil et al. 2023
+    Scaling each batch costs little and saves a copy of the cohort. Vétil et al. 2023
     clip to the cohort's 0.5 and 99.5 percentiles before standardising.
     """
 
@@ -46,7 +46,7 @@ class IntensityScaler(nn.Module):
         return scaled if mask is None else scaled * mask
 
     def inverse(self, x: Tensor) -> Tensor:
-        """Return standardised intensities in the image's own units."""
+        """Convert standardised intensities to the units of the image."""
         tail = (-1,) + (1,) * (x.ndim - 2)
         return x * self.scale.view(tail) + self.mean.view(tail)
 
@@ -54,8 +54,8 @@ class IntensityScaler(nn.Module):
 class ToBlocks(nn.Module):
     """Cut a patch into blocks: (n, C, *grid * block) to (n, C * block^n_dim, *grid).
 
-    As one matrix product on blocks, the first and last layers cost a tenth of a strided
-    convolution on one input channel, which CPUs compute badly.
+    As a matrix product on blocks, the first and last layers take a tenth of the time of a strided
+    convolution on one input channel, which is slow on CPUs.
     """
 
     def __init__(self, grid: Sequence[int], block: int) -> None:
@@ -63,7 +63,7 @@ class ToBlocks(nn.Module):
         self.grid, self.block = tuple(grid), block
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the blocks as channels; sides that do not divide are padded with zeros."""
+        """Return the blocks as channels; sides are padded with zeros to a multiple of the block."""
         n_dim = len(self.grid)
         missing = [g * self.block - side for g, side in zip(self.grid, x.shape[2:], strict=True)]
         if any(missing):
@@ -75,14 +75,14 @@ class ToBlocks(nn.Module):
 
 
 class FromBlocks(nn.Module):
-    """Put blocks together again: the inverse of `ToBlocks`, cropped to the patch's shape."""
+    """Reassemble blocks: the inverse of `ToBlocks`, cropped to the shape of the patch."""
 
     def __init__(self, shape: Sequence[int], grid: Sequence[int], block: int) -> None:
         super().__init__()
         self.shape, self.grid, self.block = tuple(shape), tuple(grid), block
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the patch."""
+        """Return the reassembled patch."""
         n_dim = len(self.grid)
         x = x.reshape(x.shape[0], -1, *(self.block,) * n_dim, *self.grid)
         order = [axis for i in range(n_dim) for axis in (2 + n_dim + i, 2 + i)]
@@ -98,17 +98,17 @@ def crop(x: Tensor, shape: Sequence[int]) -> Tensor:
 
 
 def block_size(shape: Sequence[int]) -> int:
-    """Return the side of the first layer's blocks: what leaves a grid of about eight a side."""
+    """Return the block side of the first layer, which gives a grid of about 8 per side."""
     return 2 ** max(0, round(math.log2(min(shape) / COARSE_SIDE)))
 
 
 def pyramid(shape: Sequence[int], depth: int | None) -> list[tuple[int, ...]]:
-    """Return the grids of the levels behind the blocks, from the finest to the coarsest.
+    """Return the grids of the levels after the blocks, from the finest to the coarsest.
 
     Parameters
     ----------
     shape : sequence of int
-        The patch's grid.
+        Grid of the patch.
     depth : int or None
         Number of halvings; None halves until the smallest side is at most four.
 
@@ -125,19 +125,19 @@ def pyramid(shape: Sequence[int], depth: int | None) -> list[tuple[int, ...]]:
 
 
 def normalisation(norm: str | None, n_dim: int, n_channels: int) -> nn.Module:
-    """Return instance normalisation, or nothing."""
+    """Return instance normalisation, or the identity."""
     if norm is None:
         return nn.Identity()
     return _INSTANCE_NORM[n_dim](n_channels, affine=True)
 
 
 def level_channels(width: int, n_levels: int) -> list[int]:
-    """Return the channels of each level: doubling, but at most four times the width."""
+    """Return the channels of each level: doubled per level up to four times the width."""
     return [width * min(2**level, 4) for level in range(n_levels)]
 
 
 class ConvEncoder(nn.Module):
-    """Blocks, then strided convolutions, from a patch to a vector."""
+    """Encode a patch as a vector: blocks, then strided convolutions."""
 
     def __init__(
         self,
@@ -169,7 +169,7 @@ class ConvEncoder(nn.Module):
 
 
 class ConvDecoder(nn.Module):
-    """From a vector to a patch, the encoder's levels in reverse."""
+    """Decode a vector to a patch: the levels of the encoder in reverse."""
 
     def __init__(
         self,
@@ -202,13 +202,13 @@ class ConvDecoder(nn.Module):
         """Return the patch of each vector."""
         x = self.activation(self.head(z).unflatten(1, self.coarsest))
         for level, grid in zip(self.levels, self.grids[-2::-1], strict=True):
-            # A side that was rounded up on the way down comes back one too long.
+            # A side that the encoder rounded up is one voxel too long here.
             x = self.activation(crop(level(x), grid))
         return self.last(x)
 
 
 def dense(n_in: int, n_out: int, width: int) -> nn.Sequential:
-    """Return the perceptron that encodes or decodes rows of a plain matrix."""
+    """Build the perceptron that encodes or decodes rows of a plain matrix."""
     return nn.Sequential(nn.Linear(n_in, width), nn.LeakyReLU(0.1), nn.Linear(width, n_out))
 
 
@@ -219,7 +219,7 @@ def build_networks(
     n_in: int,
     network: Mapping[str, Any] | Callable[..., Any] | None,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return an encoder to `n_out` values and a decoder from `n_in` values."""
+    """Build an encoder to `n_out` values and a decoder from `n_in` values."""
     if callable(network):
         return network(shape=shape, n_channels=n_channels, n_out=n_out, n_in=n_in)
     options = dict(network or {})

@@ -1,4 +1,4 @@
-"""Callbacks of the training loop: recorded terms, scheduled terms, learning rate."""
+"""Callbacks of the training: recorded terms, scheduled terms, learning rate."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class TermHistory(Callback):
-    """Record each epoch's mean of every term, as `name` and `valid_name`."""
+    """Record the mean of every term per epoch, as `name` and `valid_name`."""
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
-        """Record the epoch's means, weighted by the batches' sizes."""
+        """Record the means of the epoch, weighted by batch size."""
         for prefix, name_of in (("train", "{}"), ("valid", "valid_{}")):
             batches = [b for b in net.history[-1]["batches"] if f"{prefix}_batch_size" in b]
             sizes = [batch[f"{prefix}_batch_size"] for batch in batches]
@@ -29,10 +29,10 @@ class TermHistory(Callback):
 
 
 class ScheduledUpdate(Callback):
-    """Train the independence term on all posterior means every few epochs (Vétil et al. 2023)."""
+    """Train the independence term every few epochs on all posterior means (Vétil et al. 2023)."""
 
     def on_epoch_begin(self, net: NeuralNet, dataset_train: Any = None, **_: Any) -> None:
-        """Freeze the VAE and train the term's own parameters."""
+        """Train the parameters of the term while the VAE stays fixed."""
         term, epoch = net.term, len(net.history) - 1
         if term is None or term.fit_mode != "scheduled" or epoch % term.every:
             return
@@ -48,9 +48,9 @@ class ScheduledUpdate(Callback):
 
 
 class WarmCosine:
-    """Factor of the learning rate: linear rise over a tenth of the steps, then a cosine to 0.005.
+    """Learning-rate factor: linear rise over a tenth of the steps, then cosine decay to 0.005.
 
-    It reaches the loss of a constant rate in a third of the epochs; Smith & Topin 2019 (arXiv
+    It reaches the loss of a constant rate in a third of the epochs. Smith & Topin 2019 (arXiv
     1708.07120) report a similar gain.
     """
 
@@ -58,7 +58,7 @@ class WarmCosine:
         self.n_steps = max(1, n_steps)
 
     def __call__(self, step: int) -> float:
-        """Return the factor of a step."""
+        """Return the factor of the learning rate at a step."""
         progress = min(step / self.n_steps, 1.0)
         if progress < 0.1:
             return 0.05 + 0.95 * progress / 0.1
@@ -66,7 +66,7 @@ class WarmCosine:
 
 
 def _warm_cosine(n_steps: int) -> Callback:
-    """Return the scheduler that multiplies the rate by `WarmCosine` in each step."""
+    """Return the scheduler that multiplies the rate by `WarmCosine` at each step."""
     return LRScheduler(policy=LambdaLR, lr_lambda=WarmCosine(n_steps), step_every="batch")
 
 
@@ -78,12 +78,12 @@ def learning_rate(schedule: str, n_steps: int) -> Callback | None:
     schedule : {"cosine", "constant"}
         Name of the schedule.
     n_steps : int
-        Steps of the whole training.
+        Number of steps of the whole training.
 
     Returns
     -------
     Callback or None
-        None keeps the rate constant.
+        The callback; None for a constant rate.
     """
     schedules = {"cosine": _warm_cosine, "constant": lambda _: None}
     if schedule not in schedules:

@@ -1,4 +1,4 @@
-"""Common and salient latents: what targets share with the background, and what they add."""
+"""Networks with common latents, shared with the background, and salient latents of targets."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nonredundant.nn.losses import (
 from nonredundant.nn.penalties import LEAST_ROWS, distance_correlation, squared_distances
 from nonredundant.nn.vae import ConditionalVAE, Penalty, Posterior
 
-#: Squared bandwidths of the kernels of `mean_discrepancy`, in latents' expected squared distance.
+#: Squared kernel bandwidths of `mean_discrepancy`, relative to the expected squared distance.
 BANDWIDTHS = (0.01, 0.1, 1.0, 10.0)
 
 
 class CommonSalientVAE(nn.Module):
-    """q(c | x*), q(s | x*) and p(x* | c, s); z = (c, s) is what is encoded and decoded.
+    """VAE with q(c | x*), q(s | x*) and p(x* | c, s); z is (c, s) side by side.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class CommonSalientVAE(nn.Module):
     n_common, n_salient : int
         Sizes of c and s.
     network : mapping or callable
-        As for `ConditionalVAE`; c and s have an encoder each.
+        As for `ConditionalVAE`; c and s have separate encoders.
     normalise : bool
-        Whether the squared error is divided by the cohort's total variance.
+        Whether the squared error is divided by the total variance of the cohort.
     additive : bool
-        Whether what s draws is added to what c draws, each by a decoder of its own. Otherwise one
-        decoder draws both together.
+        Whether the patch is the sum of the outputs of separate decoders of c and s. Otherwise
+        one decoder takes (c, s).
     """
 
     total_variance: Tensor
@@ -70,15 +70,15 @@ class CommonSalientVAE(nn.Module):
         self.register_buffer("total_variance", torch.ones(()))
 
     def pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the independence term keeps apart: the posterior means of c and s."""
+        """Return the two sides of the independence term: the posterior means of c and s."""
         c, s = z.split(self.pair_sizes, dim=1)
         return c, s
 
     def posteriors(self, x_star: Tensor, mask: Tensor | None) -> tuple[Posterior, Posterior]:
         """Return q(c | x*) and q(s | x*) for masked, standardised patches.
 
-        If x* = g(c) + g_s(s) + noise, then p(c | x*, s) depends on x* − g_s(s) alone, and that is
-        what c's encoder is shown: what s has explained does not reach c.
+        If x* = g(c) + g_s(s) + noise, then p(c | x*, s) depends on x* − g_s(s) alone. An additive
+        model therefore encodes c from this difference.
         """
         qs = _posterior(self.salient_encoder, x_star)
         if self.salient_decoder is not None:
@@ -87,38 +87,38 @@ class CommonSalientVAE(nn.Module):
         return _posterior(self.common_encoder, x_star), qs
 
     def posterior(self, batch: Batch) -> Posterior:
-        """Return q(c, s | x*) of a batch as it comes from the cohort, side by side."""
+        """Return q(c, s | x*) of a batch in the units of the images, side by side."""
         pair = self.posteriors(self.scaler(batch.x, batch.mask), batch.mask)
         return Posterior(*(torch.cat(parts, dim=1) for parts in zip(*pair, strict=True)))
 
     def added(self, s: Tensor) -> Tensor:
-        """Return what s adds to the image of c: g_s(s), nothing where s is 0."""
+        """Return g_s(s), the term that s adds to the decoded c; zero at s = 0."""
         assert self.salient_decoder is not None
         drawn = self.salient_decoder(torch.cat([s, torch.zeros_like(s[:1])]))
         return drawn[:-1] - drawn[-1:]
 
     def generative(self, z: Tensor, h: Tensor | None = None) -> Tensor:
-        """Return the mean of p(x* | c, s) in standardised intensities; there is no h."""
+        """Return the mean of p(x* | c, s) in standardised intensities; h is not used."""
         if self.salient_decoder is None:
             return self.decoder(z)
         c, s = z.split(self.pair_sizes, dim=1)
         return self.decoder(c) + self.added(s)
 
     def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
-        """Return the divergence of each q(s | x*) from its prior, given who is a target."""
+        """Return the divergence of each q(s | x*) from its prior, given the mask of targets."""
         raise NotImplementedError
 
     def reconstruction(self, x_star: Tensor, mask: Tensor | None, c: Tensor, s: Tensor) -> Tensor:
-        """Return each sample's squared error, as a fraction of the variance if normalised."""
+        """Return the squared error of each sample, as a fraction of the variance if normalised."""
         px = self.generative(torch.cat([c, s], dim=1))
         error = masked_squared_error(x_star, px, mask)
         return error / self.total_variance if self.normalise else error
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
-        """Return each sample's −(reconstruction + β KL) under the label that suits it better.
+        """Return −(reconstruction + β KL) of each sample for the label with the larger value.
 
-        The label is unknown here; the larger of the bounds for background and target is, but
-        for the labels' prior, still a bound.
+        The label is unknown here. The larger of the bounds for background and target is still a
+        bound, up to the prior of the labels.
         """
         x_star = self.scaler(batch.x, batch.mask)
         qc, qs = self.posteriors(x_star, batch.mask)
@@ -132,20 +132,20 @@ class CommonSalientVAE(nn.Module):
 
 
 def _posterior(encoder: nn.Module, x_star: Tensor) -> Posterior:
-    """Return the diagonal Gaussian that an encoder gives."""
+    """Return the diagonal Gaussian that an encoder computes."""
     mean, log_variance = encoder(x_star).chunk(2, dim=1)
     return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
 
 class SepVAEModule(CommonSalientVAE):
-    """SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader, as a sum where asked for.
+    """Network of SepVAE (Louiset et al. 2023, arXiv 2307.06206), with a fader term.
 
     Parameters
     ----------
     n_classes : int
-        Background and the classes of target.
+        Number of classes: background and the classes of target.
     background_scale : float
-        Standard deviation of the background's salient prior, N(0, background_scale²).
+        Standard deviation of the salient prior of the background, N(0, background_scale²).
     **options
         As for `CommonSalientVAE`.
     """
@@ -153,8 +153,8 @@ class SepVAEModule(CommonSalientVAE):
     def __init__(self, *, n_classes: int, background_scale: float, **options: Any) -> None:
         super().__init__(**options)
         self.background_scale = background_scale
-        # Of additive models it reads as many latents as tell the classes apart: if it reads all,
-        # each of them repeats the label, and little room is left for how targets differ.
+        # In additive models the classifier takes only as many latents as separate the classes. If
+        # it took all of them, each would encode the label instead of differences among targets.
         n_salient = self.pair_sizes[1]
         self.n_read = n_salient if self.salient_decoder is None else min(n_classes - 1, n_salient)
         self.classifier = nn.Linear(self.n_read, n_classes)
@@ -184,15 +184,14 @@ class SepVAEModule(CommonSalientVAE):
         return terms, torch.cat([qc.mean, qs.mean], dim=1)
 
     def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
-        """Return KL(q(s | x*) ‖ p(s | y)): the background's prior is narrow."""
+        """Return KL(q(s | x*) ‖ p(s | y)); the prior of the background is narrow."""
         wide = torch.ones_like(qs.mean)
         return gaussian_kl(*qs, torch.where(target, wide, wide * self.background_scale))
 
     def _fader_term(self, batch: Batch, c: Tensor) -> Tensor:
-        """Return what c tells of the label: their distance correlation.
+        """Return the distance correlation of c and the label.
 
-        An adversary, whom the encoder fools by moving, left the label where a fresh classifier
-        found it again.
+        With an adversary instead, a newly trained classifier could still predict the label.
         """
         if len(c) < LEAST_ROWS:
             return c.sum() * 0.0
@@ -201,9 +200,9 @@ class SepVAEModule(CommonSalientVAE):
 
 
 class ContrastiveVAEModule(CommonSalientVAE):
-    """Contrastive VAE (Abid & Zou 2019), and with its last term MM-cVAE (Weinberger et al. 2022).
+    """Network of the contrastive VAE (Abid & Zou 2019) and MM-cVAE (Weinberger et al. 2022).
 
-    The parameters are those of `CommonSalientVAE`.
+    MM-cVAE adds the last term of the loss. The parameters are those of `CommonSalientVAE`.
     """
 
     def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
@@ -236,15 +235,15 @@ class ContrastiveVAEModule(CommonSalientVAE):
         return terms, torch.cat([qc.mean, qs.mean], dim=1)
 
     def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
-        """Return KL(q(s | x*) ‖ N(0, I)) of targets; the background's s is not used."""
+        """Return KL(q(s | x*) ‖ N(0, I)) of targets; 0 for the background, whose s is not used."""
         return gaussian_kl(*qs) * target[:, 0]
 
 
 def mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:
-    """Return the squared maximum mean discrepancy of two sets of latents, 0 if one is empty.
+    """Compute the squared maximum mean discrepancy of two sets of latents, 0 if one is empty.
 
-    The mean over Gaussian kernels of several widths of the biased estimate (Gretton et al.
-    2012, J. Mach. Learn. Res. 13, 723, eq. 5); Weinberger et al. 2022 match moments with it.
+    The biased estimate (Gretton et al. 2012, J. Mach. Learn. Res. 13, 723, eq. 5), averaged over
+    Gaussian kernels of several widths; Weinberger et al. 2022 match moments with it.
 
     Parameters
     ----------
@@ -272,12 +271,12 @@ def mean_discrepancy(a: Tensor, b: Tensor) -> Tensor:
 
 
 class SalientConditionalVAE(ConditionalVAE):
-    """Contrastive mode of the conditional VAE: the common part is given, h, and d is salient.
+    """Contrastive version of the conditional VAE: h in place of common latents, d salient.
 
     Parameters
     ----------
     background_scale : float
-        Standard deviation of the background's prior of d, N(0, background_scale²).
+        Standard deviation of the prior of d of the background, N(0, background_scale²).
     **options
         As for `ConditionalVAE`.
     """
@@ -287,9 +286,9 @@ class SalientConditionalVAE(ConditionalVAE):
         self.background_scale = background_scale
 
     def within(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the total correlation is of: the d of targets, and nothing.
+        """Return the input of the total correlation: the d of targets and an empty second side.
 
-        Over background and targets together, whose spreads differ, no columns are independent.
+        Background and targets differ in spread, so that over both no columns are independent.
         """
         return super().within(batch, d[batch.y > 0])
 
@@ -312,11 +311,11 @@ class SalientConditionalVAE(ConditionalVAE):
         return terms, qd.mean
 
     def salient_kl(self, qd: Posterior, target: Tensor) -> Tensor:
-        """Return KL(q(d | x*, h) ‖ p(d | y)): the background's prior is narrow."""
+        """Return KL(q(d | x*, h) ‖ p(d | y)); the prior of the background is narrow."""
         return gaussian_kl(*qd, torch.where(target, 1.0, self.background_scale))
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
-        """Return each lesion's −(reconstruction + β KL) under the label that suits it better."""
+        """Return −(reconstruction + β KL) of each lesion for the label with the larger value."""
         x_star = self.scaler(batch.x, batch.mask)
         qd = self.inference(x_star, batch.h)
         bounds = []

@@ -1,7 +1,8 @@
-"""The base of every estimator that trains a network: plan, training, persistence.
+"""Base class of the estimators that train a network: plan, training, persistence.
 
-A subclass reads its input (`_read`), plans the training (`_plan`), and calls `_fit_net`. torch is
-imported when a network is built, so that estimators can be listed and cloned without it.
+A subclass reads its input (`_read`), makes a plan of the training (`_plan`) and passes the plan to
+`_fit_net`, which builds the network (`_build_module`), wraps it in a skorch net (`_build_net`) and
+trains it. torch is imported only then, so that estimators can be listed and cloned without it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sklearn.base import BaseEstimator
 from nonredundant.nn.state import pack, set_arrays, unpack
 from nonredundant.utils.validation import Interval
 
-#: Constraints of the parameters that every such estimator has.
+#: Constraints of the parameters that all these estimators share.
 NET_CONSTRAINTS: dict[str, Any] = {
     "max_epochs": [Interval(Integral, 1, None, closed="left")],
     "lr": [Interval(Real, 0, None, closed="neither")],
@@ -30,32 +31,30 @@ NET_CONSTRAINTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class TrainingPlan:
-    """What is trained: a network and its loss, on what, with which labels.
+    """Plan of a training: the arguments of the network, its conditions, labels and loss terms.
 
     Attributes
     ----------
-    module : type
-        Class of the network.
     spec : dict
-        Its arguments, plain types: a saved model builds the network from them.
+        Arguments of the network class as plain types; a saved model rebuilds its network from
+        them.
     conditions : array of shape (n_rows, n_conditions)
-        What is given beside the rows' images or features: h, or clinical variables.
+        Input of the network beside images or features: h, or clinical variables.
     labels : array of shape (n_rows, ...)
-        What the label term or the loss reads.
+        Labels of the label term or of the loss.
     classes : array or None
-        Classes that the labels are positions of, kept as `classes_`.
+        Classes that the labels are positions in, stored as `classes_`.
     row_weights : array of shape (n_rows,) or None
-        How much each row counts in the label term.
+        Weight of each row in the label term.
     weights : dict of str to float
         Weight of each term of the loss.
     terms : dict of str to object
-        Parts of the loss that are not of the network: `independence` and `disentangle` terms of
-        the VAE family, the `loss` of graphs.
+        Parts of the loss outside the network: the `independence` and `disentangle` terms of the
+        VAE family, the `loss` of graphs.
     targets : array of shape (n_rows, n_outputs) or None
-        Numbers whose association with the features sets where a graph's training starts.
+        Numbers whose association with the features sets the initial attention of graphs.
     """
 
-    module: type
     spec: dict[str, Any]
     conditions: np.ndarray
     labels: np.ndarray
@@ -67,7 +66,7 @@ class TrainingPlan:
 
 
 class NetworkEstimator(BaseEstimator):
-    """Trains one network and holds it in `net_`; saved models hold arrays, no code."""
+    """Base class of estimators with one network, `net_`, saved as arrays without code."""
 
     max_epochs: int
     lr: float
@@ -78,7 +77,7 @@ class NetworkEstimator(BaseEstimator):
     net_: Any
     _spec: dict[str, Any]
 
-    #: Options of `net_params` that the estimator reads itself, with their defaults.
+    #: Options of `net_params` that are not passed to skorch, with their defaults.
     _own_options: Mapping[str, Any] = {}
 
     def _module_class(self) -> type:
@@ -86,33 +85,33 @@ class NetworkEstimator(BaseEstimator):
         raise NotImplementedError
 
     def _double(self, spec: Mapping[str, Any]) -> bool:
-        """Whether the network computes in double precision."""
+        """Return whether the network computes in double precision."""
         raise NotImplementedError
 
     def _plan(self, inputs: Any, y: Any) -> TrainingPlan:
-        """Return what is trained on the inputs that `_read` made."""
+        """Return the plan of the training on the inputs that `_read` returned."""
         raise NotImplementedError
 
     def _build_net(
         self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int
     ) -> Any:
-        """Return an untrained net around a module."""
+        """Build the untrained skorch net of a network."""
         raise NotImplementedError
 
     def _option(self, name: str) -> Any:
-        """Return an option of `net_params` that the estimator reads itself."""
+        """Return an option of `net_params` that is not passed to skorch, or its default."""
         return (self.net_params or {}).get(name, self._own_options[name])
 
     def _net_options(self) -> dict[str, Any]:
-        """Return the options of `net_params` that skorch reads."""
+        """Return the options of `net_params` that are passed to skorch."""
         options = self.net_params or {}
         return {name: v for name, v in options.items() if name not in self._own_options}
 
     def _build_module(self, spec: Mapping[str, Any], arrays: Mapping[str, Any]) -> Any:
-        """Return a network of the spec, with some of its arrays set."""
+        """Build the network of a spec and set some of its arrays."""
         module = self._module_class()(**spec)
         if self._double(spec):
-            # Rows of a matrix are cheap: doubles make results independent of their batch.
+            # Double precision makes results independent of the batch; a matrix is cheap.
             module = module.double()
         set_arrays(module, dict(arrays))
         return module
@@ -127,20 +126,20 @@ class NetworkEstimator(BaseEstimator):
         *,
         fit: Callable[[Any], Any] | None = None,
     ) -> None:
-        """Train a net; nothing is kept of a run that fails.
+        """Train a network and store the result; a run that fails stores nothing.
 
         Parameters
         ----------
         plan : TrainingPlan
-            What is trained.
+            The plan of the training.
         train, valid : Dataset
-            Rows to train on, and rows to evaluate or None.
+            Rows to train on, and held-out rows to evaluate or None.
         arrays : callable
-            Gives the arrays of the network that are set from the training rows.
+            Returns the arrays of the network that are computed from the training rows.
         seed : int
-            Seed of initial weights, batches and draws.
+            Seed of the initial weights, the batches and the draws.
         fit : callable, optional
-            Trains the net; by default `net.fit(train)`.
+            Function that trains the net; by default `net.fit(train)`.
         """
         from nonredundant.nn.net import history_of, seeded
 
@@ -158,29 +157,29 @@ class NetworkEstimator(BaseEstimator):
         if plan.classes is not None:
             self.classes_ = plan.classes
         elif hasattr(self, "classes_"):
-            # A fit without labels after one with labels.
+            # An earlier fit had labels, this one has none.
             del self.classes_
 
     def _net_to_continue(self, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:
-        """Return the fitted net where `net_params` asks for a warm start, else None."""
+        """Return the fitted net if `net_params` requests a warm start, else None."""
         if not ((self.net_params or {}).get("warm_start") and hasattr(self, "net_")):
             return None
         if self._is_restored:
-            # The saved weights; the optimiser's moments and the terms start anew.
+            # Only weights are saved; the moments of the optimiser and the terms start anew.
             return self._build_net(self.net_.module_, plan, valid, n_rows, seed).initialize()
         return self.net_
 
     @property
     def _is_restored(self) -> bool:
-        """Whether the net comes from a saved model, so that it can predict but not train."""
+        """Return whether the net was loaded from a file; such a net predicts but cannot train."""
         return getattr(self.net_, "is_restored", False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state as arrays and plain types, so that no foreign class is pickled."""
+        """Return the state as arrays and plain types, without classes of other packages."""
         return pack(dict(super().__getstate__()))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Rebuild the network, on the CPU, from its arrays."""
+        """Restore the state and rebuild the network from its arrays, on the CPU."""
         state, weights = unpack(state)
         super().__setstate__(state)
         if weights is not None:

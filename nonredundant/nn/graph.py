@@ -1,8 +1,9 @@
-"""A patient as a graph: attention between lesions, clinical variables that weigh them, readout.
+"""The network of the lesion graph: attention between lesions, clinical attention, readout.
 
 After Thiery et al. (MICCAI 2023, arXiv 2310.16863): nodes are lesions with their features,
-edges carry the distance between them, GATv2 (Brody et al. 2022, arXiv 2105.14491) updates the
-nodes, cross-attention lets clinical variables weigh them, a readout makes one vector a patient.
+edges have the distance of two lesions as their feature, GATv2 (Brody et al. 2022, arXiv 2105.14491)
+updates the nodes, cross-attention weighs them by clinical variables, and a readout computes one
+vector per patient.
 """
 
 from __future__ import annotations
@@ -14,20 +15,20 @@ from torch import Tensor, nn
 
 from nonredundant.utils.optional import import_optional
 
-#: Gaussians that a distance is spread over.
+#: Number of Gaussian basis functions of a distance.
 N_BASIS = 8
-#: They lie between 0 and so many times the cohort's mean distance.
+#: Largest centre of a basis function, in units of the mean distance of the cohort.
 _REACH = 3.0
-#: Scale of the lesions' relevance before the softmax, so that a weight of one on a standardised
-#: feature is a sharp attention.
+#: Scale of the relevance of lesions before the softmax, so that a weight of one on a standardised
+#: feature gives a sharp attention.
 SHARPNESS = 3.0
 
 
 class GraphBatch(NamedTuple):
     """A batch of patients.
 
-    `nodes` are lesions, `patient` is the patient of each lesion, and `source`, `target` and
-    `distance` are the edges between lesions.
+    `nodes` are the features of the lesions, `patient` is the position of the patient of each
+    lesion, and `source`, `target` and `distance` describe the edges between lesions.
     """
 
     clinical: Tensor
@@ -44,10 +45,10 @@ class GraphBatch(NamedTuple):
 
 
 class GraphOutput(NamedTuple):
-    """Outputs a patient, and where the network looked.
+    """Outputs per patient and attention weights.
 
-    `lesion` and `pair` sum to one a patient (a lesion's edge to itself is no pair), `message`
-    to one a target, `clinical` to one a lesion.
+    `lesion` and `pair` sum to one per patient (the edge of a lesion to itself is not a pair),
+    `message` to one per target lesion, `clinical` to one per lesion.
     """
 
     logits: Tensor
@@ -58,7 +59,10 @@ class GraphOutput(NamedTuple):
 
 
 class Branches(NamedTuple):
-    """What attention adds to the lesions: by the clinical variables alone, and in all."""
+    """Updates of the lesions by attention, with the attention weights.
+
+    `context` is the update by clinical variables alone, `added` the whole update.
+    """
 
     context: Tensor
     added: Tensor
@@ -67,28 +71,28 @@ class Branches(NamedTuple):
 
 
 # torch_geometric.utils.softmax and scatter return the same values as the two functions below in
-# the same time (60 to 200,000 rows), but would make torch-geometric necessary for graphs without
-# graph attention (n_layers=0), which run without it.
+# the same time (60 to 200,000 rows), but would require torch-geometric also for graphs without
+# graph attention (n_layers=0).
 
 
 def segment_softmax(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
-    """Return the softmax over the rows of each segment, column by column."""
+    """Compute the softmax over the rows of each segment, separately for each column."""
     index = segment.view(-1, *[1] * (values.dim() - 1)).expand_as(values)
     top = values.new_full((n_segments, *values.shape[1:]), -torch.inf)
-    # The maximum only guards against overflow: it cancels, and needs no gradient.
+    # The maximum prevents overflow; it cancels and needs no gradient.
     top = top.scatter_reduce(0, index, values.detach(), "amax")
     weights = (values - top[segment]).exp()
     return weights / segment_sum(weights, segment, n_segments)[segment]
 
 
 def segment_sum(values: Tensor, segment: Tensor, n_segments: int) -> Tensor:
-    """Return the sum over the rows of each segment."""
+    """Compute the sum over the rows of each segment."""
     total = values.new_zeros((n_segments, *values.shape[1:]))
     return total.index_add(0, segment, values)
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """Return the layer set to zero: a branch that starts without effect and earns it."""
+    """Set a layer to zero, so that its branch initially has no effect."""
     nn.init.zeros_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -96,10 +100,10 @@ def zeroed(layer: nn.Linear) -> nn.Linear:
 
 
 class DistanceBasis(nn.Module):
-    """Describe an edge: is it a lesion's own, how long is it, and Gaussians of its length.
+    """Encode an edge: whether it joins a lesion to itself, its length and Gaussians of its length.
 
-    A network reads a smooth threshold on the distance more easily from Gaussians than from the
-    number (Schütt et al. 2018, SchNet).
+    A network learns a smooth threshold on the distance more easily from Gaussians than from the
+    distance itself (Schütt et al. 2018, SchNet).
     """
 
     scale: Tensor
@@ -112,7 +116,7 @@ class DistanceBasis(nn.Module):
         self.register_buffer("centres", torch.linspace(0.0, _REACH, N_BASIS))
 
     def forward(self, distance: Tensor, own: Tensor) -> Tensor:
-        """Return (n_edges, N_BASIS + 2) numbers of the distances in mm."""
+        """Return the encoding (n_edges, N_BASIS + 2) of distances in mm."""
         length = (distance / self.scale)[:, None]
         width = _REACH / (N_BASIS - 1)
         basis = torch.exp(-0.5 * ((length - self.centres) / width) ** 2)
@@ -121,10 +125,10 @@ class DistanceBasis(nn.Module):
 
 
 class LesionAttention(nn.Module):
-    """One GATv2 layer whose messages also carry the edge, with a residual connection.
+    """GATv2 layer whose messages include edge features, with a residual connection.
 
-    In GATv2 an edge's features steer the attention alone; the length of the edge that a lesion
-    attends to would be lost.
+    In GATv2 edge features enter the attention weights only, so that the length of the edge that
+    a lesion attends to would be lost.
     """
 
     def __init__(self, size: int, heads: int, edge_size: int, dropout: float) -> None:
@@ -140,7 +144,7 @@ class LesionAttention(nn.Module):
         self.heads = heads
 
     def forward(self, x: Tensor, index: Tensor, edges: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the updated lesions and each edge's attention, the mean over heads."""
+        """Return the updated lesions and the attention of each edge, as the mean over heads."""
         message, (_index, alpha) = self.conv(
             x, index, edge_attr=edges, return_attention_weights=True
         )
@@ -150,7 +154,7 @@ class LesionAttention(nn.Module):
 
 
 class ClinicalAttention(nn.Module):
-    """Lesions attend to the patient's clinical variables, each a token of its own."""
+    """Attention of lesions to the clinical variables of their patient, one token per variable."""
 
     def __init__(self, size: int, heads: int, n_clinical: int, dropout: float) -> None:
         super().__init__()
@@ -164,7 +168,7 @@ class ClinicalAttention(nn.Module):
         self.heads = heads
 
     def forward(self, x: Tensor, clinical: Tensor, patient: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the updated lesions, and each variable's attention by lesion."""
+        """Return the updated lesions and the attention of each lesion to each variable."""
         tokens = clinical[:, :, None] * self.scale + self.shift
         shape = (*tokens.shape[:2], self.heads, -1)
         key, value = self.key(tokens).view(shape), self.value(tokens).view(shape)
@@ -176,28 +180,28 @@ class ClinicalAttention(nn.Module):
 
 
 class Readout(nn.Module):
-    """Weigh the lesions of a patient and their pairs, by the same relevance.
+    """Weigh the lesions of a patient, and pairs of them, by one relevance per lesion.
 
-    A lesion's relevance comes from its own features and the clinical variables, not from its
-    neighbours', so that its weight speaks of it alone. A pair weighs as the product of its
-    lesions: "how far apart are the two hottest" is the length of one such pair.
+    The relevance of a lesion depends on its own features and the clinical variables, not on its
+    neighbours, so that its weight can be interpreted. The weight of a pair is the product of the
+    weights of its lesions: the distance of the two hottest lesions is the length of one pair.
     """
 
     def __init__(self, n_features: int, size: int, kind: str) -> None:
         super().__init__()
         self.kind = kind
-        # Without a bias, as it cancels; from zero, all lesions weigh the same.
+        # A bias would cancel. Initialised to zero, all lesions have the same weight.
         self.own = zeroed(nn.Linear(n_features, 1, bias=False))
         self.context = zeroed(nn.Linear(size, 1, bias=False))
 
     def relevance(self, nodes: Tensor, context: Tensor) -> Tensor:
-        """Return each lesion's relevance; `context` is what the clinical variables add."""
+        """Compute the relevance of each lesion; `context` is its update by clinical variables."""
         if self.kind != "attention":
             return nodes.new_zeros(len(nodes))
         return SHARPNESS * (self.own(nodes) + self.context(context))[:, 0]
 
     def pairs(self, relevance: Tensor, batch: GraphBatch) -> Tensor:
-        """Return the weight of each edge; a lesion's edge to itself is no pair and has none."""
+        """Compute the weight of each edge; 0 for the edge of a lesion to itself."""
         both = relevance[batch.source] + relevance[batch.target]
         pairs = torch.nonzero(batch.source != batch.target)[:, 0]
         whose = batch.patient[batch.target[pairs]]
@@ -205,7 +209,7 @@ class Readout(nn.Module):
         return relevance.new_zeros(len(both)).index_copy(0, pairs, weights)
 
     def pool(self, x: Tensor, relevance: Tensor, batch: GraphBatch) -> tuple[Tensor, Tensor]:
-        """Return one vector a patient of its lesions' vectors, and the lesions' weights."""
+        """Pool the vectors of lesions to one per patient; return also the weights of lesions."""
         n_patients, patient = len(batch.clinical), batch.patient
         if self.kind == "max":
             return maximum(x, patient, n_patients)
@@ -214,7 +218,7 @@ class Readout(nn.Module):
 
 
 def maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor]:
-    """Return the maximum a channel; a lesion weighs as much as it holds of the maxima."""
+    """Return the maximum per channel; the weight of a lesion is its share of the maxima."""
     top = x.new_full((n_patients, x.shape[1]), -torch.inf)
     top = top.scatter_reduce(0, patient[:, None].expand_as(x), x, "amax")
     holds = (x.detach() == top.detach()[patient]).to(x.dtype)
@@ -223,11 +227,11 @@ def maximum(x: Tensor, patient: Tensor, n_patients: int) -> tuple[Tensor, Tensor
 
 
 class LesionGraphNet(nn.Module):
-    """Lesions and clinical variables of patients to `n_outputs` numbers each.
+    """Network from lesions and clinical variables to `n_outputs` numbers per patient.
 
-    A regression on the features of the lesions that matter, on how far apart they are and on
-    the clinical variables, plus what graph attention and cross-attention add to the lesions:
-    branches that start from zero, as a few hundred patients feed no deep network.
+    A regression on the features of the relevant lesions, on their distances and on the clinical
+    variables, plus two branches, graph attention and cross-attention, that update the lesions. The
+    branches start from zero, since a few hundred patients are too few for a deep network.
     """
 
     def __init__(
@@ -260,9 +264,9 @@ class LesionGraphNet(nn.Module):
         self.head = nn.Linear(hidden_size, n_outputs, bias=False)
 
     def branches(self, batch: GraphBatch, edges: Tensor) -> Branches:
-        """Return what cross-attention and graph attention add to the lesions."""
+        """Compute the updates of the lesions by cross-attention and graph attention."""
         index = torch.stack([batch.source, batch.target])
-        # Dropping features, not only hidden units, keeps the branches from settling on noise.
+        # Dropout of features, not only of hidden units, keeps the branches from fitting noise.
         x = self.encoder(self.dropout(batch.nodes))
         y, messages, clinical = x, [], x.new_zeros((len(x), 0))
         if self.cross is not None:
@@ -277,7 +281,7 @@ class LesionGraphNet(nn.Module):
     def read_out(
         self, batch: GraphBatch, edges: Tensor, context: Tensor, added: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the outputs, and the weights of lesions and pairs, given what branches add."""
+        """Compute the outputs and the weights of lesions and pairs, given the branches."""
         relevance = self.readout.relevance(batch.nodes, context)
         pooled, lesion = self.readout.pool(torch.cat([batch.nodes, added], 1), relevance, batch)
         pair = self.readout.pairs(relevance, batch)
@@ -285,11 +289,11 @@ class LesionGraphNet(nn.Module):
         by_lesion, by_pair, by_clinic = self.regression.weight.split(
             [n_features, n_edge, self.n_clinical], dim=1
         )
-        # The mean of pairs after the weights of their lengths: as many columns as outputs.
-        told = segment_sum(
+        # Averaging after the product with the weights needs only one column per output.
+        from_pairs = segment_sum(
             pair[:, None] * (edges @ by_pair.T), batch.patient[batch.target], len(batch.clinical)
         )
-        logits = self.regression.bias + pooled[:, :n_features] @ by_lesion.T + told
+        logits = self.regression.bias + pooled[:, :n_features] @ by_lesion.T + from_pairs
         logits = logits + self.head(pooled[:, n_features:])
         if self.n_clinical:
             logits = logits + batch.clinical @ by_clinic.T

@@ -1,8 +1,8 @@
-"""A sparse regression with attention: where the training of a graph starts, and its yardstick.
+"""The sparse regression of a graph: the start of its training and the reference for its branches.
 
-The few weights that say which lesions matter, and what their features, distances and the
-clinical variables tell, are found together, by L-BFGS on all training patients at once.
-Trained by steps along with the rest, they drown in features without meaning.
+The few weights of the relevance of lesions, and those of their features, distances and clinical
+variables, are fitted jointly by L-BFGS on all training patients. Stochastic steps together with the
+branches do not find them among many uninformative features.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from nonredundant.nn.batches import PatientDataset
 from nonredundant.nn.graph import GraphBatch, LesionGraphNet
 from nonredundant.nn.graph_training import GraphNet
 
-#: Priors of the weights, as penalties on the sum of the patients' losses: half of a ridge
-#: times the squares, a lasso times the absolute values.
+#: Penalties of the weights, added to the sum of the losses of the patients: half the ridge
+#: constant times the squares plus the lasso constant times the absolute values.
 _RELEVANCE_RIDGE, _RELEVANCE_LASSO = 1.0, 20.0
 _RIDGE, _LASSO = 2.0, 5.0
-#: Absolute values are rounded off below this, so that they have a gradient.
+#: Scale below which absolute values are smoothed, so that they have a gradient at 0.
 _ROUND = 0.01
 _MAX_ITERATIONS = 150
-#: Fitted as soon as no gradient is above the first, or no step above the second.
+#: Tolerances of L-BFGS for the gradient and for the step.
 _SLOPE, _STEP = 1e-4, 1e-6
-#: Branches must gain so many standard errors: their best epoch was chosen by the same patients.
+#: Least gain of the branches in standard errors; the same patients also chose their best epoch.
 _CLEAR = 2.0
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def fit_regression(net: LesionGraphNet, batch: GraphBatch, loss: Loss, free: Tensor) -> None:
-    """Fit the net's relevance and regression to patients, given its branches, and fix them.
+    """Fit the relevance and the regression to patients, with fixed branches, and freeze them.
 
-    Features in `free` (n_features,) are free of the relevance's lasso: attention stays with
-    them unless the patients speak clearly for others.
+    The relevance weights of the features marked in `free` (n_features,) have no lasso penalty, so
+    that attention stays on them unless the data clearly favour others.
     """
     own, direct = net.readout.own.weight, net.regression.weight
     parameters = [own, *net.regression.parameters()]
@@ -73,13 +73,13 @@ def fit_regression(net: LesionGraphNet, batch: GraphBatch, loss: Loss, free: Ten
 
 
 def absolute(values: Tensor) -> Tensor:
-    """Return the absolute values, with a round bottom."""
+    """Return smoothed absolute values."""
     return (values.square() + _ROUND**2).sqrt() - _ROUND
 
 
 @torch.no_grad()
 def clearly_better(logits: Tensor, than: Tensor, label: Tensor, loss: Loss) -> bool:
-    """Return whether logits have a smaller loss, by `_CLEAR` jackknife standard errors."""
+    """Return whether the loss of the logits is smaller by `_CLEAR` jackknife standard errors."""
 
     def gain(rows: Tensor) -> Tensor:
         return loss(than[rows], label[rows]) - loss(logits[rows], label[rows])
@@ -93,9 +93,9 @@ def clearly_better(logits: Tensor, than: Tensor, label: Tensor, loss: Loss) -> b
 def train_graph(
     net: GraphNet, train: PatientDataset, valid: PatientDataset | None, everyone: PatientDataset
 ) -> None:
-    """Fit the regression, train the branches on what it leaves, then fit it to everyone.
+    """Fit the regression, train the branches on its residual, then refit it to all patients.
 
-    Branches stay if they are clearly better than none on the patients held out.
+    The branches are kept if they are clearly better than none on the held-out patients.
     """
     module, loss = net.module, net.loss
     free = module.readout.own.weight.detach()[0] != 0

@@ -1,4 +1,4 @@
-"""The net of the lesion graph: losses of classes and times, early stopping, outputs."""
+"""The skorch net of the lesion graph: losses, early stopping, outputs."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ from nonredundant.nn.net import TermNet
 
 
 class ClassLoss:
-    """Cross-entropy with a weight per class."""
+    """Cross-entropy with one weight per class."""
 
     def __init__(self, weights: np.ndarray) -> None:
         self.weights = torch.from_numpy(weights)
 
     def __call__(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the weighted mean over the patients."""
+        """Compute the weighted mean over the patients."""
         return functional.cross_entropy(logits, label, self.weights.to(logits))
 
 
 class CoxLoss:
-    """Negative partial log likelihood; the risk sets are those of the batch."""
+    """Negative log partial likelihood with the risk sets of the batch."""
 
     def __call__(self, risk: Tensor, label: Tensor) -> Tensor:
-        """Return the mean over the events; label columns are the event indicator and the time."""
+        """Compute the mean over the events; label columns are the event indicator and the time."""
         return cox_loss(risk[:, 0], label[:, 0] > 0, label[:, 1])
 
 
 class GraphNet(TermNet):
-    """A net whose batches are graphs.
+    """Skorch net whose batches are graphs.
 
     Parameters
     ----------
     module : nn.Module
         Maps a GraphBatch to a GraphOutput.
     loss : callable
-        (logits, label) to a scalar.
+        Function of (logits, label) that returns a scalar.
     **kwargs
         As for `TermNet`.
     """
@@ -57,7 +57,7 @@ class GraphNet(TermNet):
         super().__init__(module, **kwargs)
 
     def objective(self, batch: GraphBatch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the loss and the logits; there is one term."""
+        """Return the loss and the logits; the loss has one term."""
         logits = self.module_(batch).logits
         return self.loss(logits, batch.label), logits, {}
 
@@ -69,7 +69,7 @@ def early_stopping(patience: int) -> EarlyStopping:
 
 @torch.no_grad()
 def outputs(net: TermNet, dataset: PatientDataset, batch_size: int) -> Iterator[GraphOutput]:
-    """Yield the outputs of the dataset, in order, on the CPU."""
+    """Yield the outputs of the batches in order, on the CPU."""
     module = net.module_.eval()
     for batch in batches(dataset, batch_size, net.device):
         yield GraphOutput(*(part.cpu() for part in module(batch)))

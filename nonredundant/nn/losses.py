@@ -1,4 +1,4 @@
-"""Pure loss terms of the VAE family, and the typed records of a batch and its loss."""
+"""Loss terms as pure functions, and the typed records of a batch and its loss."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: The names of the terms everywhere: history, plots, documentation.
+#: Names of the terms, the same in history, plots and documentation.
 TERM_NAMES = ("reconstruction", "kl", "independence", "label")
 
 
@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class LossTerms:
-    """The unweighted terms of one batch's loss; `extra` holds those of one model alone."""
+    """Unweighted loss terms of one batch; `extra` holds terms that only one model has."""
 
     reconstruction: Tensor
     kl: Tensor
@@ -46,13 +46,13 @@ class LossTerms:
         return {name: getattr(self, name) for name in TERM_NAMES} | dict(self.extra)
 
     def with_extra(self, **terms: Tensor) -> LossTerms:
-        """Return the terms with more of one model alone."""
+        """Return the terms with further `extra` terms."""
         return replace(self, extra={**self.extra, **terms})
 
     def total(self, weights: Mapping[str, float]) -> Tensor:
-        """Return the weighted sum; a term without a weight counts once.
+        """Return the weighted sum; terms without a weight have weight 1.
 
-        A term of weight zero is left out, so that what it holds cannot reach the sum.
+        Terms of weight zero are left out, so that their NaN or infinity does not enter the sum.
         """
         parts = [
             value if weights.get(name, 1.0) == 1.0 else weights[name] * value
@@ -63,16 +63,16 @@ class LossTerms:
 
 
 def masked_squared_error(x: Tensor, px: Tensor, mask: Tensor | None) -> Tensor:
-    """Return each sample's squared error, summed over channels and its mask's voxels.
+    """Compute the squared error of each sample, summed over channels and voxels of its mask.
 
-    Vétil et al. 2023 (arXiv 2308.11389): voxels outside the lesion do not count.
+    Voxels outside the lesion do not count (Vétil et al. 2023, arXiv 2308.11389).
 
     Parameters
     ----------
     x, px : Tensor of shape (n, C, ...)
-        What was seen and its reconstruction.
+        Patches and their reconstructions.
     mask : Tensor of shape (n, 1, ...) or None
-        The voxels that count; None counts all.
+        Voxels that count; None counts all.
 
     Returns
     -------
@@ -93,12 +93,12 @@ def masked_squared_error(x: Tensor, px: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_scale: float | Tensor = 1.0) -> Tensor:
-    """Return KL(N(mean, variance) ‖ N(0, prior_scale²)) of each sample, in nats.
+    """Compute KL(N(mean, variance) ‖ N(0, prior_scale²)) of each sample, in nats.
 
     Parameters
     ----------
     mean, log_variance : Tensor of shape (n, n_latents)
-        The diagonal Gaussian's parameters.
+        Parameters of the diagonal Gaussians.
     prior_scale : float or Tensor broadcastable to (n, n_latents), default=1.0
         Standard deviation of the prior.
 
@@ -119,7 +119,7 @@ def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_scale: float | Tensor 
 
 
 def label_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return the weighted mean cross-entropy over the labelled samples, 0 if none is.
+    """Compute the weighted mean cross-entropy of the labelled samples, 0 if there are none.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def label_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None)
     y : int Tensor of shape (n,)
         Class positions; -1 is unlabelled.
     weight : Tensor of shape (n,), optional
-        How much each sample counts.
+        Weight of each sample.
 
     Returns
     -------
@@ -152,21 +152,21 @@ def label_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None)
 
 
 def cox_loss(risk: Tensor, event: Tensor, time: Tensor) -> Tensor:
-    """Return the negative log partial likelihood of Cox's model, the mean over the events.
+    """Compute the negative log partial likelihood of Cox's model, as the mean over the events.
 
-    Each event is a choice of one patient among those under observation, by exp(risk) (Cox 1972;
-    with a network as risk Katzman et al. 2018, DeepSurv, doi 10.1186/s12874-018-0482-1). Events
-    of one time are taken as one after another in an average order (Efron 1977).
+    The probability that the event of a time is that of patient i is exp(risk_i) over the sum of
+    exp(risk) of the patients at risk (Cox 1972; with a network as risk Katzman et al. 2018,
+    DeepSurv, doi 10.1186/s12874-018-0482-1). Ties are handled by Efron's method (Efron 1977).
 
     Parameters
     ----------
     risk : Tensor of shape (n,)
         Log hazards up to a constant.
     event : bool Tensor of shape (n,)
-        True where the event was seen, False where the patient was censored.
+        True if the event was observed, False if the patient was censored.
     time : Tensor of shape (n,)
-        Time until the event or until censoring; a patient is under observation up to this time,
-        itself included.
+        Time until the event or until censoring; a patient is at risk up to and including this
+        time.
 
     Returns
     -------
@@ -187,7 +187,7 @@ def cox_loss(risk: Tensor, event: Tensor, time: Tensor) -> Tensor:
     _, group, size = torch.unique_consecutive(time, return_inverse=True, return_counts=True)
     observed = torch.logcumsumexp(risk, 0)[size.cumsum(0) - 1]
     risk, group = risk[event], group[event]
-    # Of d events at one time, the l-th finds the share l / d of all d already gone.
+    # For the l-th of d events at one time, the fraction l / d of all d has left the risk set.
     gone = torch.zeros_like(observed).index_add(0, group, (risk - observed[group]).exp())
     n_events = torch.bincount(group, minlength=len(size))
     place = torch.arange(len(group), device=risk.device) - (n_events.cumsum(0) - n_events)[group]

@@ -1,4 +1,4 @@
-"""The skorch net that trains every network of the package: steps, recorded terms, devices."""
+"""The skorch net that trains the networks of the package: steps, recorded terms, devices."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from nonredundant.nn.callbacks import TermHistory, learning_rate
 
 
 class TermNet(NeuralNet):
-    """A skorch net whose loss is a sum of named terms, each recorded per epoch.
+    """Skorch net whose loss is a sum of named terms, each recorded per epoch.
 
-    A subclass defines `objective`. Subclasses whose terms have parameters of their own train
-    them in `after_step`.
+    A subclass defines `objective`. If terms have parameters to train, it trains them in
+    `after_step`.
 
     Parameters
     ----------
     module : nn.Module
         The network.
     lr_schedule : {"cosine", "constant"}
-        Course of the learning rate over the steps; see `nn.callbacks.learning_rate`.
+        Schedule of the learning rate; see `nn.callbacks.learning_rate`.
     n_steps : int
-        Number of steps of the whole training, which the schedule spans.
+        Number of steps of the whole training, for the schedule.
     mixed_precision : bool
-        Run the forward pass in half precision on CUDA.
+        Whether the forward pass on CUDA runs in half precision.
     **kwargs
         As for `skorch.NeuralNet`.
     """
@@ -54,15 +54,15 @@ class TermNet(NeuralNet):
         super().__init__(module, criterion=torch.nn.Identity, **kwargs)
 
     def objective(self, batch: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Return the total loss, what the network predicts, and the terms by name."""
+        """Return the total loss, the prediction of the network, and the terms by name."""
         raise NotImplementedError
 
     def after_step(self, batch: Any, prediction: Tensor) -> None:
-        """Train what is trained beside the network; most nets have nothing of the kind."""
+        """Train terms that have parameters; does nothing by default."""
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        """The recorder of the terms, the learning rate's schedule, and a log on request."""
+        """Return the recorder of terms, the learning-rate schedule and, if verbose, a log."""
         callbacks: list[tuple[str, Callback]] = [("terms", TermHistory())]
         schedule = learning_rate(self.lr_schedule, self.n_steps)
         if schedule is not None:
@@ -70,7 +70,7 @@ class TermNet(NeuralNet):
         return callbacks + ([("print_log", PrintLog())] if self.verbose else [])
 
     def initialize(self) -> TermNet:
-        """Build the module, and the scaler of gradients that half precision needs."""
+        """Initialise the net and the gradient scaler that half precision needs."""
         super().initialize()
         on_cuda = torch.device(self.device).type == "cuda"
         self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.mixed_precision and on_cuda)
@@ -78,11 +78,11 @@ class TermNet(NeuralNet):
 
     @property
     def term_names(self) -> list[str]:
-        """Names of the recorded terms."""
+        """Return the names of the recorded terms."""
         return list(getattr(self, "term_names_", ()))
 
     def train_step(self, batch: Any, **_: Any) -> dict[str, Any]:
-        """Take one step on a batch."""
+        """Take one optimisation step on a batch."""
         batch = batch.to(self.device)
         self.module_.train()
         self.optimizer_.zero_grad(set_to_none=True)
@@ -95,7 +95,7 @@ class TermNet(NeuralNet):
         return {"loss": total.detach(), "y_pred": prediction.detach()}
 
     def validation_step(self, batch: Any, **_: Any) -> dict[str, Any]:
-        """Evaluate the objective on a batch of rows that are not trained on."""
+        """Evaluate the objective on a batch of held-out rows."""
         batch = batch.to(self.device)
         self.module_.eval()
         with torch.no_grad():
@@ -104,7 +104,7 @@ class TermNet(NeuralNet):
         return {"loss": total, "y_pred": prediction}
 
     def _objective(self, batch: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """Evaluate the objective, in half precision on request."""
+        """Evaluate the objective, in half precision if `mixed_precision`."""
         device = torch.device(self.device).type
         half = self.mixed_precision and device == "cuda"
         with torch.autocast(device, dtype=torch.float16, enabled=half):
@@ -112,7 +112,7 @@ class TermNet(NeuralNet):
         return total, prediction, {"total": total, **terms}
 
     def _record(self, prefix: str, terms: Mapping[str, Tensor]) -> None:
-        """Record the batch's terms, and stop if one is no longer a finite number."""
+        """Record the terms of a batch and raise if one is not finite."""
         values = torch.stack([value.detach().float() for value in terms.values()]).tolist()
         self.term_names_ = list(terms)
         for name, value in zip(terms, values, strict=True):
@@ -135,7 +135,7 @@ def build_net(
     callbacks: list[Any] | None = None,
     **settings: Any,
 ) -> TermNet:
-    """Return an untrained net around a module.
+    """Build an untrained net with the defaults of the package and the options of the user.
 
     Parameters
     ----------
@@ -144,13 +144,13 @@ def build_net(
     module : nn.Module
         The network.
     valid : Dataset or None
-        Rows that are evaluated in each epoch and not trained on.
+        Held-out rows that are evaluated in each epoch.
     options : mapping or None
-        The user's `net_params`; they take precedence over `settings`, and callbacks are added.
+        Options of the user (`net_params`). They override `settings`; callbacks are added.
     callbacks : list, optional
-        The estimator's own callbacks.
+        Callbacks of the estimator.
     **settings
-        Arguments of the net.
+        Further arguments of the net.
     """
     own = dict(options or {})
     arguments: dict[str, Any] = {
@@ -167,7 +167,7 @@ def build_net(
 
 
 def history_of(net: TermNet) -> pd.DataFrame:
-    """Return the epochs' terms as a data frame, `valid_*` after the training terms."""
+    """Return the terms per epoch as a data frame, with `valid_*` after the training terms."""
     names = [*net.term_names, *(f"valid_{name}" for name in net.term_names)]
     kept = [name for name in names if name in net.history[-1]]
     index = pd.RangeIndex(1, len(net.history) + 1, name="epoch")
@@ -176,21 +176,21 @@ def history_of(net: TermNet) -> pd.DataFrame:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Draw from a random stream of its own and leave torch's global one as it was."""
+    """Seed torch within the context and restore its global random state afterwards."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         yield
 
 
 def resolve_device(device: str) -> str:
-    """Return the device's name; "auto" is CUDA where there is a GPU."""
+    """Return the name of the device; "auto" is CUDA if a GPU is available."""
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def restored_net(module: torch.nn.Module) -> TermNet:
-    """Return a net around the network of a saved model, on the CPU: it predicts, nothing else."""
+    """Wrap the network of a saved model in a net that predicts on the CPU and cannot train."""
     net = TermNet(module, device="cpu", train_split=None).initialize()
     net.is_restored = True
     return net

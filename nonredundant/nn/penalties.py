@@ -1,7 +1,7 @@
-"""Dependence penalties in closed form: zero at independence, differentiable in d, no parameters.
+"""Closed-form penalties of dependence: zero at independence, differentiable in d, no parameters.
 
-Every function standardises both sides over the batch, so that a latent cannot escape by
-shrinking, and takes h of shape (n, n_h) and d of shape (n, n_d).
+All take h of shape (n, n_h) and d of shape (n, n_d), and standardise both over the batch, so that
+a latent cannot lower the penalty by shrinking.
 """
 
 from __future__ import annotations
@@ -9,46 +9,48 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: Rows that an unbiased estimate of dependence needs.
+#: Smallest number of rows for an unbiased estimate of dependence.
 LEAST_ROWS = 4
-#: Keeps square roots and divisions differentiable where two lesions coincide.
+#: Keeps square roots and divisions differentiable for identical rows.
 _TINY = 1e-8
 
 
 def standardise(x: Tensor) -> Tensor:
-    """Return columns of mean 0 and standard deviation 1; a constant column stays 0."""
+    """Scale the columns to mean 0 and standard deviation 1; a constant column becomes 0."""
     centred = x - x.mean(0)
     return centred / (centred.square().mean(0) + _TINY).sqrt()
 
 
 def equalise(x: Tensor) -> Tensor:
-    """Return standardised rows whose principal directions count about alike: x (C + I)^(-1/2).
+    """Standardise rows and give their principal directions similar weights: x (C + I)^(-1/2).
 
-    C is the batch's correlation matrix. Of a hundred radiomics features most say the size and the
-    uptake, so that a factor which few of them share, such as elongation, hardly moves a distance
-    between rows. Directions of less variance than one feature, mostly noise, are not blown up.
+    C is the correlation matrix of the batch. Most of a hundred radiomics features depend on size
+    and uptake, so that a factor which few features depend on, such as elongation, hardly changes
+    the distances between rows. Directions with less variance than one feature are mostly noise
+    and are not amplified.
     """
     u, s, _ = torch.linalg.svd(standardise(x), full_matrices=False)
     return u * (s / (s.square() / len(x) + 1).sqrt())
 
 
 def squared_distances(x: Tensor) -> Tensor:
-    """Return the squared Euclidean distances between rows."""
+    """Compute the squared Euclidean distances between rows."""
     products = x @ x.T
     norms = products.diagonal()
     return (norms[:, None] + norms[None, :] - 2 * products).clamp_min(0.0)
 
 
 def without_diagonal(a: Tensor) -> Tensor:
-    """Return the matrix with a diagonal of zeros."""
+    """Return the matrix with its diagonal set to zero."""
     return a * (1 - torch.eye(len(a), dtype=a.dtype, device=a.device))
 
 
-# The same centring in NumPy is `metrics.pairwise.u_centre`: the audit must not load torch.
+# `metrics.pairwise.u_centre` does the same in NumPy, because the audit must not import torch.
 def u_centre(a: Tensor) -> Tensor:
-    """Return the U-centred matrix of a symmetric one with zero diagonal.
+    """U-centre a symmetric matrix with zero diagonal.
 
-    Székely & Rizzo 2014 (Ann. Stat. 42, 2382), definition 2: its inner products are unbiased.
+    Inner products of U-centred matrices are unbiased (Székely & Rizzo 2014, Ann. Stat. 42, 2382,
+    definition 2).
     """
     n = len(a)
     rows = a.sum(1) / (n - 2)
@@ -57,13 +59,13 @@ def u_centre(a: Tensor) -> Tensor:
 
 
 def _u_correlation(a: Tensor, b: Tensor) -> Tensor:
-    """Return the correlation of two U-centred matrices, 0 where one of them vanishes."""
+    """Return the correlation of two U-centred matrices, 0 if one of them is zero."""
     norm = (a.square().sum() * b.square().sum()).clamp_min(_TINY**2).sqrt()
     return (a * b).sum() / norm
 
 
 def _check(h: Tensor, d: Tensor) -> None:
-    """Raise unless the rows match and are enough for an unbiased estimate."""
+    """Check that the rows match and suffice for an unbiased estimate."""
     if len(h) != len(d):
         raise ValueError(f"h has {len(h)} rows but d has {len(d)}")
     if len(h) < LEAST_ROWS:
@@ -71,9 +73,9 @@ def _check(h: Tensor, d: Tensor) -> None:
 
 
 def second_order(d: Tensor) -> Tensor:
-    """Return the squared distances between d dᵀ of rows: of their squares and products.
+    """Compute the squared distances between the outer products d dᵀ of rows.
 
-    They need no products of columns: |aaᵀ − bbᵀ|² = |a|⁴ + |b|⁴ − 2 (a·b)².
+    No outer product is formed: |aaᵀ − bbᵀ|² = |a|⁴ + |b|⁴ − 2 (a·b)².
     """
     products = d @ d.T
     squares = products.square()
@@ -82,29 +84,29 @@ def second_order(d: Tensor) -> Tensor:
 
 
 def _scaled(h: Tensor, d: Tensor, equal: bool) -> tuple[Tensor, Tensor]:
-    """Return both sides standardised, h with equal directions where asked for."""
+    """Standardise both sides, and equalise the directions of h if `equal`."""
     return equalise(h) if equal else standardise(h), standardise(d)
 
 
 def distance_correlation(
     h: Tensor, d: Tensor, *, equal: bool = False, second: float = 0.0
 ) -> Tensor:
-    """Return the bias-corrected squared distance correlation of standardised h and d.
+    """Compute the bias-corrected squared distance correlation of standardised h and d.
 
     Parameters
     ----------
     h, d : Tensor of shape (n, n_h), (n, n_d)
         Paired rows, n of at least 4.
     equal : bool, default=False
-        Whether h's principal directions count alike (`equalise`).
+        Whether to equalise the weights of the principal directions of h (`equalise`).
     second : float, default=0
-        Weight of the same for h and the squares and products of d, added to it.
+        Weight of the added distance correlation of h with the squares and products of d.
 
     Returns
     -------
     Tensor
-        A scalar of at most 1 + `second`, of mean zero under independence (Székely & Rizzo 2014,
-        eq. 3.5); slightly negative values are chance.
+        A scalar of at most 1 + `second`, with mean zero under independence (Székely & Rizzo
+        2014, eq. 3.5); slightly negative values occur by chance.
 
     Examples
     --------
@@ -123,28 +125,28 @@ def distance_correlation(
 
 
 def _centred_root(squared: Tensor) -> Tensor:
-    """Return the U-centred matrix of distances."""
+    """Return the U-centred matrix of distances, from squared distances."""
     return u_centre(without_diagonal((squared + _TINY).sqrt()))
 
 
 def hsic(h: Tensor, d: Tensor, *, equal: bool = False) -> Tensor:
-    """Return the unbiased, normalised Hilbert–Schmidt independence criterion.
+    """Compute the unbiased, normalised Hilbert–Schmidt independence criterion.
 
-    Gaussian kernels whose squared bandwidth is half the mean squared distance of the rows, that
-    is, the number of columns if these are standardised; U-centring makes the estimate unbiased
-    (Song et al. 2012, J. Mach. Learn. Res. 13, 1393), and it is scaled like a correlation.
+    The kernels are Gaussian. Their squared bandwidth is half the mean squared distance of the
+    rows, which is the number of columns if these are standardised. U-centring makes the estimate
+    unbiased (Song et al. 2012, J. Mach. Learn. Res. 13, 1393); it is scaled like a correlation.
 
     Parameters
     ----------
     h, d : Tensor of shape (n, n_h), (n, n_d)
         Paired rows, n of at least 4.
     equal : bool, default=False
-        Whether h's principal directions count alike (`equalise`).
+        Whether to equalise the weights of the principal directions of h (`equalise`).
 
     Returns
     -------
     Tensor
-        A scalar of at most 1, of mean about zero under independence.
+        A scalar of at most 1, with mean about zero under independence.
 
     Examples
     --------
@@ -163,7 +165,7 @@ def hsic(h: Tensor, d: Tensor, *, equal: bool = False) -> Tensor:
 
 
 def cross_covariance(h: Tensor, d: Tensor) -> Tensor:
-    """Return the mean squared correlation of the columns of h and d, less its chance level.
+    """Compute the mean squared correlation of the columns of h and d, minus its chance level.
 
     Parameters
     ----------
@@ -173,8 +175,8 @@ def cross_covariance(h: Tensor, d: Tensor) -> Tensor:
     Returns
     -------
     Tensor
-        A scalar of at most 1; under independence its mean is zero, as the mean squared
-        correlation of n independent pairs is 1 / (n - 1).
+        A scalar of at most 1 with mean zero under independence, where the mean squared
+        correlation of n pairs is 1 / (n - 1).
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Networks as plain arrays, so that saved models hold no code.
+"""State of estimators with networks as plain arrays, so that saved models hold no code.
 
-Estimators keep a fitted skorch net in `net_`. Saved by pickle, joblib or skops they hold its
-weights as NumPy arrays instead, with what is needed to build the network again on the CPU.
+Estimators have a fitted skorch net in `net_`. When they are saved by pickle, joblib or skops, its
+weights are stored as NumPy arrays, together with the arguments that rebuild the network on the CPU.
 
 The state has a format number. Raise it when a saved model of the current number could no longer
 be read, add the conversion of the previous number to `unpack`, and keep a file of the previous
@@ -18,18 +18,18 @@ import pandas as pd
 if TYPE_CHECKING:
     from torch import nn
 
-#: Version of the layout below.
+#: Format number of the state that `pack` returns.
 FORMAT = 1
 _KEYS = ("_format", "_net_weights", "_history_columns")
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    """Return a module's weights and buffers as arrays on the CPU."""
+    """Return the weights and buffers of a module as arrays on the CPU."""
     return {name: value.cpu().numpy() for name, value in module.state_dict().items()}
 
 
 def set_arrays(module: nn.Module, arrays: dict[str, Any]) -> None:
-    """Set some of a module's weights and buffers, in the types that they have."""
+    """Set some weights and buffers of a module and keep their types."""
     import torch
 
     state = module.state_dict()
@@ -39,17 +39,17 @@ def set_arrays(module: nn.Module, arrays: dict[str, Any]) -> None:
 
 
 def pack(state: dict[str, Any]) -> dict[str, Any]:
-    """Replace `net_` and `history_` of an estimator's state by arrays.
+    """Replace `net_` and `history_` in the state of an estimator by arrays.
 
     Parameters
     ----------
     state : dict
-        The estimator's attributes; not changed.
+        Attributes of the estimator; not changed.
 
     Returns
     -------
     dict
-        Arrays and plain types. An unfitted estimator's state is returned as it is.
+        Arrays and plain types. The state of an unfitted estimator is returned unchanged.
     """
     if "net_" not in state:
         return state
@@ -63,24 +63,24 @@ def pack(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def unpack(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray] | None]:
-    """Undo `pack`, all but the net, which its estimator builds.
+    """Undo `pack`, except for the net, which the estimator rebuilds.
 
     Parameters
     ----------
     state : dict
-        What `pack` returned; not changed.
+        State that `pack` returned; not changed.
 
     Returns
     -------
     state : dict
-        The estimator's attributes, with `history_`.
+        Attributes of the estimator, with `history_`.
     weights : dict of str to array, or None
         Arrays of the network; None for an unfitted estimator.
 
     Raises
     ------
     ValueError
-        If the state was written by a later version of the package, or is not one of `pack`.
+        If the state has another format number than this version reads.
     """
     if "_net_weights" not in state:
         return dict(state), None

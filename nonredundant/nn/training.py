@@ -1,4 +1,4 @@
-"""The net of the VAE family: the loss and its terms, encoding, evidence lower bound."""
+"""The skorch net of the VAE family: loss terms, encoding, evidence lower bound."""
 
 from __future__ import annotations
 
@@ -18,17 +18,18 @@ from nonredundant.nn.penalties import LEAST_ROWS
 
 
 class VAENet(TermNet):
-    """A net whose module returns the terms of its loss (`module.objective`).
+    """Skorch net whose module returns the terms of its loss (`module.objective`).
 
     Parameters
     ----------
     module : nn.Module
-        Has `objective(batch, penalty) -> (LossTerms, d)`, and `pair(batch, d)`: the two sides
-        that the independence term keeps independent.
+        Has `objective(batch, penalty) -> (LossTerms, d)` and `pair(batch, d)`, the two sides of
+        the independence term.
     term : independence term or None
-        Keeps d independent of h; trained beside the module if it has parameters.
+        Term that keeps d independent of h; it is trained too if it has parameters.
     disentangle : independence term or None
-        Keeps the columns of d independent of each other: of `module.within(batch, d)`.
+        Term that keeps the columns of d independent of each other, computed from
+        `module.within(batch, d)`.
     weights : mapping of str to float
         Weight of each term of the loss.
     **kwargs
@@ -51,13 +52,13 @@ class VAENet(TermNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        """Add the schedule of terms that are trained every few epochs."""
+        """Return the callbacks of `TermNet` and the schedule of terms trained every few epochs."""
         recorder, *others = super()._default_callbacks
         return [recorder, ("term_schedule", ScheduledUpdate()), *others]
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the total loss, d and the terms by name."""
-        # Fewer rows give no unbiased estimate of dependence.
+        # An unbiased estimate of dependence needs LEAST_ROWS rows.
         estimable = self.term is not None and len(batch.x) >= LEAST_ROWS
         penalty = self.term.penalty if estimable else None
         terms, d = self.module_.objective(batch, penalty)
@@ -74,7 +75,7 @@ class VAENet(TermNet):
         self._update(self.disentangle, "within", batch, prediction)
 
     def _update(self, term: Any, kept_apart: str, batch: Batch, d: Tensor) -> None:
-        """Train a term's own parameters, if it has any, on the two sides it keeps apart."""
+        """Take one step of a term, if it has parameters, on the two sides that it compares."""
         if term is None or term.fit_mode != "step":
             return
         pair = getattr(self.module_, kept_apart)(batch, d)
@@ -84,7 +85,7 @@ class VAENet(TermNet):
 
 @torch.no_grad()
 def encode(net: TermNet, dataset: LesionDataset, batch_size: int) -> np.ndarray:
-    """Return the posterior means of every row of the dataset."""
+    """Compute the posterior means of every row of the dataset."""
     module = net.module_.eval()
     parts = [
         module.posterior(batch).mean.cpu().numpy()
@@ -95,7 +96,7 @@ def encode(net: TermNet, dataset: LesionDataset, batch_size: int) -> np.ndarray:
 
 @torch.no_grad()
 def elbo(net: TermNet, dataset: LesionDataset, batch_size: int, beta: float) -> np.ndarray:
-    """Return the evidence lower bound of every row of the dataset."""
+    """Compute the evidence lower bound of every row of the dataset."""
     module = net.module_.eval()
     parts = [
         module.elbo(batch, beta).cpu().numpy() for batch in batches(dataset, batch_size, net.device)

@@ -1,4 +1,4 @@
-"""The conditional VAE in its inference / generative split."""
+"""The network of the conditional VAE, split into inference and generative parts."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from nonredundant.nn.losses import (
     masked_squared_error,
 )
 
-#: A penalty of the dependence between h and d, both of shape (n, ·), as a scalar.
+#: Function of h and d, both of shape (n, ·), that returns a scalar penalty of dependence.
 Penalty = Callable[[Tensor, Tensor], Tensor]
-#: Gates and decoder see so many linear mixtures of h. A hundred correlated features would drown d
-#: in the decoder's first layer and let it learn the training lesions by heart.
+#: Number of linear mixtures of h that are the input of gates and decoder. With a hundred correlated
+#: features as input, d hardly affects the decoder, which then memorises the training lesions.
 MIXTURES = 16
 
 
 class Posterior(NamedTuple):
-    """q(d | x*, h): a diagonal Gaussian."""
+    """The posterior q(d | x*, h), a diagonal Gaussian."""
 
     mean: Tensor
     log_variance: Tensor
 
     def sample(self) -> Tensor:
-        """Return one reparametrised draw."""
+        """Draw one sample by reparametrisation."""
         return self.mean + torch.randn_like(self.mean) * (0.5 * self.log_variance).exp()
 
 
 class Gate(nn.Module):
-    """Scale and shift latents by what a few linear mixtures of h say; the identity at first."""
+    """Scale and shift latents by linear functions of mixtures of h; initially the identity."""
 
     def __init__(self, n_mixtures: int, n_latents: int) -> None:
         super().__init__()
@@ -45,13 +45,13 @@ class Gate(nn.Module):
         nn.init.zeros_(self.linear.bias)
 
     def forward(self, d: Tensor, mixtures: Tensor) -> Tensor:
-        """Return the latents in the scale and place that h gives them."""
+        """Return the scaled and shifted latents."""
         gain, shift = self.linear(mixtures).chunk(2, dim=1)
         return d * (1 + gain) + shift
 
 
 class ConditionalVAE(nn.Module):
-    """q(d | x*, h) and p(x* | h, d), with an optional linear classifier on (h, d).
+    """VAE with q(d | x*, h) and p(x* | h, d), and an optional linear classifier of (h, d).
 
     Parameters
     ----------
@@ -64,15 +64,15 @@ class ConditionalVAE(nn.Module):
     n_conditions : int
         Size of h.
     n_classes : int
-        Classes of the label term; 0 for none.
+        Number of classes of the label term; 0 for none.
     conditioning : {"gated", "plain"} or None
-        "plain": the decoder sees h beside d. "gated": h also scales and shifts d, after the
-        encoder and before the decoder. None: the networks do not see h.
+        "plain": the input of the decoder is (h, d). "gated": h also scales and shifts d, after
+        the encoder and before the decoder. None: h does not enter the networks.
     network : mapping or callable
         `width`, `depth` and `norm` of the default blocks, or a factory
         `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
     normalise : bool
-        Whether the squared error is divided by the cohort's total variance.
+        Whether the squared error is divided by the total variance of the cohort.
     """
 
     total_variance: Tensor
@@ -106,26 +106,26 @@ class ConditionalVAE(nn.Module):
 
     @property
     def pair_sizes(self) -> tuple[int, int]:
-        """Sizes of what the independence term keeps apart: h and d."""
+        """Return the sizes of the two sides of the independence term: h and d."""
         return self.n_conditions, self.n_latents
 
     def pair(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the independence term keeps apart: h and the posterior means of d."""
+        """Return the two sides of the independence term: h and the posterior means of d."""
         return batch.h, d
 
     def within(self, batch: Batch, d: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the total correlation is of: the posterior means of d, and nothing."""
+        """Return the input of the total correlation: the means of d and an empty second side."""
         return d, d[:, :0]
 
     def posterior(self, batch: Batch) -> Posterior:
-        """Return q(d | x*, h) of a batch as it comes from the cohort."""
+        """Return q(d | x*, h) of a batch in the units of the images."""
         return self.inference(self.scaler(batch.x, batch.mask), batch.h)
 
     def inference(self, x_star: Tensor, h: Tensor) -> Posterior:
         """Return q(d | x*, h) for masked, standardised patches.
 
-        Where h gates d, the encoder's means are brought to one place and scale whatever h is, as
-        far as 16 mixtures of h tell: half of independence costs no more than a linear map.
+        With gated conditioning, a linear function of 16 mixtures of h scales and shifts the means
+        of the encoder. This can make location and scale of d independent of h at little cost.
         """
         mean, log_variance = self.encoder(x_star).chunk(2, dim=1)
         if self.conditioning == "gated":
@@ -146,8 +146,8 @@ class ConditionalVAE(nn.Module):
 
         −E log p(x* | h, d) + β KL(q(d | x*, h) ‖ N(0, I)) + κ I(h; d) + γ CE(y | h, d)
         (Vétil et al. 2023, eq. 2, with a label term). The squared error is divided by the
-        training cohort's mean total variance, so it reads as the fraction of variance
-        unexplained and no weight depends on the patch's size.
+        mean total variance of the training cohort, so that it is the unexplained fraction of
+        variance and no weight depends on the patch size.
         """
         x_star = self.scaler(batch.x, batch.mask)
         qd = self.inference(x_star, batch.h)
@@ -161,19 +161,19 @@ class ConditionalVAE(nn.Module):
         return terms, qd.mean
 
     def reconstruction(self, batch: Batch, x_star: Tensor, d: Tensor) -> Tensor:
-        """Return each lesion's squared error, as a fraction of the variance if normalised."""
+        """Return the squared error of each lesion, as a fraction of the variance if normalised."""
         error = masked_squared_error(x_star, self.generative(d, batch.h), batch.mask)
         return error / self.total_variance if self.normalise else error
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
-        """Return each lesion's −(reconstruction + β KL), at the posterior mean."""
+        """Return −(reconstruction + β KL) of each lesion at the posterior mean."""
         x_star = self.scaler(batch.x, batch.mask)
         qd = self.inference(x_star, batch.h)
         error = self.reconstruction(batch, x_star, qd.mean)
         return -(error + beta * gaussian_kl(*qd))
 
     def label_term(self, batch: Batch, d: Tensor) -> Tensor:
-        """Return the classifier's cross-entropy on (h, d), 0 without a classifier."""
+        """Return the cross-entropy of the classifier of (h, d), 0 without a classifier."""
         if self.classifier is None:
             return d.new_zeros(())
         logits = self.classifier(torch.cat([batch.h, d], dim=1))

@@ -1,4 +1,4 @@
-"""From lesions and clinical variables to one prediction per patient."""
+"""Predictions per patient from several lesions and clinical variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What estimators on the graph of a patient's lesions share: reading, training, attention."""
+"""Base class of the estimators on lesion graphs: reading, training, attention."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, Trainin
 from nonredundant.patients.relevance import starting_relevance, unexplained
 from nonredundant.utils.validation import Interval, StrOptions
 
-#: Patients that are predicted at once.
+#: Number of patients that are predicted at once.
 CHUNK = 64
+#: Constraints of the parameters that the graph estimators share.
 GRAPH_CONSTRAINTS: dict[str, Any] = {
     **NET_CONSTRAINTS,
     "hidden_size": [Interval(Integral, 1, None, closed="left")],
@@ -41,7 +42,7 @@ GRAPH_CONSTRAINTS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Patients:
-    """Lesions and clinical variables as the network takes them."""
+    """Input of the network: lesions, clinical variables and edges."""
 
     table: LesionTable
     nodes: np.ndarray
@@ -50,7 +51,7 @@ class Patients:
 
 
 class PatientGraphEstimator(NetworkEstimator):
-    """Reads, trains and explains; a subclass says what the outputs mean."""
+    """Base class that reads, trains and explains; a subclass interprets the outputs."""
 
     hidden_size: int
     n_layers: int
@@ -66,7 +67,7 @@ class PatientGraphEstimator(NetworkEstimator):
     patience: int | None
 
     def _check_parameters(self) -> None:
-        """Raise if a parameter is out of range or two do not fit."""
+        """Check the range of each parameter, and that `heads` divides `hidden_size`."""
         self._validate_params()  # type: ignore[attr-defined]
         if self.hidden_size % self.heads:
             raise ValueError(
@@ -76,7 +77,7 @@ class PatientGraphEstimator(NetworkEstimator):
     # Reading -------------------------------------------------------------------------------
 
     def _read(self, X: Any, *, reset: bool) -> Patients:
-        """Return the patients of a table, or of a matrix with one lesion a row."""
+        """Return the patients of a table, or of a matrix with one lesion per row."""
         table = read_table(self, X, reset=reset)
         clinical_names = constant_columns(table)
         edges = lesion_edges(table, self.edges, self.n_neighbors, self.radius)
@@ -88,7 +89,7 @@ class PatientGraphEstimator(NetworkEstimator):
             self.clinical_scaler_ = FeatureScaler().fit(clinical)
             _warn_missing(lesions, "lesions")
             _warn_missing(clinical, "patients")
-        # Rows of a matrix are cheap: doubles make results independent of their batch.
+        # Double precision makes results independent of the batch; a matrix is cheap.
         dtype = np.float64 if self._is_matrix else np.float32
         nodes = self.lesion_scaler_.transform(lesions).astype(dtype)
         if not nodes.shape[1]:
@@ -100,7 +101,7 @@ class PatientGraphEstimator(NetworkEstimator):
     # Training ------------------------------------------------------------------------------
 
     def _train(self, patients: Patients, plan: TrainingPlan, strata: np.ndarray) -> None:
-        """Train a net, stopping early on patients held out; strata keep their shares."""
+        """Train the network with early stopping on held-out patients, stratified by `strata`."""
         from nonredundant.nn.batches import PatientDataset
         from nonredundant.nn.graph_regression import train_graph
 
@@ -135,11 +136,11 @@ class PatientGraphEstimator(NetworkEstimator):
         patients : Patients
             The patients.
         labels : array of shape (n_patients, ...)
-            What the loss reads.
+            Labels of the loss.
         loss : callable
-            (outputs, labels) to a scalar.
+            Function of (outputs, labels) that returns a scalar.
         targets : array of shape (n_patients, n_outputs)
-            Numbers whose association with the features sets the attention at the start.
+            Numbers whose association with the features sets the initial attention.
         **more
             Further parts of the plan.
         """
@@ -155,7 +156,6 @@ class PatientGraphEstimator(NetworkEstimator):
             "dropout": float(self.dropout),
         }
         return TrainingPlan(
-            self._module_class(),
             spec,
             patients.clinical,
             labels,
@@ -164,10 +164,8 @@ class PatientGraphEstimator(NetworkEstimator):
             **more,
         )
 
-    def _start(
-        self, patients: Patients, targets: Any, rows: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Return the arrays of the network that are set from the training patients."""
+    def _start(self, patients: Patients, targets: Any, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Compute the arrays of the network that depend on the training patients."""
         from nonredundant.nn.graph import SHARPNESS
 
         arrays = {"basis.scale": np.asarray(_distance_scale(patients.edges))}
@@ -190,7 +188,7 @@ class PatientGraphEstimator(NetworkEstimator):
     def _build_net(
         self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int
     ) -> Any:
-        """Return an untrained net that stops early if patients are held out."""
+        """Build the untrained net, with early stopping if patients are held out."""
         from nonredundant.nn.graph_training import GraphNet, early_stopping
         from nonredundant.nn.net import build_net, resolve_device
 
@@ -217,7 +215,7 @@ class PatientGraphEstimator(NetworkEstimator):
     # Prediction ----------------------------------------------------------------------------
 
     def _outputs(self, patients: Patients) -> tuple[np.ndarray, ...]:
-        """Return logits and the attention by lesion, edge and clinical variable."""
+        """Compute logits and the attention by lesion, edge and clinical variable."""
         from nonredundant.nn.batches import PatientDataset
         from nonredundant.nn.graph_training import outputs
 
@@ -234,14 +232,14 @@ class PatientGraphEstimator(NetworkEstimator):
         return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))
 
     def _logits(self, X: Any) -> np.ndarray:
-        """Return the network's outputs, a row a patient."""
+        """Compute the outputs of the network, one row per patient."""
         check_is_fitted(self, "net_")
         return self._outputs(self._read(X, reset=False))[0].astype(np.float64)
 
     def explain(self, X: Any) -> pd.DataFrame:
-        """Return where the network looked: attention by lesion, edge and clinical variable.
+        """Return the attention weights by lesion, edge and clinical variable.
 
-        Attention says what a prediction was computed from, not what caused the outcome.
+        Attention shows what a prediction was computed from, not what caused the outcome.
 
         Parameters
         ----------
@@ -251,12 +249,12 @@ class PatientGraphEstimator(NetworkEstimator):
         Returns
         -------
         DataFrame
-            A row a patient and lesion, edge or variable, with the columns `sample` (the
-            patient's label), `kind`, `lesion` (0, 1, … in the patient), `other` (the second
-            lesion of an edge), `variable`, `distance` (mm, of an edge) and `weight`. Kinds are
-            "lesion", "edge" (the weight of a pair of lesions in the readout, each way round),
-            "message" (how much `lesion` takes over from `other` in the graph attention; itself
-            included) and "clinical" (how much the lesions attend to a variable; with
+            One row per lesion, edge or variable of a patient, with the columns `sample` (the
+            label of the patient), `kind`, `lesion` (0, 1, … within the patient), `other` (the
+            second lesion of an edge), `variable`, `distance` (mm, of an edge) and `weight`. Kinds
+            are "lesion", "edge" (the weight of a pair of lesions in the readout, in both
+            directions), "message" (the attention of `lesion` to `other` in the graph attention,
+            including itself) and "clinical" (the attention of the lesions to a variable; with
             cross-attention). Weights sum to one over the lesions, edges and variables of a
             patient, and over the messages to a lesion.
         """
@@ -293,19 +291,19 @@ class PatientGraphEstimator(NetworkEstimator):
         parts = [
             frame.reindex(columns=columns).astype(whole | {"distance": float}) for frame in frames
         ]
-        # A column that a kind lacks is all missing there; its type is the other kinds'.
+        # Columns that a kind lacks are all missing and need the type of the other kinds.
         parts = [part.astype({"variable": object, "weight": float}) for part in parts]
         return pd.concat(parts, ignore_index=True)
 
     def __sklearn_tags__(self) -> Any:
-        """Say that values may be missing."""
+        """Declare that missing values are allowed."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
 
 def hold_out(strata: np.ndarray, fraction: float, rng: np.random.RandomState) -> np.ndarray:
-    """Return which patients are held out: the same fraction of each stratum, none emptied."""
+    """Choose the patients to hold out: the same fraction of each stratum, but never all of it."""
     held = np.zeros(len(strata), dtype=bool)
     for stratum in np.unique(strata):
         members = rng.permutation(np.flatnonzero(strata == stratum))
@@ -314,19 +312,19 @@ def hold_out(strata: np.ndarray, fraction: float, rng: np.random.RandomState) ->
 
 
 def _distance_scale(edges: LesionEdges) -> float:
-    """Return the mean distance between linked lesions, in mm."""
+    """Compute the mean distance between connected lesions, in mm."""
     far = edges.distance[edges.distance > 0]
     return float(far.mean()) if len(far) else 1.0
 
 
 def _warn_missing(frame: pd.DataFrame, what: str) -> None:
-    """Say once, at fit, how much is missing."""
+    """Warn of missing values in the training data."""
     holes = frame.isna().to_numpy()
     if holes.any():
         names = [str(name) for name in frame.columns[np.flatnonzero(holes.any(axis=0))]]
         warnings.warn(
             f"{holes.sum()} missing values of {holes.any(axis=1).sum()} {what} in {len(names)} "
-            "columns get the training cohort's median: "
+            "columns are replaced by the training cohort's median: "
             f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
             UserWarning,
             stacklevel=4,

@@ -1,4 +1,4 @@
-"""`LesionGraphClassifier`: the class of a patient from the graph of lesions."""
+"""`LesionGraphClassifier`: classification of patients by the graph of their lesions."""
 
 from __future__ import annotations
 
@@ -19,62 +19,62 @@ from nonredundant.utils.validation import StrOptions
 
 
 class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
-    """Classify patients by the graph of their lesions and by their clinical variables.
+    """Classify patients by the graph of their lesions and their clinical variables.
 
-    Each lesion is a node with its features, edges carry the distance between two lesions. A
-    readout weighs the lesions of a patient and their pairs; a sparse regression reads them
-    beside the clinical variables. To this, lesions that attend to the clinical variables and
-    to each other (GATv2) add what they can. After Thiery et al. (MICCAI 2023, arXiv
+    Each lesion is a node with its features; each edge has the distance between two lesions. A
+    readout weighs the lesions of a patient and pairs of them, and a sparse regression predicts
+    from the weighted means and the clinical variables. Attention of lesions to the clinical
+    variables and to each other (GATv2) can add to this. After Thiery et al. (MICCAI 2023, arXiv
     2310.16863); needs torch-geometric (`pip install "nonredundant[graph]"`).
 
     Parameters
     ----------
     hidden_size : int, default=16
-        Length of a lesion's vector; a multiple of `heads`.
+        Size of the vector of a lesion; a multiple of `heads`.
     n_layers : int, default=1
-        Rounds of attention between lesions; with 0 each lesion stands for itself.
+        Number of layers of attention between lesions; with 0 lesions do not interact.
     heads : int, default=4
-        Attention heads.
+        Number of attention heads.
     edges : {"knn", "complete", "radius"}, default="knn"
-        Which lesions of a patient see each other: the `n_neighbors` nearest, all, or those
-        within `radius`. Memory grows linearly with the lesions of a patient for "knn" and as
-        their square for "complete".
+        Which lesions of a patient are connected: each with its `n_neighbors` nearest, all, or
+        those within `radius`. Memory grows linearly with the number of lesions of a patient for
+        "knn" and quadratically for "complete".
     n_neighbors : int, default=32
-        Neighbours of a lesion with `edges="knn"`. As set, patients with up to 33 lesions have
-        complete graphs.
+        Number of neighbours of a lesion with `edges="knn"`. With 32, graphs of up to 33 lesions are
+        complete.
     radius : float, default=100.0
         Largest distance in mm with `edges="radius"`.
     clinical : {"cross-attention", "concat", "none"}, default="cross-attention"
-        How clinical variables reach the prediction: beside the readout and as tokens that
+        How clinical variables enter the prediction: beside the readout and as tokens that
         lesions attend to, beside the readout alone, or not at all.
     readout : {"attention", "mean", "max"}, default="attention"
-        How the lesions of a patient make one vector.
+        How the lesions of a patient are pooled to one vector.
     dropout : float, default=0.2
-        Share of lesions' features and of hidden units dropped in training of the attention.
+        Dropout rate of the features of lesions and of hidden units, in training of the attention.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes in the loss, as in scikit-learn.
     max_epochs : int, default=300
-        Most passes over the training patients.
+        Largest number of passes over the training patients.
     batch_size : int, default=32
-        Patients a step.
+        Patients per step.
     lr : float, default=3e-3
         Learning rate of AdamW.
     validation_fraction : float, default=0.2
-        Share of the patients held out for early stopping; 0 trains for `max_epochs`. In the
+        Fraction of the patients held out for early stopping; 0 trains for `max_epochs`. At the
         end the regression is fitted to all patients.
     patience : int or None, default=30
-        Epochs without a better loss on the held-out patients before training stops and goes
-        back to the best; None never stops.
+        Epochs without a better loss on the held-out patients after which training stops and the
+        best weights are restored; None never stops.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
         Seed of the split, the initial weights and the batches.
     net_params : dict or None, default=None
-        Further options of the training: `callbacks`, a list of skorch callbacks;
+        Further training options: `callbacks`, a list of skorch callbacks;
         `optimizer__weight_decay`, weight decay of AdamW, 1e-2 by default; any other argument of
         `skorch.NeuralNet`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
@@ -83,9 +83,9 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total`, the training loss, and `valid_total`.
+        One row per epoch: `total`, the training loss, and `valid_total`.
     lesion_scaler_, clinical_scaler_ : FeatureScaler
-        Impute, rank and clip the features of lesions and the clinical variables.
+        Scalers that impute, rank and clip the features of lesions and the clinical variables.
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
@@ -93,17 +93,17 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
 
     See Also
     --------
-    LesionPooling : The baseline without relations between lesions.
-    LesionGraphSurvival : The same for times to an event.
+    LesionPooling : Baseline without relations between lesions.
+    LesionGraphSurvival : The same graph for times to an event.
 
     Notes
     -----
-    Predictions depend on neither the order of lesions nor on where and how the patient lies:
-    positions enter as distances alone.
+    Predictions do not depend on the order of lesions, nor on the position and orientation of the
+    patient: positions enter only as distances.
 
-    Graph attention and cross-attention stay only if they lower the loss on the patients held
-    out by more than two standard errors of that gain; else they add nothing, and with
-    `validation_fraction=0` they always stay. See docs/maths.md.
+    Graph attention and cross-attention are kept only if they lower the loss on the held-out
+    patients by more than two standard errors of that gain; otherwise they add nothing. With
+    `validation_fraction=0` they are always kept. See docs/maths.md.
 
     Examples
     --------
@@ -174,12 +174,12 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> LesionGraphClassifier:
-        """Train on patients.
+        """Train the graph on a cohort of patients.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            The lesions with their positions; the block "clinical" has one value a patient. A
+            The lesions with their positions; the block "clinical" has one value per patient. A
             row of a matrix is a patient with one lesion.
         y : array-like of shape (n_samples,)
             The classes of the patients.
@@ -192,10 +192,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         Raises
         ------
         ValueError
-            If y has one class, another length or missing values; if positions are needed and
+            If y has one class, a wrong length or missing values; if positions are needed and
             missing; if a clinical variable differs between lesions of one patient.
         FloatingPointError
-            If the loss stops being a number.
+            If the loss is not finite; the message names the epoch.
         """
         self._check_parameters()
         patients = self._read(X, reset=True)
@@ -212,7 +212,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         return self._graph_plan(inputs, codes, ClassLoss(weights), targets, classes=classes)
 
     def _encode(self, y: Any, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the classes and each patient's class as a position among them."""
+        """Check the labels; return the classes and the class position of each patient."""
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
@@ -223,8 +223,8 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         missing = pd.isna(labels)
         if missing.any():
             raise ValueError(
-                f"y has {missing.sum()} missing labels (NaN); drop these patients, the "
-                "classifier needs all labels"
+                f"y has {missing.sum()} missing labels (NaN); leave these patients out, the "
+                "classifier needs the label of every patient"
             )
         assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
@@ -237,7 +237,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         return classes, codes
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return scores: the log odds of the second class, or one a class if there are more.
+        """Compute scores: the log odds of the second of two classes, else one score per class.
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class.
+        """Compute the probability of each class.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         return softmax(self._logits(X), axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class.
+        """Predict the most probable class.
 
         Parameters
         ----------

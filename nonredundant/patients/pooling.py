@@ -1,4 +1,4 @@
-"""`LesionPooling`: one row per patient from the features of several lesions."""
+"""`LesionPooling`: pooling of the features of several lesions to one row per patient."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.validation import StrOptions
 
-#: The ways to pool; names of the output columns start with them.
+#: Pooling methods; the names of the output columns start with them.
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
 
 
 class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Pool the lesions of each patient into one row.
 
-    The baseline that a graph of lesions has to beat: each lesion counts by itself, relations
-    between lesions are lost, but for those that features of dissemination sum up. Clinical
-    variables, which all lesions of a patient share, are passed on once.
+    The baseline of a graph of lesions: relations between lesions are lost, except for those that
+    dissemination features summarise. Clinical variables, which are the same for all lesions of a
+    patient, are returned once.
 
     Parameters
     ----------
     how : {"mean", "max", "min", "std", "sum", "largest", "volume"} or list of these, \
 default="mean"
-        What becomes of each feature: its mean, largest, least, standard deviation or sum over
-        the patient's lesions, its value in the largest lesion (the mean of lesions that tie), or
-        its mean weighted by volume. With a list, the columns of each stand side by side.
+        Pooling method of each feature: its mean, maximum, minimum, standard deviation or sum over
+        the lesions of the patient, its value in the largest lesion (the mean over ties), or its
+        mean weighted by volume. With a list, the columns of all methods are concatenated.
     volume_column : str or None, default=None
-        The feature that "largest" and "volume" weigh by. None: pyradiomics' volume (in 2-D its
-        area), else the number of voxels in the lesion's mask.
+        Feature that is the volume for "largest" and "volume". None: the volume of pyradiomics (in
+        2-D its area), else the number of voxels in the mask of the lesion.
     dissemination : bool, default=False
-        Append how disease is spread, for instance `dissemination__d_max`: number of lesions,
-        total volume, total lesion glycolysis and distances. The table must have positions and
-        pyradiomics' volume.
+        Whether to append dissemination features, for instance `dissemination__d_max`: number of
+        lesions, total volume, total lesion glycolysis and distances. The table must have positions
+        and the volume of pyradiomics.
 
     Attributes
     ----------
@@ -53,12 +53,12 @@ default="mean"
     See Also
     --------
     LesionGraphClassifier : Attention over the graph of a patient's lesions.
-    nonredundant.extraction.dissemination_features : What `dissemination` appends.
+    nonredundant.extraction.dissemination_features : The features that `dissemination` appends.
 
     Notes
     -----
-    A missing value does not count; a feature that is missing in all lesions of a patient stays
-    missing, for an imputer after this step. The order of lesions does not matter.
+    Missing values are ignored. A feature that is missing in all lesions of a patient is missing in
+    the output and needs an imputer after this step. The order of lesions does not matter.
 
     Examples
     --------
@@ -91,7 +91,7 @@ default="mean"
         self.dissemination = dissemination
 
     def fit(self, X: Any, y: Any = None) -> LesionPooling:
-        """Check the parameters and note the columns; nothing is learned from the values.
+        """Check the parameters and store the column names; values are not used.
 
         Parameters
         ----------
@@ -108,13 +108,15 @@ default="mean"
         Raises
         ------
         ValueError
-            If `how` names an unknown way to pool or none, features are not numbers, or
-            dissemination is asked for and positions or volumes are missing.
+            If `how` is empty or has an unknown method, features are not numbers, or dissemination
+            is requested and positions or volumes are missing.
         """
         self._validate_params()  # type: ignore[attr-defined]
-        unknown = [how for how in self._ways() if how not in POOLINGS]
-        if unknown or not self._ways():
-            raise ValueError(f"how takes {', '.join(POOLINGS)}, or a list of these: {self.how!r}")
+        unknown = [how for how in self._methods() if how not in POOLINGS]
+        if unknown or not self._methods():
+            raise ValueError(
+                f"how must be one of {', '.join(POOLINGS)}, or a list of these; got {self.how!r}"
+            )
         table = read_table(self, X, reset=True)
         if self.dissemination:
             lesion_sizes(table)
@@ -124,7 +126,7 @@ default="mean"
         return self
 
     def transform(self, X: Any) -> Any:
-        """Return one row a patient.
+        """Pool the lesions to one row per patient.
 
         Parameters
         ----------
@@ -134,14 +136,14 @@ default="mean"
         Returns
         -------
         array of shape (n_samples, n_columns) or DataFrame
-            The pooled features, way by way, dissemination if asked for, then the clinical
+            The pooled features, method by method, dissemination if requested, then the clinical
             variables.
 
         Raises
         ------
         ValueError
             If the table has other columns than at `fit`, a clinical variable differs between
-            lesions of one patient, or volumes or positions are needed and not known.
+            lesions of one patient, or volumes or positions are needed and missing.
         """
         check_is_fitted(self, "n_features_in_")
         table = read_table(self, X, reset=False)
@@ -155,22 +157,22 @@ default="mean"
         return self._wrap(np.hstack([*parts, clinical]), table.index)
 
     def pool_values(self, values: np.ndarray, table: LesionTable) -> np.ndarray:
-        """Return one row a patient of any values of the lesions, way by way.
+        """Pool any values of the lesions to one row per patient, method by method.
 
         Parameters
         ----------
         values : array of shape (n_lesions, n_columns)
-            Numbers of the table's lesions, in its order.
+            Values of the lesions, in the order of the table.
         table : LesionTable
-            Tells whose the lesions are, and their volumes.
+            Table that gives the patient and the volume of each lesion.
 
         Returns
         -------
-        array of shape (n_samples, n_ways * n_columns)
+        array of shape (n_samples, n_methods * n_columns)
             The pooled values.
         """
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
-        return np.hstack([self._pool(values, table, starts, how) for how in self._ways()])
+        return np.hstack([self._pool(values, table, starts, how) for how in self._methods()])
 
     def pooled_names(self, columns: Iterable[str]) -> list[str]:
         """Return the names of pooled columns, for instance `max__original_glcm_Contrast`.
@@ -178,18 +180,18 @@ default="mean"
         Parameters
         ----------
         columns : iterable of str
-            Names of what is pooled.
+            Names of the columns before pooling.
 
         Returns
         -------
         list of str
-            The names, way by way.
+            The names, method by method.
         """
         names = list(columns)
-        return [f"{how}__{name}" for how in self._ways() for name in names]
+        return [f"{how}__{name}" for how in self._methods() for name in names]
 
     def pool(self, X: LesionTable) -> LesionTable:
-        """Return the pooled features as a table of one lesion a patient, its blocks kept.
+        """Return the pooled features as a table with one lesion per patient and the same blocks.
 
         Parameters
         ----------
@@ -221,7 +223,7 @@ default="mean"
         )
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns, for instance `max__original_glcm_Contrast`.
+        """Return the names of the output columns, for instance `max__original_glcm_Contrast`.
 
         Parameters
         ----------
@@ -239,19 +241,19 @@ default="mean"
         return np.asarray([*pooled, *spread, *self._clinical_columns], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
-        """Say that values may be missing."""
+        """Declare that missing values are allowed."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _ways(self) -> list[str]:
-        """Return the ways to pool as a list."""
+    def _methods(self) -> list[str]:
+        """Return the pooling methods as a list."""
         return [self.how] if isinstance(self.how, str) else list(self.how)
 
     def _pool(
         self, values: np.ndarray, table: LesionTable, starts: np.ndarray, how: str
     ) -> np.ndarray:
-        """Return one row a patient, pooled in one way."""
+        """Pool the values to one row per patient by one method."""
         if table.is_single and how not in ("std", "sum"):
             return values
         if how == "max":
@@ -272,7 +274,7 @@ default="mean"
         return np.sqrt(_weighted_mean((values - mean[table.sample]) ** 2, weights, starts))
 
     def _volumes(self, table: LesionTable) -> np.ndarray:
-        """Return the volume of each lesion; without pyradiomics' one, the column `volume`."""
+        """Return the volume of each lesion: `volume_column`, pyradiomics' volume or `volume`."""
         column = self.volume_column
         if column is None and volume_column(table) is None and "volume" in table.blocks:
             column = "volume"
@@ -280,7 +282,7 @@ default="mean"
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """Return each patient's mean over the values that are known, NaN where none is."""
+    """Compute the mean of each patient over the values present, NaN if there are none."""
     known = np.where(np.isnan(values), 0.0, weights[:, None])
     total = np.add.reduceat(known, starts)
     mass = np.add.reduceat(known * np.nan_to_num(values), starts)

@@ -1,7 +1,7 @@
-"""Where a graph's attention starts: at the feature whose hot lesions tell the labels best.
+"""Initial attention of a graph: the feature whose high lesions are most associated with the labels.
 
-From even weights, attention is a saddle: which lesions matter cannot be learned before what
-they say, nor the other way round. One look at each feature leaves it.
+Equal weights are a saddle point of the loss: the weights of lesions and the coefficients of their
+features can only be learned together. A search over single features provides a start outside it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 from nonredundant.lesions.edges import LesionEdges
 
-#: An association below so many standard errors of chance gives no start: weights stay even.
+#: Least association, in standard errors under independence; below it all weights start equal.
 _LEAST = 3.0
 
 
@@ -22,11 +22,11 @@ def starting_relevance(
     patients: np.ndarray,
     sharpness: float,
 ) -> np.ndarray:
-    """Return the weight of each feature in the relevance: one of them 1 or -1, or all zero.
+    """Compute the initial weight of each feature in the relevance: one is 1 or -1, or all are 0.
 
-    For each feature, both ways round, lesions weigh by the softmax of it. The patient's mean of
-    the feature and of the distance between two lesions under these weights are correlated with
-    `targets` (n_samples, n_targets), over `patients`.
+    For each feature and each sign, lesions are weighted by the softmax of the signed feature. The
+    weighted means per patient of the feature and of the distance between two lesions are
+    correlated with `targets` (n_samples, n_targets) over `patients`.
     """
     n_samples = len(targets)
     start = np.searchsorted(sample, np.arange(n_samples))
@@ -56,9 +56,9 @@ def starting_relevance(
 
 
 def unexplained(targets: np.ndarray, clinical: np.ndarray, patients: np.ndarray) -> np.ndarray:
-    """Return what of the targets no line through the clinical variables of `patients` explains.
+    """Return the residuals of the targets after linear regression on the clinical variables.
 
-    What lesions tell stands out better once what the clinic tells is gone.
+    The regression is fitted to `patients`. Associations with lesions are clearer in the residuals.
     """
     known = np.column_stack([np.ones(len(targets)), clinical]).astype(np.float64)
     slopes, *_ = np.linalg.lstsq(known[patients], targets[patients], rcond=None)
@@ -66,7 +66,7 @@ def unexplained(targets: np.ndarray, clinical: np.ndarray, patients: np.ndarray)
 
 
 def _association(statistic: np.ndarray, targets: np.ndarray) -> float:
-    """Return the largest absolute correlation of the statistic with a target."""
+    """Compute the largest absolute correlation of the statistic with a target."""
     x = statistic - statistic.mean()
     y = targets - targets.mean(axis=0)
     norms = np.sqrt((x**2).sum() * (y**2).sum(axis=0))

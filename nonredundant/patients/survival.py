@@ -1,4 +1,4 @@
-"""`LesionGraphSurvival`: from lesions and clinical variables to the risk of an event in time."""
+"""`LesionGraphSurvival`: risk of an event from the graph of lesions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nonredundant.utils.validation import Interval
 
 
 class LesionGraphSurvival(PatientGraphEstimator):
-    """Predict times to an event from the graph of a patient's lesions and clinical variables.
+    """Predict times to an event from the graph of lesions and clinical variables.
 
     The graph of `LesionGraphClassifier` with one output, the log hazard of Cox's proportional
     hazards model, trained by the partial likelihood (a network as risk: Katzman et al. 2018,
@@ -31,61 +31,61 @@ class LesionGraphSurvival(PatientGraphEstimator):
     Parameters
     ----------
     hidden_size : int, default=16
-        Length of a lesion's vector; a multiple of `heads`.
+        Size of the vector of a lesion; a multiple of `heads`.
     n_layers : int, default=1
-        Rounds of attention between lesions; with 0 each lesion stands for itself.
+        Number of layers of attention between lesions; with 0 lesions do not interact.
     heads : int, default=4
-        Attention heads.
+        Number of attention heads.
     edges : {"knn", "complete", "radius"}, default="knn"
-        Which lesions of a patient see each other: the `n_neighbors` nearest, all, or those
-        within `radius`.
+        Which lesions of a patient are connected: each with its `n_neighbors` nearest, all, or
+        those within `radius`.
     n_neighbors : int, default=32
-        Neighbours of a lesion with `edges="knn"`.
+        Number of neighbours of a lesion with `edges="knn"`.
     radius : float, default=100.0
         Largest distance in mm with `edges="radius"`.
     clinical : {"cross-attention", "concat", "none"}, default="cross-attention"
-        How clinical variables reach the prediction: beside the readout and as tokens that
+        How clinical variables enter the prediction: beside the readout and as tokens that
         lesions attend to, beside the readout alone, or not at all.
     readout : {"attention", "mean", "max"}, default="attention"
-        How the lesions of a patient make one vector.
+        How the lesions of a patient are pooled to one vector.
     dropout : float, default=0.2
-        Share of lesions' features and of hidden units dropped in training.
+        Dropout rate of the features of lesions and of hidden units, in training of the attention.
     max_epochs : int, default=300
-        Most passes over the training patients.
+        Largest number of passes over the training patients.
     batch_size : int, default=128
-        Most patients a step, at least 2; they are divided evenly. An event is weighed against
-        the patients of its batch who were under observation.
+        Largest number of patients per step, at least 2; batches have equal sizes. The risk set of
+        an event is within its batch.
     lr : float, default=3e-3
         Learning rate of AdamW.
     validation_fraction : float, default=0.2
-        Share of the patients held out for early stopping, as many of those with an event as of
-        those without; 0 trains for `max_epochs`.
+        Fraction of the patients held out for early stopping, the same of those with and without an
+        event; 0 trains for `max_epochs`.
     patience : int or None, default=30
-        Epochs without a better partial likelihood of the held-out patients before training stops
-        and goes back to the best; None never stops.
+        Epochs without a better partial likelihood of the held-out patients after which training
+        stops and the best weights are restored; None never stops.
     device : str, default="auto"
-        "auto" takes CUDA where there is one.
+        "auto" uses CUDA if a GPU is available.
     random_state : int, RandomState or None, default=None
         Seed of the split, the initial weights and the batches.
     net_params : dict or None, default=None
-        Further options of the training: `callbacks`, a list of skorch callbacks;
+        Further training options: `callbacks`, a list of skorch callbacks;
         `optimizer__weight_decay`, weight decay of AdamW, 1e-2 by default; any other argument of
         `skorch.NeuralNet`.
     verbose : int, default=0
-        1 prints a line an epoch.
+        1 prints one line per epoch.
 
     Attributes
     ----------
     unique_times_ : array of shape (n_times,)
-        The times of the patients at `fit`, of events and of censoring, in order.
+        Sorted times of events and of censoring at `fit`.
     cum_baseline_hazard_ : array of shape (n_times,)
-        Cumulative hazard of a patient of risk 0 at these times (Breslow 1972).
+        Cumulative hazard of a patient with risk 0 at these times (Breslow 1972).
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row an epoch: `total`, the training loss, and `valid_total`.
+        One row per epoch: `total`, the training loss, and `valid_total`.
     lesion_scaler_, clinical_scaler_ : FeatureScaler
-        Impute, rank and clip the features of lesions and the clinical variables.
+        Scalers that impute, rank and clip the features of lesions and the clinical variables.
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
@@ -93,17 +93,17 @@ class LesionGraphSurvival(PatientGraphEstimator):
 
     See Also
     --------
-    LesionGraphClassifier : The same for classes.
-    nonredundant.statistics.compare_concordance : Are two risks' concordances different.
+    LesionGraphClassifier : The same graph for classes.
+    nonredundant.statistics.compare_concordance : Compares the concordances of two risks.
 
     Notes
     -----
-    As in `LesionGraphClassifier`, graph attention and cross-attention stay only if they clearly
-    lower the loss of the patients held out.
+    As in `LesionGraphClassifier`, graph attention and cross-attention are kept only if they clearly
+    lower the loss of the held-out patients.
 
-    Hazards are proportional: a lesion raises the risk at all times alike. The baseline hazard
-    comes from the patients that the net was trained on, whom it fits better than others;
-    survival functions of new patients are spread too widely where it overfits.
+    Hazards are proportional: the ratio of two hazards is the same at all times. The baseline hazard
+    is estimated on the training patients, which the net fits better than new ones. If it overfits,
+    the survival functions of new patients are too spread out.
 
     Examples
     --------
@@ -174,17 +174,17 @@ class LesionGraphSurvival(PatientGraphEstimator):
         self.verbose = verbose
 
     def fit(self, X: Any, y: Any) -> LesionGraphSurvival:
-        """Train on patients.
+        """Train the graph on a cohort of patients.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            The lesions with their positions; the block "clinical" has one value a patient. A
+            The lesions with their positions; the block "clinical" has one value per patient. A
             row of a matrix is a patient with one lesion.
         y : structured array or DataFrame of shape (n_samples,)
-            A field of booleans, True where the event was seen and False where the patient was
-            censored, and a field of floats, the time until then, as
-            `sksurv.util.Surv.from_arrays` makes it.
+            A field of booleans, True if the event was observed and False if the patient was
+            censored, and a field of floats, the time until then, as returned by
+            `sksurv.util.Surv.from_arrays`.
 
         Returns
         -------
@@ -194,11 +194,11 @@ class LesionGraphSurvival(PatientGraphEstimator):
         Raises
         ------
         ValueError
-            If y is of another form or length, a time is not a positive number or nobody had the
+            If y has a wrong form or length, a time is not a positive number or no patient had the
             event; if positions are needed and missing; if a clinical variable differs between
             lesions of one patient.
         FloatingPointError
-            If the loss stops being a number.
+            If the loss is not finite; the message names the epoch.
         """
         self._check_parameters()
         patients = self._read(X, reset=True)
@@ -206,7 +206,7 @@ class LesionGraphSurvival(PatientGraphEstimator):
         event, time = plan.labels[:, 0] > 0, plan.labels[:, 1]
         self._train(patients, plan, strata=event)
         risk = self._outputs(patients)[0][:, 0].astype(np.float64)
-        # The partial likelihood leaves the level of the risk open.
+        # The partial likelihood does not determine the level of the risk.
         self._level = float(risk.mean())
         found = baseline_hazard(event, time, risk - self._level)
         self.unique_times_, self.cum_baseline_hazard_ = found
@@ -221,28 +221,28 @@ class LesionGraphSurvival(PatientGraphEstimator):
         return self._graph_plan(inputs, np.column_stack([event, time]), CoxLoss(), targets)
 
     def _check_held_out(self, n_events: int) -> None:
-        """Raise if early stopping would have no event to judge by."""
+        """Check that the patients held out for early stopping include an event."""
         stops = self.validation_fraction > 0 and self.patience is not None
         if stops and round(self.validation_fraction * n_events) < 1:
             raise ValueError(
                 f"with {n_events} events, validation_fraction={self.validation_fraction:g} holds "
-                "out none for early stopping; make it larger, or 0 to train for max_epochs"
+                "out no event for early stopping; raise it, or set it to 0 to train for max_epochs"
             )
 
     def _batches(self, n_train: int) -> dict[str, int]:
-        """Return skorch's arguments that say how many patients make a batch."""
-        # The patients of a batch are a cohort of their own, drawn at random, so that its partial
-        # likelihood has its optimum where that of all has; but each event is weighed against
-        # fewer patients, the last ones against nobody, and in a batch of a few patients most of
-        # what is known is lost. All patients at once would lose nothing, but make one step an
-        # epoch, and early stopping gives up before the attention is learned. Even batches,
-        # since an event in a remainder of two patients would move the weights as much as others.
+        """Return skorch's arguments for the number of patients per batch."""
+        # A batch is a random subcohort, so that its partial likelihood has the same optimum as
+        # that of all patients. Its risk sets are smaller, and with few patients per batch most of
+        # the information is lost. With all patients in one batch none is lost, but an epoch is
+        # one step, and early stopping ends the training before the attention is learned. Batches
+        # have equal sizes, because an event in a last batch of two patients would change the
+        # weights as much as any other.
         n_batches = -(-n_train // self.batch_size)
-        # Held-out patients are always judged together.
+        # The held-out patients are always evaluated in one batch.
         return {"batch_size": -(-n_train // n_batches), "iterator_valid__batch_size": -1}
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return each patient's risk: the log hazard relative to the mean at `fit`.
+        """Predict the risk of each patient: the log hazard relative to the mean at `fit`.
 
         Parameters
         ----------
@@ -257,14 +257,14 @@ class LesionGraphSurvival(PatientGraphEstimator):
         return self._logits(X)[:, 0] - self._level
 
     def predict_cumulative_hazard_function(self, X: Any, return_array: bool = False) -> np.ndarray:
-        """Return each patient's cumulative hazard at `unique_times_`.
+        """Predict the cumulative hazard of each patient at `unique_times_`.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             The patients.
         return_array : bool, default=False
-            Return numbers instead of functions.
+            Whether to return values instead of functions.
 
         Returns
         -------
@@ -274,21 +274,21 @@ class LesionGraphSurvival(PatientGraphEstimator):
         Raises
         ------
         ImportError
-            If functions are asked for and scikit-survival is not installed.
+            If functions are requested and scikit-survival is not installed.
         """
         check_is_fitted(self, "net_")
         hazard = np.exp(self.predict(X))[:, None] * self.cum_baseline_hazard_
         return hazard if return_array else self._functions(hazard)
 
     def predict_survival_function(self, X: Any, return_array: bool = False) -> np.ndarray:
-        """Return each patient's probability to have had no event yet at `unique_times_`.
+        """Predict the probability of each patient of no event until `unique_times_`.
 
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
             The patients.
         return_array : bool, default=False
-            Return numbers instead of functions.
+            Whether to return values instead of functions.
 
         Returns
         -------
@@ -298,13 +298,13 @@ class LesionGraphSurvival(PatientGraphEstimator):
         Raises
         ------
         ImportError
-            If functions are asked for and scikit-survival is not installed.
+            If functions are requested and scikit-survival is not installed.
         """
         survival = np.exp(-self.predict_cumulative_hazard_function(X, return_array=True))
         return survival if return_array else self._functions(survival)
 
     def _functions(self, values: np.ndarray) -> np.ndarray:
-        """Return a step function of time a row."""
+        """Return one step function of time per row."""
         sksurv = import_optional(
             "sksurv.functions", extra="survival", purpose="a function of time (return_array=False)"
         )
@@ -313,7 +313,7 @@ class LesionGraphSurvival(PatientGraphEstimator):
         return functions
 
     def score(self, X: Any, y: Any) -> float:
-        """Return Harrell's concordance index of the risks.
+        """Compute Harrell's concordance index of the risks.
 
         Parameters
         ----------
@@ -325,13 +325,13 @@ class LesionGraphSurvival(PatientGraphEstimator):
         Returns
         -------
         float
-            0.5 by chance, 1 if all pairs whose order is known are in order.
+            0.5 by chance, 1 if all comparable pairs are in the right order.
         """
         risk = self.predict(X)
         return concordance_index(*check_survival(y, len(risk)), risk)
 
     def __sklearn_tags__(self) -> Any:
-        """Say that a target is needed."""
+        """Declare that a target is required."""
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags

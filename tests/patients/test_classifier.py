@@ -207,8 +207,8 @@ def test_a_saved_pooling_pools_the_same_bits(tmp_path):
     ("parameters", "message"),
     [
         ({"how": "median"}, "The 'how' parameter"),
-        ({"how": ["mean", "median"]}, "how takes mean, max.*median"),
-        ({"how": []}, "how takes mean, max"),
+        ({"how": ["mean", "median"]}, "how must be one of mean, max.*median"),
+        ({"how": []}, "how must be one of mean, max"),
         ({"how": "volume", "volume_column": "size"}, "volume_column='size' is not among"),
     ],
 )
