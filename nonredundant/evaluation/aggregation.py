@@ -129,7 +129,7 @@ def lesion_set(
     table: LesionTable,
     learned: np.ndarray | None,
     names: list[str],
-    picked: list[str],
+    selected: list[str],
 ) -> LesionTable:
     """Return the lesions with the columns of a feature set, and with their positions.
 
@@ -143,7 +143,7 @@ def lesion_set(
         The learned features.
     names : list of str
         Names of the learned features.
-    picked : list of str
+    selected : list of str
         The hand-crafted columns of the set.
 
     Returns
@@ -151,7 +151,7 @@ def lesion_set(
     LesionTable
         Hand-crafted and learned columns as features of lesions, and the clinical columns.
     """
-    parts = [table.features[picked]]
+    parts = [table.features[selected]]
     if learned is not None:
         parts.append(pd.DataFrame(learned, columns=names, index=table.features.index))
     clinical = table.columns_of("clinical") if one.clinical else []

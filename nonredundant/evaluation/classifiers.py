@@ -362,7 +362,7 @@ def make_pipeline(
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     """Return the settings that inner cross-validation chooses from.
 
-    `learned` tells whether there is a learned block beside hand-crafted columns, whose weight is
+    `learned`: whether there is a learned block beside hand-crafted columns, whose weight is
     then chosen, too.
     """
     one = _BY_NAME[name]

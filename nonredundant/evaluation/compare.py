@@ -256,14 +256,14 @@ def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:
     if test is not None and not has_pairs(test.y):
         raise ValueError(
             f"of the {len(test.y)} held-out samples with {int(test.y['event'].sum())} events no "
-            "two can be told apart by their times: nothing can be tested on them"
+            "two times can be compared: nothing can be tested on them"
         )
     for fold in folds:
         held = outcome.y[fold.test]
         if not has_pairs(held):
             raise ValueError(
                 f"fold {fold.fold} of repeat {fold.repeat}: of its {len(held)} held-out samples "
-                f"with {int(held['event'].sum())} events no two can be told apart by their times; "
+                f"with {int(held['event'].sum())} events no two times can be compared; "
                 "use fewer folds"
             )
 

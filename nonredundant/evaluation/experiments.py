@@ -73,7 +73,7 @@ def _petvsclin() -> Experiment:
 
     about = (
         "Course project: kappa 50, beta 1e-2, gamma 1, learning rates 8e-4 and 1e-4, 10 epochs; "
-        "H8 and H32 are picked inside the fold; its fader term is left out"
+        "H8 and H32 are selected inside the fold; its fader term is left out"
     )
     return Experiment(sets, lambda: dict.fromkeys(("LR", "SVM", "RF")), network, "HD64", about)
 
@@ -114,7 +114,7 @@ def _vetil2023() -> Experiment:
     about = (
         "Vétil et al. 2023: density ratio every 5 epochs for 150 full-batch epochs, kappa 1, "
         "learning rate 1e-3, batches of 32, L2 logistic regression with C = 1; H32 is shape and "
-        "first order, and H64 adds 32 texture features, here picked inside the fold"
+        "first order, and H64 adds 32 texture features, here selected inside the fold"
     )
     return Experiment(sets, classifiers, network, "HD64-MI", about)
 

@@ -58,5 +58,5 @@ def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, m
         compare_patients(table, y, test=(lost, y_test))
     alike = times[:3].copy()
     alike["event"], alike["time"] = [True, False, False], [5.0, 1.0, 2.0]
-    with pytest.raises(ValueError, match="no two can be told apart"):
+    with pytest.raises(ValueError, match="no two times can be compared"):
         compare_patients(table, times, test=(table[:3], alike), classifiers="Cox")
