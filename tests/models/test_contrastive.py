@@ -27,7 +27,7 @@ QUICK = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
 LABELLED = [SepVAE(2, 2, **QUICK), ContrastiveVAE(2, 2, moment_matching=0.1, **QUICK)]
 MODELS = [VAE(3, **QUICK), *LABELLED]
 #: Checks that cannot hold, and why.
-NEEDS_BACKGROUND = "the check's y has no 0, the background that a contrastive model must know"
+NEEDS_BACKGROUND = "the y of the check has no 0, the background that a contrastive model needs"
 NO_BACKGROUND = {
     "check_estimators_dtypes": NEEDS_BACKGROUND,
     "check_fit2d_1feature": NEEDS_BACKGROUND,
@@ -44,7 +44,7 @@ def name_of(estimator):
 
 
 def make_table(n=24, shape=(8, 8), seed=0, **parts):
-    """Return noise whose odd lesions have a bright block, and who is such a target."""
+    """Return noise whose odd lesions, the targets, have a bright block, and the labels."""
     rng = np.random.default_rng(seed)
     patches = rng.normal(size=(n, 1, *shape)) + rng.normal(size=(n, *[1] * (len(shape) + 1)))
     y = np.arange(n) % 2
@@ -102,7 +102,7 @@ def test_in_an_additive_model_the_salient_part_is_added_and_nothing_at_zero():
     torch.testing.assert_close(module.added(s), added)
 
 
-def test_in_an_additive_model_common_latents_see_what_salient_ones_leave():
+def test_in_an_additive_model_common_latents_encode_the_residual_of_salient_ones():
     module, batch = make_sep(additive=True), make_batch()
     mask = torch.rand(12, 1, 8, 8) > 0.3
     x_star = batch.x * mask
@@ -160,7 +160,7 @@ def test_the_independence_term_sees_common_and_salient_means():
     torch.testing.assert_close(c, sep.posteriors(batch.x, None)[0].mean)
 
 
-def test_the_fader_measures_what_common_latents_tell_of_the_label():
+def test_the_fader_is_the_dependence_of_common_latents_and_label():
     module, batch = make_sep(), make_batch(200)
     unrelated = module.objective(batch, None)[0].extra["fader"].item()
     related = batch._replace(x=batch.x + 30.0 * batch.y[:, None, None, None])
@@ -296,7 +296,7 @@ def test_without_salient_latents_a_target_becomes_background(separated):
     assert abs(added[block][y == 0].mean()) < 0.3
 
 
-def test_salient_latents_tell_targets_apart_and_common_ones_do_not(separated):
+def test_salient_latents_separate_targets_and_common_ones_do_not(separated):
     table, y = make_table(200)
     new, y_new = make_table(200, seed=1)
     score = {}
@@ -327,13 +327,13 @@ def test_several_classes_of_target():
         ([0, 1], "2 labels but there are 24 samples"),
     ],
 )
-def test_labels_that_do_not_tell_background_from_target(y, message):
+def test_labels_without_background_or_target_are_refused(y, message):
     table, _ = make_table()
     with pytest.raises(ValueError, match=message):
         SepVAE(2, 2, **QUICK).fit(table, y)
 
 
-def test_several_lesions_a_sample_share_its_label():
+def test_lesions_of_a_sample_share_its_label():
     table, _ = make_table(sample=np.repeat(np.arange(8), 3))
     latents = SepVAE(2, 2, **QUICK).fit_transform(table, np.arange(8) % 2)
     assert isinstance(latents, LesionTable)
@@ -395,7 +395,7 @@ def test_parameters_out_of_range(model, parameter):
         model.fit(table, y)
 
 
-def test_there_is_no_such_latent():
+def test_an_unknown_latent_is_refused():
     table, y = make_table()
     with pytest.raises(ValueError, match="one of 4 latents, got 4"):
         SepVAE(2, 2, **QUICK).fit(table, y).traverse(table, 4)

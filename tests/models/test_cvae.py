@@ -1,4 +1,4 @@
-"""The CVAE as its users meet it: shapes, names, determinism, persistence, bad input."""
+"""`NonRedundantCVAE`: shapes, names, h, determinism, persistence, bad input."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_principal_components_of_the_hcr():
 
 
 @pytest.mark.parametrize("blocks", [("hcr",), ("hcr", "clinical"), ("clinical",)])
-def test_independent_of_chooses_what_the_decoder_sees(blocks):
+def test_independent_of_sets_the_input_of_the_decoder(blocks):
     age = np.linspace(40, 80, 24)
     table = make_table().join(pd.DataFrame({"age": age}))
     cvae = make_cvae(independent_of=blocks, conditioning="plain").fit(table)
@@ -143,7 +143,7 @@ def test_independent_of_chooses_what_the_decoder_sees(blocks):
 
 
 def test_only_gated_latents_depend_on_the_hcr_of_a_given_image():
-    """Published, the encoder sees the image alone; gated, h scales and shifts what it says."""
+    """As published the encoder takes the image alone; with gates h scales and shifts d."""
     table = make_table()
     other = table.replace(features=table.features.iloc[::-1].reset_index(drop=True))
     plain, gated = (
@@ -426,3 +426,78 @@ def test_classes_of_an_earlier_fit_with_labels_are_forgotten():
 
 def test_one_batch_of_fewer_lesions_than_asked_for():
     assert make_cvae(batch_size=500).fit(make_table(6)).transform(make_table(6)).shape == (6, 5)
+
+
+def make_matrix(n, seed):
+    """Return rows that mix three correlated factors into nine columns."""
+    rng = np.random.default_rng(seed)
+    factors = rng.multivariate_normal(np.zeros(3), 0.7 + 0.3 * np.eye(3), size=n)
+    mixing = np.random.default_rng(99).normal(size=(3, 9))
+    return factors @ mixing + 0.1 * rng.normal(size=(n, 9))
+
+
+def dependence(d):
+    """Return the mean absolute rank correlation of the columns."""
+    rho = pd.DataFrame(d).corr("spearman").to_numpy()
+    return np.abs(rho[np.triu_indices(len(rho), 1)]).mean()
+
+
+def test_disentangled_latents_are_less_dependent_on_unseen_rows():
+    settings = {"dlr_size": 3, "max_epochs": 30, "random_state": 0, "device": "cpu"}
+    found = {}
+    for weight in (0.0, 0.05):
+        cvae = NonRedundantCVAE(disentangle=weight, **settings).fit(make_matrix(400, 0))
+        found[weight] = dependence(cvae.transform(make_matrix(1000, 1)))
+    assert found[0.05] < 0.15
+    assert found[0.0] > 2 * found[0.05]
+
+
+def test_history_holds_the_total_correlation_if_its_weight_is_positive():
+    X = make_matrix(60, 0)
+    parts = {"beta": 0.5, "disentangle": 3.0}
+    history = make_cvae(dlr_size=2, **parts).fit(X).history_
+    assert {"total_correlation", "valid_total_correlation"} <= set(history)
+    weighted = history["reconstruction"] + 0.5 * history["kl"] + 3 * history["total_correlation"]
+    np.testing.assert_allclose(history["total"], weighted, rtol=1e-4)
+    assert (history["total_correlation"].iloc[1:] != 0).all()
+    for off in ({}, {"disentangle": 0.0}):
+        assert not [c for c in make_cvae(dlr_size=2, **off).fit(X).history_ if "corr" in c]
+
+
+def make_aged(n, seed):
+    """Return lesions whose brightness is one feature and whose core brightens with age."""
+    rng = np.random.default_rng(seed)
+    age, brightness = rng.uniform(40, 80, size=n), rng.normal(size=n)
+    patches = 0.3 * rng.normal(size=(n, 1, 8, 8)) + brightness[:, None, None, None]
+    patches[:, :, 2:6, 2:6] += ((age - 60) / 10)[:, None, None, None]
+    features = pd.DataFrame({"brightness": brightness})
+    return LesionTable(features, patches=patches).join(pd.DataFrame({"age": age})), age
+
+
+def test_latents_can_be_kept_from_repeating_a_clinical_variable():
+    (table, _), (new, age) = make_aged(200, 0), make_aged(300, 1)
+    told = {}
+    for blocks in (("hcr",), ("hcr", "clinical")):
+        cvae = NonRedundantCVAE(
+            2, independent_of=blocks, max_epochs=40, random_state=0, device="cpu"
+        ).fit(table)
+        fused = pd.DataFrame(cvae.transform(new), columns=cvae.get_feature_names_out())
+        np.testing.assert_array_equal(fused["age"], age)
+        told[blocks] = fused[["dlr00", "dlr01"]].corrwith(fused["age"], method="spearman").abs()
+    assert told["hcr",].max() > 0.8
+    assert told["hcr", "clinical"].max() < 0.3
+    # The decoder is given the age: an older lesion's core is drawn brighter.
+    old, young = (
+        cvae.sample(new.replace(features=new.features.assign(age=value)), random_state=0)
+        for value in (75.0, 45.0)
+    )
+    assert (old - young)[:, :, 2:6, 2:6].mean() == pytest.approx(3.0, abs=0.7)
+
+
+def test_clinical_columns_must_be_there_if_named():
+    table, _ = make_aged(24, 0)
+    alone = table.replace(features=table.features[["brightness"]])
+    for X in (alone, make_matrix(24, 0)):
+        cvae = make_cvae(independent_of=("hcr", "clinical"))
+        with pytest.raises(ValueError, match=r"names 'clinical', but none of the [01] columns is"):
+            cvae.fit(X)

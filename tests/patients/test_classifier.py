@@ -1,4 +1,4 @@
-"""From lesions to patients: pooling by hand, the graph's invariances, attention and bad input."""
+"""`LesionGraphClassifier`: what it learns, invariances, attention, persistence, bad input."""
 
 from __future__ import annotations
 
@@ -11,275 +11,28 @@ import pandas as pd
 import pytest
 import skops.io
 import torch
+from patients_for_tests import make_cohort, make_graph, mixed, shuffled
 from scipy.spatial.transform import Rotation
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nonredundant import LesionTable
-from nonredundant.lesions import edges as lesion_edges_module
-from nonredundant.lesions.edges import lesion_edges
 from nonredundant.nn import graph_regression, graph_training
-from nonredundant.nn.batches import PatientDataset
-from nonredundant.nn.graph import GraphBatch, LesionGraphNet
-from nonredundant.nn.graph_regression import clearly_better
-from nonredundant.patients import LesionGraphClassifier, LesionPooling
-from nonredundant.patients.relevance import starting_relevance, unexplained
+from nonredundant.patients import LesionPooling
 from nonredundant.utils.validation import InvalidParameterError
-
-
-def make_cohort(counts, *, seed=0, effect="worst", n_noise=2):
-    """Return patients with so many lesions each, whose label depends on the hottest ones."""
-    rng = np.random.default_rng(seed)
-    sample = np.repeat(np.arange(len(counts)), counts)
-    uptake, positions = rng.exponential(size=len(sample)), rng.uniform(0, 200, (len(sample), 3))
-    age = rng.normal(60, 10, size=len(counts))
-    frame = pd.DataFrame({"uptake": uptake, "age": age[sample], "weight": 70.0 + sample % 7})
-    frame[[f"noise{i}" for i in range(n_noise)]] = rng.normal(size=(len(sample), n_noise))
-    told = []
-    for i in range(len(counts)):
-        hottest = np.flatnonzero(sample == i)[np.argsort(-uptake[sample == i])][:2]
-        far = np.linalg.norm(positions[hottest[0]] - positions[hottest[-1]])
-        told.append({"worst": uptake[hottest[0]], "relation": far}[effect])
-    y = np.where(told > np.median(told), "relapse", "free")
-    table = LesionTable(
-        frame,
-        blocks={"age": "clinical", "weight": "clinical"},
-        sample=sample,
-        positions=positions,
-        index=[f"p{i:03d}" for i in range(len(counts))],
-    )
-    return table, y
-
-
-def mixed(n=40, seed=0, **settings):
-    counts = np.random.default_rng(seed).integers(1, 7, size=n)
-    return make_cohort(counts, seed=seed, **settings)
-
-
-def make_graph(**parameters):
-    defaults = {"hidden_size": 8, "heads": 2, "max_epochs": 3, "random_state": 0, "device": "cpu"}
-    return LesionGraphClassifier(**{**defaults, **parameters})
-
-
-def shuffled(table, seed=0):
-    """Return the table with the lesions of each patient in another order."""
-    order = np.lexsort((np.random.default_rng(seed).random(table.n_lesions), table.sample))
-    return table.replace(features=table.features.iloc[order], positions=table.positions[order])
 
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Return patients and a graph that no longer is where it started."""
+    """Return patients and a trained graph."""
     table, y = mixed()
-    # Without patients held out the branches stay, whatever they are worth.
+    # Without held-out patients the branches are always kept.
     graph = make_graph(max_epochs=10, n_neighbors=2, lr=1e-2, validation_fraction=0)
     return table, y, graph.fit(table, y)
-
-
-# Pooling -----------------------------------------------------------------------------------
-
-
-def three_lesions(**parts):
-    frame = pd.DataFrame(
-        {"volume": [1.0, 3.0, 5.0], "uptake": [8.0, 4.0, 6.0], "age": [50.0, 50.0, 70.0]}
-    )
-    arguments = {"sample": [0, 0, 1], "index": ["anna", "bert"], "blocks": {"age": "clinical"}}
-    return LesionTable(parts.pop("frame", frame), **{**arguments, **parts})
-
-
-@pytest.mark.parametrize(
-    ("how", "anna", "bert"),
-    [
-        ("mean", [2.0, 6.0], [5.0, 6.0]),
-        ("max", [3.0, 8.0], [5.0, 6.0]),
-        ("min", [1.0, 4.0], [5.0, 6.0]),
-        ("std", [1.0, 2.0], [0.0, 0.0]),
-        ("sum", [4.0, 12.0], [5.0, 6.0]),
-        ("largest", [3.0, 4.0], [5.0, 6.0]),
-        ("volume", [(1 + 9) / 4, (8 + 12) / 4], [5.0, 6.0]),
-    ],
-)
-def test_pooling_by_hand(how, anna, bert):
-    table = three_lesions()
-    pooled = LesionPooling(how).fit_transform(table)
-    np.testing.assert_allclose(pooled, [[*anna, 50.0], [*bert, 70.0]])
-    # One lesion each takes a shorter way through the code.
-    np.testing.assert_allclose(LesionPooling(how).fit_transform(table[[1]]), [[*bert, 70.0]])
-
-
-def test_a_list_stands_side_by_side_with_names_and_the_clinic_once():
-    table = three_lesions()
-    pooling = LesionPooling(["max", "sum"]).set_output(transform="pandas")
-    frame = pooling.fit_transform(table)
-    names = ["max__volume", "max__uptake", "sum__volume", "sum__uptake", "age"]
-    assert frame.columns.tolist() == pooling.get_feature_names_out().tolist() == names
-    assert frame.loc["anna"].tolist() == [3.0, 8.0, 4.0, 12.0, 50.0]
-    pooled = pooling.pool(table)
-    assert pooled.columns_of("clinical") == ["age"]
-    assert pooled.index.tolist() == ["anna", "bert"]
-    np.testing.assert_array_equal(np.asarray(pooled), frame)
-
-
-def test_missing_values_do_not_count_and_all_missing_stays_missing():
-    frame = three_lesions().features.reset_index(drop=True)
-    frame["uptake"], frame["entropy"] = [np.nan, 4.0, 6.0], [np.nan, np.nan, 2.0]
-    for how in ("mean", "max", "min", "sum", "largest", "volume"):
-        pooled = (
-            LesionPooling(how)
-            .set_output(transform="pandas")
-            .fit_transform(three_lesions(frame=frame))
-        )
-        assert pooled.loc["anna", f"{how}__uptake"] == 4.0, how
-        assert np.isnan(pooled.loc["anna", f"{how}__entropy"]), how
-
-
-def test_largest_lesions_that_tie_are_averaged():
-    frame = three_lesions().features.reset_index(drop=True).assign(volume=2.0)
-    pooled = LesionPooling("largest").fit_transform(three_lesions(frame=frame))
-    np.testing.assert_allclose(pooled[:, 1], [6.0, 6.0])
-
-
-def test_volumes_come_from_masks_and_spacing_or_from_a_named_column():
-    masks = np.zeros((3, 1, 4, 4), dtype=bool)
-    masks[0, 0, :2, :2], masks[1, 0, :2, :1], masks[2] = True, True, True
-    frame = pd.DataFrame({"uptake": [8.0, 4.0, 6.0], "size": [1.0, 3.0, 5.0]})
-    table = LesionTable(frame, sample=[0, 0, 1], masks=masks)
-    assert LesionPooling("largest").fit_transform(table)[0, 0] == 8.0
-    # Voxels of 8 mm² in the second lesion: 16 mm² against 4.
-    spacing = np.array([[1.0, 1.0], [2.0, 4.0], [1.0, 1.0]])
-    spaced = table.replace(spacing=spacing)
-    assert LesionPooling("largest").fit_transform(spaced)[0, 0] == 4.0
-    assert LesionPooling("volume").fit_transform(spaced)[0, 0] == (4 * 8 + 16 * 4) / 20
-    by_name = LesionPooling("volume", volume_column="size").fit_transform(table)
-    assert by_name[0, 0] == (1 * 8 + 3 * 4) / 4
-
-
-@pytest.mark.parametrize("how", ["mean", "max", "min", "std", "sum", "largest", "volume"])
-def test_pooling_does_not_depend_on_the_order_of_lesions(how):
-    table, _ = mixed()
-    pooling = LesionPooling(how, volume_column="uptake").fit(table)
-    np.testing.assert_allclose(
-        pooling.transform(shuffled(table)), pooling.transform(table), rtol=1e-12, atol=1e-12
-    )
-
-
-def test_pooling_works_in_a_pipeline():
-    table, y = mixed(60)
-    holes = table.features.copy()
-    holes.iloc[::9, 0] = np.nan
-    pipeline = make_pipeline(
-        LesionPooling(["mean", "max"]), SimpleImputer(), StandardScaler(), LogisticRegression()
-    )
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    auc = cross_val_score(
-        pipeline, table.replace(features=holes), y, cv=folds, scoring="roc_auc", error_score="raise"
-    )
-    assert auc.mean() > 0.8
-
-
-def test_a_matrix_is_one_lesion_a_patient():
-    matrix = np.array([[1.0, 2.0], [3.0, 4.0]])
-    np.testing.assert_array_equal(LesionPooling("mean").fit_transform(matrix), matrix)
-
-
-def test_a_saved_pooling_pools_the_same_bits(tmp_path):
-    table, _ = mixed()
-    pooling = LesionPooling(["max", "std"]).set_output(transform="pandas").fit(table)
-    expected = pooling.transform(table)
-    joblib.dump(pooling, tmp_path / "pooling.joblib")
-    skops.io.dump(pooling, tmp_path / "pooling.skops")
-    untrusted = skops.io.get_untrusted_types(file=tmp_path / "pooling.skops")
-    assert all(name.startswith("nonredundant.") for name in untrusted)
-    for loaded in (
-        joblib.load(tmp_path / "pooling.joblib"),
-        skops.io.load(tmp_path / "pooling.skops", trusted=untrusted),
-    ):
-        pd.testing.assert_frame_equal(loaded.transform(table), expected)
-
-
-@pytest.mark.parametrize(
-    ("parameters", "message"),
-    [
-        ({"how": "median"}, "The 'how' parameter"),
-        ({"how": ["mean", "median"]}, "how must be one of mean, max.*median"),
-        ({"how": []}, "how must be one of mean, max"),
-        ({"how": "volume", "volume_column": "size"}, "volume_column='size' is not among"),
-    ],
-)
-def test_bad_poolings_are_named(parameters, message):
-    with pytest.raises(ValueError, match=message):
-        LesionPooling(**parameters).fit_transform(three_lesions())
-
-
-def test_pooling_names_what_is_wrong_with_a_table():
-    frame = pd.DataFrame({"uptake": [8.0, 4.0], "age": [50.0, 51.0]})
-    with pytest.raises(ValueError, match="volumes of the lesions are not known"):
-        LesionPooling("largest").fit_transform(LesionTable(frame, sample=[0, 0]))
-    differing = LesionTable(frame, sample=[0, 0], blocks={"age": "clinical"}, index=["anna"])
-    with pytest.raises(ValueError, match="case 'anna' have 'age' = 50 and 51"):
-        LesionPooling().fit(differing)
-    with pytest.raises(ValueError, match="numbers.*'stage'"):
-        LesionPooling().fit(LesionTable(frame.assign(stage=["I", "II"])))
-    other = LesionTable(frame.rename(columns={"uptake": "entropy"}))
-    with pytest.raises(ValueError, match=r"Missing: \['uptake'\].*Unseen at fit: \['entropy'\]"):
-        LesionPooling().fit(LesionTable(frame)).transform(other)
-    with pytest.raises(NotFittedError):
-        LesionPooling().transform(three_lesions())
-
-
-# Edges -------------------------------------------------------------------------------------
-
-
-def links(table, *arguments):
-    """Return the edges between different lesions with their lengths in mm."""
-    edges = lesion_edges(table, *arguments)
-    found = zip(edges.source.tolist(), edges.target.tolist(), edges.distance, strict=True)
-    return {(a, b): float(length) for a, b, length in found if a != b}
-
-
-def test_edges_by_hand():
-    # Four lesions on a line, then a patient with one, then one with two.
-    along = np.array([0.0, 1.0, 3.0, 10.0, 4.0, 7.0, 9.0])
-    table = LesionTable(
-        pd.DataFrame({"uptake": along}),
-        sample=[0, 0, 0, 0, 1, 2, 2],
-        positions=np.column_stack([along, along * 0, along * 0]),
-    )
-    assert links(table, "knn", 1, 1.0) == {
-        (1, 0): 1, (0, 1): 1, (1, 2): 2, (2, 3): 7, (6, 5): 2, (5, 6): 2
-    }  # fmt: skip
-    assert links(table, "radius", 1, 2.0) == {
-        (1, 0): 1, (0, 1): 1, (1, 2): 2, (2, 1): 2, (6, 5): 2, (5, 6): 2
-    }  # fmt: skip
-    assert len(links(table, "complete", 1, 1.0)) == 4 * 3 + 2
-    edges = lesion_edges(table, "complete", 1, 1.0)
-    assert (edges.source == edges.target).sum() == 7
-    assert edges.start.tolist() == [0, 16, 17, 21]
-
-
-def test_neighbours_that_tie_are_all_kept():
-    positions = np.array([[0.0, 0, 0], [5, 0, 0], [-5, 0, 0], [0, 9, 0]])
-    table = LesionTable(pd.DataFrame({"uptake": range(4)}), sample=[0] * 4, positions=positions)
-    assert {source for source, target in links(table, "knn", 1, 1.0) if target == 0} == {1, 2}
-
-
-@pytest.mark.parametrize("kind", ["complete", "knn", "radius"])
-def test_edges_are_the_same_in_small_portions(kind, monkeypatch):
-    table, _ = mixed()
-    whole = lesion_edges(table, kind, 2, 80.0)
-    monkeypatch.setattr(lesion_edges_module, "MOST_PAIRS", 20)
-    parts = lesion_edges(table, kind, 2, 80.0)
-    for name in ("source", "target", "distance", "start"):
-        np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
-
-
-# The graph as a classifier -----------------------------------------------------------------
 
 
 def test_classes_and_probabilities(fitted):
@@ -380,11 +133,11 @@ def test_one_lesion_and_fifty_lesions_in_one_batch(readout):
 
 
 @pytest.mark.parametrize("clinical", ["cross-attention", "concat", "none"])
-def test_clinical_variables_reach_the_prediction_unless_told_not_to(clinical):
+def test_clinical_variables_enter_the_prediction_unless_excluded(clinical):
     table, _ = mixed(60)
     age = table.features["age"].groupby(level=0).first()
     y = (age > age.median()).to_numpy()
-    # Training set only: what is asked is whether the label can be read off at all.
+    # On the training set: only whether the variable enters the prediction is tested.
     graph = make_graph(clinical=clinical, max_epochs=30, validation_fraction=0).fit(table, y)
     older = table.replace(features=table.features.assign(age=table.features["age"] + 15))
     changed = np.abs(graph.predict_proba(older) - graph.predict_proba(table)).max()
@@ -429,7 +182,7 @@ def test_training_goes_back_to_the_best_epoch(monkeypatch):
     np.testing.assert_array_equal(best.predict_proba(table), graph.predict_proba(table))
 
 
-def test_the_nets_own_settings_come_last():
+def test_net_params_override_the_defaults():
     table, y = mixed()
     graph = make_graph(net_params={"optimizer": torch.optim.SGD, "max_epochs": 2}).fit(table, y)
     assert isinstance(graph.net_.optimizer_, torch.optim.SGD)
@@ -471,110 +224,7 @@ def test_edges_of_the_explanation_have_their_length(fitted):
     assert row["distance"] == pytest.approx(expected, rel=1e-6)
 
 
-def test_the_start_is_the_feature_that_tells_of_the_training_patients():
-    rng = np.random.default_rng(0)
-    table, y = make_cohort(rng.integers(2, 7, size=150), effect="worst")
-    nodes = StandardScaler().fit_transform(table.hcr)
-    edges = lesion_edges(table, "complete", 1, 1.0)
-    targets = (y == "relapse")[:, None].astype(float)
-    rows = np.arange(100)
-    start = starting_relevance(nodes, table.sample, edges, targets, rows, 3.0)
-    assert start.tolist() == [1.0, 0.0, 0.0]
-    flipped = starting_relevance(-nodes, table.sample, edges, targets, rows, 3.0)
-    assert flipped.tolist() == [-1.0, 0.0, 0.0]
-    # What is held out has no say.
-    nodes[table.sample >= 100, 1] = targets[table.sample[table.sample >= 100], 0] * 9
-    targets[100:] = 1 - targets[100:]
-    again = starting_relevance(nodes, table.sample, edges, targets, rows, 3.0)
-    assert again.tolist() == start.tolist()
-    targets[:100] = rng.permutation(targets[:100])
-    assert not starting_relevance(nodes, table.sample, edges, targets, rows, 3.0).any()
-
-
-def test_what_the_clinic_explains_is_gone_before_lesions_are_judged():
-    clinic = np.array([[0.0], [1.0], [2.0], [3.0], [9.0]])
-    straight = 2 - 3 * clinic
-    rows = np.arange(4)
-    np.testing.assert_allclose(unexplained(straight, clinic, rows), 0, atol=1e-12)
-    # The fifth patient has no say in the line, and is measured against it.
-    bent = straight + np.array([[1.0], [-1], [-1], [1], [5]])
-    np.testing.assert_allclose(unexplained(bent, clinic, rows), bent - straight, atol=1e-12)
-
-
-# Regression and branches -------------------------------------------------------------------
-
-
-def test_features_without_meaning_get_no_say_in_which_lesion_matters():
-    table, y = mixed(200, n_noise=12)
-    graph = make_graph(max_epochs=1).fit(table, y)
-    weights = graph.net_.module_.readout.own.weight[0].numpy()
-    assert graph.lesion_scaler_.columns_[0] == "uptake"
-    assert np.abs(weights[1:]).max() < 0.05 * weights[0]
-
-
-def test_branches_that_find_nothing_add_nothing():
-    table, y = mixed(60)
-    y = np.random.default_rng(0).permutation(y)
-    whole = make_graph(max_epochs=5).fit(table, y)
-    bare = make_graph(max_epochs=5, n_layers=0, clinical="concat").fit(table, y)
-    np.testing.assert_allclose(whole.predict_proba(table), bare.predict_proba(table), atol=1e-6)
-
-
-def test_graph_attention_adds_what_no_regression_sees():
-    rng = np.random.default_rng(0)
-    table, _ = make_cohort(rng.integers(3, 9, size=300), n_noise=0)
-    # The label: are there lesions within 90 mm of the hottest?
-    crowd = []
-    for i in range(300):
-        places = table.positions[table.sample == i]
-        uptake = table.features["uptake"].to_numpy()[table.sample == i]
-        far = np.linalg.norm(places - places[uptake.argmax()], axis=1)
-        crowd.append((far < 90).sum() - 1)
-    y = np.asarray(crowd) >= np.median(crowd)
-    auc = {}
-    for n_layers in (0, 1):
-        graph = make_graph(n_layers=n_layers, clinical="none", max_epochs=40, lr=1e-2, patience=10)
-        graph.fit(table[:200], y[:200])
-        auc[n_layers] = roc_auc_score(y[200:], graph.decision_function(table[200:]))
-    assert auc[1] > auc[0] + 0.05
-
-
-@pytest.mark.parametrize(("ratio", "expected"), [(1.9, False), (2.1, True), (-2.1, False)])
-def test_branches_must_gain_two_standard_errors(ratio, expected):
-    # For a mean of losses the jackknife's error is the standard error of the mean.
-    gains = np.random.default_rng(0).normal(size=30)
-    gains += ratio * gains.std(ddof=1) / np.sqrt(30) - gains.mean()
-    losses = torch.as_tensor(gains)
-    assert clearly_better(-losses, 0 * losses, losses, lambda out, _: out.mean()) is expected
-
-
-# The network -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("readout", ["attention", "mean", "max"])
-@pytest.mark.parametrize("clinical", ["cross-attention", "concat"])
-def test_gradients_are_those_of_finite_differences(readout, clinical):
-    torch.manual_seed(0)
-    net = LesionGraphNet(
-        3, 2, 2, hidden_size=4, n_layers=1, heads=2, clinical=clinical, readout=readout, dropout=0.0
-    ).double()
-    for parameter in net.parameters():  # branches start from zero, where much has no gradient
-        torch.nn.init.normal_(parameter, std=0.5)
-    table, _ = make_cohort([1, 3, 2])
-    edges = lesion_edges(table, "complete", 1, 1.0)
-    parts = [torch.as_tensor(part) for part in (table.sample, edges.source, edges.target)]
-    nodes = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
-    clinic = torch.randn(3, 2, dtype=torch.float64, requires_grad=True)
-    far = torch.as_tensor(edges.distance / 100).double().requires_grad_()
-
-    def logits(nodes, clinic, far, *_):
-        return net(GraphBatch(clinic, nodes, *parts, far, torch.zeros(3))).logits
-
-    inputs = (nodes, clinic, far, *net.parameters())
-    assert torch.autograd.gradcheck(logits, inputs, atol=1e-6, fast_mode=True)
-
-
-def test_patients_never_straddle_the_inner_split(monkeypatch):
+def test_no_patient_is_on_both_sides_of_the_inner_split(monkeypatch):
     seen = {"train": Counter(), "valid": Counter()}
 
     def spy(name, where):
@@ -590,7 +240,7 @@ def test_patients_never_straddle_the_inner_split(monkeypatch):
     spy("train_step", "train")
     spy("validation_step", "valid")
     table, y = mixed()
-    # A lesion's first feature says whose it is.
+    # The first feature of a lesion is the number of its patient.
     whose = pd.DataFrame({"whose": table.sample.astype(float)})
     lesions = LesionTable(whose, sample=table.sample, positions=table.positions)
     make_graph(max_epochs=1).fit(lesions, y)
@@ -599,22 +249,6 @@ def test_patients_never_straddle_the_inner_split(monkeypatch):
     assert len(seen["valid"]) == 8
     counts = sorted([*seen["train"].values(), *seen["valid"].values()])
     assert counts == sorted(np.bincount(table.sample).tolist())
-
-
-def test_a_batch_holds_the_lesions_and_edges_of_its_patients():
-    table, y = make_cohort([4] * 6)
-    edges = lesion_edges(table, "complete", 1, 1.0)
-    nodes, clinic = table.hcr.to_numpy(), np.zeros((6, 1))
-    dataset = PatientDataset(nodes, clinic, table.sample, edges, np.arange(6), np.arange(6))
-    batch = dataset.__getitems__([4, 1])
-    assert batch.label.tolist() == [4, 1]
-    rows = [*range(16, 20), *range(4, 8)]
-    np.testing.assert_array_equal(batch.nodes, nodes[rows])
-    assert batch.patient.tolist() == [0] * 4 + [1] * 4
-    far = np.linalg.norm(
-        table.positions[rows][batch.source] - table.positions[rows][batch.target], axis=1
-    )
-    np.testing.assert_allclose(batch.distance, far, rtol=1e-6)
 
 
 # Persistence -------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Times to an event: the partial likelihood, phantoms and the graph of lesions.
+"""`LesionGraphSurvival`: what it learns, functions of time, invariances, bad input.
 
-scikit-learn's common checks draw labels and numbers as y and know no censored outcomes, so that
-they do not apply; what of them has a meaning here is tested below.
+The common checks of scikit-learn have no censored outcomes and do not apply; those that have a
+meaning here are tested below.
 """
 
 from __future__ import annotations
@@ -13,133 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import skops.io
-import torch
-from scipy.special import expit, logit
 from scores_for_tests import censored
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
-from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
 from sksurv.util import Surv
 
 from nonredundant import LesionTable
-from nonredundant.datasets import make_survival_times
 from nonredundant.nn import graph_training
-from nonredundant.nn.losses import cox_loss
 from nonredundant.patients import LesionGraphSurvival
-from nonredundant.statistics import concordance_index
-from nonredundant.statistics.survival import check_survival
 from nonredundant.utils.validation import InvalidParameterError
-
-
-def loss(risk, event, time):
-    """Return the loss of plain lists."""
-    return cox_loss(
-        torch.as_tensor(risk, dtype=torch.float64), torch.tensor(event), torch.tensor(time)
-    ).item()
-
-
-# The partial likelihood --------------------------------------------------------------------
-
-
-def test_the_loss_of_three_patients_by_hand():
-    a, b, c = np.exp([0.3, -1.0, 2.0])
-    # The first event is a choice of all three, the second of the one who is left.
-    expected = -np.log(a / (a + b + c)) / 2
-    found = loss([0.3, -1.0, 2.0], [True, False, True], [1.0, 2.0, 3.0])
-    assert found == pytest.approx(expected)
-    # Censored at the time of an event counts as still under observation.
-    found = loss([0.3, -1.0, 2.0], [False, True, True], [2.0, 2.0, 3.0])
-    assert found == pytest.approx(-np.log(b / (a + b + c)) / 2)
-    # Two events at once, half of both gone before the second: Efron.
-    expected = -(np.log(a / (a + b + c)) + np.log(b / (a + b + c - (a + b) / 2))) / 2
-    found = loss([0.3, -1.0, 2.0], [True, True, False], [1.0, 1.0, 4.0])
-    assert found == pytest.approx(expected)
-
-
-def test_efrons_ties_are_near_the_mean_over_orders():
-    risk, event = [0.3, -0.4, 0.1, 0.0, 0.2, -0.1], [True] * 2 + [False] * 4
-    one = loss(risk, event, [1.0, 1.1, 5.0, 5.0, 5.0, 5.0])
-    other = loss(risk, event, [1.1, 1.0, 5.0, 5.0, 5.0, 5.0])
-    tied = loss(risk, event, [1.0, 1.0, 5.0, 5.0, 5.0, 5.0])
-    assert tied == pytest.approx((one + other) / 2, abs=2e-3)
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_the_gradient_is_zero_where_scikit_survival_finds_the_optimum(whole):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(150, 3))
-    _, event, time = censored(150, whole=whole)
-    cox = CoxPHSurvivalAnalysis(ties="efron", tol=1e-12).fit(X, Surv.from_arrays(event, time))
-    coefficients = torch.tensor(cox.coef_, requires_grad=True)
-    risk = torch.from_numpy(X) @ coefficients
-    cox_loss(risk, torch.from_numpy(event), torch.from_numpy(time)).backward()
-    np.testing.assert_allclose(coefficients.grad, 0, atol=1e-6)
-
-
-@pytest.mark.parametrize("whole", [False, True])
-def test_the_loss_knows_neither_level_nor_order_nor_clock_and_survives_large_risks(whole):
-    x, event, time = (torch.as_tensor(part) for part in censored(40, whole=whole))
-    expected = cox_loss(x, event, time)
-    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
-    for found in (
-        cox_loss(x + 7, event, time),
-        cox_loss(x[order], event[order], time[order]),
-        cox_loss(x, event, time**3),
-    ):
-        torch.testing.assert_close(found, expected)
-    far = (x.float() * 1000).requires_grad_()
-    cox_loss(far, event, time).backward()
-    assert torch.isfinite(far.grad).all()
-    assert torch.autograd.gradcheck(lambda r: cox_loss(r, event, time), x.clone().requires_grad_())
-
-
-def test_without_events_there_is_nothing_to_lose():
-    risk = torch.ones(3, requires_grad=True)
-    value = cox_loss(risk, torch.zeros(3, dtype=torch.bool), torch.arange(3.0))
-    value.backward()
-    assert value.item() == 0.0
-    assert not risk.grad.any()
-
-
-# Phantoms ----------------------------------------------------------------------------------
-
-
-def test_phantoms_times_have_the_median_and_the_censoring_that_were_asked_for():
-    n = 20_000
-    for log_hazard in (0.0, 1.5):
-        truth = pd.DataFrame({"probability": np.full(n, expit(log_hazard))})
-        y = make_survival_times(truth, censoring=0.0, random_state=0)
-        assert y["event"].all()
-        # The standard error of a median of exponential times is its mean / sqrt(n): 1 %.
-        assert np.median(y["time"]) == pytest.approx(24 / np.exp(log_hazard), rel=0.03)
-    truth = pd.DataFrame({"probability": expit(np.random.default_rng(0).normal(0, 3, n))})
-    for share in (0.1, 0.4, 0.8):
-        y = make_survival_times(truth, censoring=share, random_state=0)
-        assert 1 - y["event"].mean() == pytest.approx(share, abs=0.015)
-    risk = logit(truth["probability"].to_numpy()[:1000])
-    assert concordance_index(y["event"][:1000], y["time"][:1000], risk) > 0.8
-    # Under proportional hazards the true risk has the coefficient 1.
-    cox = CoxPHSurvivalAnalysis().fit(logit(truth.to_numpy()[:4000]), y[:4000])
-    assert cox.coef_[0] == pytest.approx(1, abs=0.1)
-
-
-def test_phantoms_times_are_seeded_and_bad_wishes_named():
-    truth = pd.DataFrame({"probability": [0.2, 0.5, 0.9]})
-    one, other = (make_survival_times(truth, random_state=3) for _ in range(2))
-    np.testing.assert_array_equal(one, other)
-    for given, message in (
-        ({"censoring": 1.0}, "censoring must be a share.*got 1.0"),
-        ({"truth": truth.rename(columns={"probability": "p"})}, r"columns \['p'\]"),
-        ({"truth": truth.round()}, "between 0 and 1, ends excluded"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            make_survival_times(**{"truth": truth, **given})
-
-
-# The graph ---------------------------------------------------------------------------------
 
 
 def make_cohort(n=60, *, seed=0, n_noise=2):
@@ -170,12 +55,12 @@ def make_graph(**parameters):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Return patients and a graph that no longer is where it started."""
+    """Return patients and a trained graph."""
     table, y = make_cohort()
     return table, y, make_graph(max_epochs=15).fit(table, y)
 
 
-def test_the_graph_learns_who_has_the_event_first():
+def test_the_graph_learns_the_order_of_events():
     table, y = make_cohort(240)
     graph = make_graph(max_epochs=25, validation_fraction=0, batch_size=32, n_layers=0)
     graph.fit(table[:160], y[:160])
@@ -216,7 +101,7 @@ def test_risks_are_centred_and_scored_by_concordance(fitted):
     assert graph.history_.columns.tolist() == ["total", "valid_total"]
 
 
-def test_a_data_frame_is_as_good_and_names_do_not_matter(fitted):
+def test_a_data_frame_gives_the_same_as_an_array_whatever_its_names(fitted):
     table, y, graph = fitted
     frame = pd.DataFrame({"months": y["time"], "relapse": y["event"]}, index=table.index)
     again = clone(graph).fit(table, frame)
@@ -224,7 +109,7 @@ def test_a_data_frame_is_as_good_and_names_do_not_matter(fitted):
     assert again.score(table, frame) == graph.score(table, y)
 
 
-def test_same_seed_same_bits_and_the_clock_does_not_matter(fitted):
+def test_same_seed_same_bits_in_any_unit_of_time(fitted):
     table, y, graph = fitted
     again = clone(graph).fit(table, y)
     np.testing.assert_array_equal(again.predict(table), graph.predict(table))
@@ -368,13 +253,3 @@ def test_bad_parameters_are_named_and_leave_the_graph_unfitted(parameters, error
     for method in (graph.predict, graph.predict_survival_function, graph.explain):
         with pytest.raises(NotFittedError):
             method(table)
-
-
-def test_what_check_survival_returns_fits_scikit_survival():
-    _, y = make_cohort()
-    event, time = check_survival(y, 60)
-    assert event.dtype == bool
-    assert time.dtype == np.float64
-    np.testing.assert_array_equal(Surv.from_arrays(event, time), y)
-    whole = pd.DataFrame({"months": [3, 4], "relapse": pd.array([True, False], dtype="boolean")})
-    assert check_survival(whole)[1].tolist() == [3.0, 4.0]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from scores_for_tests import censored
 from sksurv.linear_model.coxph import BreslowEstimator
 from sksurv.metrics import concordance_index_censored
 from sksurv.nonparametric import nelson_aalen_estimator
+from sksurv.util import Surv
 
 from nonredundant.nn.losses import cox_loss
 from nonredundant.statistics import compare_concordance, concordance_index, delong_test
-from nonredundant.statistics.survival import baseline_hazard, null_residuals
+from nonredundant.statistics.survival import baseline_hazard, check_survival, null_residuals
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -111,3 +113,14 @@ def test_what_cannot_be_compared_is_named(arguments, message):
 def test_one_event_has_no_variance():
     with pytest.raises(ValueError, match="all 2 pairs.*share one patient"):
         compare_concordance([True, False, False], [1.0, 2.0, 3.0], [3, 2, 1], [1, 2, 3])
+
+
+def test_what_check_survival_returns_fits_scikit_survival():
+    _, observed, duration = censored(60)
+    y = Surv.from_arrays(observed, duration)
+    event, time = check_survival(y, 60)
+    assert event.dtype == bool
+    assert time.dtype == np.float64
+    np.testing.assert_array_equal(Surv.from_arrays(event, time), y)
+    whole = pd.DataFrame({"months": [3, 4], "relapse": pd.array([True, False], dtype="boolean")})
+    assert check_survival(whole)[1].tolist() == [3.0, 4.0]
