@@ -18,7 +18,8 @@ _MOST_VOXELS = 4_000_000
 class Cohort:
     """Input rows of a network.
 
-    `x` has the shape (n, C, ...); `usable` marks the rows that have an image.
+    `x` are the patches (n, C, ...), `sample` is the sample of each row, `usable` marks the rows
+    that have an image, and `blocks` gives the block of each column of `features`.
     """
 
     x: np.ndarray
@@ -27,7 +28,6 @@ class Cohort:
     usable: np.ndarray
     features: pd.DataFrame
     blocks: dict[str, str]
-    table: LesionTable | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -70,16 +70,14 @@ def cohort_of_table(table: LesionTable) -> Cohort:
         )
     if not usable.any():
         raise ValueError("no lesion of the table has an image; see table.status for the reasons")
-    return Cohort(
-        table.patches, table.masks, table.sample, usable, table.features, table.blocks, table
-    )
+    return Cohort(table.patches, table.masks, table.sample, usable, table.features, table.blocks)
 
 
 def cohort_of_matrix(X: np.ndarray) -> Cohort:
     """Return the cohort of a plain matrix: one-voxel patches without features."""
     n = len(X)
     frame = pd.DataFrame(index=pd.RangeIndex(n))
-    return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {}, None)
+    return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {})
 
 
 def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -45,7 +45,7 @@ class LesionDataset(Dataset):
         if self.augment is not None:
             x, mask = self.augment(x, mask)
         h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
-        return Batch(x, mask, h, y, weight, torch.from_numpy(rows))
+        return Batch(x, mask, h, y, weight)
 
 
 def as_is(batch: Any) -> Any:

@@ -218,12 +218,12 @@ class ContrastiveVAEModule(CommonSalientVAE):
         c, s = qc.sample(), qs.sample()
         zero = c.new_zeros(())
         chosen = target[:, 0]
-        estimable = penalty is not None and int(chosen.sum()) >= LEAST_ROWS
+        enough = int(chosen.sum()) >= LEAST_ROWS
         terms = LossTerms(
             reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
             kl=gaussian_kl(*qc).mean(),
             independence=penalty(qc.mean[chosen], qs.mean[chosen])
-            if penalty is not None and estimable
+            if penalty is not None and enough
             else zero,
             label=zero,
             extra={

@@ -15,14 +15,13 @@ TERM_NAMES = ("reconstruction", "kl", "independence", "label")
 
 
 class Batch(NamedTuple):
-    """A batch of lesions; `row` is the row of each lesion in the cohort."""
+    """A batch of lesions: patches, masks, conditions, labels and weights in the label term."""
 
     x: Tensor
     mask: Tensor | None
     h: Tensor
     y: Tensor
     weight: Tensor
-    row: Tensor
 
     def to(self, device: Any) -> Batch:
         """Return the batch on a device."""

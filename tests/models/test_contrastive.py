@@ -57,7 +57,7 @@ def make_batch(n=12, seed=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 1, 8, 8, generator=generator)
     y = torch.arange(n) % 2
-    return Batch(x, None, torch.zeros(n, 0), y, torch.ones(n), torch.arange(n))
+    return Batch(x, None, torch.zeros(n, 0), y, torch.ones(n))
 
 
 def make_sep(**parameters):

@@ -27,7 +27,7 @@ def make_module(**parameters):
 def make_batch(n=12):
     generator = torch.Generator().manual_seed(0)
     x, h = torch.randn(n, 1, 8, 8, generator=generator), torch.randn(n, 2, generator=generator)
-    return Batch(x, None, h, torch.arange(n) % 2, torch.ones(n), torch.arange(n))
+    return Batch(x, None, h, torch.arange(n) % 2, torch.ones(n))
 
 
 def test_the_background_is_decoded_from_h_alone():
