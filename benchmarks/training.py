@@ -62,7 +62,7 @@ def training_set(table: LesionTable, model: Any) -> Batch:
     else:
         h, y = torch.zeros(len(rows), 0), rows % 2
     x, masks = torch.from_numpy(table.patches), torch.from_numpy(table.masks)
-    return Batch(x, masks, h, y, torch.ones(len(rows)), rows)
+    return Batch(x, masks, h, y, torch.ones(len(rows)))
 
 
 def time_bare_loop(table: LesionTable, model: Any, epochs: int) -> float:
