@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from nonredundant.metrics.audit import AUDIT_METHODS
+
 _METRICS = {
     "roc_auc": "AUC",
     "roc_auc_ovr": "AUC (one against the rest)",
     "concordance_index": "concordance index",
-}
-_METHODS = {
-    "r2-ridge": "ridge",
-    "r2-forest": "forest",
-    "r2-mlp": "perceptron",
-    "r2-boosting": "boosting",
-    "discriminator-auc": "discriminator",
-    "discriminator-nats": "discriminator",
-    "ksg": "nearest neighbours (KSG)",
-    "dcor": "distance correlation",
-    "hsic": "HSIC",
 }
 
 
@@ -29,7 +20,7 @@ def metric_name(metric: str) -> str:
 
 def method_name(method: str) -> str:
     """Name a method of `redundancy_report`."""
-    return _METHODS.get(method, method)
+    return AUDIT_METHODS[method].label if method in AUDIT_METHODS else method
 
 
 def p_number(p: float) -> str:

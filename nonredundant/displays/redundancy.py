@@ -10,13 +10,8 @@ import pandas as pd
 
 from nonredundant.displays import style as look
 from nonredundant.displays.names import method_name
+from nonredundant.metrics.audit import UNITS
 
-_UNIT_NAMES = {
-    "R²": "R² of hand-crafted features from latents",
-    "AUC": "AUC of true against shuffled pairs",
-    "nats": "mutual information (nats)",
-    "correlation": "dependence (0: none, 1: full)",
-}
 _CHANCE: dict[str, Any] = {"facecolor": "0.8", "edgecolor": "0.5", "linewidth": 0.6}
 
 
@@ -187,5 +182,5 @@ class RedundancyDisplay:
         ax.use_sticky_edges = False
         look.name_rows(ax, [method_name(method) for method in methods])
         ax.set_ylabel("method")
-        ax.set_xlabel(_UNIT_NAMES.get(unit, unit))
+        ax.set_xlabel(UNITS[unit].label if unit in UNITS else unit)
         look.despine(ax)

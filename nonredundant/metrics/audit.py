@@ -181,12 +181,8 @@ AUDIT_METHODS: dict[str, AuditMethod] = {
         "boosting",
         by_default=False,
     ),
-    "discriminator-auc": AuditMethod(
-        lambda pair: pair.discriminator[:, 0], AUC, "fresh discriminator"
-    ),
-    "discriminator-nats": AuditMethod(
-        lambda pair: pair.discriminator[:, 1], NATS, "fresh discriminator"
-    ),
+    "discriminator-auc": AuditMethod(lambda pair: pair.discriminator[:, 0], AUC, "discriminator"),
+    "discriminator-nats": AuditMethod(lambda pair: pair.discriminator[:, 1], NATS, "discriminator"),
     "ksg": AuditMethod(_ksg, NATS, "nearest neighbours (KSG)"),
     "dcor": AuditMethod(
         lambda pair: pairwise.distance_correlations(pair.h, pair.d, pair.orders),
