@@ -144,7 +144,10 @@ class NetworkEstimator(BaseEstimator):
         from nonredundant.nn.net import history_of, seeded
 
         with seeded(seed):
-            net = self._net_to_continue(plan, valid, len(train), seed)
+            # A graph's training is more than epochs and always starts from the beginning.
+            net = None
+            if fit is None:
+                net = self._net_to_continue(plan, valid, len(train), seed)
             if net is None:
                 module = self._build_module(plan.spec, arrays())
                 net = self._build_net(module, plan, valid, len(train), seed)
