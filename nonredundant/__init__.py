@@ -20,13 +20,20 @@ _PUBLIC = {
 }
 _MODULES = (
     "contrastive",
+    "cvae",
     "datasets",
     "displays",
     "evaluation",
+    "extraction",
     "independence",
     "inspection",
+    "io",
+    "lesions",
     "metrics",
+    "patches",
     "patients",
+    "radiomics",
+    "report",
     "statistics",
 )
 

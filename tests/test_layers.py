@@ -1,4 +1,4 @@
-"""The rooms hold: packages import from floors below their own, and no import runs in a circle.
+"""The layers hold: packages import from floors below their own, and no import runs in a circle.
 
 Every import counts: at the top of a file, inside functions, for type checking only, and calls of
 `importlib.import_module`.
@@ -45,7 +45,7 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 def package_of(module: str) -> str:
-    """Return the room that a module belongs to."""
+    """Return the package that a module belongs to."""
     return module.split(".")[0]
 
 
@@ -54,26 +54,47 @@ def nodes_of(module: str) -> list[ast.AST]:
     return list(ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))))
 
 
+def imports_by_name(node: ast.AST) -> bool:
+    """Return whether a node imports by a name in a string, which no reader of imports sees."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "importlib" and "import_module" in {a.name for a in node.names}
+    if not isinstance(node, ast.Call):
+        return False
+    called = ast.unparse(node.func)
+    if "import_module" in called or called == "__import__":
+        return True
+    first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+    return called.endswith("import_optional") and str(first).startswith("nonredundant")
+
+
 @functools.cache
 def imported(module: str) -> frozenset[str]:
     """Return this project's modules that a module imports, wherever in its file."""
+    return frozenset(modules_in(MODULES[module].read_text(encoding="utf-8"), module))
+
+
+def modules_in(source: str, module: str) -> set[str]:
+    """Return this project's modules that a source text imports."""
     names = []
-    for node in nodes_of(module):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom):
             assert not node.level, f"{module} has a relative import: write the whole path"
             names += [(node.module or "", alias.name) for alias in node.names]
         elif isinstance(node, ast.Import):
             names += [(alias.name, "") for alias in node.names]
-        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
-            assert module in LAZY, f"{module} imports by name: {ast.unparse(node)}"
+        if module not in LAZY:
+            assert not imports_by_name(node), f"{module} imports by name: {ast.unparse(node)}"
     found = set()
     for path, name in names:
         if path.split(".")[0] != "nonredundant":
             continue
         base = path.removeprefix("nonredundant").removeprefix(".")
         full = f"{base}.{name}".strip(".")
-        found.add(full if full in MODULES else base)
-    return frozenset(found - {""})
+        inner = full if full in MODULES else base
+        # The root hands every public name on: whoever imports from it hides what is imported.
+        assert inner or module == "__init__", f"{module} imports from the root of the package"
+        found.add(inner)
+    return found - {""}
 
 
 def circles(edges: dict[str, set[str]]) -> list[str]:
@@ -94,7 +115,7 @@ def circles(edges: dict[str, set[str]]) -> list[str]:
     return found
 
 
-def test_every_module_is_in_a_room():
+def test_every_module_is_in_a_package():
     known = set(FLOOR) | PUBLIC_PATHS | {"__init__", "_version"}
     assert {package_of(module) for module in MODULES} == known
 
@@ -105,7 +126,7 @@ def test_packages_import_from_floors_below(module):
     for name in imported(module):
         other = package_of(name)
         if other not in (own, "_version"):
-            assert other in FLOOR, f"{module} imports {name}, which is in no room"
+            assert other in FLOOR, f"{module} imports {name}, which is in no package"
             assert FLOOR[other] < FLOOR[own], f"{module} imports upward: {name}"
 
 
@@ -124,29 +145,97 @@ def test_no_circle_between_packages():
     assert circles(edges) == []
 
 
-def test_circles_and_upward_imports_are_found():
+def test_circles_are_found():
     assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a -> b -> c -> a"]
     assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import nonredundant.models.cvae as c",
+        "from nonredundant.models import cvae",
+        "def f():\n    from nonredundant.models.cvae import NonRedundantCVAE",
+        "if TYPE_CHECKING:\n    from nonredundant.models.cvae import NonRedundantCVAE",
+    ],
+)
+def test_an_import_is_found_wherever_it_is(source):
+    assert modules_in(source, "lesions.table") == {"models.cvae"}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import importlib\nimportlib.import_module('nonredundant.models')",
+        "from importlib import import_module as im",
+        "__import__('nonredundant.models')",
+        "import_optional('nonredundant.models.cvae', extra='graph', purpose='x')",
+        "from nonredundant import NonRedundantCVAE",
+        "import nonredundant as nr",
+        "from . import table",
+    ],
+)
+def test_hidden_imports_are_refused(source):
+    with pytest.raises(AssertionError):
+        modules_in(source, "lesions.table")
+
+
+def hidden_names(source: str, package: str) -> list[str]:
+    """Return private modules and names of other packages that a source text uses."""
+    found, aliases = [], set()
+    nodes = list(ast.walk(ast.parse(source)))
+    for node in nodes:
+        paths: list[list[str]] = []
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nonredundant"):
+            paths = [[*(node.module or "").split("."), alias.name] for alias in node.names]
+        elif isinstance(node, ast.Import):
+            paths = [a.name.split(".") for a in node.names if a.name.startswith("nonredundant.")]
+        for path, alias in zip(paths, getattr(node, "names", ()), strict=False):
+            if path[1] in (package, "_version"):
+                continue
+            aliases.add(alias.asname or alias.name)
+            found += [name for name in path if name.startswith("_")]
+    for node in nodes:
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            private = node.attr.startswith("_") and not node.attr.startswith("__")
+            found += [f"{node.value.id}.{node.attr}"] * (private and node.value.id in aliases)
+    return found
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_private_modules_and_names_stay_in_their_package(module):
-    for node in nodes_of(module):
-        if not isinstance(node, ast.ImportFrom):
+    source = MODULES[module].read_text(encoding="utf-8")
+    assert hidden_names(source, package_of(module)) == []
+
+
+def test_private_names_of_other_packages_are_found():
+    for source in (
+        "from nonredundant.lesions._checks import check_sample",
+        "from nonredundant.lesions.table import _PARTS",
+        "import nonredundant.lesions._checks as c",
+        "from nonredundant.lesions import table\ntable._PARTS",
+    ):
+        assert hidden_names(source, "models")
+        assert not hidden_names(source, "lesions")
+
+
+def top_level(body: list[ast.stmt]) -> list[ast.stmt]:
+    """Return the statements that run when a module is imported."""
+    found = []
+    for node in body:
+        found.append(node)
+        if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
             continue
-        path = (node.module or "").split(".")
-        if path[0] != "nonredundant" or node.module == "nonredundant._version":
-            continue
-        inside = len(path) > 1 and path[1] == package_of(module)
-        names = [*path[1:], *(alias.name for alias in node.names if not inside)]
-        hidden = [n for n in names if n.startswith("_") and not n.startswith("__")]
-        assert inside or not hidden, f"{module} imports {hidden} of another package"
+        for name in ("body", "orelse", "finalbody", "handlers"):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                found += top_level(getattr(node, name, []))
+    return found
 
 
 @pytest.mark.parametrize("module", sorted(m for m in MODULES if package_of(m) != "nn"))
 def test_heavy_libraries_are_imported_when_used(module):
     heavy = {"torch", "skorch", "SimpleITK", "radiomics", "torch_geometric", "matplotlib"}
-    for node in ast.parse(MODULES[module].read_text(encoding="utf-8")).body:
+    for node in top_level(ast.parse(MODULES[module].read_text(encoding="utf-8")).body):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

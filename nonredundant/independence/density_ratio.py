@@ -243,8 +243,8 @@ class MIDiscriminator(RatioTerm):
 
     Notes
     -----
-    As a term, its value is no evidence of independence: the VAE learns to deceive this particular
-    network, while a fresh one still separates the pairs. Only
+    As a term, its value is no evidence of independence: the VAE adapts to this particular
+    network, while a newly trained one still separates the pairs. Only
     `nonredundant.metrics.redundancy_report` on held-out rows is evidence.
 
     Examples

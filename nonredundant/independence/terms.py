@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, clone
 
 from nonredundant.independence.closed_form import HSIC, CrossCovariance, DistanceCorrelation
 from nonredundant.independence.density_ratio import MIDiscriminator
+from nonredundant.utils.validation import HasMethods, StrOptions
 
 #: Terms by the name that `independence=` accepts; the class docstring describes each one.
 TERMS: dict[str, type[BaseEstimator]] = {
@@ -20,6 +21,11 @@ TERMS: dict[str, type[BaseEstimator]] = {
     "cross-covariance": CrossCovariance,
     "density-ratio": MIDiscriminator,
 }
+
+#: Constraint of a parameter that takes a term.
+TERM_CONSTRAINT = [None, StrOptions(set(TERMS)), HasMethods(["penalty", "update", "reset"])]
+#: Values of a term's `fit_mode`: nothing to train, trained in each step, or every few epochs.
+FIT_MODES = ("closed-form", "step", "scheduled")
 
 
 def resolve_independence(spec: Any) -> Any:
@@ -38,7 +44,7 @@ def resolve_independence(spec: Any) -> Any:
     Raises
     ------
     ValueError
-        If there is no term of that name.
+        If there is no term of that name, or a term does not say how it is trained (`fit_mode`).
 
     Examples
     --------
@@ -48,6 +54,11 @@ def resolve_independence(spec: Any) -> Any:
     if spec is None:
         return None
     if not isinstance(spec, str):
+        if getattr(spec, "fit_mode", None) not in FIT_MODES:
+            raise ValueError(
+                f"the independence term {spec!r} needs an attribute `fit_mode` that is one of "
+                f"{FIT_MODES}"
+            )
         return clone(spec)
     if spec not in TERMS:
         raise ValueError(

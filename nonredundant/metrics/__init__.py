@@ -1,4 +1,4 @@
-"""The audit: estimate what fresh estimators still find shared between h and d."""
+"""The audit: the dependence between h and d that newly trained estimators detect."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The audit: estimate what fresh estimators still find shared between h and d.
+"""The audit: the dependence between h and d that newly trained estimators detect.
 
 Each method detects what others may miss, so a report holds several; the notes of
-`redundancy_report` list the assumptions and blind spots of each. To add a method, write a
+`redundancy_report` list the assumptions and limitations of each. To add a method, write a
 function of a `PreparedPair` and add one line to `AUDIT_METHODS`.
 """
 
@@ -82,7 +82,7 @@ class PreparedPair:
 
     @cached_property
     def discriminator(self) -> np.ndarray:
-        """Held-out AUC and nats of a fresh discriminator, for each of the few orders."""
+        """Held-out AUC and nats of a newly trained discriminator, for each of the few orders."""
         scale = np.sqrt(np.mean(self.targets**2))
         rows = []
         for order in self.few_orders:
@@ -210,7 +210,7 @@ def redundancy_report(
     cv: int = 5,
     random_state: Any = None,
 ) -> pd.DataFrame:
-    """Report what fresh estimators find shared between h and d, compared with chance.
+    """Report the dependence between h and d that newly trained estimators detect, beside chance.
 
     Each estimate is reported with its null: what the same method finds when the rows of h are
     permuted, which makes h and d independent and changes nothing else.
@@ -228,7 +228,7 @@ def redundancy_report(
     cv : int, default=5
         Folds of the methods that predict ("r2-…", "discriminator-…").
     random_state : int, RandomState or None, default=None
-        Seed of folds, permutations and fresh models.
+        Seed of folds, permutations and models.
 
     Returns
     -------
@@ -265,7 +265,7 @@ def redundancy_report(
     *What no method detects.* Dependence too weak for n rows: a high p-value is no proof of
     independence. Nor overfitting of the model: audit held-out rows, not its training rows.
 
-    Each method has its own assumptions and blind spots:
+    Each method has its own assumptions and limitations:
 
     - ``"r2-ridge"``: cross-validated R² of h from d by ridge regression, its penalty chosen
       within the training rows. Detects linear dependence only (monotone dependence, as
@@ -279,7 +279,7 @@ def redundancy_report(
       the mean of h given d: dependence of the *spread* of h alone is not detected, and a single
       redundant column among 100 contributes at most 0.01. The targets are the principal
       components that hold 99 % of the variance of h, at most 32; the rest counts as unexplained.
-    - ``"discriminator-auc"``, ``"discriminator-nats"``: how well a freshly trained network
+    - ``"discriminator-auc"``, ``"discriminator-nats"``: how well a newly trained network
       discriminates held-out true pairs of rows from re-paired ones, as AUC and as the
       Donsker–Varadhan lower bound of the mutual information [3]_. Detects dependence of spread
       and mean. The bound is too low if the network has few training rows, and hardly increases
@@ -352,7 +352,7 @@ def redundancy_score(
     cv : int, default=5
         Folds of the methods that predict ("r2-…", "discriminator-…").
     random_state : int, RandomState or None, default=None
-        Seed of folds and fresh models.
+        Seed of folds and models.
 
     Returns
     -------
@@ -371,12 +371,12 @@ def redundancy_score(
 
     See Also
     --------
-    redundancy_report : The estimate with its null, and the assumptions and blind spots of each
+    redundancy_report : The estimate with its null, and the assumptions and limitations of each
         method.
 
     Notes
     -----
-    Assumptions and blind spots are those of `redundancy_report`. The value at independence depends
+    Assumptions and limitations are those of `redundancy_report`. The value at independence depends
     on n and on the method and is not estimated here: compare only scores of the same n, and do
     not cite a score alone as evidence of independence.
 

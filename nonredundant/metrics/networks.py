@@ -1,6 +1,6 @@
-"""NumPy networks of the audit: fresh, fixed-size perceptrons, one per fold, trained side by side.
+"""NumPy networks of the audit: perceptrons of fixed size, one per fold, trained together.
 
-They judge features after training, and are refitted on permuted rows for the null. The torch
+They evaluate features after training, and are refitted on permuted rows for the null. The torch
 network of `nn.density_ratio` is another one: it is trained beside a VAE, which needs its gradient
 in d.
 """
@@ -33,7 +33,7 @@ TEMPERATURES = np.linspace(0.05, 2, 40)
 class Perceptrons:
     """Replicas of a network with one hidden layer of rectified units, trained by Adam.
 
-    A linear path from inputs to outputs spares hidden units for the nonlinear part. With
+    A linear path from inputs to outputs leaves the hidden units to the nonlinear part. With
     `output_scale` 0 an untrained network predicts zero.
     """
 

@@ -37,11 +37,13 @@ CHUNK = 256
 #: A latent whose posterior mean has a smaller variance is collapsed (Burda et al. 2016).
 LEAST_VARIANCE = 0.01
 
+#: Constraint of the weight of a loss term.
+WEIGHT = [Interval(Real, 0, None, closed="left")]
 #: Constraints of the parameters that all models of the family share.
 VAE_CONSTRAINTS: dict[str, Any] = {
     **NET_CONSTRAINTS,
     "batch_size": [Interval(Integral, 2, None, closed="left")],
-    "beta": [Interval(Real, 0, None, closed="left")],
+    "beta": WEIGHT,
     "augment": [None, StrOptions({"auto"}), callable, list, tuple],
     "network": [None, dict, callable],
 }

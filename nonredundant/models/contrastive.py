@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.independence.terms import TERMS, resolve_independence
-from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
+from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independence
+from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, target_labels
 from nonredundant.nn.estimator import TrainingPlan
-from nonredundant.utils.validation import HasMethods, Interval, StrOptions
+from nonredundant.utils.validation import Interval, StrOptions
 
-WEIGHT = [Interval(Real, 0, None, closed="left")]
 #: Constraints of the parameters that both models share.
 CONTRASTIVE_CONSTRAINTS: dict[str, Any] = {
     **VAE_CONSTRAINTS,
@@ -22,7 +21,7 @@ CONTRASTIVE_CONSTRAINTS: dict[str, Any] = {
     "common_size": [Interval(Integral, 1, None, closed="left")],
     "salient_size": [Interval(Integral, 1, None, closed="left")],
     "salient_beta": [None, *WEIGHT],
-    "independence": [None, StrOptions(set(TERMS)), HasMethods(["penalty", "reset"])],
+    "independence": TERM_CONSTRAINT,
     "kappa": WEIGHT,
     "output": [StrOptions({"both", "common", "salient"})],
 }

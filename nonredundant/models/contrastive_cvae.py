@@ -68,7 +68,8 @@ default="dcor"
         As for `NonRedundantCVAE`.
     network : dict, callable or None, default=None
         `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
-        `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
+        that is called with the keywords `shape, n_channels, n_out, n_in` and returns an encoder and
+        a decoder. A saved model refers to a factory by name.
     output : {"fused", "dlr", "hcr"}, default="fused"
         Columns that `transform` returns.
     device : str, default="auto"

@@ -1,32 +1,43 @@
-"""`NonRedundantCVAE`: deep radiomics d that are independent of hand-crafted radiomics h."""
+"""`NonRedundantCVAE`: deep radiomics d that are independent of hand-crafted radiomics h.
+
+The path of `fit`:
+
+1. `models/base.py` `_read` checks the table and returns a `Cohort` (`models/inputs.py`);
+2. `_plan` below fits the scalers of h (`lesions/scaler.py`), resolves the independence term
+   (`independence/terms.py`) and returns a `TrainingPlan`: arguments of the network, h, labels,
+   loss terms and weights;
+3. `models/base.py` `_train` splits rows, makes datasets (`nn/batches.py`) and calls `_fit_net`;
+4. `nn/estimator.py` `_fit_net` builds the network (`nn/vae.py`, blocks in `nn/blocks.py`), wraps it
+   in a skorch net (`nn/net.py`, `nn/training.py`) and trains it: each step evaluates
+   `ConditionalVAE.objective` (`nn/losses.py`) and the term's penalty (`nn/penalties.py`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.independence.density_ratio import TotalCorrelation
-from nonredundant.independence.terms import TERMS, resolve_independence
+from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independence
 from nonredundant.lesions.scaler import FeatureScaler
-from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
+from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
 from nonredundant.nn.estimator import TrainingPlan
-from nonredundant.utils.validation import HasMethods, Interval, StrOptions
+from nonredundant.utils.validation import Interval, StrOptions
 
-_WEIGHT = [Interval(Real, 0, None, closed="left")]
 #: Constraints of the parameters of the models that take h as a condition.
 CONDITIONED_CONSTRAINTS: dict[str, Any] = {
     **VAE_CONSTRAINTS,
     "dlr_size": [Interval(Integral, 1, None, closed="left")],
     "hcr_size": [None, Interval(Integral, 1, None, closed="left")],
-    "independence": [None, StrOptions(set(TERMS)), HasMethods(["penalty", "update", "reset"])],
-    "kappa": _WEIGHT,
-    "gamma": _WEIGHT,
-    "disentangle": _WEIGHT,
+    "independence": TERM_CONSTRAINT,
+    "kappa": WEIGHT,
+    "gamma": WEIGHT,
+    "disentangle": WEIGHT,
     "independent_of": [list, tuple],
     "output": [StrOptions({"fused", "dlr", "hcr"})],
 }
@@ -252,7 +263,8 @@ default="dcor"
         (patches, masks) tensors; with a label term, choose kinds that do not change the label.
     network : dict, callable or None, default=None
         `width`, `depth` and `norm` ("instance" or None) of the default networks, or a factory
-        `(shape, n_channels, n_out, n_in) -> (encoder, decoder)`.
+        that is called with the keywords `shape, n_channels, n_out, n_in` and returns an encoder and
+        a decoder. A saved model refers to a factory by name.
     output : {"fused", "dlr", "hcr"}, default="fused"
         Columns that `transform` returns.
     device : str, default="auto"

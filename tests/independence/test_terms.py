@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.independence import (
@@ -39,6 +39,19 @@ def test_a_term_is_cloned_and_an_unknown_name_refused():
     assert resolve_independence(None) is None
     with pytest.raises(ValueError, match="'club' is not a known term: choose one of"):
         resolve_independence("club")
+
+
+def test_a_term_must_state_how_it_is_trained():
+    class Silent(BaseEstimator):
+        def reset(self, *sizes, **options): ...
+        def update(self, h, d): ...
+        def penalty(self, h, d):
+            return d.square().mean()
+
+    with pytest.raises(ValueError, match=r"Silent\(\) needs an attribute `fit_mode`"):
+        resolve_independence(Silent())
+    Silent.fit_mode = "closed-form"
+    assert isinstance(resolve_independence(Silent()), Silent)
 
 
 @pytest.mark.parametrize("name", TERMS)
