@@ -114,7 +114,7 @@ def sample_key(key: tuple[Any, ...]) -> Any:
     return key[0]
 
 
-def sample_positions(key: Any, n_samples: int, index: pd.Index) -> np.ndarray:
+def sample_positions(key: Any, n_samples: int) -> np.ndarray:
     """Convert a NumPy-style key to integer sample positions."""
     if isinstance(key, str):
         raise IndexError(f"a LesionTable is indexed by position, not by the label {key!r}")

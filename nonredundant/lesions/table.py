@@ -300,7 +300,7 @@ class LesionTable:
             samples = rows = key
             sample = np.arange(len(range(*key.indices(self.n_samples))))
         else:
-            samples = sample_positions(key, self.n_samples, self.index)
+            samples = sample_positions(key, self.n_samples)
             rows, sample = rows_of(self.sample, samples, self.n_samples)
         return LesionTable(
             self.features.iloc[rows],

@@ -127,17 +127,14 @@ class Unit:
         Name in the column `unit` of a report.
     label : str
         Axis label.
-    chance : float
-        Value that is expected at independence.
     """
 
     name: str
     label: str
-    chance: float = 0.0
 
 
 R2 = Unit("R²", "R² of hand-crafted features from latents")
-AUC = Unit("AUC", "AUC of true against shuffled pairs", chance=0.5)
+AUC = Unit("AUC", "AUC of true against shuffled pairs")
 NATS = Unit("nats", "mutual information (nats)")
 CORRELATION = Unit("correlation", "dependence (0: none, 1: full)")
 
