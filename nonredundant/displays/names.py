@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nonredundant.metrics.audit import AUDIT_METHODS
+from nonredundant.metrics.audit import AUDIT_METHODS, CORRELATION
 
 _METRICS = {
     "roc_auc": "AUC",
@@ -21,6 +21,14 @@ def metric_name(metric: str) -> str:
 def method_name(method: str) -> str:
     """Name a method of `redundancy_report`."""
     return AUDIT_METHODS[method].label if method in AUDIT_METHODS else method
+
+
+def estimate_name(method: str) -> str:
+    """Name an estimate of `redundancy_report`: "distance correlation", "R² by ridge"."""
+    one = AUDIT_METHODS.get(method)
+    if one is None or one.unit is CORRELATION:
+        return method_name(method)
+    return f"{one.unit.name} by {one.label}"
 
 
 def p_number(p: float) -> str:

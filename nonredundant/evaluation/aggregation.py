@@ -121,7 +121,7 @@ def resolve_patients(patients: Any) -> PatientLevel:
 
 def has_lesion_columns(one: FeatureSet) -> bool:
     """Return whether a set has features per lesion, so that a graph can be made of it."""
-    return one.selection is not None or one.variant is not None
+    return not one.is_simple
 
 
 def lesion_set(

@@ -62,18 +62,24 @@ _CHEAP = (
 CHEAP = {one.name: one for one in _CHEAP}
 #: Feature sets that are added by default, in this order.
 BASELINES = (*CHEAP, "HCR+PCA", "HCR+DLR-residual")
-_BY_COLUMN = {column: one for one in _CHEAP for column in one.columns}
 
 
 def measure_cheap(table: LesionTable, columns: Sequence[str]) -> pd.DataFrame:
     """Compute the columns of cheap baselines, one row per sample."""
-    measures = dict.fromkeys(_BY_COLUMN[column].measure for column in columns)
+    by_column = _by_column()
+    measures = dict.fromkeys(by_column[column].measure for column in columns)
     return pd.concat([measure(table) for measure in measures], axis=1)[list(columns)]
 
 
 def constant_columns(table: LesionTable) -> list[str]:
     """Return the columns of baselines that are unknown or constant and should vary."""
-    wanted = dict.fromkeys(c for one in _CHEAP if one.must_vary for c in one.columns)
-    known = [column for column in wanted if _BY_COLUMN[column].is_measurable(table)]
+    wanted = dict.fromkeys(c for one in CHEAP.values() if one.must_vary for c in one.columns)
+    by_column = _by_column()
+    known = [column for column in wanted if by_column[column].is_measurable(table)]
     values = measure_cheap(table, known)
     return [column for column in known if values[column].nunique() < 2]
+
+
+def _by_column() -> dict[str, CheapBaseline]:
+    """Return a baseline that measures each column."""
+    return {column: one for one in CHEAP.values() for column in one.columns}

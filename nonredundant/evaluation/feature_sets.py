@@ -86,6 +86,11 @@ class FeatureSet:
         return self.selection is not None and self.variant is None
 
     @property
+    def is_simple(self) -> bool:
+        """Whether the set needs neither hand-crafted nor learned features."""
+        return self.selection is None and self.variant is None
+
+    @property
     def is_known(self) -> bool:
         """Whether the set has neither learned features nor columns of a cheap baseline."""
         return self.variant is None and not self.cheap

@@ -70,6 +70,9 @@ class ComparisonSettings:
     ----------
     feature_sets, classifiers, scoring : list of str
         Names, the first classifier and metric being the primary ones.
+    simple_sets : list of str
+        The feature sets that need neither hand-crafted nor learned features, that is, cheap
+        baselines and clinical columns alone: what a deep model must beat to be of use.
     primary : dict of str to str
         `feature_set, classifier, metric` and, where the set was tested against another one,
         `reference`: the comparison that was chosen before any result was seen.
@@ -116,6 +119,7 @@ class ComparisonSettings:
     feature_sets: list[str]
     classifiers: list[str]
     scoring: list[str]
+    simple_sets: list[str]
     primary: dict[str, str]
     n_folds: int
     n_repeats: int
@@ -163,6 +167,7 @@ def describe_settings(
         feature_sets=[one.name for one in study.sets],
         classifiers=list(study.estimators),
         scoring=list(options.scorers),
+        simple_sets=[one.name for one in study.sets if one.is_simple],
         primary=study.primary.to_dict(),
         n_folds=len(study.folds),
         n_repeats=len({fold.repeat for fold in study.folds}),

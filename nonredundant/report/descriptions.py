@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-#: Sets that need no network: the baselines that a deep model must beat to be of use.
-SIMPLE_SETS = ("clinical", "volume", "max intensity", "volume + max intensity", "dissemination")
-
 
 def class_shares(counts: Mapping[str, int]) -> str:
     """Format class counts with their shares."""

@@ -1,4 +1,4 @@
-"""The first screen of the report: the answer, and what it rests on."""
+"""The first screen of the report: the answer and its basis."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from nonredundant.displays.names import method_name, metric_name
+from nonredundant.displays.names import estimate_name, metric_name
 from nonredundant.report.agreement import agreement_text, all_tests, rows_with, verdict
-from nonredundant.report.descriptions import SIMPLE_SETS, validation_text
+from nonredundant.report.descriptions import validation_text
 from nonredundant.report.formatting import (
     SET,
     Table,
@@ -22,7 +22,7 @@ from nonredundant.report.formatting import (
 
 @dataclass(frozen=True)
 class Headline:
-    """What stands above the table of contents."""
+    """Content above the table of contents."""
 
     answer: str
     verdict: str
@@ -79,19 +79,17 @@ def _audit_of(table: pd.DataFrame, name: str) -> tuple[int, int, str]:
     own = table[table["feature_set"] == name]
     # Distance correlation is the one whose value can be read without knowing the estimator.
     first = own.sort_values("method", key=lambda names: names != "dcor", kind="stable").iloc[0]
-    label = method_name(first["method"])
-    if first["unit"] != "correlation":
-        label = f"{first['unit']} by {label}"
-    number = f"{label} {first['estimate']:.2f}, by chance {first['null_mean']:.2f}"
-    return len(own), int((own["p_value"] < 0.05).sum()), number
+    number = f"{first['estimate']:.2f}, by chance {first['null_mean']:.2f}"
+    n_found = int((own["p_value"] < 0.05).sum())
+    return len(own), n_found, f"{estimate_name(first['method'])} {number}"
 
 
 def _best_simple(comparison: Any) -> str:
-    """Return the feature set without a network that scored best; an empty text if none."""
+    """Return the simple feature set that scored best; an empty text if there is none."""
     primary = comparison.primary
     at = {name: primary[name] for name in ("classifier", "metric")}
     summary = rows_with(comparison.summary, at)
-    simple = summary[summary["feature_set"].isin(SIMPLE_SETS)]
+    simple = summary[summary["feature_set"].isin(comparison.settings.simple_sets)]
     return "" if simple.empty else str(simple.set_index("feature_set")["mean"].idxmax())
 
 

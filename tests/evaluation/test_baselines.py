@@ -11,6 +11,21 @@ from cohorts_for_tests import (
 )
 
 from nonredundant import LesionTable
+from nonredundant.evaluation.baselines import CHEAP
+
+
+def _single(*columns):
+    """Return the baselines of samples with one lesion; of volume and maximum, only `columns`."""
+    lost = {"volume", "maximum"} - set(columns)
+    cheap = [one for one in CHEAP.values() if not one.several_lesions]
+    return [one.name for one in cheap if not lost & set(one.columns)]
+
+
+def test_volume_and_intensity_are_baselines():
+    assert {"volume", "max intensity", "volume + max intensity"} <= set(
+        _single("volume", "maximum")
+    )
+    assert "max intensity" not in _single("volume")
 
 
 def test_default_sets_and_baselines_are_all_there(found):
@@ -20,9 +35,7 @@ def test_default_sets_and_baselines_are_all_there(found):
         "DLR-MI",
         "HCR+DLR",
         "HCR+DLR-MI",
-        "volume",
-        "max intensity",
-        "volume + max intensity",
+        *_single("volume", "maximum"),
         "HCR+PCA",
         "HCR+DLR-residual",
     ]
@@ -35,7 +48,7 @@ def test_baselines_that_cannot_be_had_are_left_out_and_said_so(cohort):
     )
     with pytest.warns(UserWarning, match="baseline 'maximum' is left out"):
         found = compare(plain, y, feature_sets=["HCR"], baselines=True)
-    assert found.settings.feature_sets == ["HCR", "volume"]
+    assert found.settings.feature_sets == ["HCR", *_single("volume")]
 
 
 def test_how_lesions_are_spread_is_a_baseline_where_samples_have_several(patient_cohort):

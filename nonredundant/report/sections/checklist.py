@@ -14,7 +14,6 @@ import numpy as np
 from markupsafe import Markup
 
 from nonredundant.report.descriptions import (
-    SIMPLE_SETS,
     class_shares,
     held_out_counts,
     validation_text,
@@ -206,7 +205,6 @@ def _evaluation_items(comparison: Any) -> list[Item]:
     known = summary["low"].notna()
     tested = tests[tests["p_value"].notna()]
     how = ", ".join(dict.fromkeys(tested["method"]))
-    simple = [name for name in SIMPLE_SETS if name in s.feature_sets]
     return [
         Item("39", "12e", "Metrics", ", ".join(s.scoring), len(s.scoring) > 0),
         Item(
@@ -243,8 +241,8 @@ def _evaluation_items(comparison: Any) -> list[Item]:
             "42, 48",
             "–",
             "Comparison with models without radiomics",
-            ", ".join(simple) or "none",
-            bool(simple),
+            ", ".join(s.simple_sets) or "none",
+            bool(s.simple_sets),
         ),
     ]
 
