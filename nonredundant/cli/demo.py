@@ -12,7 +12,6 @@ PATCH = (16, 16, 16)
 N_FOLDS = 5
 N_EPOCHS = 40
 AUDIT = ("r2-ridge", "discriminator-auc", "dcor")
-SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 
 
 def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
@@ -33,7 +32,6 @@ def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
         y,
         extractor=RadiomicsExtractor(modality="PET", patch_shape=PATCH),
         cvae=NonRedundantCVAE(max_epochs=N_EPOCHS),
-        feature_sets=SETS,
         classifiers=("LR",),
         cv=N_FOLDS,
         audit=AUDIT,
@@ -47,16 +45,16 @@ def run_demo(output: Path, *, n_samples: int, n_jobs: int, seed: int) -> int:
 
 def redundancy_sentence(redundancy: Any) -> str:
     """Summarise the audit without and with the independence term in one sentence."""
+    from nonredundant.displays.names import estimate_name
+
     wide = redundancy.pivot(index="method", columns="feature_set", values="estimate")
     null = redundancy[redundancy["feature_set"] == "DLR-MI"].set_index("method")["null_mean"]
-    names = {
-        "dcor": "distance correlation",
-        "discriminator-auc": "a fresh discriminator's AUC",
-        "r2-ridge": "a ridge's R²",
-    }
     parts = [
-        f"{names.get(str(method), method)} {row['DLR']:.2f} without and {row['DLR-MI']:.2f} with "
+        f"{estimate_name(str(method))} {row['DLR']:.2f} without and {row['DLR-MI']:.2f} with "
         f"the independence term ({null[method]:.2f} by chance)"
         for method, row in wide.iterrows()
     ]
-    return f"Redundancy of deep with hand-crafted features, held out: {'; '.join(parts)}."
+    return (
+        "Redundancy of deep with hand-crafted features, found by newly trained estimators on "
+        f"held-out samples: {'; '.join(parts)}."
+    )
