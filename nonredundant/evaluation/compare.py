@@ -1,4 +1,24 @@
-"""Compare feature sets by cross-validation."""
+"""Compare feature sets by cross-validation.
+
+The path of `compare_feature_sets`, one module per step:
+
+1. `inputs.read_cohorts` extracts the lesions of cohort and test set, and `outcome.read_outcome`
+   checks the labels or times.
+2. `feature_sets.choose_feature_sets` adds `baselines`; `classifiers`, `aggregation` and
+   `representations` resolve classifiers, the level of patients and the network.
+3. `folds.make_folds` splits the cohort. A `study.Study` then contains all that is to be run,
+   with the primary comparison.
+4. `run.run` fits and returns `study.Results`. Per fold, a `fold_model.FoldModel`:
+
+   a. `representations.learn` trains each network, and `residualise` its latents;
+   b. `representations.Representation` selects the columns of each set, as `blocks.Blocks`;
+   c. `fitting.fit_model` fits each classifier, which `tuning` tunes on inner splits.
+
+   The audit, the atlas and the `attention` of graphs follow, on the held-out samples.
+5. `settings.describe_settings` records what was run.
+6. `tables.comparison_of` makes the tables, with the tests of `significance`, and from them the
+   `comparison.FeatureSetComparison`, whose `answer` is the result in words.
+"""
 
 from __future__ import annotations
 
@@ -227,7 +247,7 @@ def compare_feature_sets(
         start=start,
         seconds={"extraction": extraction_seconds, **results.seconds},
     )
-    messages = [*found, *messages, *left_out, *warning_list(study, results)]
+    messages = [*found, *messages, *left_out, *warning_list(results)]
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
     return comparison_of(study, results, settings, messages)

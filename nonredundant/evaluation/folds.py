@@ -69,7 +69,7 @@ def make_folds(
             # A splitter that ignores groups raises an error below if it divides one.
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
             splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
-        n_splits = _splits_a_repeat(cv, len(splits), y, groups)
+        n_splits = _splits_per_repeat(cv, len(splits))
     folds = []
     for i, (train, test) in enumerate(splits):
         repeat, fold = divmod(i, n_splits)
@@ -112,8 +112,8 @@ def _smallest_class(y: np.ndarray, groups: np.ndarray | None) -> tuple[int, str]
     return min(len(np.unique(groups[y == k])) for k in np.unique(y)), "groups"
 
 
-def _splits_a_repeat(cv: Any, n: int, y: np.ndarray, groups: np.ndarray | None) -> int:
-    """Return the number of splits per repeat of a splitter."""
+def _splits_per_repeat(cv: Any, n: int) -> int:
+    """Return the number of splits per repeat of a splitter with `n` splits in all."""
     repeats = getattr(cv, "n_repeats", None)
     return n // int(repeats) if isinstance(repeats, Integral) and repeats else n
 

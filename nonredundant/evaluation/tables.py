@@ -132,7 +132,7 @@ def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def warning_list(study: Study, results: Results) -> list[str]:
+def warning_list(results: Results) -> list[str]:
     """List every warning once, with the number of fits that raised it."""
     counts: dict[str, int] = {}
     raised = [one.warnings for one in results.learned] + [one.warnings for one in results.fitted]
