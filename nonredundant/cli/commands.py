@@ -144,7 +144,7 @@ def evaluate(
     event: Event = None,
     experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
     feature_sets: Annotated[
-        str | None, typer.Option(help="Instead of the default sets.", metavar="SET,SET")
+        str | None, typer.Option(help="Feature sets to compare.", metavar="SET,SET")
     ] = None,
     classifiers: Annotated[
         str | None,
@@ -152,9 +152,10 @@ def evaluate(
     ] = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Its repeats.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats of cross-validation.")] = 1,
     groups: Annotated[
-        str | None, typer.Option(help="Column of groups that no split divides.", metavar="COL")
+        str | None,
+        typer.Option(help="Groups kept on one side of each split.", metavar="COL"),
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
     baselines: Annotated[

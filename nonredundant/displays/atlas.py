@@ -114,11 +114,11 @@ class LatentAtlasDisplay:
 
 
 def _headline(row: dict[Any, Any]) -> str:
-    """Describe a latent: its name, its share of the change, and whether it comes back."""
+    """Describe a latent: its name, its share of the change, and whether it is reproduced."""
     text = f"{row['latent']}: {100 * row['image_share']:.0f} % of the change"
     if row["dead"]:
         return f"{row['latent']}: collapsed"
-    return text if row.get("comes_back", True) else f"{text}\ndoes not come back"
+    return text if row.get("comes_back", True) else f"{text}\nnot reproduced"
 
 
 def _correlate(row: dict[Any, Any]) -> str:

@@ -266,7 +266,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         return concordance_index(*check_survival(y, len(X)), self.predict(X))
 
     def outside(self, X: Any, *, lesions: LesionTable | None = None) -> pd.Series:
-        """Describe in what each case lies outside of the training cohort.
+        """List the quantities in which each case is outside of the training cohort.
 
         Parameters
         ----------
@@ -332,7 +332,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         return name, estimator
 
     def _features(self, table: LesionTable) -> Any:
-        """Return what the fitted classifier, or the graph, predicts from."""
+        """Return the input of the fitted classifier, or of the graph."""
         features = self.representation_.transform(table)
         return features.matrix if isinstance(features, Blocks) else features
 

@@ -174,7 +174,7 @@ class BuiltIn:
 
 def _logistic_regression() -> Any:
     """Make a logistic regression."""
-    # With at most some hundred columns, few Newton steps are faster than many cheap steps.
+    # With at most some hundred columns, few Newton steps are faster than many first-order steps.
     return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=200)
 
 

@@ -57,7 +57,7 @@ class FeatureSetComparison:
     cv_summary, cv_tests : DataFrame
         As `summary` and `tests`, of the folds in any case.
     pooled_tests : DataFrame
-        As `tests`, by DeLong's test on pooled out-of-fold predictions: a second opinion.
+        As `tests`, by DeLong's test on pooled out-of-fold predictions: an additional test.
     graph_tests : DataFrame
         As `tests`, the graph of lesions against each classifier on pooled lesions, per feature
         set: `reference` names that classifier. Empty without a graph.

@@ -34,7 +34,7 @@ def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
 
 
 def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
-    """Describe in what each case lies outside of the training ranges; empty for cases inside."""
+    """List the quantities in which each case is outside of the training ranges; empty if none."""
     now = _acquisition(table, X, root)
     reasons: dict[Any, list[str]] = {label: [] for label in table.index}
     for name, what in (("levels", "grey levels"), ("spacing", "mm voxels")):

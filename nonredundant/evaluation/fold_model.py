@@ -29,9 +29,9 @@ class FoldModel:
     """The networks, columns and classifiers that are learned from the training samples of a fold.
 
     A network is fitted once per variant and shared by all feature sets that use it; the columns
-    of a feature set are selected once and shared by all its classifiers. Long fits are handed
-    out as arguments of `learn` and `fit_model`, so that a comparison can run the fits of all
-    folds in parallel and keep their results on disk; `learn` and `fit` run them on the spot.
+    of a feature set are selected once and shared by all its classifiers. The arguments of
+    long fits, by `learn` and `fit_model`, are returned, so that a comparison can run the fits of
+    all folds in parallel and keep their results on disk; `learn` and `fit` run them immediately.
 
     Attributes
     ----------
@@ -86,7 +86,7 @@ class FoldModel:
         return [(self.table, y, self.target, self.fold, v, self.cvae, key) for v in sources]
 
     def add_learned(self, sets: Sequence[FeatureSet], learned: Iterable[Learned]) -> None:
-        """Store fitted networks, and residualise their latents where a feature set asks for it."""
+        """Store fitted networks, and residualise their latents where a feature set requires it."""
         self.learned |= {one.variant: one for one in learned}
         for variant in variants_of(sets):
             if variant.kind == "residual":
@@ -144,5 +144,5 @@ class FoldModel:
 
 
 def variants_of(sets: Sequence[FeatureSet]) -> list[Variant]:
-    """Return what the feature sets learn from the patches, each variant once."""
+    """Return the variants of learned features that the feature sets use, each once."""
     return list(dict.fromkeys(one.variant for one in sets if one.variant is not None))

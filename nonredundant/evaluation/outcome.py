@@ -166,7 +166,7 @@ def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
 
 
 def has_pairs(y: np.ndarray) -> bool:
-    """Return whether there are two samples of which one is known to have had the event first."""
+    """Return whether there are two samples whose events can be ordered."""
     first = y["time"][y["event"]].min(initial=np.inf)
     return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())
 

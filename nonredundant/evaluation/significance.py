@@ -262,7 +262,7 @@ class TestSet:
 def pooled_tests(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
     """Test each set against its references by DeLong on pooled predictions of the first repeat.
 
-    A second opinion: it takes the fold models as given and ignores their variation with the
+    An additional test: it takes the fold models as given and ignores their variation with the
     training set.
     """
     rows: list[tuple] = []

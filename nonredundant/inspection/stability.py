@@ -14,7 +14,7 @@ from nonredundant.displays.atlas import LatentStabilityDisplay
 from nonredundant.inspection.correlations import held_out_r2, matched_correlations
 from nonredundant.models.latents import latent_frame
 
-#: A latent comes back if its partners under other seeds share half of its variance.
+#: A latent is reproduced if its partners under other seeds share half of its variance.
 LEAST_SHARED = 0.5
 
 
@@ -67,7 +67,7 @@ def latent_stability(
     n_fits: int = 4,
     random_state: Any = None,
 ) -> LatentStability:
-    """Fit a model again with other seeds and measure which latents come back.
+    """Fit a model again with other seeds and measure which latents are reproduced.
 
     Parameters
     ----------

@@ -62,7 +62,7 @@ def draw_figures(
                 try:
                     found[section].append(_encode(drawing, drawing.draw(comparison)))
                 except ValueError as error:
-                    # A figure that cannot be drawn must not cost the reader the numbers.
+                    # A figure that cannot be drawn must not prevent the report.
                     failed.append(f"Not drawn: {drawing.title}: {error}")
                 for number in set(plt.get_fignums()).difference(open_before):
                     plt.close(number)

@@ -1,4 +1,4 @@
-"""What a section of the report is made of."""
+"""Parts of a section of the report."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ class Section:
 
 
 def note(text: str, *parts: Any) -> Markup:
-    """Make a paragraph in small print; `{}` in the text stands for the escaped parts."""
+    """Make a paragraph in small print; `{}` in the text is replaced by the escaped parts."""
     return Markup('<p class="quiet">{}</p>').format(Markup(text).format(*parts))
