@@ -6,7 +6,16 @@
 from __future__ import annotations
 
 from nonredundant.evaluation.classifier import FeatureSetClassifier
+from nonredundant.evaluation.classifiers import NAMES, SURVIVAL_NAMES
 from nonredundant.evaluation.compare import compare_feature_sets
 from nonredundant.evaluation.comparison import FeatureSetComparison
+from nonredundant.evaluation.feature_sets import DEFAULT_SETS
 
-__all__ = ["FeatureSetClassifier", "FeatureSetComparison", "compare_feature_sets"]
+__all__ = [
+    "DEFAULT_SETS",
+    "NAMES",
+    "SURVIVAL_NAMES",
+    "FeatureSetClassifier",
+    "FeatureSetComparison",
+    "compare_feature_sets",
+]

@@ -181,7 +181,10 @@ def comparison_of(
             for one in results.fitted
         },
         networks={(one.variant.name, one.repeat, one.fold): one.model for one in results.learned},
-        latents={name: _held_out(study, first, name) for name in {o.variant.name for o in first}},
+        latents={
+            name: _held_out(study, first, name)
+            for name in dict.fromkeys(one.variant.name for one in first)
+        },
         atlas=results.atlas,
         attention=results.attention.table,
         patient_graphs=results.attention.pictures,

@@ -16,7 +16,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from nonredundant.nn.state import pack, set_arrays, unpack
-from nonredundant.utils.validation import Interval
+from nonredundant.utils.validation import Interval, InvalidParameterError
 
 #: Constraints of the parameters that all these estimators share.
 NET_CONSTRAINTS: dict[str, Any] = {
@@ -165,8 +165,19 @@ class NetworkEstimator(BaseEstimator):
 
     def _net_to_continue(self, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:
         """Return the fitted net if `net_params` requests a warm start, else None."""
-        if not ((self.net_params or {}).get("warm_start") and hasattr(self, "net_")):
+        warm = (self.net_params or {}).get("warm_start", False)
+        if not isinstance(warm, bool | np.bool_):
+            raise InvalidParameterError(
+                f"net_params['warm_start'] must be True or False, got {warm!r}"
+            )
+        if not (warm and hasattr(self, "net_")):
             return None
+        changed = [name for name, value in plan.spec.items() if self._spec.get(name) != value]
+        if changed:
+            raise ValueError(
+                f"warm_start continues the network of the last fit, but now {changed} differ; "
+                "restore the parameters, or fit without warm_start"
+            )
         if self._is_restored:
             # Only weights are saved; the moments of the optimiser and the terms start anew.
             return self._build_net(self.net_.module_, plan, valid, n_rows, seed).initialize()

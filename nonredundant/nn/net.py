@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from nonredundant.nn.batches import as_is
 from nonredundant.nn.callbacks import TermHistory, learning_rate
+from nonredundant.utils.validation import InvalidParameterError
 
 
 class TermNet(NeuralNet):
@@ -160,10 +161,21 @@ def build_net(
         "iterator_valid__collate_fn": as_is,
         "train_split": None if valid is None else predefined_split(valid),
         **settings,
-        "callbacks": [*(own.pop("callbacks", None) or []), *(callbacks or [])],
+        "callbacks": _joined_callbacks(own.pop("callbacks", None), callbacks or []),
         **own,
     }
     return kind(module, **arguments)
+
+
+def _joined_callbacks(users: Any, own: list[Any]) -> Any:
+    """Return the callbacks of the user and of the estimator; none of either with "disable"."""
+    if isinstance(users, str) and users == "disable":
+        return users
+    if users is not None and not isinstance(users, list | tuple):
+        raise InvalidParameterError(
+            f"net_params['callbacks'] must be a list of skorch callbacks, got {users!r}"
+        )
+    return [*(users or []), *own]
 
 
 def history_of(net: TermNet) -> pd.DataFrame:

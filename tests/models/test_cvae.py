@@ -398,6 +398,24 @@ def test_options_of_net_params_out_of_range(option, value):
         make_cvae(net_params={option: value}).fit(make_table())
 
 
+@pytest.mark.parametrize(("option", "value"), [("callbacks", 3), ("warm_start", "yes")])
+def test_options_of_net_params_of_another_type(option, value):
+    with pytest.raises(InvalidParameterError, match=option):
+        make_cvae(net_params={option: value}).fit(make_table())
+
+
+def test_skorch_can_disable_callbacks():
+    cvae = make_cvae(net_params={"callbacks": "disable"}).fit(make_table())
+    assert cvae.transform(make_table()).shape == (24, 5)
+
+
+def test_warm_start_refuses_a_network_of_another_size():
+    cvae = make_cvae(net_params={"warm_start": True}).fit(make_table())
+    with pytest.raises(ValueError, match="'n_latents'"):
+        cvae.set_params(dlr_size=5).fit(make_table())
+    assert cvae.net_.module_.n_latents == 3
+
+
 def test_an_unknown_option_of_net_params_is_named():
     with pytest.raises(ValueError, match=r"unexpected argument.* weight_decay"):
         make_cvae(net_params={"weight_decay": 0.1}).fit(make_table())
