@@ -479,8 +479,8 @@ def assemble(
         rows = slice(start, start + count)
         start += count
         if isinstance(result, CaseFailure):
-            status.append(result.reason)
-            lesion_status.append(result.reason)
+            status.append(result.status)
+            lesion_status.append(result.status)
             continue
         status.append(OK)
         lesion_status += result.status

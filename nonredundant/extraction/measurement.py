@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
 FORMAT = 2
+#: Begins the status of a case whose files cannot be read.
+UNREADABLE = "unreadable: "
 #: Seconds of work after which a progress bar appears by itself.
 _PATIENCE = 2
 
@@ -71,6 +73,11 @@ class CaseFailure:
     def from_error(cls, error: CaseError) -> CaseFailure:
         """Record the error of a case."""
         return cls(str(error), isinstance(error, ImageFileError))
+
+    @property
+    def status(self) -> str:
+        """The case's entry in `LesionTable.status`; it tells unreadable files from other faults."""
+        return f"{UNREADABLE}{self.reason}" if self.is_file_error else self.reason
 
     def to_error(self, case: str) -> CaseError:
         """Build the error to raise for the named case."""
