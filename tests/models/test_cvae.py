@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from nonredundant.cvae import NonRedundantCVAE
+from nonredundant.independence import DistanceCorrelation
 from nonredundant.lesions import LesionTable
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -174,6 +176,19 @@ def test_mirror_images_are_drawn_unless_labels_are_learned():
     assert make_cvae()._augmentation(cohort).kinds == ("flip_x", "flip_y")
     assert make_cvae(gamma=1.0)._augmentation(cohort) is None
     assert make_cvae(augment=None)._augmentation(cohort) is None
+
+
+def test_the_term_in_training_is_the_term_on_the_images_as_they_are():
+    """The side of a gradient depends on h: batches of both orientations would hide this from it."""
+    rng = np.random.default_rng(0)
+    slope, level = rng.normal(size=(2, 200))
+    patches = slope[:, None, None] * np.linspace(-1, 1, 8) + level[:, None, None]
+    patches = patches + 0.1 * rng.normal(size=(200, 8, 8))
+    table = LesionTable(pd.DataFrame({"slope": slope}), patches=patches[:, None])
+    cvae = make_cvae(dlr_size=2, max_epochs=30, augment=("flip_x",), output="dlr").fit(table)
+    h = torch.as_tensor(cvae._condition(cvae._read(table, reset=False)))
+    whole = DistanceCorrelation().penalty(h, torch.as_tensor(cvae.transform(table)))
+    assert abs(cvae.history_["independence"].iloc[-3:].mean() - whole.item()) < 0.07
 
 
 def test_the_decoder_can_be_left_unconditioned():
