@@ -10,42 +10,57 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 
 class BlockScaler(TransformerMixin, BaseEstimator):
-    """Standardise columns; multiply the learned block by a weight, or leave it out.
+    """Standardise columns; bring the known and the learned block to one scale, then weigh them.
 
-    `ColumnTransformer` with `transformer_weights` is not equivalent: with weight 0 it keeps
-    columns of zeros, which random forests then sample. `StandardScaler` gives the same numbers to
-    the last bit except for columns that are constant up to 1e-12 of their mean, which it scales
-    up.
+    With a weight, each block is divided by the square root of its number of columns, so that both
+    have the same total variance whatever their sizes, and the learned block is multiplied by the
+    weight. A ridge penalty on the result is one penalty per block: the weight divides the penalty
+    of the learned block by its square. `ColumnTransformer` with `transformer_weights` needs the
+    number of columns before `fit`.
 
     Parameters
     ----------
     n_base : int or None, default=None
-        Number of leading hand-crafted columns; the rest is the learned block. None: all columns
-        are hand-crafted.
-    weight : float, default=1.0
-        Factor of the learned block after standardisation; with 0 its columns are left out.
+        Number of leading known columns; the rest is the learned block. None: all columns are
+        known.
+    weight : float or None, default=None
+        Scale of the learned block relative to the known one, above 0. None: every column has
+        variance 1, and blocks are not brought to one scale.
 
     Attributes
     ----------
     mean_, scale_ : array of shape (n_features,)
         Mean and standard deviation of the training rows.
+    factors_ : array of shape (n_features,)
+        What the standardised columns are multiplied by.
     n_features_in_ : int
         Number of columns at `fit`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> X = np.array([[1.0, 10.0], [3.0, 30.0]])
-    >>> BlockScaler(n_base=1, weight=0.3).fit_transform(X)
-    array([[-1. , -0.3],
-           [ 1. ,  0.3]])
-    >>> BlockScaler(n_base=1, weight=0).fit_transform(X).shape
-    (2, 1)
+    >>> X = np.array([[1.0, 10.0, 5.0], [3.0, 30.0, 9.0]])
+    >>> BlockScaler(n_base=1).fit_transform(X)
+    array([[-1., -1., -1.],
+           [ 1.,  1.,  1.]])
+    >>> BlockScaler(n_base=1, weight=0.5).fit_transform(X).round(3)
+    array([[-1.   , -0.354, -0.354],
+           [ 1.   ,  0.354,  0.354]])
     """
 
-    def __init__(self, n_base: int | None = None, weight: float = 1.0) -> None:
+    def __init__(self, n_base: int | None = None, weight: float | None = None) -> None:
         self.n_base = n_base
         self.weight = weight
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a saved scaler, also one of the time when a weight of 0 left the block out."""
+        if "scale_" in state and "factors_" not in state:
+            n_base, weight = state["n_base"] or len(state["scale_"]), state["weight"]
+            kept = slice(None if weight else n_base)
+            state = state | {name: state[name][kept] for name in ("mean_", "scale_")}
+            known = np.arange(len(state["scale_"])) < n_base
+            state["factors_"] = np.where(known, 1.0, weight)
+        super().__setstate__(state)
 
     def fit(self, X: Any, y: Any = None) -> BlockScaler:
         """Compute mean and standard deviation of each column.
@@ -70,6 +85,28 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         # would give huge values.
         constant = spread <= 1e-12 * np.maximum(np.abs(self.mean_), 1e-30)
         self.scale_ = np.where(constant, 1.0, spread)
+        return self.set_weight(self.weight)
+
+    def set_weight(self, weight: float | None) -> BlockScaler:
+        """Change the weight of a fitted scaler.
+
+        Parameters
+        ----------
+        weight : float or None
+            The parameter `weight`.
+
+        Returns
+        -------
+        self
+            The scaler.
+        """
+        self.weight = weight
+        self.factors_ = np.ones(self.n_features_in_)
+        if weight is not None:
+            n_base = self.n_features_in_ if self.n_base is None else self.n_base
+            n_added = self.n_features_in_ - n_base
+            self.factors_[:n_base] = 1 / np.sqrt(max(n_base, 1))
+            self.factors_[n_base:] = weight / np.sqrt(max(n_added, 1))
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -82,13 +119,10 @@ class BlockScaler(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        array of shape (n_samples, n_features) or (n_samples, n_base)
+        array of shape (n_samples, n_features)
             Scaled rows.
         """
-        check_is_fitted(self, "scale_")
-        scaled = (check_array(X) - self.mean_) / self.scale_
-        n_base = scaled.shape[1] if self.n_base is None else self.n_base
-        if self.weight == 0:
-            return scaled[:, :n_base]
-        scaled[:, n_base:] *= self.weight
-        return scaled
+        check_is_fitted(self, "factors_")
+        # A scaler that was saved after it had left the learned block out knows fewer columns.
+        known = check_array(X)[:, : len(self.mean_)]
+        return (known - self.mean_) / self.scale_ * self.factors_

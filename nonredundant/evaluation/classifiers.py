@@ -6,12 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -19,121 +17,11 @@ from sklearn.svm import SVC
 
 from nonredundant.evaluation.aggregation import GRAPH
 from nonredundant.evaluation.blocks import BlockScaler
+from nonredundant.evaluation.cox import RidgeCox
 from nonredundant.utils.optional import import_optional
 
-
-class CalibratedMargin(ClassifierMixin, BaseEstimator):
-    """Add probabilities to a margin classifier by Platt's sigmoid on inner held-out margins.
-
-    `decision_function` is the margin itself, so that the sigmoid cannot change an AUC.
-
-    Parameters
-    ----------
-    estimator : classifier with `decision_function`
-        The margin classifier.
-    cv : sequence of (train, test)
-        Splits of the training rows whose held-out margins the sigmoid is fitted on.
-
-    Attributes
-    ----------
-    margin_ : classifier
-        The margin classifier, fitted on all training rows.
-    sigmoid_ : CalibratedClassifierCV
-        The calibrated classifier.
-    classes_ : array
-        The classes.
-    """
-
-    def __init__(self, estimator: Any, cv: Any = 5) -> None:
-        self.estimator = estimator
-        self.cv = cv
-
-    def fit(self, X: Any, y: Any) -> CalibratedMargin:
-        """Fit the margin classifier and the sigmoid.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Training rows.
-        y : array of shape (n_samples,)
-            Labels.
-
-        Returns
-        -------
-        self
-            The fitted classifier.
-        """
-        self.sigmoid_ = CalibratedClassifierCV(
-            clone(self.estimator), method="sigmoid", cv=self.cv, ensemble=False
-        ).fit(X, y)
-        # With `ensemble=False` the one inner estimator is fitted on all rows.
-        self.margin_ = self.sigmoid_.calibrated_classifiers_[0].estimator
-        self.classes_ = self.sigmoid_.classes_
-        return self
-
-    def decision_function(self, X: Any) -> np.ndarray:
-        """Compute the margins.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples,) or (n_samples, n_classes)
-            The margins.
-        """
-        return self.margin_.decision_function(X)
-
-    def probability(self, margin: np.ndarray) -> np.ndarray:
-        """Convert margins to probabilities of the second class, for two classes.
-
-        Parameters
-        ----------
-        margin : array of shape (n_samples,)
-            Values of `decision_function`.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            The sigmoid at these margins.
-        """
-        return self.sigmoid_.calibrated_classifiers_[0].calibrators[0].predict(margin)
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Compute the calibrated probabilities.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples, n_classes)
-            The probabilities.
-        """
-        return self.sigmoid_.predict_proba(X)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class.
-
-        Parameters
-        ----------
-        X : array of shape (n_samples, n_features)
-            Rows.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            The classes.
-        """
-        return self.sigmoid_.predict(X)
-
-
-#: Weights of the learned block that inner cross-validation chooses from.
-WEIGHTS = (0.0, 0.3, 1.0)
+#: Scales of the learned block relative to the known one that inner cross-validation chooses from.
+WEIGHTS = (0.1, 0.2, 0.7)
 #: Prefix of the classifier's parameters in the pipeline of `make_pipeline`.
 OWN = "classifier__"
 #: Trees of a forest, and of a forest that is fitted on an inner split.
@@ -155,10 +43,11 @@ class BuiltIn:
     kind : {"classes", "times"}
         What it predicts: classes, or the risk of a time to an event.
     grid : tuple of dict
-        Settings of its own parameters that inner cross-validation chooses from.
-    costly : bool
-        Whether to save time when tuning: inner splits are not repeated, forests have fewer trees,
-        and the learned block is either used or left out.
+        Settings of its own parameters that inner cross-validation chooses from, the strongest
+        penalty first.
+    forest : bool
+        Whether it consists of trees, which see all columns whatever their scale. To save time,
+        inner splits are not repeated and have fewer trees.
     calibrated : bool
         Whether it needs `CalibratedMargin` to give probabilities.
     """
@@ -168,14 +57,14 @@ class BuiltIn:
     make: Callable[[], Any]
     kind: Literal["classes", "times"] = "classes"
     grid: tuple[dict[str, Any], ...] = ({},)
-    costly: bool = False
+    forest: bool = False
     calibrated: bool = False
 
 
 def _logistic_regression() -> Any:
     """Make a logistic regression."""
     # With at most some hundred columns, few Newton steps are faster than many first-order steps.
-    return LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=200)
+    return LogisticRegression(C=10.0, solver="newton-cholesky", max_iter=200)
 
 
 def _support_vector_machine() -> Any:
@@ -186,15 +75,6 @@ def _support_vector_machine() -> Any:
 def _random_forest() -> Any:
     """Make a random forest."""
     return RandomForestClassifier(TREES, min_samples_leaf=3)
-
-
-def _cox_regression() -> Any:
-    """Make a Cox regression."""
-    module = import_optional(
-        "sksurv.linear_model", extra="survival", purpose="the classifier 'Cox'"
-    )
-    # Almost a ridge penalty: coordinate descent is twenty times faster than Newton steps.
-    return module.CoxnetSurvivalAnalysis(alphas=[0.1], l1_ratio=1e-3)
 
 
 def _survival_forest() -> Any:
@@ -210,7 +90,7 @@ _BUILT_INS = (
         "LR",
         "logistic regression",
         _logistic_regression,
-        grid=tuple({"C": c} for c in (0.01, 0.1, 1.0)),
+        grid=tuple({"C": c} for c in (1.0, 3.0, 10.0, 30.0, 100.0)),
     ),
     BuiltIn(
         "SVM",
@@ -219,15 +99,15 @@ _BUILT_INS = (
         grid=tuple({"C": c} for c in (0.1, 1.0, 10.0)),
         calibrated=True,
     ),
-    BuiltIn("RF", "random forest", _random_forest, costly=True),
+    BuiltIn("RF", "random forest", _random_forest, forest=True),
     BuiltIn(
         "Cox",
         "ridge Cox regression",
-        _cox_regression,
+        RidgeCox,
         kind="times",
-        grid=tuple({"alphas": [alpha]} for alpha in (1.0, 0.1, 0.01)),
+        grid=tuple({"alpha": alpha} for alpha in (0.03, 0.01, 0.003, 0.001, 0.0003)),
     ),
-    BuiltIn("RSF", "random survival forest", _survival_forest, kind="times", costly=True),
+    BuiltIn("RSF", "random survival forest", _survival_forest, kind="times", forest=True),
 )
 _BY_NAME = {one.name: one for one in _BUILT_INS}
 #: Names of the classifiers of classes, and of those of times to an event.
@@ -258,9 +138,9 @@ def long_name(name: str) -> str:
     return _BY_NAME[name].long_name if name in _BY_NAME else name
 
 
-def is_costly(name: str) -> bool:
-    """Return whether to save time when tuning the classifier of this name."""
-    return name in _BY_NAME and _BY_NAME[name].costly
+def is_forest(name: str) -> bool:
+    """Return whether the built-in classifier of this name consists of trees."""
+    return name in _BY_NAME and _BY_NAME[name].forest
 
 
 def needs_calibration(name: str) -> bool:
@@ -343,8 +223,12 @@ def make_pipeline(
     seed: int = 0,
     smallest: int = 6,
 ) -> Any:
-    """Make the untrained pipeline of imputer, block scaler, sampler and classifier."""
-    final = _BY_NAME[name].make() if estimator is None else clone(estimator)
+    """Make the untrained pipeline of imputer, block scaler, sampler and classifier.
+
+    Built-in classifiers get blocks of equal scale; the user's own, columns of variance 1.
+    """
+    own = estimator is not None
+    final = clone(estimator) if own else _BY_NAME[name].make()
     settings = {"random_state": seed, "class_weight": class_weight}
     known = final.get_params()
     # Parameters that the user has set are kept.
@@ -352,7 +236,7 @@ def make_pipeline(
     final.set_params(**unset)
     steps = [
         ("impute", SimpleImputer(strategy="median", keep_empty_features=True)),
-        ("blocks", BlockScaler(n_base)),
+        ("blocks", BlockScaler(n_base, None if own else WEIGHTS[1])),
         ("sampler", make_sampler(sampler, seed, smallest)),
         ("classifier", final),
     ]
@@ -360,14 +244,13 @@ def make_pipeline(
 
 
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
-    """Return the settings that inner cross-validation chooses from.
+    """Return the settings that inner cross-validation chooses from, the strongest penalty first.
 
-    `learned`: whether there is a learned block beside hand-crafted columns, whose weight is
-    then chosen, too.
+    `learned`: whether there is a learned block beside known columns, whose weight is then chosen,
+    too; every weight is above 0.
     """
     one = _BY_NAME[name]
     points = [{OWN + key: value for key, value in point.items()} for point in one.grid]
-    if not learned:
+    if one.forest or not learned:
         return points
-    weights = (0.0, 1.0) if one.costly else WEIGHTS
-    return [{"blocks__weight": weight, **point} for weight in weights for point in points]
+    return [{"blocks__weight": weight, **point} for weight in WEIGHTS for point in points]

@@ -12,11 +12,12 @@ from scipy.special import expit, softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 
-from nonredundant.evaluation.classifiers import CalibratedMargin, make_pipeline
+from nonredundant.evaluation.calibrated_margin import CalibratedMargin
+from nonredundant.evaluation.classifiers import make_pipeline
 from nonredundant.evaluation.folds import Fold, smallest_class
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, has_pairs
 from nonredundant.evaluation.representations import Blocks
-from nonredundant.evaluation.tuning import Tuned, respond, tune, weights_of
+from nonredundant.evaluation.tuning import TrainingRows, Tuned, respond, tune, weights_of
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.calibration import operating_point
 from nonredundant.statistics.survival import concordance_index
@@ -51,11 +52,16 @@ class Recorded(ClassifierMixin, BaseEstimator):
     ----------
     response : array of shape (n_samples, n_classes) or (n_samples, 1)
         Probabilities, or binary margins in one column.
+    n_classes : int, default=2
+        Number of classes.
+    predicted : array of shape (n_samples,), optional
+        Predicted classes; None: the classes of the highest responses.
     """
 
-    def __init__(self, response: Any, n_classes: int = 2) -> None:
+    def __init__(self, response: Any, n_classes: int = 2, predicted: Any = None) -> None:
         self.response = response
         self.n_classes = n_classes
+        self.predicted = predicted
 
     @property
     def classes_(self) -> np.ndarray:
@@ -97,12 +103,10 @@ class Recorded(ClassifierMixin, BaseEstimator):
         if response.shape[1] == 1:
             p = expit(response[:, 0])
             return np.column_stack([1 - p, p])
-        if np.allclose(response.sum(axis=1), 1):
-            return response
-        return softmax(response, axis=1)
+        return response if np.allclose(response.sum(axis=1), 1) else softmax(response, axis=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Return the class of the highest response.
+        """Return the predicted classes.
 
         Parameters
         ----------
@@ -114,6 +118,8 @@ class Recorded(ClassifierMixin, BaseEstimator):
         array of shape (n_samples,)
             Positions of the classes.
         """
+        if self.predicted is not None:
+            return self.predicted[np.asarray(X).ravel()]
         return self.predict_proba(X).argmax(axis=1)
 
 
@@ -145,8 +151,12 @@ def fit_model(
     fold: Fold,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     options: FitOptions,
+    nested: Sequence[Blocks] | None = None,
 ) -> Fitted:
     """Tune and fit one classifier on training samples; score and predict the held-out ones.
+
+    Scores are computed from the stored responses, so that what is pooled, calibrated and drawn
+    ranks the samples as what was scored.
 
     Parameters
     ----------
@@ -167,6 +177,9 @@ def fit_model(
         Inner splits of the training samples.
     options : FitOptions
         Scorers and corrections of class imbalance.
+    nested : sequence of Blocks, optional
+        For each inner split, the columns of the training samples as selected on its training
+        part; None if no label was used to obtain the columns.
 
     Returns
     -------
@@ -182,17 +195,13 @@ def fit_model(
             columns, n_base = [str(column) for column in features.columns], len(features.columns)
         else:
             rows = features.matrix
-            tuned = _tune(name, estimator, features, outcome, fold, splits, options)
+            tuned = _tune(name, estimator, features, outcome, fold, splits, options, nested)
             columns = [*map(str, features.base.columns), *map(str, features.added.columns)]
             n_base = features.base.shape[1]
         model, held = tuned.model, rows[fold.test]
-        scores = {
-            metric: float(scorer(model, held, outcome.y[fold.test]))
-            for metric, scorer in options.scorers.items()
-            if len(fold.test)
-        }
-        response = _respond(model, held)
-        external = _respond(model, rows[len(outcome.y) :])
+        response = _stored(model, held)
+        scores = _scores(model, held, response, outcome, fold, options)
+        external = _stored(model, rows[len(outcome.y) :])
     return Fitted(
         feature_set=feature_set,
         classifier=name,
@@ -206,15 +215,41 @@ def fit_model(
         external=external,
         scores=scores,
         threshold=_threshold(tuned, outcome, fold),
-        weights=None if graph else weights_of(model, len(columns)),
+        weights=None if graph else weights_of(model),
         seconds=time.perf_counter() - start,
         warnings=messages,
     )
 
 
-def _respond(model: Any, rows: Any) -> np.ndarray:
-    """Return the responses to rows; an empty array if there are none."""
-    return respond(model, rows) if len(rows) else np.empty((0, 1))
+def _stored(model: Any, rows: Any) -> np.ndarray:
+    """Return the responses to rows to be stored; margins of several classes as probabilities."""
+    if not len(rows):
+        return np.empty((0, 1))
+    response = respond(model, rows)
+    several = response.shape[1] > 2 and not np.allclose(response.sum(axis=1), 1)
+    return softmax(response, axis=1) if several else response
+
+
+def _scores(
+    model: Any,
+    held: Any,
+    response: np.ndarray,
+    outcome: Outcome,
+    fold: Fold,
+    options: FitOptions,
+) -> dict[str, float]:
+    """Score the responses to the held-out rows; an empty dict if there are none."""
+    if not len(fold.test):
+        return {}
+    rows, scored = held, model
+    if not outcome.is_survival:
+        # Some users' classifiers rank by `decision_function` otherwise than by `predict_proba`.
+        rows = np.arange(len(response))
+        scored = Recorded(response, len(outcome.classes), model.predict(held))
+    return {
+        metric: float(scorer(scored, rows, outcome.y[fold.test]))
+        for metric, scorer in options.scorers.items()
+    }
 
 
 def _tune(
@@ -225,25 +260,30 @@ def _tune(
     fold: Fold,
     splits: Sequence[tuple[np.ndarray, np.ndarray]],
     options: FitOptions,
+    nested: Sequence[Blocks] | None,
 ) -> Tuned:
     """Tune and fit a classifier on the training rows."""
-    n_base, n_added = features.base.shape[1], features.added.shape[1]
     pipeline = make_pipeline(
         name,
         estimator,
-        n_base or n_added,
+        features.n_known,
         class_weight=options.class_weight,
         sampler=options.sampler,
         seed=fold.seed,
         smallest=smallest_class(outcome.strata[fold.train], splits),
     )
+    rows = TrainingRows(
+        features.matrix[fold.train],
+        outcome.y[fold.train],
+        features.n_known,
+        splits,
+        None if nested is None else [(one.matrix, one.n_known) for one in nested],
+    )
     return tune(
         name,
         pipeline,
-        features.matrix[fold.train],
-        outcome.y[fold.train],
-        splits,
-        learned=bool(n_base and n_added),
+        rows,
+        learned=features.is_fused,
         own=estimator is not None,
         metric=inner_metric(options.scorers, len(outcome.classes)),
     )
@@ -309,5 +349,5 @@ def _threshold(tuned: Tuned, outcome: Outcome, fold: Fold) -> float:
         return float("nan")
     scores = tuned.responses[:, -1]
     if isinstance(tuned.model, CalibratedMargin):
-        scores = tuned.model.probability(scores)
+        scores = tuned.model.probability(scores)[:, -1]
     return float(operating_point(outcome.strata[fold.train][tuned.rows], scores))

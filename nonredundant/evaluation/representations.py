@@ -214,6 +214,16 @@ class Blocks:
         """Both blocks side by side."""
         return np.hstack([self.base.to_numpy(dtype=float), self.added.to_numpy(dtype=float)])
 
+    @property
+    def is_fused(self) -> bool:
+        """Whether there is a learned block beside known columns."""
+        return bool(self.base.shape[1] and self.added.shape[1])
+
+    @property
+    def n_known(self) -> int:
+        """Number of columns of the first block; learned columns alone count as known."""
+        return self.base.shape[1] or self.added.shape[1]
+
 
 class Representation:
     """The columns of one feature set, of samples or, for a graph, of lesions.

@@ -1,36 +1,36 @@
 """Tuning of a classifier inside the fold.
 
-With a few dozen patients and a hundred correlated radiomics, columns of noise lower the score.
-The learned block therefore has a weight from {0, 0.3, 1}, and a weight above 0 is used only if
-inner cross-validation prefers it by more than one standard error, corrected for the overlap of
-training sets (Nadeau & Bengio 2003, doi 10.1023/A:1024068626366). The rule of one standard error
-is that of Breiman et al. 1984.
+A fused set always contains the learned block. With a few dozen patients and a hundred correlated
+radiomics, columns of noise would lower the score; what protects it is shrinkage: both blocks are
+brought to one scale, the learned one is multiplied by a weight above 0, and inner
+cross-validation chooses weight and penalty together, which is one ridge penalty per block (van de
+Wiel et al. 2016, doi 10.1002/sim.6732). Forests see all columns.
 
 `GridSearchCV` is not equivalent: forests have fewer trees in the inner splits than in the final
-fit, the inner held-out responses are needed for the decision threshold, and imputing and scaling
-are done once per split rather than once per setting.
+fit, the inner held-out responses are needed for the decision threshold and for Platt's sigmoid,
+imputing and scaling are done once per split rather than once per setting, and columns that were
+selected or learned with labels differ between splits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 
+from nonredundant.evaluation.calibrated_margin import CalibratedMargin
 from nonredundant.evaluation.classifiers import (
     INNER_TREES,
     OWN,
-    CalibratedMargin,
     grid_of,
-    is_costly,
+    is_forest,
     needs_calibration,
 )
 
-#: Inner splits of a costly classifier, of one without settings to choose from, and of Platt's
-#: sigmoid: the first repeat.
+#: Inner splits of a classifier without settings to choose from: about the first repeat.
 _FEW_SPLITS = 5
 
 
@@ -44,12 +44,45 @@ class Tuned:
     responses: np.ndarray
 
 
+@dataclass(frozen=True)
+class TrainingRows:
+    """The training rows of a classifier, and the inner splits that tune it.
+
+    Attributes
+    ----------
+    X : array of shape (n_train, n_columns)
+        The columns of the known block, then those of the learned one.
+    y : array of shape (n_train,)
+        Positions of the classes, or events and times.
+    n_base : int
+        Number of columns of the known block.
+    splits : sequence of (train, test)
+        Inner splits of the rows.
+    nested : sequence of (array, int), or None
+        For each split, the columns that were selected on its training part, and the number of
+        known ones; None if no label was used to obtain X.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    n_base: int
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+    nested: Sequence[tuple[np.ndarray, int]] | None = None
+
+    def first(self, n: int) -> TrainingRows:
+        """Return the rows with their first `n` splits."""
+        nested = None if self.nested is None else self.nested[:n]
+        return replace(self, splits=self.splits[:n], nested=nested)
+
+    def columns(self, i: int) -> tuple[np.ndarray, int]:
+        """Return the columns that split `i` is fitted on, and the number of known ones."""
+        return (self.X, self.n_base) if self.nested is None else self.nested[i]
+
+
 def tune(
     name: str,
     pipeline: Any,
-    X: np.ndarray,
-    y: np.ndarray,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    rows: TrainingRows,
     *,
     learned: bool,
     own: bool,
@@ -57,18 +90,19 @@ def tune(
 ) -> Tuned:
     """Choose a setting by inner cross-validation and fit it on all rows.
 
+    Among equal scores the strongest penalty wins. Without a usable split the pipeline is fitted
+    as it is.
+
     Parameters
     ----------
     name : str
         The classifier.
     pipeline : Pipeline
         The untrained pipeline of `make_pipeline`.
-    X, y : arrays
-        Training rows and the positions of their classes.
-    splits : sequence of (train, test)
-        Inner splits of these rows.
+    rows : TrainingRows
+        Training rows and inner splits.
     learned : bool
-        Whether there is a learned block beside hand-crafted columns.
+        Whether there is a learned block beside known columns.
     own : bool
         Whether the classifier is the user's own, which is not tuned.
     metric : callable
@@ -80,55 +114,54 @@ def tune(
         The fitted classifier.
     """
     grid = [{}] if own else grid_of(name, learned=learned)
-    splits = list(splits[:_FEW_SPLITS] if is_costly(name) or len(grid) == 1 else splits)
-    responses = [_responses(pipeline, X, y, split, grid, name) for split in splits]
+    if len(grid) == 1:
+        rows = rows.first(_FEW_SPLITS)
+    responses = [_responses(pipeline, rows, i, grid, name) for i in range(len(rows.splits))]
     scores = np.array(
         [
-            [metric(y[test], response) for response in row]
-            for (_, test), row in zip(splits, responses, strict=True)
+            [metric(rows.y[test], response) for response in row]
+            for (_, test), row in zip(rows.splits, responses, strict=True)
         ]
-    )
-    weights = np.array([point.get("blocks__weight", 1.0) for point in grid])
+    ).reshape(-1, len(grid))
     # In some splits no two times can be compared.
-    scores = scores[np.isfinite(scores).all(axis=1)] if len(splits) else scores
-    best = prefer_base(scores, weights) if len(scores) else 0
-    model = clone(pipeline).set_params(**grid[best])
-    if needs_calibration(name) and not own and splits:
-        model = CalibratedMargin(model, splits[:_FEW_SPLITS])
-    rows = np.concatenate([test for _, test in splits]) if splits else np.empty(0, dtype=int)
-    held = [row[best] for row in responses]
-    return Tuned(model.fit(X, y), grid[best], rows, np.concatenate(held) if held else rows)
+    scores = scores[np.isfinite(scores).all(axis=1)]
+    best = int(scores.mean(axis=0).argmax()) if len(scores) else 0
+    chosen = grid[best] if len(scores) else {}
+    held = np.concatenate([test for _, test in rows.splits] or [np.empty(0, dtype=int)])
+    margins = np.concatenate([row[best] for row in responses]) if responses else None
+    model = clone(pipeline).set_params(**chosen)
+    if needs_calibration(name) and not own:
+        model = CalibratedMargin(model, margins, rows.y[held])
+    return Tuned(
+        model.fit(rows.X, rows.y), chosen, held, np.empty(0) if margins is None else margins
+    )
 
 
 def _responses(
-    pipeline: Any,
-    X: np.ndarray,
-    y: np.ndarray,
-    split: tuple[np.ndarray, np.ndarray],
-    grid: Sequence[dict[str, Any]],
-    name: str,
+    pipeline: Any, rows: TrainingRows, i: int, grid: Sequence[dict[str, Any]], name: str
 ) -> list[np.ndarray]:
-    """Compute the held-out responses of one inner split at every setting.
+    """Compute the held-out responses of inner split `i` at every setting.
 
     Imputing and scaling do not depend on the setting and are done once.
     """
-    train, test = split
+    train, test = rows.splits[i]
+    X, n_base = rows.columns(i)
     steps = pipeline.named_steps
     imputer = clone(steps["impute"]).fit(X[train])
-    scaler = clone(steps["blocks"]).fit(imputer.transform(X[train]))
+    scaler = clone(steps["blocks"]).set_params(n_base=n_base).fit(imputer.transform(X[train]))
     seen, held = imputer.transform(X[train]), imputer.transform(X[test])
     found = []
     for point in grid:
-        scaler.weight = point.get("blocks__weight", 1.0)
-        rows, labels = scaler.transform(seen), y[train]
+        scaler.set_weight(point.get("blocks__weight", scaler.weight))
+        x, labels = scaler.transform(seen), rows.y[train]
         if "sampler" in steps:
-            rows, labels = clone(steps["sampler"]).fit_resample(rows, labels)
+            x, labels = clone(steps["sampler"]).fit_resample(x, labels)
         model = clone(steps["classifier"])
         own = {k.removeprefix(OWN): v for k, v in point.items() if k.startswith(OWN)}
         model.set_params(**own)
-        if is_costly(name) and "n_estimators" in model.get_params():
+        if is_forest(name) and "n_estimators" in model.get_params():
             model.set_params(n_estimators=min(INNER_TREES, model.n_estimators))
-        found.append(respond(model.fit(rows, labels), scaler.transform(held)))
+        found.append(respond(model.fit(x, labels), scaler.transform(held)))
     return found
 
 
@@ -142,39 +175,18 @@ def respond(model: Any, X: Any) -> np.ndarray:
     return margin[:, None] if margin.ndim == 1 else margin
 
 
-def prefer_base(scores: np.ndarray, weights: np.ndarray) -> int:
-    """Return the position of the best setting by the rule of one corrected standard error.
-
-    A setting with the learned block must be better than the best one without it by one standard
-    error. `scores` has shape (n_splits, n_settings), `weights` are those of the learned block.
-    """
-    mean = scores.mean(axis=0)
-    used = weights > 0
-    if used.all() or not used.any():
-        return int(mean.argmax())
-    base = int(np.where(used, -np.inf, mean).argmax())
-    best = int(np.where(used, mean, -np.inf).argmax())
-    difference = scores[:, best] - scores[:, base]
-    n = len(difference)
-    # Inner splits are 5-fold: n_test / n_train = 1 / 4.
-    error = difference.std(ddof=1) * np.sqrt(1 / n + 1 / 4) if n > 1 else np.inf
-    return best if difference.mean() > error else base
-
-
-def weights_of(model: Any, n_features: int) -> np.ndarray | None:
-    """Return coefficients or importances, one per column; 0 for a block that is left out."""
-    final: Any = model.named_steps["classifier"] if hasattr(model, "named_steps") else None
-    if hasattr(final, "penalty_factor_"):
-        # Coxnet has one column of coefficients per strength of its penalty; here there is one.
-        values = final.coef_[:, -1]
-    elif hasattr(final, "coef_"):
-        coefficients = np.atleast_2d(final.coef_)
-        values = coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
-    else:
-        values = _importances(final)
-    if values is None:
+def weights_of(model: Any) -> np.ndarray | None:
+    """Return coefficients per standard deviation of a column, or importances; None without both."""
+    steps = getattr(model, "named_steps", None)
+    if steps is None:
         return None
-    return np.pad(values, (0, n_features - len(values)))
+    final = steps["classifier"]
+    if not hasattr(final, "coef_"):
+        return _importances(final)
+    # Coxnet has one column of coefficients per strength of its penalty.
+    own = final.coef_[:, -1] if hasattr(final, "penalty_factor_") else final.coef_
+    coefficients = np.atleast_2d(own) * steps["blocks"].factors_
+    return coefficients[0] if len(coefficients) == 1 else np.abs(coefficients).mean(axis=0)
 
 
 def _importances(model: Any) -> np.ndarray | None:

@@ -7,10 +7,15 @@ import pytest
 from cohorts_for_tests import (
     compare,
     compare_patients,
+    make_table,
 )
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
 
+from nonredundant.evaluation.classifiers import NAMES
 from nonredundant.patients import LesionPooling
 
 
@@ -56,3 +61,57 @@ def test_weights_of_classes_go_by_their_labels(patient_cohort):
     assert heavy(x)[:, 0].mean() > even(x)[:, 0].mean() + 0.1
     with pytest.raises(ValueError, match="class_weight names"):
         compare_patients(table, labels, class_weight={"cured": 2.0})
+
+
+class MarginOnly(ClassifierMixin, BaseEstimator):
+    """A user's classifier without probabilities."""
+
+    def fit(self, X, y):
+        self.model_ = LinearDiscriminantAnalysis().fit(X, y)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def decision_function(self, X):
+        return self.model_.decision_function(X)
+
+    def predict(self, X):
+        return self.model_.predict(X)
+
+
+class ProbabilityOnly(MarginOnly):
+    """A user's classifier without margins."""
+
+    decision_function = None
+
+    def predict_proba(self, X):
+        return self.model_.predict_proba(X)
+
+
+class Contradictory(ProbabilityOnly):
+    """A user's classifier whose probabilities fall where its margins rise, as some `SVC`'s do."""
+
+    def decision_function(self, X):
+        return -self.model_.decision_function(X)
+
+
+OWN = {"margin": MarginOnly(), "probability": ProbabilityOnly(), "both": Contradictory()}
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("name", [*NAMES, *OWN])
+def test_stored_predictions_rank_as_what_was_scored(name, n_classes):
+    """Weak effects: Platt's slope of the SVM was below 0 in a third of such folds."""
+    table, y = make_table(45, hidden=0.0, visible=0.3, n_classes=n_classes, seed=4)
+    own = {name: OWN[name]} if name in OWN else name
+    repeats = 3 if name == "SVM" else 1
+    found = compare(table, y, classifiers=own, feature_sets=["HCR"], n_repeats=repeats)
+    score = found.scores.set_index(["repeat", "fold"])["score"]
+    predicted = found.predictions.set_index(["repeat", "fold"])
+    for place, fold in predicted.groupby(level=[0, 1]):
+        truth = fold["y"].to_numpy()
+        if n_classes == 2:
+            stored = roc_auc_score(truth, fold["score"])
+        else:
+            p = fold[[f"score_{k}" for k in range(3)]].to_numpy()
+            stored = np.mean([roc_auc_score(truth == k, p[:, k]) for k in range(3)])
+        assert score[place] == pytest.approx(stored)
