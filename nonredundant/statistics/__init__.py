@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from nonredundant.statistics.added_information import AddedInformation, added_information
 from nonredundant.statistics.calibration import (
     calibration_summary,
     net_benefit,
     operating_point,
     sensitivity_specificity,
+)
+from nonredundant.statistics.cross_validation import (
+    cross_validated_auc,
+    cross_validated_auc_difference,
 )
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.estimates import Difference, Estimate
@@ -20,12 +25,16 @@ from nonredundant.statistics.resampling import (
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 __all__ = [
+    "AddedInformation",
     "Difference",
     "Estimate",
+    "added_information",
     "bootstrap_interval",
     "calibration_summary",
     "compare_concordance",
     "concordance_index",
+    "cross_validated_auc",
+    "cross_validated_auc_difference",
     "delong_interval",
     "delong_test",
     "holm",

@@ -7,7 +7,17 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from nonredundant.statistics.estimates import LEVEL, Difference, Estimate, check_scored, check_size
+from nonredundant.statistics.estimates import (
+    LEVEL,
+    Difference,
+    Estimate,
+    check_scored,
+    check_size,
+    normal_difference,
+)
+
+#: Scores that differ by less than this share of their range are equal.
+_ROUNDING = 1e-9
 
 
 # `sklearn.metrics.roc_auc_score` gives the same AUC, but not the placements for its variance.
@@ -59,6 +69,32 @@ def covariance(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     )
 
 
+def levels(scores: np.ndarray) -> np.ndarray:
+    """Return the rank of each score among the distinct ones; rounding does not make a difference.
+
+    Parameters
+    ----------
+    scores : array of shape (n,)
+        Scores.
+
+    Returns
+    -------
+    int array of shape (n,)
+        The numbers, from 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> levels(np.array([0.1 + 0.2, 0.3, 0.5])).tolist()
+    [0, 0, 1]
+    """
+    order = np.argsort(scores, kind="stable")
+    least = _ROUNDING * max(float(np.ptp(scores)), float(np.abs(scores).max()) * 1e-3)
+    level = np.empty(len(scores), dtype=int)
+    level[order] = np.concatenate([[0], np.cumsum(np.diff(scores[order]) > least)])
+    return level
+
+
 def delong_interval(y: Any, score: Any) -> Estimate:
     """Compute an AUC with DeLong's 95 % interval on the logit scale.
 
@@ -86,7 +122,7 @@ def delong_interval(y: Any, score: Any) -> Estimate:
 
     Examples
     --------
-    >>> auc, low, high = delong_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6])
+    >>> auc, low, high, _ = delong_interval([0, 0, 0, 1, 1, 1], [1, 2, 4, 3, 5, 6])
     >>> round(auc, 3), low < auc < high
     (0.889, True)
     """
@@ -121,8 +157,8 @@ def delong_test(y: Any, a: Any, b: Any) -> Difference:
     Returns
     -------
     Difference
-        Difference, 95 % interval and two-sided p-value; p is 1 if both scores order every pair
-        equally.
+        Difference, 95 % interval and two-sided p-value; NaN with the reason if both scores
+        order every pair equally, up to rounding.
 
     Raises
     ------
@@ -135,16 +171,10 @@ def delong_test(y: Any, a: Any, b: Any) -> Difference:
     >>> round(delong_test(y, [1, 2, 3, 5, 4, 6, 7, 8], [1, 4, 6, 7, 2, 3, 5, 8]).estimate, 4)
     0.4375
     """
-    from scipy.stats import norm
-
     positive, a, b = check_scored(y, a, b)
     check_size(positive)
-    aucs, *parts = placements(positive, np.vstack([a, b]))
+    aucs, *parts = placements(positive, np.vstack([levels(a), levels(b)]))
     (aa, ab), (_, bb) = covariance(*parts)
     difference = float(aucs[0] - aucs[1])
     error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
-    if error == 0:
-        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * norm.sf(abs(difference) / error))
-    return Difference(difference, difference - reach, difference + reach, p)
+    return normal_difference(difference, error)

@@ -8,6 +8,8 @@ import numpy as np
 
 #: Confidence level of all intervals.
 LEVEL = 0.95
+#: Power at which a detectable difference is stated.
+POWER = 0.8
 
 
 class Estimate(NamedTuple):
@@ -18,12 +20,15 @@ class Estimate(NamedTuple):
     estimate : float
         The value.
     low, high : float
-        Bounds of the interval.
+        Bounds of the interval; NaN if it is not estimable.
+    reason : str
+        Why the interval is not estimable; empty if it is.
     """
 
     estimate: float
     low: float
     high: float
+    reason: str = ""
 
 
 class Difference(NamedTuple):
@@ -36,13 +41,73 @@ class Difference(NamedTuple):
     low, high : float
         Bounds of the interval.
     p_value : float
-        Two-sided p-value of no difference.
+        Two-sided p-value of no difference; like the bounds NaN if it is not estimable.
+    detectable : float
+        The difference that such data show with 80 % power at a two-sided level of 5 %; NaN if it
+        is unknown.
+    reason : str
+        Why interval and p-value are not estimable; empty if they are.
     """
 
     estimate: float
     low: float
     high: float
     p_value: float
+    detectable: float = float("nan")
+    reason: str = ""
+
+
+def not_estimable(difference: float, reason: str) -> Difference:
+    """Return a difference whose interval and p-value are not estimable.
+
+    Parameters
+    ----------
+    difference : float
+        The difference.
+    reason : str
+        Why its error is unknown.
+
+    Returns
+    -------
+    Difference
+        NaN but for the difference and the reason.
+
+    Examples
+    --------
+    >>> not_estimable(0.0, "one fold").reason
+    'one fold'
+    """
+    unknown = float("nan")
+    return Difference(difference, unknown, unknown, unknown, unknown, reason)
+
+
+def normal_difference(difference: float, error: float) -> Difference:
+    """Test a normally distributed difference of known standard error.
+
+    Parameters
+    ----------
+    difference, error : float
+        The difference and its standard error.
+
+    Returns
+    -------
+    Difference
+        Interval, p-value and detectable difference; NaN with the reason if the error is zero.
+
+    Examples
+    --------
+    >>> round(normal_difference(0.1, 0.05).p_value, 3)
+    0.046
+    """
+    from scipy.stats import norm
+
+    # The error of scores that order all cases alike is zero up to rounding.
+    if not error > 1e-12:
+        return not_estimable(difference, "both order all cases alike")
+    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
+    p = float(2 * norm.sf(abs(difference) / error))
+    detectable = reach + float(norm.ppf(POWER)) * error
+    return Difference(difference, difference - reach, difference + reach, p, detectable)
 
 
 def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:

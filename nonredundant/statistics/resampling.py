@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.statistics.estimates import LEVEL, Difference, Estimate
+from nonredundant.statistics.estimates import (
+    LEVEL,
+    POWER,
+    Difference,
+    Estimate,
+    not_estimable,
+)
+
+#: Smaller differences of scores are rounding.
+_ROUNDING = 1e-12
 
 
 def bootstrap_interval(
@@ -55,7 +64,11 @@ def bootstrap_interval(
     resampled = [metric(labels[rows], values[rows]) for rows in draws]
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
-    return Estimate(float(metric(labels, values)), float(low), float(high))
+    estimate = float(metric(labels, values))
+    if high - low <= _ROUNDING:
+        reason = "the metric is the same in every resample"
+        return Estimate(estimate, float("nan"), float("nan"), reason)
+    return Estimate(estimate, float(low), float(high))
 
 
 def paired_bootstrap(
@@ -103,6 +116,8 @@ def paired_bootstrap(
     >>> round(paired_bootstrap(y, good, poor, accuracy_score, random_state=0).estimate, 3)
     0.667
     """
+    from scipy.stats import norm
+
     labels, first, second = np.asarray(y), np.asarray(a), np.asarray(b)
     _same_length(labels, second)
     draws = _resamples(labels, first, n_resamples, random_state)
@@ -111,10 +126,14 @@ def paired_bootstrap(
     )
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
+    difference = float(metric(labels, first) - metric(labels, second))
+    if high - low <= _ROUNDING:
+        reason = "the difference is the same in every resample"
+        return not_estimable(difference, reason)
     side = min((resampled <= 0).mean(), (resampled >= 0).mean())
     p = float(np.clip(2 * side, 1 / n_resamples, 1.0))
-    difference = float(metric(labels, first) - metric(labels, second))
-    return Difference(difference, float(low), float(high), p)
+    detectable = float(norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER)) * float(resampled.std())
+    return Difference(difference, float(low), float(high), p, detectable)
 
 
 def resampled_interval(scores: Any, n_train: float, n_test: float) -> Estimate:
@@ -134,21 +153,26 @@ def resampled_interval(scores: Any, n_train: float, n_test: float) -> Estimate:
     Returns
     -------
     Estimate
-        Mean, lower and upper bound.
+        Mean, lower and upper bound; NaN with the reason if fewer than two folds differ.
 
     Raises
     ------
     ValueError
-        If there are fewer than two scores or one is not finite.
+        If there is no score or one is not finite.
 
     Examples
     --------
-    >>> mean, low, high = resampled_interval([0.7, 0.8, 0.75, 0.65, 0.8], 80, 20)
-    >>> round(mean, 3), round(low, 3), round(high, 3)
+    >>> found = resampled_interval([0.7, 0.8, 0.75, 0.65, 0.8], 80, 20)
+    >>> round(found.estimate, 3), round(found.low, 3), round(found.high, 3)
     (0.74, 0.619, 0.861)
     """
-    mean, low, high, _ = resampled_test(scores, n_train, n_test)
-    return Estimate(mean, low, high)
+    values = _finite(scores)
+    found = resampled_test(values - values.mean(), n_train, n_test)
+    mean = float(values.mean())
+    if found.reason:
+        reason = "one fold" if values.size == 1 else "the score is the same in every fold"
+        return Estimate(mean, float("nan"), float("nan"), reason)
+    return Estimate(mean, mean + found.low, mean + found.high)
 
 
 def resampled_test(differences: Any, n_train: float, n_test: float) -> Difference:
@@ -167,12 +191,15 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     Returns
     -------
     Difference
-        Mean, 95 % interval and two-sided p-value with k − 1 degrees of freedom.
+        Mean, 95 % interval and two-sided p-value with k − 1 degrees of freedom, and the
+        difference that such folds show with 80 % power. NaN with the reason if there is one
+        fold, or if the differences of fewer than two folds are not zero, for which the t
+        statistic does not depend on their size.
 
     Raises
     ------
     ValueError
-        If there are fewer than two differences or one is not finite.
+        If there is no difference or one is not finite.
 
     Examples
     --------
@@ -181,17 +208,30 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     """
     from scipy.stats import t
 
-    values = np.asarray(differences, dtype=float)
+    values = _finite(differences)
     k = values.size
-    if values.ndim != 1 or k < 2 or not np.isfinite(values).all():
-        raise ValueError(f"the test needs at least two folds with finite scores, got {values}")
     mean = float(values.mean())
-    error = float(np.sqrt((1 / k + n_test / n_train) * values.var(ddof=1)))
-    if error == 0:
-        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0)
+    differ = int((np.abs(values) > _ROUNDING).sum())
+    spread = float(values.std(ddof=1)) if k > 1 else 0.0
+    if differ < 2 or spread <= _ROUNDING:
+        reason = "one fold" if k == 1 else f"the scores differ in {differ} of {k} folds"
+        if differ > 1:
+            reason = "the difference is the same in every fold"
+        return not_estimable(mean, reason)
+    error = float(np.sqrt(1 / k + n_test / n_train)) * spread
     law = t(df=k - 1)
     reach = float(law.ppf((1 + LEVEL) / 2)) * error
-    return Difference(mean, mean - reach, mean + reach, float(2 * law.sf(abs(mean) / error)))
+    p = float(2 * law.sf(abs(mean) / error))
+    detectable = reach + float(law.ppf(POWER)) * error
+    return Difference(mean, mean - reach, mean + reach, p, detectable)
+
+
+def _finite(values: Any) -> np.ndarray:
+    """Convert to a vector of finite numbers."""
+    found = np.asarray(values, dtype=float)
+    if found.ndim != 1 or not found.size or not np.isfinite(found).all():
+        raise ValueError(f"the scores of the folds must be finite numbers, got {found}")
+    return found
 
 
 def _same_length(labels: np.ndarray, values: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.statistics.estimates import LEVEL, Difference
+from nonredundant.statistics.estimates import Difference, normal_difference
 
 #: Largest number of pairs of patients that are compared at once, to bound the memory.
 MOST_PAIRS = 4_000_000
@@ -198,8 +198,8 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
     Returns
     -------
     Difference
-        Difference, 95 % interval and two-sided p-value; p is 1 if both risks order every pair
-        equally.
+        Difference, 95 % interval and two-sided p-value; NaN with the reason if both risks
+        order every pair equally.
 
     Raises
     ------
@@ -220,8 +220,6 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
     >>> round(compare_concordance(event, time, [5, 4, 2, 3, 1], [1, 4, 3, 2, 5]).estimate, 3)
     0.75
     """
-    from scipy.stats import norm
-
     seen, times, risks = _check_risks(event, time, a, b)
     pairs, good = _pairs(seen, times, risks)
     n, total = len(times), pairs.sum() / 2
@@ -235,13 +233,7 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
     difference = float(gain.sum() / 2 / total)
     without = (gain.sum() / 2 - gain) / left
     error = float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
-    if not gain.any():
-        return Difference(0.0, 0.0, 0.0, 1.0)
-    if error == 0:
-        return Difference(difference, difference, difference, 1.0 if difference == 0 else 0.0)
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * norm.sf(abs(difference) / error))
-    return Difference(difference, difference - reach, difference + reach, p)
+    return normal_difference(difference, error)
 
 
 def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

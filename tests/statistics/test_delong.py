@@ -48,9 +48,13 @@ def test_delong_on_an_example_worked_by_hand():
     assert found.high - found.estimate == pytest.approx(1.959964 * error, rel=1e-6)
 
 
-def test_equal_orders_are_no_difference():
-    y, scores = draw_scores(np.random.default_rng(0))
-    assert delong_test(y, scores[0], 2 * scores[0] + 1) == (0, 0, 0, 1)
+@pytest.mark.parametrize("other", [lambda s: 2 * s + 1, lambda s: s + 1e-13 * np.sin(s)])
+def test_equal_orders_have_no_p_value(other):
+    y, scores = draw_scores(np.random.default_rng(0), ties=True)
+    found = delong_test(y, scores[0], other(scores[0]))
+    assert found.estimate == 0
+    assert np.isnan(found[1:5]).all()
+    assert found.reason == "both order all cases alike"
 
 
 @pytest.mark.parametrize("shift", [1.0, 2.6])
@@ -75,7 +79,7 @@ def test_p_values_of_the_paired_test_are_uniform_under_the_null():
 
 
 def test_perfect_separation_has_an_interval():
-    auc, low, high = delong_interval([0] * 10 + [1] * 10, range(20))
+    auc, low, high, _ = delong_interval([0] * 10 + [1] * 10, range(20))
     assert (auc, high) == (1.0, 1.0)
     assert low == pytest.approx(0.05 ** (1 / 10))
 

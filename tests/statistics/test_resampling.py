@@ -94,10 +94,43 @@ def test_the_corrected_test_by_hand():
     [
         (lambda: bootstrap_interval([1, 1], [1, 2], min), "two classes"),
         (lambda: paired_bootstrap([0, 1], [1, 2], [1], min), "1 rows"),
-        (lambda: resampled_test([0.5], 8, 2), "two folds"),
+        (lambda: resampled_test([0.5, np.nan], 8, 2), "finite numbers"),
         (lambda: resampled_interval([0.5, np.nan], 8, 2), "finite"),
     ],
 )
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    ("differences", "reason"),
+    [
+        ([0.0] * 5, "differ in 0 of 5 folds"),
+        # The t statistic of one fold that differs is the same whatever its size.
+        ([0.3, 0, 0, 0, 0], "differ in 1 of 5 folds"),
+        ([1e-16, -1e-16, 0, 0, 1e-17], "differ in 0 of 5 folds"),
+        ([0.1] * 5, "same in every fold"),
+        ([0.1], "one fold"),
+    ],
+)
+def test_folds_without_variation_have_no_test(differences, reason):
+    found = resampled_test(differences, 80, 20)
+    assert found.estimate == pytest.approx(np.mean(differences))
+    assert np.isnan(found[1:5]).all()
+    assert reason in found.reason
+
+
+def test_scores_that_never_vary_have_no_interval():
+    found = resampled_interval([1.0, 1.0, 1.0], 80, 20)
+    assert np.isnan([found.low, found.high]).all()
+    assert found.reason == "the score is the same in every fold"
+    found = bootstrap_interval([0, 0, 1, 1], [0, 0, 1, 1], lambda y, x: float((y == x).mean()))
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_equal_predictions_have_no_bootstrap_test():
+    y = [0, 0, 1, 1]
+    found = paired_bootstrap(y, y, y, lambda y, x: float((y == x).mean()))
+    assert np.isnan(found.p_value)
+    assert found.reason

@@ -1,0 +1,202 @@
+"""The AUC of cross-validation with its interval, and paired differences of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nonredundant.statistics.delong import levels
+from nonredundant.statistics.estimates import (
+    LEVEL,
+    POWER,
+    Difference,
+    Estimate,
+    not_estimable,
+)
+
+#: Variance of a cross-validated AUC over new cohorts, relative to that of its influence curve,
+#: which takes the fitted models as given: a constant, and a part that falls with the number of
+#: independent cases. Fitted by simulation at 50, 150 and 500 cases; see `benchmarks/gain.py`.
+_TRAINING_SHARE, _TRAINING_CASES = 1.3, 75.0
+
+
+def cross_validated_auc(y: Any, scores: Any, folds: Any, *, groups: Any = None) -> Estimate:
+    """Estimate the cross-validated AUC with its 95 % interval.
+
+    The estimand is the mean over folds of the AUC of models of this size and kind on new cases of
+    the same population. Scores are compared within folds alone, because models of different folds
+    have different scales.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels, 0 or 1.
+    scores : array-like of shape (n_samples,) or (n_samples, n_repeats)
+        Out-of-fold scores, higher for label 1.
+    folds : int array-like of the shape of `scores`
+        The fold that held a sample out; -1 if none did.
+    groups : array-like of shape (n_samples,), optional
+        Samples of one group (a patient, a hospital) are not independent; their influences are
+        summed (Obuchowski 1997, doi 10.2307/2533958).
+
+    Returns
+    -------
+    Estimate
+        Estimate and interval, with the reason if there is no interval.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ, y is not 0 and 1, or a held-out score is not finite.
+
+    Notes
+    -----
+    The standard error is that of the influence curve (LeDell, Petersen & van der Laan 2015, doi
+    10.1214/15-EJS1035), averaged over the repeats of each sample, because repeats only permute
+    the same samples. It takes the fitted models as given, and its intervals covered the mean AUC
+    over new cohorts in 83, 90 and 93 % of simulated cohorts of 50, 150 and 500; the variance is
+    therefore multiplied by 1.3 + 75 / n, fitted to that simulation. The interval is a t interval
+    on the logit scale, with as many degrees of freedom as independent units of the rarer class
+    less one.
+
+    Examples
+    --------
+    >>> y, folds = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1]
+    >>> found = cross_validated_auc(y, [0.1, 0.5, 0.4, 0.9, 0.2, 0.3, 0.8, 0.6], folds)
+    >>> round(found.estimate, 3)
+    0.875
+    """
+    labels, parts, places = _check(y, folds, scores)
+    auc, influence = _influence(labels, parts[0], places)
+    error, df, reason = _standard_error(influence, labels, places, groups)
+    if not reason and not 0 < auc < 1:
+        reason = "every pair of held-out cases is ordered alike"
+    if reason:
+        return Estimate(auc, float("nan"), float("nan"), reason)
+    from scipy.special import expit, logit
+    from scipy.stats import t
+
+    reach = float(t.ppf((1 + LEVEL) / 2, df)) * error / (auc * (1 - auc))
+    low, high = expit(logit(auc) - reach), expit(logit(auc) + reach)
+    return Estimate(auc, float(low), float(high))
+
+
+def cross_validated_auc_difference(
+    y: Any, a: Any, b: Any, folds: Any, *, groups: Any = None
+) -> Difference:
+    """Test the difference of two cross-validated AUCs on the same folds, AUC(a) − AUC(b).
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels, 0 or 1.
+    a, b : array-like of shape (n_samples,) or (n_samples, n_repeats)
+        Out-of-fold scores of two models.
+    folds : int array-like of the same shape
+        The fold that held a sample out; -1 if none did.
+    groups : array-like of shape (n_samples,), optional
+        As in `cross_validated_auc`.
+
+    Returns
+    -------
+    Difference
+        Difference, t interval, two-sided p-value, and as `detectable` the difference that a
+        cohort of this size shows with 80 % power. Where the two order all held-out cases alike,
+        interval and p-value are NaN and `reason` says so.
+
+    Raises
+    ------
+    ValueError
+        As `cross_validated_auc`.
+
+    Examples
+    --------
+    >>> y, folds = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1]
+    >>> score = [0.1, 0.5, 0.4, 0.9, 0.2, 0.3, 0.8, 0.6]
+    >>> cross_validated_auc_difference(y, score, score, folds).reason
+    'both order all held-out cases alike'
+    """
+    from scipy.stats import t
+
+    labels, parts, places = _check(y, folds, a, b)
+    (first, left), (second, right) = (_influence(labels, part, places) for part in parts)
+    difference, influence = first - second, left - right
+    error, df, reason = _standard_error(influence, labels, places, groups)
+    if not np.abs(influence).max() > 1e-12:
+        reason = "both order all held-out cases alike"
+    if reason:
+        return not_estimable(difference, reason)
+    law = t(df)
+    reach = float(law.ppf((1 + LEVEL) / 2)) * error
+    p = float(2 * law.sf(abs(difference) / error))
+    detectable = float(law.ppf((1 + LEVEL) / 2) + law.ppf(POWER)) * error
+    return Difference(difference, difference - reach, difference + reach, p, detectable)
+
+
+def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
+    """Return labels as booleans, and scores and folds with one column per repeat."""
+    labels = np.asarray(y)
+    if labels.ndim != 1 or sorted(set(labels.tolist())) != [0, 1]:
+        raise ValueError(f"y must contain both classes, coded 0 and 1, got {np.unique(y)[:5]}")
+    places = np.asarray(folds)
+    places = places[:, None] if places.ndim == 1 else places
+    parts = []
+    for score in scores:
+        values = np.asarray(score, dtype=float)
+        values = values[:, None] if values.ndim == 1 else values
+        if values.shape != places.shape or len(values) != len(labels):
+            raise ValueError(
+                f"y has {len(labels)} labels, scores shape {values.shape}, folds {places.shape}"
+            )
+        n_bad = int((~np.isfinite(values[places >= 0])).sum())
+        if n_bad:
+            raise ValueError(f"{n_bad} held-out scores are not finite numbers")
+        parts.append(values)
+    return labels.astype(bool), parts, places
+
+
+def _influence(y: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the mean AUC over folds and the influence of each sample on it.
+
+    The influence of a positive is its share of negatives with a lower score, less the AUC of its
+    fold, over the number of positives; those of the negatives likewise.
+    """
+    influence, aucs = np.zeros(len(y)), []
+    for column in range(folds.shape[1]):
+        for fold in np.unique(folds[:, column]):
+            if fold < 0:
+                continue
+            rows = np.flatnonzero(folds[:, column] == fold)
+            positive, negative = rows[y[rows]], rows[~y[rows]]
+            if not len(positive) or not len(negative):
+                continue
+            level = levels(scores[rows, column])
+            up, down = level[y[rows]], level[~y[rows]]
+            wins = (up[:, None] > down).astype(float) + 0.5 * (up[:, None] == down)
+            auc = float(wins.mean())
+            aucs.append(auc)
+            influence[positive] += (wins.mean(axis=1) - auc) / len(positive)
+            influence[negative] += (wins.mean(axis=0) - auc) / len(negative)
+    if not aucs:
+        raise ValueError("no fold holds out both classes: use fewer or stratified folds")
+    return float(np.mean(aucs)), influence / len(aucs)
+
+
+def _standard_error(
+    influence: np.ndarray, y: np.ndarray, folds: np.ndarray, groups: Any
+) -> tuple[float, float, str]:
+    """Return the standard error, its degrees of freedom, and a reason if there is none."""
+    held = (folds >= 0).any(axis=1)
+    units = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if len(units) != len(y):
+        raise ValueError(f"there are {len(y)} samples but groups has {len(units)}")
+    sums = np.bincount(units[held], influence[held])[np.unique(units[held])]
+    rarer = min(len(np.unique(units[held & (y == k)])) for k in (True, False))
+    if rarer < 3:
+        return float("nan"), float("nan"), f"{rarer} independent cases of one class are too few"
+    n = len(sums)
+    variance = np.square(sums - sums.mean()).sum() * n / (n - 1)
+    # The classes are sampled apart, so that each loses a degree of freedom.
+    variance *= (_TRAINING_SHARE + _TRAINING_CASES / n) * rarer / (rarer - 1)
+    return float(np.sqrt(variance)), float(rarer - 1), ""
