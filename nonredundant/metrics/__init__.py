@@ -6,8 +6,18 @@ from nonredundant.metrics.audit import (
     DEFAULT_METHODS,
     METHODS,
     N_REFITS,
+    audit_with_null,
+    pool_redundancy,
     redundancy_report,
     redundancy_score,
 )
 
-__all__ = ["DEFAULT_METHODS", "METHODS", "N_REFITS", "redundancy_report", "redundancy_score"]
+__all__ = [
+    "DEFAULT_METHODS",
+    "METHODS",
+    "N_REFITS",
+    "audit_with_null",
+    "pool_redundancy",
+    "redundancy_report",
+    "redundancy_score",
+]

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
+from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
@@ -23,11 +23,19 @@ from sklearn.utils import check_random_state
 from nonredundant.metrics import pairwise
 from nonredundant.metrics import predictability as prediction
 from nonredundant.metrics.information import donsker_varadhan
-from nonredundant.metrics.inputs import check_pair, leading_components, normal_scores
+from nonredundant.metrics.inputs import check_groups, check_pair, leading_components, normal_scores
 from nonredundant.metrics.networks import cross_logits, splits
+from nonredundant.metrics.pairs import LargestPair, largest_pair
+from nonredundant.metrics.permutations import group_orders, n_exchanges
 
 #: Refits on permuted rows for the methods that train a model for each permutation.
 N_REFITS = 10
+#: Fewer distinct permutations of groups cannot give p below 0.05.
+_LEAST_EXCHANGES = 20
+#: Power at which the smallest detectable dependence is stated.
+POWER = 0.8
+#: Columns of a report.
+COLUMNS = ["estimate", "null_mean", "null_95", "p_value", "unit", "detectable", "detail"]
 
 
 @dataclass
@@ -44,6 +52,11 @@ class PreparedPair:
         Number of folds.
     seed : int
         Seed of folds, permutations and models.
+    groups : int array of shape (n,)
+        Group of each row, numbered from 0; rows of one group are permuted together and lie on
+        one side of each fold.
+    names : pair of list of str
+        Names of the columns of h and d.
     """
 
     h: np.ndarray
@@ -51,19 +64,29 @@ class PreparedPair:
     n_permutations: int
     cv: int
     seed: int
+    groups: np.ndarray
+    names: tuple[list[str], list[str]]
 
     @cached_property
     def folds(self) -> prediction.Folds:
         """Folds that all cross-validated methods share."""
         kfold = KFold(self.cv, shuffle=True, random_state=self.seed)
-        return list(kfold.split(self.d))
+        numbers = np.arange(self.groups.max() + 1)
+        return [
+            (np.flatnonzero(np.isin(self.groups, a)), np.flatnonzero(np.isin(self.groups, b)))
+            for a, b in kfold.split(numbers)
+        ]
 
     @cached_property
     def orders(self) -> list[np.ndarray]:
-        """Row orders of h: the true one, then random permutations."""
-        rng = np.random.default_rng(self.seed)
-        n = len(self.h)
-        return [np.arange(n), *(rng.permutation(n) for _ in range(self.n_permutations))]
+        """Row orders of h: the true one, then random permutations of groups of equal size."""
+        true = np.arange(len(self.h))
+        return [true, *group_orders(self.groups, self.n_permutations, self.seed)]
+
+    @cached_property
+    def largest(self) -> LargestPair:
+        """The largest dependence of any pair of columns, for each order."""
+        return largest_pair(self.h, self.d, self.orders, self.names)
 
     @cached_property
     def few_orders(self) -> list[np.ndarray]:
@@ -154,12 +177,15 @@ class AuditMethod:
         Name in figures and tables.
     by_default : bool, default=True
         Whether a report holds it unless methods are named.
+    detail : callable or None, default=None
+        Function of a `PreparedPair` that returns a text about the estimate.
     """
 
     values: Callable[[PreparedPair], np.ndarray]
     unit: Unit
     label: str
     by_default: bool = True
+    detail: Callable[[PreparedPair], str] | None = None
 
 
 #: All methods by name.
@@ -189,6 +215,12 @@ AUDIT_METHODS: dict[str, AuditMethod] = {
     "hsic": AuditMethod(
         lambda pair: pairwise.hsic_correlations(pair.h, pair.d, pair.orders), CORRELATION, "HSIC"
     ),
+    "largest-pair": AuditMethod(
+        lambda pair: pair.largest.values,
+        CORRELATION,
+        "largest of all pairs",
+        detail=lambda pair: pair.largest.pair,
+    ),
 }
 #: Units by name, as in the column `unit` of a report.
 UNITS = {method.unit.name: method.unit for method in AUDIT_METHODS.values()}
@@ -205,6 +237,7 @@ def redundancy_report(
     methods: str | Sequence[str] = DEFAULT_METHODS,
     n_permutations: int = 200,
     cv: int = 5,
+    groups: Any = None,
     random_state: Any = None,
 ) -> pd.DataFrame:
     """Report the dependence between h and d that newly trained estimators detect, beside chance.
@@ -224,6 +257,10 @@ def redundancy_report(
         the first `N_REFITS` of them. Below 2 there is no null, and its columns are NaN.
     cv : int, default=5
         Folds of the methods that predict ("r2-…", "discriminator-…").
+    groups : array-like of shape (n,), optional
+        Rows of one group, such as the lesions of a patient, are permuted together, in exchange
+        for a group of the same size, and lie on one side of each fold. A group whose size no
+        other has stays where it is.
     random_state : int, RandomState or None, default=None
         Seed of folds, permutations and models.
 
@@ -231,8 +268,11 @@ def redundancy_report(
     -------
     DataFrame
         One row per method, in the requested order: `estimate`, mean and 95 % point of its null
-        (`null_mean`, `null_95`), one-sided `p_value` and `unit`. At independence an R² is near or
-        below 0, an AUC near 0.5, nats and correlations near 0; all of them can be lower.
+        (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
+        that this many rows show with 80 % power (`detectable`: `null_95` plus 0.84 standard
+        deviations of the null). `detail` names the pair of "largest-pair", or says why there is
+        no null. At independence an R² is near or below 0, an AUC near 0.5, nats and correlations
+        near 0; all of them can be lower.
 
     Raises
     ------
@@ -254,8 +294,9 @@ def redundancy_report(
 
     Notes
     -----
-    *Assumptions of all methods.* Rows are independent samples. Several lesions of one patient are
-    not independent, and permuting them gives too narrow a null. Columns are replaced by their
+    *Assumptions of all methods.* Rows are independent samples, or groups of them are: name several
+    lesions of one patient in `groups`, because permuting them singly gives too narrow a null.
+    Columns are replaced by their
     normal scores (van der Waerden), so that scale, skew, outliers and any other monotone
     transformation of a column do not matter; many ties in a column make the scores coarse.
 
@@ -290,11 +331,17 @@ def redundancy_report(
     - ``"hsic"``: Hilbert–Schmidt criterion [6]_, unbiased [7]_, Gaussian kernels of median
       bandwidth, normalised to 1 for equal kernels. As for "dcor"; insensitive to structure that is
       much finer than the bandwidth.
+    - ``"largest-pair"``: over all pairs of a column of h and a column of d, the largest absolute
+      rank correlation of the columns or their squares, or distance correlation. Detects one
+      latent among many that copies one feature, its square, or whose spread follows it, which
+      the methods of whole blocks dilute. The maximum is compared with the maxima of permuted
+      rows, so that the number of pairs is accounted for. Does not detect dependence that
+      is spread over many pairs. Distance correlations use at most 150 rows.
 
-    The p-value of "r2-ridge", "ksg", "dcor" and "hsic" is that of a permutation test [8]_, exact
-    for any n and at least 1 / (1 + `n_permutations`). Where models are refitted, or for 10 or fewer
-    permutations, the null is approximated by Student's t around its mean: at independence such
-    p-values are uniform for the AUC, and conservative for nats and R², whose nulls have a long
+    The p-value of "r2-ridge", "ksg", "dcor", "hsic" and "largest-pair" is that of a permutation
+    test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models are refitted,
+    or for 10 or fewer permutations, the null is approximated by Student's t around its mean: at
+    independence such p-values are uniform for the AUC, and conservative for nats and R², whose nulls have a long
     lower tail. P-values are not corrected for the number of methods.
 
     References
@@ -321,21 +368,134 @@ def redundancy_report(
     dcor         True
     Name: p_value, dtype: bool
     """
+    return audit_with_null(
+        h,
+        d,
+        methods=methods,
+        n_permutations=n_permutations,
+        cv=cv,
+        groups=groups,
+        random_state=random_state,
+    )[0]
+
+
+def audit_with_null(
+    h: Any,
+    d: Any,
+    *,
+    methods: str | Sequence[str] = DEFAULT_METHODS,
+    n_permutations: int = 200,
+    cv: int = 5,
+    groups: Any = None,
+    random_state: Any = None,
+) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+    """Return the report of `redundancy_report`, and what each method found on permuted rows.
+
+    Parameters
+    ----------
+    h, d : array-like, DataFrame or LesionTable of shape (n, n_h), (n, n_d)
+        As for `redundancy_report`, like all other parameters.
+    methods : str or sequence of str, default=DEFAULT_METHODS
+        Names in `METHODS`.
+    n_permutations : int, default=200
+        Random permutations behind each null.
+    cv : int, default=5
+        Folds of the methods that predict.
+    groups : array-like of shape (n,), optional
+        Rows that are permuted together.
+    random_state : int, RandomState or None, default=None
+        Seed of folds, permutations and models.
+
+    Returns
+    -------
+    report : DataFrame
+        As `redundancy_report`.
+    null : dict of str to array
+        Estimates on permuted rows by method, for `pool_redundancy`.
+
+    Raises
+    ------
+    ValueError
+        As `redundancy_report`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> h, d = np.random.default_rng(0).normal(size=(2, 40, 2))
+    >>> report, null = audit_with_null(h, d, methods="dcor", n_permutations=30, random_state=0)
+    >>> null["dcor"].shape
+    (30,)
+    """
     methods = [methods] if isinstance(methods, str) else list(methods)
     _check_settings(methods, n_permutations, cv)
-    pair = _prepare(h, d, n_permutations, cv, random_state)
-    rows = {}
+    pair = _prepare(h, d, n_permutations, cv, random_state, groups)
+    movable = n_exchanges(pair.groups) >= _LEAST_EXCHANGES
+    rows, nulls = {}, {}
     for name in methods:
         method = AUDIT_METHODS[name]
-        rows[name] = (*_compare_with_null(method.values(pair)), method.unit.name)
-    columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
-    report = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        values = method.values(pair)
+        detail = method.detail(pair) if method.detail else ""
+        nulls[name] = values[1:] if movable else values[:0]
+        if not movable:
+            detail = "no null: too few groups of equal size can be exchanged"
+        rows[name] = _row(float(values[0]), nulls[name], method.unit.name, detail)
+    report = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
+    report.index.name = "method"
+    return report, nulls
+
+
+def pool_redundancy(
+    parts: Sequence[tuple[pd.DataFrame, dict[str, np.ndarray]]],
+) -> pd.DataFrame:
+    """Pool audits of disjoint rows, such as held-out folds, into one.
+
+    The estimates are averaged, and so are those on permuted rows, permutation by permutation:
+    many small audits together see what none of them sees alone.
+
+    Parameters
+    ----------
+    parts : sequence of (report, null)
+        From `audit_with_null`, with the same methods.
+
+    Returns
+    -------
+    DataFrame
+        Columns as of `redundancy_report`; `detail` is that of the part with the largest estimate.
+
+    Raises
+    ------
+    ValueError
+        If there is no part.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> parts = []
+    >>> for _ in range(3):
+    ...     h = rng.normal(size=(30, 2))
+    ...     d = h + rng.normal(size=(30, 2))
+    ...     parts.append(audit_with_null(h, d, methods="dcor", n_permutations=50, random_state=0))
+    >>> bool(pool_redundancy(parts).loc["dcor", "p_value"] < 0.05)
+    True
+    """
+    if not parts:
+        raise ValueError("there is no audit to pool")
+    rows = {}
+    for name in parts[0][0].index:
+        estimates = np.array([report.loc[name, "estimate"] for report, _ in parts])
+        draws = min(len(null[name]) for _, null in parts)
+        null = np.mean([null[name][:draws] for _, null in parts], axis=0)
+        largest = parts[int(estimates.argmax())][0].loc[name]
+        detail = str(largest["detail"])
+        rows[name] = _row(float(estimates.mean()), null, str(largest["unit"]), detail)
+    report = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
     report.index.name = "method"
     return report
 
 
 def redundancy_score(
-    h: Any, d: Any, method: str, *, cv: int = 5, random_state: Any = None
+    h: Any, d: Any, method: str, *, cv: int = 5, groups: Any = None, random_state: Any = None
 ) -> float:
     """Return the estimate of one audit method, without its null.
 
@@ -348,6 +508,8 @@ def redundancy_score(
         A name in `METHODS`.
     cv : int, default=5
         Folds of the methods that predict ("r2-…", "discriminator-…").
+    groups : array-like of shape (n,), optional
+        Rows of one group lie on one side of each fold.
     random_state : int, RandomState or None, default=None
         Seed of folds and models.
 
@@ -387,7 +549,8 @@ def redundancy_score(
     True
     """
     _check_settings([method], 0, cv)
-    return float(AUDIT_METHODS[method].values(_prepare(h, d, 0, cv, random_state))[0])
+    pair = _prepare(h, d, 0, cv, random_state, groups)
+    return float(AUDIT_METHODS[method].values(pair)[0])
 
 
 def _check_settings(methods: Sequence[str], n_permutations: int, cv: int) -> None:
@@ -403,22 +566,37 @@ def _check_settings(methods: Sequence[str], n_permutations: int, cv: int) -> Non
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
 
 
-def _prepare(h: Any, d: Any, n_permutations: int, cv: int, random_state: Any) -> PreparedPair:
+def _prepare(
+    h: Any, d: Any, n_permutations: int, cv: int, random_state: Any, groups: Any
+) -> PreparedPair:
     """Check and transform h and d."""
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     first, second = check_pair(h, d, cv)
-    return PreparedPair(normal_scores(first), normal_scores(second), n_permutations, cv, seed)
+    numbers = check_groups(groups, len(first), cv)
+    names = [str(name) for name in first.columns], [str(name) for name in second.columns]
+    left, right = (normal_scores(frame.to_numpy(dtype=float)) for frame in (first, second))
+    return PreparedPair(left, right, n_permutations, cv, seed, numbers, names)
 
 
-def _compare_with_null(values: np.ndarray) -> tuple[float, float, float, float]:
-    """Return the estimate, mean and 95 % point of its null, and the p-value."""
-    estimate, null = float(values[0]), values[1:]
+def _row(
+    estimate: float, null: np.ndarray, unit: str, detail: str
+) -> tuple[float, float, float, float, str, float, str]:
+    """Return the columns of a report."""
+    mean, top, p, spread = _compare_with_null(estimate, null)
+    detectable = top + float(norm.ppf(POWER)) * spread
+    return estimate, mean, top, p, unit, detectable, detail
+
+
+def _compare_with_null(estimate: float, null: np.ndarray) -> tuple[float, float, float, float]:
+    """Return mean and 95 % point of the null, the p-value, and the spread of the null."""
     if len(null) < 2:
-        return estimate, np.nan, np.nan, np.nan
-    mean = float(null.mean())
+        return np.nan, np.nan, np.nan, np.nan
+    mean, spread = float(null.mean()), float(null.std(ddof=1))
     if len(null) > N_REFITS:
         p = (1 + np.sum(null >= estimate - 1e-12)) / (1 + len(null))
-        return estimate, mean, float(np.quantile(null, 0.95)), float(p)
-    spread = null.std(ddof=1) * np.sqrt(1 + 1 / len(null))
+        return mean, float(np.quantile(null, 0.95)), float(p), spread
+    if not spread > 0:
+        return mean, np.nan, np.nan, np.nan
+    spread *= float(np.sqrt(1 + 1 / len(null)))
     law = t(df=len(null) - 1, loc=mean, scale=spread)
-    return estimate, mean, float(law.ppf(0.95)), float(law.sf(estimate))
+    return mean, float(law.ppf(0.95)), float(law.sf(estimate)), spread

@@ -14,8 +14,8 @@ from scipy.stats import rankdata
 MIN_ROWS = 8
 
 
-def check_pair(h: Any, d: Any, cv: int) -> tuple[np.ndarray, np.ndarray]:
-    """Check h and d and return finite matrices of paired rows without constant columns."""
+def check_pair(h: Any, d: Any, cv: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Check h and d and return finite frames of paired rows without constant columns."""
     named = [(name, _matrix(x, name)) for name, x in (("h", h), ("d", d))]
     (_, first), (_, second) = named
     if len(first) != len(second):
@@ -36,6 +36,24 @@ def check_pair(h: Any, d: Any, cv: int) -> tuple[np.ndarray, np.ndarray]:
     return _varying(first, "h"), _varying(second, "d")
 
 
+def check_groups(groups: Any, n: int, cv: int) -> np.ndarray:
+    """Return the number of the group of each row; without groups each row is its own."""
+    if groups is None:
+        return np.arange(n)
+    values = np.asarray(groups)
+    if values.shape != (n,):
+        raise ValueError(f"groups has shape {values.shape} but there are {n} rows")
+    missing = np.flatnonzero(pd.isna(values))
+    if len(missing):
+        raise ValueError(f"groups is missing in {len(missing)} rows, the first is row {missing[0]}")
+    numbers = np.unique(values, return_inverse=True)[1]
+    if numbers.max() + 1 < 2 * cv:
+        raise ValueError(
+            f"an audit with cv={cv} needs at least {2 * cv} groups, got {numbers.max() + 1}"
+        )
+    return numbers
+
+
 def _matrix(x: Any, name: str) -> pd.DataFrame:
     """Return x as a data frame of finite numbers, one row per sample."""
     if isinstance(x, pd.DataFrame):
@@ -48,6 +66,8 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
         if values.ndim != 2:
             raise ValueError(f"{name} must have one row per sample, got shape {values.shape}")
         columns = getattr(getattr(x, "features", None), "columns", None)
+        if columns is None and values.dtype.kind in "biuf":
+            columns = [f"{name}{i}" for i in range(values.shape[1])]
         frame = pd.DataFrame(values, columns=columns)
     try:
         frame = frame.astype(float)
@@ -64,7 +84,7 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
     return frame
 
 
-def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
+def _varying(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the columns that vary, and warn about the others."""
     values = frame.to_numpy(dtype=float)
     constant = np.ptp(values, axis=0) == 0
@@ -80,7 +100,7 @@ def _varying(frame: pd.DataFrame, name: str) -> np.ndarray:
             UserWarning,
             stacklevel=5,
         )
-    return values[:, ~constant]
+    return frame.loc[:, ~constant]
 
 
 def _few(names: list, at_most: int = 5) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nonredundant.statistics.permutations import exchangeable, n_exchanges, permuted
 from nonredundant.statistics.survival import baseline_hazard
 
 #: Ridge penalties of the prediction of residuals from d, relative to the number of rows.
@@ -462,67 +463,6 @@ def martingale_residuals(event: np.ndarray, time: np.ndarray, risk: np.ndarray) 
     return event - cumulative[np.searchsorted(times, time)] * np.exp(log_hazard)
 
 
-def exchangeable(groups: np.ndarray, strata: np.ndarray) -> list[np.ndarray]:
-    """Return the sets of groups that a permutation may exchange.
-
-    Parameters
-    ----------
-    groups, strata : array of shape (n,)
-        Group and stratum of each row.
-
-    Returns
-    -------
-    list of int array of shape (n_groups, size)
-        Rows of groups of the same size that lie in the same stratum; a group that several strata
-        share is cut at their border.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sets = exchangeable(np.array(["a", "a", "b", "b", "c"]), np.zeros(5))
-    >>> [one.tolist() for one in sets]
-    [[[4]], [[0, 1], [2, 3]]]
-    """
-    pairs = np.stack(
-        [np.unique(values, return_inverse=True)[1] for values in (strata, groups)], axis=1
-    )
-    keys, place = np.unique(pairs, axis=0, return_inverse=True)
-    members: dict[tuple[int, int], list[np.ndarray]] = {}
-    for i, (stratum, _) in enumerate(keys):
-        rows = np.flatnonzero(place.ravel() == i)
-        members.setdefault((int(stratum), len(rows)), []).append(rows)
-    return [np.stack(members[key]) for key in sorted(members)]
-
-
-def permuted(sets: list[np.ndarray], n: int, rng: Any) -> np.ndarray:
-    """Draw a permutation of n rows that exchanges whole groups.
-
-    Parameters
-    ----------
-    sets : list of int array of shape (n_groups, size)
-        From `exchangeable`.
-    n : int
-        Number of rows.
-    rng : RandomState
-        Source of the draw.
-
-    Returns
-    -------
-    int array of shape (n,)
-        The permutation.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> permuted([np.array([[0, 1], [2, 3]])], 4, np.random.RandomState(1)).tolist()
-    [0, 1, 2, 3]
-    """
-    order = np.arange(n)
-    for rows in sets:
-        order[rows] = rows[rng.permutation(len(rows))]
-    return order
-
-
 def _statistics(
     left: np.ndarray, new: np.ndarray, strata: np.ndarray, orders: np.ndarray
 ) -> np.ndarray:
@@ -572,9 +512,7 @@ def _impossible(
     n_smallest = int(np.unique(strata, return_counts=True)[1].min())
     if len(left) < _LEAST_ROWS or n_smallest < 3:
         return f"{len(left)} samples, {n_smallest} in the smallest stratum, are too few"
-    # The logarithm of the number of distinct permutations.
-    possible = sum(np.log(np.arange(1, len(rows) + 1)).sum() for rows in sets)
-    if possible < np.log(_LEAST_PERMUTATIONS):
+    if n_exchanges(sets) < _LEAST_PERMUTATIONS:
         return "too few groups of equal size can be exchanged"
     return _constant(left, new)
 

@@ -9,8 +9,8 @@ from pairs_for_tests import independent, related
 from scipy.stats import kstest
 
 from nonredundant import redundancy_report, redundancy_score
-from nonredundant.metrics import DEFAULT_METHODS, METHODS
-from nonredundant.metrics.audit import AUDIT_METHODS, CORRELATION, UNITS, AuditMethod
+from nonredundant.metrics import DEFAULT_METHODS, METHODS, audit_with_null, pool_redundancy
+from nonredundant.metrics.audit import AUDIT_METHODS, COLUMNS, CORRELATION, UNITS, AuditMethod
 
 #: Methods whose null needs no refits.
 CHEAP = ["r2-ridge", "ksg", "dcor", "hsic"]
@@ -64,7 +64,8 @@ def test_null_is_what_shuffled_rows_give():
     h, d = related(100)
     report = redundancy_report(h, d, n_permutations=40, random_state=0)
     assert list(report.index) == list(DEFAULT_METHODS)
-    assert list(report.columns) == ["estimate", "null_mean", "null_95", "p_value", "unit"]
+    assert list(report.columns) == COLUMNS
+    assert (report["detectable"] > report["null_95"]).all()
     assert report["unit"].to_dict() == {m: METHODS[m] for m in DEFAULT_METHODS}
     assert (report["null_mean"] < report["null_95"]).all()
     assert (report["null_95"] < report["estimate"]).all()
@@ -147,3 +148,88 @@ def test_adding_a_method_takes_one_entry(monkeypatch):
     report = redundancy_report(*related(), methods="largest", random_state=0)
     assert report.loc["largest", "unit"] == "correlation"
     assert report.loc["largest", "p_value"] < 0.05
+
+
+def many(n=100, seed=0):
+    """Return 107 correlated features and 16 independent latents."""
+    rng = np.random.default_rng(seed)
+    mixing = np.random.default_rng(99).normal(size=(8, 107))
+    h = rng.normal(size=(n, 8)) @ mixing + rng.normal(size=(n, 107))
+    names = [f"feature{i}" for i in range(107)]
+    return pd.DataFrame(h, columns=names), rng.normal(size=(n, 16))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda h, z: h, "d4 with feature13: rank correlation"),
+        (lambda h, z: (h - h.mean()) ** 2, "d4 with feature13²: rank correlation"),
+        (lambda h, z: z * np.exp(1.5 * (h - h.mean()) / h.std()), "d4² with feature13"),
+    ],
+)
+def test_one_copied_column_is_found_and_named(change, named):
+    h, d = many()
+    d[:, 4] = change(h["feature13"].to_numpy(), d[:, 4])
+    report = redundancy_report(h, d, methods="largest-pair", n_permutations=99, random_state=0)
+    assert report.loc["largest-pair", "p_value"] == pytest.approx(0.01)
+    assert report.loc["largest-pair", "detail"].startswith(named)
+
+
+def test_the_largest_pair_accounts_for_the_number_of_pairs():
+    p = [
+        redundancy_report(*many(40, seed), methods="largest-pair", n_permutations=19)["p_value"]
+        for seed in range(60)
+    ]
+    assert np.mean(np.array(p) <= 0.05) <= 0.12
+
+
+@pytest.mark.parametrize("method", ["dcor", "r2-ridge", "largest-pair"])
+def test_rows_of_a_patient_are_permuted_together(method):
+    """Two equal rows per patient of independent h and d look dependent as single rows."""
+    single, grouped = [], []
+    for seed in range(25):
+        h, d = (np.repeat(x, 2, axis=0) for x in independent(20, seed=seed))
+        settings = {"methods": method, "n_permutations": 39, "random_state": seed}
+        single.append(redundancy_report(h, d, **settings)["p_value"].iloc[0])
+        groups = np.repeat(np.arange(20), 2)
+        grouped.append(redundancy_report(h, d, groups=groups, **settings)["p_value"].iloc[0])
+    assert np.mean(np.array(single) <= 0.05) > 0.3
+    assert np.mean(np.array(grouped) <= 0.05) <= 0.2
+
+
+def test_groups_that_cannot_be_exchanged_have_no_null():
+    h, d = independent(55)
+    groups = np.repeat(np.arange(10), np.arange(1, 11))
+    report = redundancy_report(h, d, methods="dcor", groups=groups, random_state=0)
+    assert np.isnan(report.loc["dcor", "p_value"])
+    assert "cannot" not in report.loc["dcor", "detail"]
+    assert report.loc["dcor", "detail"].startswith("no null: too few groups")
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([0, 1], r"groups has shape \(2,\)"),
+        (np.zeros(40), "at least 10 groups, got 1"),
+        ([None, *range(39)], "missing in 1 rows"),
+    ],
+)
+def test_wrong_groups_are_refused(groups, message):
+    with pytest.raises(ValueError, match=message):
+        redundancy_report(*independent(40), methods="dcor", groups=groups)
+
+
+def test_small_audits_together_see_what_none_sees_alone():
+    rng = np.random.default_rng(0)
+    parts = []
+    for seed in range(12):
+        h = rng.normal(size=(20, 2))
+        d = 0.4 * h + rng.normal(size=(20, 2))
+        parts.append(audit_with_null(h, d, methods=["dcor"], n_permutations=99, random_state=seed))
+    alone = [report.loc["dcor", "p_value"] for report, _ in parts]
+    pooled = pool_redundancy(parts)
+    assert np.median(alone) > 0.05
+    assert pooled.loc["dcor", "p_value"] <= 0.02
+    assert pooled.loc["dcor", "estimate"] == pytest.approx(
+        np.mean([report.loc["dcor", "estimate"] for report, _ in parts])
+    )
