@@ -152,7 +152,10 @@ def evaluate(
     ] = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats of cross-validation.")] = 1,
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=1, help="Repeats of cross-validation; by default more in small cohorts."),
+    ] = None,
     groups: Annotated[
         str | None,
         typer.Option(help="Groups kept on one side of each split.", metavar="COL"),

@@ -47,7 +47,7 @@ from nonredundant.evaluation.feature_sets import (
     references,
 )
 from nonredundant.evaluation.fitting import FitOptions
-from nonredundant.evaluation.folds import Fold, make_folds
+from nonredundant.evaluation.folds import Fold, default_repeats, make_folds
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant.evaluation.representations import check_independence, resolve_network
@@ -74,7 +74,7 @@ def compare_feature_sets(
     classifiers: Any = None,
     patients: Any = "mean",
     cv: Any = 5,
-    n_repeats: int = 1,
+    n_repeats: int | None = None,
     groups: Any = None,
     test: tuple[Any, Any] | None = None,
     scoring: Any = "roc_auc",
@@ -124,8 +124,9 @@ def compare_feature_sets(
         an event take a `LesionGraphSurvival`.
     cv : int or splitter, default=5
         Number of stratified folds, or any scikit-learn splitter.
-    n_repeats : int, default=1
-        Repeats of an int `cv`.
+    n_repeats : int or None, default=None
+        Repeats of an int `cv`. None: as many as the size of the cohort asks for, so that the
+        estimates hardly depend on the seed of the folds (`folds.default_repeats`).
     groups : array-like of shape (n_samples,), optional
         Samples of one group (a hospital, a patient) are never on both sides of a fold, nor of
         the inner folds that tune classifiers. The early stopping of a graph ignores groups.
@@ -144,7 +145,8 @@ def compare_feature_sets(
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
         Resamples training rows inside the fold.
     audit : bool or sequence of str, default=True
-        Methods of `metrics.redundancy_report` for the audit on held-out folds.
+        Methods of `metrics.redundancy_report` for the audit on held-out folds. Samples of one
+        group are permuted together.
     memory : str or joblib.Memory, optional
         Where results are kept, so that an interrupted run continues.
     n_jobs : int, optional
@@ -216,6 +218,8 @@ def compare_feature_sets(
     )
     estimators = level.classifiers(_classifiers(classifiers, outcome, named))
     scorers = resolve_scoring(scoring, outcome)
+    if n_repeats is None:
+        n_repeats = default_repeats(cohorts.n) if isinstance(cv, Integral) else 1
     folds = make_folds(outcome.strata, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed)
     _check_pairs(outcome, folds)
     study = Study(

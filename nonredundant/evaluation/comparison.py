@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pandas as pd
 
 from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.names import metric_name, p_text
+from nonredundant.evaluation.answer import Evidence, Finding, does_help, is_new
 from nonredundant.evaluation.classifiers import long_name
 from nonredundant.evaluation.settings import ComparisonSettings
 from nonredundant.inspection.atlas import LatentAtlas
@@ -31,6 +33,7 @@ _TABLES = (
     "graph_tests",
     "attention",
     "redundancy",
+    "added_information",
     "predictions",
     "history",
     "choices",
@@ -49,11 +52,14 @@ class FeatureSetComparison:
     scores : DataFrame
         `feature_set, classifier, repeat, fold, metric, score`: one row per fold.
     summary : DataFrame
-        `feature_set, classifier, metric, mean, sd, low, high`: scores with 95 % intervals; of
-        the ensembles on the held-out test set if there is one, else of the folds.
+        `feature_set, classifier, metric, mean, sd, low, high, reason`: scores with 95 %
+        intervals; of the ensembles on the held-out test set if there is one, else of the folds.
+        `reason` says why an interval is not estimable.
     tests : DataFrame
         `feature_set, reference, classifier, metric, estimate, low, high, p_value, p_holm,
-        method`: paired differences, on the same samples as `summary`.
+        detectable, method, reason`: paired differences, on the same samples as `summary`.
+        `detectable` is the smallest difference that the cohort would have shown with 80 % power
+        at a two-sided level of 5 %.
     cv_summary, cv_tests : DataFrame
         As `summary` and `tests`, of the folds in any case.
     pooled_tests : DataFrame
@@ -62,8 +68,13 @@ class FeatureSetComparison:
         As `tests`, the graph of lesions against each classifier on pooled lesions, per feature
         set: `reference` names that classifier. Empty without a graph.
     redundancy : DataFrame
-        `feature_set, method, estimate, null_mean, null_95, p_value, unit`: dependence between
-        hand-crafted and learned features that estimators trained afresh find on held-out folds.
+        `feature_set, method, estimate, null_mean, null_95, p_value, unit, detectable, detail`:
+        dependence between hand-crafted and learned features that estimators trained afresh find
+        on held-out folds; columns as in `metrics.redundancy_report`.
+    added_information : DataFrame
+        `feature_set, reference, classifier, method, statistic, null_95, p_value, n_permutations,
+        n_samples, reason`: whether learned features say something of the outcome beyond the
+        reference; see `statistics.added_information`.
     predictions : DataFrame
         `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
         than two classes), on the same samples as `summary`. Scores are probabilities, or the
@@ -122,6 +133,7 @@ class FeatureSetComparison:
     pooled_tests: pd.DataFrame
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
+    added_information: pd.DataFrame
     predictions: pd.DataFrame
     cv_predictions: pd.DataFrame
     choices: pd.DataFrame
@@ -150,7 +162,7 @@ class FeatureSetComparison:
         return self.settings.primary
 
     def answer(self, classifier: str | None = None) -> str:
-        """State the main finding in one sentence.
+        """State the main finding: are the learned features new, and do they help?
 
         Parameters
         ----------
@@ -160,30 +172,60 @@ class FeatureSetComparison:
         Returns
         -------
         str
-            Gain of the fused over the hand-crafted features, interval and p.
+            What the audit saw of hand-crafted features in the learned block; the difference
+            between the fused and the hand-crafted features with its interval, the test of added
+            information, and the smallest difference that this cohort would have shown.
+        """
+        return " ".join(finding.text for finding in self.findings(classifier).values())
+
+    def findings(self, classifier: str | None = None) -> dict[str, Finding]:
+        """Return the verdicts of `answer`, each with its sentence.
+
+        Parameters
+        ----------
+        classifier : str, optional
+            The classifier whose scores are compared; the first by default.
+
+        Returns
+        -------
+        dict of str to Finding
+            "new": `answer.is_new`, if the primary set has learned features; "helps":
+            `answer.does_help`.
         """
         chosen = {**self.primary}
         if classifier is not None:
             chosen["classifier"] = classifier
-        name, metric = long_name(chosen["classifier"]), metric_name(chosen["metric"])
-        where = "on the held-out test set" if self.settings.n_test else "in cross-validation"
-        row = self._tested(chosen)
-        if row is None:
-            best = self._mean(chosen["feature_set"], chosen)
-            return f"{chosen['feature_set']} with {name} reached {metric} {best:.3f} {where}."
-        base = self._mean(row["reference"], chosen)
-        fused = self._mean(chosen["feature_set"], chosen)
-        numbers = (
-            f"{metric} {base:.3f} with {row['reference']}, {fused:.3f} with "
-            f"{chosen['feature_set']} ({name}, {where})"
+        found = {}
+        block = self.settings.learned_blocks.get(chosen["feature_set"])
+        if block is not None and "reference" in chosen:
+            found["new"] = is_new(self.redundancy, block)
+        found["helps"] = does_help(self._evidence(chosen))
+        return found
+
+    def _evidence(self, chosen: dict[str, str]) -> Evidence:
+        """Collect the rows of the tables that concern one fused set."""
+        at = {key: chosen[key] for key in ("classifier", "metric")}
+        test = _row(self.tests, {"reference": "", **chosen})
+        reference = None if test is None else test["reference"]
+        pair = {"feature_set": chosen["feature_set"], "classifier": chosen["classifier"]}
+        fused = _row(self.summary, {"feature_set": chosen["feature_set"], **at})
+        assert fused is not None
+        return Evidence(
+            chosen=chosen,
+            fused=fused,
+            base=_row(self.summary, {"feature_set": reference, **at}),
+            test=test,
+            information=_row(self.added_information, {**pair, "reference": reference}),
+            where="on the held-out test set" if self.settings.n_test else "in cross-validation",
         )
-        if np.isnan(row["p_value"]):
-            return f"One fold allows no test: {numbers}; {row['estimate']:+.3f}."
-        gain = f"{row['estimate']:+.3f}, {_interval_and_p(row)}"
-        if not row["p_value"] < 0.05:
-            return f"There is no evidence of a gain from the deep features: {numbers}; {gain}."
-        verdict = "raised" if row["estimate"] > 0 else "lowered"
-        return f"The deep features {verdict} the {metric}: {numbers}; {gain}."
+
+    @property
+    def flow(self) -> pd.DataFrame:
+        """The cases that were given, could be read, were usable and were analysed.
+
+        One row per stage: `stage, n, reason`; `reason` says how many cases were lost and why.
+        """
+        return pd.DataFrame(self.settings.flow, columns=["stage", "n", "reason"])
 
     def graph_answer(self) -> str:
         """State in one sentence whether the graph of lesions is better than pooling.
@@ -211,19 +253,6 @@ class FeatureSetComparison:
             f"{verdict}: {metric_name(chosen['metric'])} {numbers} ({chosen['feature_set']}, in "
             f"cross-validation), {_interval_and_p(row)}."
         )
-
-    def _tested(self, chosen: dict[str, str]) -> Any:
-        """Return the row of `tests` of one comparison; None if it was not tested."""
-        match = np.ones(len(self.tests), dtype=bool)
-        for column in ("feature_set", "reference", "classifier", "metric"):
-            match &= (self.tests[column] == chosen.get(column)).to_numpy()
-        return self.tests[match].iloc[0] if match.any() else None
-
-    def _mean(self, feature_set: str, chosen: dict[str, str]) -> float:
-        """Return the mean score of a feature set."""
-        s = self.summary
-        match = (s["feature_set"] == feature_set) & (s["metric"] == chosen["metric"])
-        return float(s[match & (s["classifier"] == chosen["classifier"])]["mean"].iloc[0])
 
     def calibration(self) -> pd.DataFrame:
         """Compute calibration and operating points in cross-validation, for two classes.
@@ -365,6 +394,14 @@ class FeatureSetComparison:
         lines = [self.answer(), "", *self.warnings]
         (folder / "answer.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         return folder
+
+
+def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
+    """Return the first row with these values; None if there is none."""
+    match = np.ones(len(table), dtype=bool)
+    for column, value in values.items():
+        match &= (table[column] == value).to_numpy()
+    return table[match].iloc[0] if match.any() else None
 
 
 def _interval_and_p(row: pd.Series) -> str:

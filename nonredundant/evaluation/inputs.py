@@ -13,6 +13,7 @@ from sklearn.metrics import get_scorer
 
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
 from nonredundant.extraction.extractor import RadiomicsExtractor
+from nonredundant.extraction.measurement import UNREADABLE
 from nonredundant.lesions.table import LesionTable
 
 
@@ -27,6 +28,7 @@ class Cohorts:
     extractor: str | None = None
     root: Any = None
     failed: dict[str, str] = field(default_factory=dict)
+    flow: tuple[tuple[str, int, str], ...] = ()
 
     @property
     def has_clinical(self) -> bool:
@@ -85,6 +87,7 @@ def drop_failed(
     table = cohorts.table
     fine = (table.status == "ok").to_numpy()
     kept = fine[: cohorts.n]
+    cohorts = replace(cohorts, flow=count_cases(table.status[: cohorts.n]))
     if fine.all():
         return cohorts, outcome, kept, []
     if not kept.any():
@@ -107,6 +110,30 @@ def drop_failed(
         cases=None if cohorts.cases is None else cohorts.cases[fine],
     )
     return rest, outcome.take(kept, fine[cohorts.n :]), kept, [message]
+
+
+def count_cases(status: pd.Series) -> tuple[tuple[str, int, str], ...]:
+    """Count the cases of a cohort that were given, could be read, and could be measured.
+
+    Each entry is a stage, the number of cases left, and how many were lost at it and why.
+    """
+    failed = status[status != "ok"]
+    unreadable = failed.str.startswith(UNREADABLE)
+    n_read = len(status) - int(unreadable.sum())
+    return (
+        ("given", len(status), ""),
+        ("read", n_read, _losses(failed[unreadable].str.removeprefix(UNREADABLE))),
+        ("usable", len(status) - len(failed), _losses(failed[~unreadable])),
+    )
+
+
+def _losses(reasons: pd.Series) -> str:
+    """Describe lost cases: their number, their labels and the first reason."""
+    if reasons.empty:
+        return ""
+    labels = ", ".join(map(str, reasons.index[:5]))
+    more = ", …" if len(reasons) > 5 else ""
+    return f"{len(reasons)} lost: {labels}{more}; the first because {reasons.iloc[0]}"
 
 
 def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:

@@ -19,6 +19,14 @@ from nonredundant.evaluation.feature_sets import Variant
 from nonredundant.evaluation.fitting import Fitted, fit_model
 from nonredundant.evaluation.fold_model import FoldModel
 from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.information import (
+    WHOLE,
+    information_table,
+    sees_labels,
+    tested_sets,
+    whole_cohort,
+)
+from nonredundant.evaluation.out_of_fold import collect
 from nonredundant.evaluation.representations import Learned, learn
 from nonredundant.evaluation.study import AuditOptions, Results, Study, study_table
 from nonredundant.extraction.case_table import read_rows
@@ -34,17 +42,20 @@ def run(study: Study) -> Results:
     seconds = {}
     start = time.perf_counter()
     models = [_fold_model(study, fold) for fold in study.folds]
-    learned = _learn_all(study, models)
+    whole = _fold_model(study, whole_cohort(study.n, study.folds[0].seed))
+    learned = _learn_all(study, models, whole)
     seconds["features"] = time.perf_counter() - start
     start = time.perf_counter()
     fitted = _fit_all(study, models)
     seconds["classifiers"] = time.perf_counter() - start
     start = time.perf_counter()
     audits = _audit_all(study, models, learned)
+    held = collect(study.folds, study.n, fitted)
+    information = information_table(study, held, whole.learned, learned)
     seconds["audit"] = time.perf_counter() - start
     atlas = _first_atlas(models[0])
     attention = _attention(study, models, fitted)
-    return Results(learned, fitted, audits, atlas, attention, seconds)
+    return Results(learned, fitted, held, audits, information, atlas, attention, seconds)
 
 
 def _fold_model(study: Study, fold: Fold) -> FoldModel:
@@ -60,8 +71,11 @@ def _fold_model(study: Study, fold: Fold) -> FoldModel:
     )
 
 
-def _learn_all(study: Study, models: list[FoldModel]) -> list[Learned]:
-    """Fit the networks of all folds in parallel, then residualise; return them in that order."""
+def _learn_all(study: Study, models: list[FoldModel], whole: FoldModel) -> list[Learned]:
+    """Fit the networks of all folds in parallel, then residualise; return them in that order.
+
+    Networks of the fused sets that see no labels are fitted on the whole cohort, too.
+    """
     key = ""
     if study.memory is not None and study.cvae is not None:
         table = study.table
@@ -69,11 +83,18 @@ def _learn_all(study: Study, models: list[FoldModel]) -> list[Learned]:
         clinical = None if study.clinical is None else (study.clinical, study.cases)
         key = joblib.hash((parts, study.outcome, clinical, __version__))
     call = _cached(study, learn, ["table", "y", "target"])
+    fused = [
+        one
+        for one, _ in tested_sets(study)
+        if one.variant is not None and not sees_labels(one.variant, study.cvae)
+    ]
     tasks = [task for model in models for task in model.network_tasks(study.sets, key)]
+    tasks += whole.network_tasks(fused, key)
     found = _parallel(study, call, tasks, "deep features")
-    for model in models:
+    for model, sets in [*((model, study.sets) for model in models), (whole, fused)]:
         place = model.fold.repeat, model.fold.fold
-        model.add_learned(study.sets, [one for one in found if (one.repeat, one.fold) == place])
+        model.add_learned(sets, [one for one in found if (one.repeat, one.fold) == place])
+    found = [one for one in found if one.repeat != WHOLE]
     residuals = [
         one for model in models for one in model.learned.values() if one.variant.kind == "residual"
     ]
@@ -101,7 +122,7 @@ def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) ->
             model = first[one.fold]
             h = _known(model, one.variant)
             h = h.fillna(h.iloc[model.fold.train].median()).fillna(0.0)
-            tasks.append((one.variant.name, h, one.d, model.fold, study.audit))
+            tasks.append((one.variant.name, h, one.d, model.fold, study.audit, study.groups))
     if not tasks or not tasks[0][1].shape[1]:
         return []
     return _parallel(study, _cached(study, audit_variant, []), tasks, "audit")

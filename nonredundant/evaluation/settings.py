@@ -76,6 +76,10 @@ class ComparisonSettings:
     primary : dict of str to str
         `feature_set, classifier, metric` and, where the set was tested against another one,
         `reference`: the comparison that was chosen before any result was seen.
+    learned_blocks : dict of str to str
+        Feature set → its learned block, a name in `FeatureSetComparison.redundancy`.
+    flow : list of (str, int, str)
+        Stage, number of cases left, and how many were lost and why.
     n_folds, n_repeats : int
         Number of folds over all repeats, and number of repeats.
     grouped : bool
@@ -121,6 +125,8 @@ class ComparisonSettings:
     scoring: list[str]
     simple_sets: list[str]
     primary: dict[str, str]
+    learned_blocks: dict[str, str]
+    flow: list[tuple[str, int, str]]
     n_folds: int
     n_repeats: int
     grouped: bool
@@ -169,6 +175,8 @@ def describe_settings(
         scoring=list(options.scorers),
         simple_sets=[one.name for one in study.sets if one.is_simple],
         primary=study.primary.to_dict(),
+        learned_blocks={one.name: one.variant.name for one in study.sets if one.variant},
+        flow=[*cohorts.flow, _analysed(study)],
         n_folds=len(study.folds),
         n_repeats=len({fold.repeat for fold in study.folds}),
         grouped=study.groups is not None,
@@ -191,6 +199,13 @@ def describe_settings(
         total_seconds=time.perf_counter() - start,
         seconds=dict(seconds),
     )
+
+
+def _analysed(study: Study) -> tuple[str, int, str]:
+    """Count the samples that a fold held out; random splits may leave some out."""
+    held = np.unique(np.concatenate([fold.test for fold in study.folds]))
+    left = study.n - len(held)
+    return "analysed", len(held), f"{left} never held out by a fold" if left else ""
 
 
 def _describe_cohort(cohorts: Cohorts, outcome: Outcome, n_clinical: int) -> CohortSettings:

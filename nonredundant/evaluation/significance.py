@@ -40,73 +40,98 @@ _SHARES = (
 )
 
 
-def fold_summary(scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Compute mean, standard deviation and the corrected resampled interval of each set."""
-    rows = []
-    for place, group in scores.groupby(["feature_set", "classifier", "metric"], sort=False):
-        values = group["score"].to_numpy()
-        low = high = float("nan")
-        if len(values) > 1:
-            low, high = resampled_interval(values, *sizes)[1:] if np.ptp(values) else values[:2]
-            if place[-1] in _SHARES:
+class FoldTests:
+    """Intervals and paired tests of the scores of cross-validation.
+
+    The AUC of two classes is judged by `statistics.cross_validated_auc` and its paired
+    difference, every other score by the corrected resampled t-test.
+    """
+
+    def __init__(self, study: Study, held: OutOfFold, scores: pd.DataFrame) -> None:
+        self.study, self.held, self.scores = study, held, scores
+        self.sizes = tuple(
+            float(np.mean([len(rows) for rows in parts]))
+            for parts in zip(*((fold.train, fold.test) for fold in study.folds), strict=True)
+        )
+        places = ["metric", "feature_set", "classifier"]
+        self.wide = scores.pivot_table(index=["repeat", "fold"], columns=places, values="score")
+
+    def summary(self) -> pd.DataFrame:
+        """Compute mean, standard deviation over folds and 95 % interval of each set."""
+        rows = []
+        for place, group in self.scores.groupby(
+            ["feature_set", "classifier", "metric"], sort=False
+        ):
+            feature_set, classifier, metric = place
+            values = group["score"].to_numpy()
+            if self._by_auc(metric):
+                found = cross_validated_auc(
+                    self.study.outcome.y,
+                    self.held.score(feature_set, classifier),
+                    self.held.folds,
+                    groups=self.study.groups,
+                )
+            else:
+                found = resampled_interval(values, *self.sizes)
+            low, high = found.low, found.high
+            if metric in _SHARES:
                 # A t interval is unbounded; clipping it to possible values keeps its coverage.
                 low, high = np.clip((low, high), 0.0, 1.0)
-        spread = values.std(ddof=1) if len(values) > 1 else float("nan")
-        rows.append((*place, values.mean(), spread, low, high))
-    columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+            spread = values.std(ddof=1) if len(values) > 1 else float("nan")
+            rows.append((*place, found.estimate, spread, low, high, found.reason))
+        return pd.DataFrame(rows, columns=_SUMMARY)
 
+    def tests(self) -> pd.DataFrame:
+        """Test each set against its references."""
+        return self._differences(
+            ((name, clf), (reference, clf), (name, reference, clf))
+            for name, reference in _pairs(self.study)
+            for clf in self.study.estimators
+        )
 
-def fold_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Test each set against its references by the corrected resampled t-test."""
-    pairs = [
-        ((name, clf), (reference, clf), (name, reference, clf))
-        for name, reference in _pairs(study)
-        for clf in study.estimators
-    ]
-    return _differences(scores, pairs, sizes)
+    def graph_tests(self) -> pd.DataFrame:
+        """Test the graph against each classifier, per set."""
+        return self._differences(
+            ((one.name, GRAPH), (one.name, clf), (one.name, clf, GRAPH))
+            for one in self.study.sets
+            for clf in self.study.estimators
+            if clf != GRAPH
+        )
 
+    def _differences(self, pairs: Iterable[_Pair]) -> pd.DataFrame:
+        """Test the difference of pairs of (set, classifier).
 
-def graph_tests(study: Study, scores: pd.DataFrame, sizes: tuple[float, float]) -> pd.DataFrame:
-    """Test the graph against each classifier per set, by the corrected resampled t-test."""
-    pairs = [
-        ((one.name, GRAPH), (one.name, clf), (one.name, clf, GRAPH))
-        for one in study.sets
-        for clf in study.estimators
-        if clf != GRAPH
-    ]
-    return _differences(scores, pairs, sizes)
+        Each entry of `pairs` holds the two and the names of its row. Pairs that were not fitted
+        are left out: the graph is not fitted on sets without columns of lesions.
+        """
+        rows = []
+        for left, right, names in pairs:
+            if left not in self.held.responses or right not in self.held.responses:
+                continue
+            for metric in self.scores["metric"].unique():
+                found, method = self._difference(metric, left, right)
+                rows.append(_test_row((*names, metric), found, method))
+        return _with_holm(rows)
 
+    def _difference(
+        self, metric: str, left: tuple[str, str], right: tuple[str, str]
+    ) -> tuple[Any, str]:
+        """Test one difference and name the method."""
+        if self._by_auc(metric):
+            found = cross_validated_auc_difference(
+                self.study.outcome.y,
+                self.held.score(*left),
+                self.held.score(*right),
+                self.held.folds,
+                groups=self.study.groups,
+            )
+            return found, AUC_METHOD
+        difference = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
+        return resampled_test(difference, *self.sizes), "corrected resampled t"
 
-def _differences(
-    scores: pd.DataFrame,
-    pairs: list[tuple[tuple[str, str], tuple[str, str], tuple[str, str, str]]],
-    sizes: tuple[float, float],
-) -> pd.DataFrame:
-    """Test the difference of pairs of (set, classifier).
-
-    Each entry of `pairs` holds the two and the names of its row. Pairs that were not fitted are
-    left out: the graph is not fitted on sets without columns of lesions.
-    """
-    folds, places = ["repeat", "fold"], ["metric", "feature_set", "classifier"]
-    wide = scores.pivot_table(index=folds, columns=places, values="score")
-    rows = []
-    for left, right, names in pairs:
-        for metric in scores["metric"].unique():
-            if (metric, *left) in wide and (metric, *right) in wide:
-                difference = (wide[metric, *left] - wide[metric, *right]).to_numpy()
-                test = _test(difference, lambda d: resampled_test(d, *sizes))
-                rows.append((*names, metric, *test, "corrected resampled t"))
-    return _with_holm(rows)
-
-
-def _test(difference: np.ndarray, test: Callable[[np.ndarray], Any]) -> tuple[float, ...]:
-    """Compute estimate, interval and p; the p-value of identical scores is 1."""
-    if len(difference) < 2:
-        return float(difference.mean()), float("nan"), float("nan"), float("nan")
-    if not np.any(difference):
-        return 0.0, 0.0, 0.0, 1.0
-    return tuple(float(value) for value in test(difference)[:4])
+    def _by_auc(self, metric: str) -> bool:
+        """Return whether the metric is the AUC of two classes."""
+        return metric == "roc_auc" and len(self.study.outcome.classes) == 2
 
 
 def _pairs(study: Study) -> Iterator[tuple[str, str]]:

@@ -13,6 +13,7 @@ from nonredundant.evaluation.attention import Attention
 from nonredundant.evaluation.feature_sets import FeatureSet
 from nonredundant.evaluation.fitting import FitOptions, Fitted
 from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.out_of_fold import OutOfFold
 from nonredundant.evaluation.outcome import Outcome
 from nonredundant.evaluation.representations import Learned
 from nonredundant.extraction.case_table import fit_clinical, transform_clinical
@@ -120,7 +121,9 @@ class Results:
 
     learned: list[Learned]
     fitted: list[Fitted]
+    held: OutOfFold
     audits: list[pd.DataFrame]
+    information: pd.DataFrame
     atlas: LatentAtlas | None
     attention: Attention
     seconds: dict[str, float]

@@ -173,6 +173,7 @@ def comparison_of(
     return FeatureSetComparison(
         **parts,
         redundancy=redundancy_table(results.audits),
+        added_information=results.information,
         choices=choice_table(results.fitted),
         weights=weight_table(results.fitted),
         history=history_table(results),

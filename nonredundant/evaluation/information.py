@@ -1,0 +1,172 @@
+"""The test of added information: do learned features say something of the outcome beyond HCR?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from sklearn.linear_model import LogisticRegression
+
+from nonredundant.evaluation.feature_sets import FeatureSet, Variant, references
+from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.out_of_fold import OutOfFold
+from nonredundant.evaluation.outcome import Outcome
+from nonredundant.evaluation.representations import Learned
+from nonredundant.evaluation.study import Study
+from nonredundant.statistics.added_information import (
+    added_information_of_residuals,
+    martingale_residuals,
+)
+
+COLUMNS = [
+    "feature_set",
+    "reference",
+    "classifier",
+    "method",
+    "statistic",
+    "null_95",
+    "p_value",
+    "n_permutations",
+    "n_samples",
+    "reason",
+]
+#: Position of the network that is trained on the whole cohort among repeats and folds.
+WHOLE = -1
+N_PERMUTATIONS = 999
+
+
+def whole_cohort(n: int, seed: int) -> Fold:
+    """Return a split that trains on all samples and holds out none."""
+    return Fold(WHOLE, WHOLE, np.arange(n), np.empty(0, dtype=int), seed)
+
+
+def sees_labels(variant: Variant, cvae: Any) -> bool:
+    """Return whether labels affect a learned block, by its loss or by the selection of its h."""
+    learns = variant.kind != "pca" and bool(getattr(cvae, "gamma", 0))
+    return learns or variant.selection.k > 0
+
+
+def tested_sets(study: Study) -> list[tuple[FeatureSet, str]]:
+    """Return the fused sets, each with the set that holds what is known without the network."""
+    known = {one.name for one in study.sets if one.is_known}
+    pairs = []
+    for one in study.sets:
+        base = next((name for name in references(study.sets, one) if name in known), None)
+        if one.is_fused and base is not None:
+            pairs.append((one, base))
+    return pairs
+
+
+def information_table(
+    study: Study, held: OutOfFold, whole: Mapping[Variant, Learned], learned: list[Learned]
+) -> pd.DataFrame:
+    """Test every fused set against the set without its learned features, by each classifier.
+
+    Latents come from a network that was trained without labels on the whole cohort, so that one
+    coordinate system serves all samples. A network that sees labels is trained per fold, and its
+    latents are compared within the fold that held them out.
+
+    Parameters
+    ----------
+    study : Study
+        What was run.
+    held : OutOfFold
+        Responses of the classifiers, which give the residuals of the outcome.
+    whole : dict of Variant to Learned
+        Learned features by networks trained on the whole cohort.
+    learned : list of Learned
+        Learned features of each fold.
+
+    Returns
+    -------
+    DataFrame
+        `feature_set, reference, classifier, method, statistic, null_95, p_value, n_permutations,
+        n_samples, reason`.
+    """
+    rows = []
+    for one, reference in tested_sets(study):
+        assert one.variant is not None
+        if one.variant in whole:
+            d, strata = whole[one.variant].d[: study.n], None
+        else:
+            d, strata = _held_out(study, learned, one.variant)
+        for name in study.estimators:
+            if (reference, name) not in held.responses:
+                continue
+            residuals = outcome_residuals(study.outcome, held.mean(reference, name))
+            known = ~np.isnan(residuals).any(axis=1) & ~np.isnan(d).any(axis=1)
+            found = added_information_of_residuals(
+                residuals[known],
+                d[known],
+                groups=None if study.groups is None else study.groups[known],
+                strata=None if strata is None else strata[known],
+                n_permutations=N_PERMUTATIONS,
+                random_state=study.folds[0].seed,
+            )
+            place = {"feature_set": one.name, "reference": reference, "classifier": name}
+            rows.append(place | asdict(found))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _held_out(
+    study: Study, learned: list[Learned], variant: Variant
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the features that the folds of the first repeat held out, and the folds."""
+    folds = {(fold.repeat, fold.fold): fold for fold in study.folds}
+    own = [one for one in learned if one.variant == variant and one.repeat == 0]
+    d = np.full((study.n, own[0].d.shape[1]), np.nan)
+    strata = np.zeros(study.n, dtype=int)
+    for one in own:
+        test = folds[one.repeat, one.fold].test
+        d[test], strata[test] = one.d[test], one.fold
+    return d, strata
+
+
+def outcome_residuals(outcome: Outcome, responses: np.ndarray) -> np.ndarray:
+    """Compute what out-of-fold responses leave unexplained of the outcome, a column per class.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Classes, or times to an event.
+    responses : array of shape (n_samples, n_columns)
+        Probabilities, margins or risks; NaN where there is no prediction.
+
+    Returns
+    -------
+    array of shape (n_samples, 1) or (n_samples, n_classes)
+        Label minus probability; for more than two classes one against the rest; for times the
+        martingale residuals.
+    """
+    known = ~np.isnan(responses).any(axis=1)
+    residuals = np.full((len(responses), 1), np.nan)
+    if outcome.is_survival:
+        y = outcome.y[known]
+        residuals[known, 0] = martingale_residuals(y["event"], y["time"], responses[known, -1])
+        return residuals
+    if len(outcome.classes) == 2:
+        y = outcome.y[known]
+        residuals[known, 0] = y - _recalibrated(y, responses[known, -1])
+        return residuals
+    if not np.allclose(responses[known].sum(axis=1), 1):
+        responses = np.exp(responses - responses.max(axis=1, keepdims=True))
+        responses /= responses.sum(axis=1, keepdims=True)
+    return np.eye(len(outcome.classes))[outcome.y] - responses
+
+
+def _recalibrated(y: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Map scores to probabilities by a logistic regression on them.
+
+    Margins are no probabilities, and the probabilities of small cohorts are often too extreme.
+    """
+    if score.min() >= 0 and score.max() <= 1:
+        score = logit(np.clip(score, 1e-6, 1 - 1e-6))
+    spread = score.std()
+    if not spread:
+        return np.full(len(y), y.mean())
+    x = ((score - score.mean()) / spread)[:, None]
+    return LogisticRegression(C=np.inf, max_iter=1000).fit(x, y).predict_proba(x)[:, 1]
