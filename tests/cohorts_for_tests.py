@@ -111,6 +111,7 @@ def compare(table, y, **settings):
         "audit": False,
         "random_state": 0,
         "cv": 3,
+        "n_repeats": 1,
     }
     return compare_feature_sets(table, y, **{**defaults, **settings})
 

@@ -1,9 +1,9 @@
-"""The answer of a comparison in words: are the learned features new, and do they help?"""
+"""The answer of a comparison in words: whether learned features are new, and whether they help."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd

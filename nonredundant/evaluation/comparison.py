@@ -29,7 +29,6 @@ _TABLES = (
     "scores",
     "summary",
     "tests",
-    "pooled_tests",
     "graph_tests",
     "attention",
     "redundancy",
@@ -62,8 +61,6 @@ class FeatureSetComparison:
         at a two-sided level of 5 %.
     cv_summary, cv_tests : DataFrame
         As `summary` and `tests`, of the folds in any case.
-    pooled_tests : DataFrame
-        As `tests`, by DeLong's test on pooled out-of-fold predictions: an additional test.
     graph_tests : DataFrame
         As `tests`, the graph of lesions against each classifier on pooled lesions, per feature
         set: `reference` names that classifier. Empty without a graph.
@@ -130,7 +127,6 @@ class FeatureSetComparison:
     tests: pd.DataFrame
     cv_summary: pd.DataFrame
     cv_tests: pd.DataFrame
-    pooled_tests: pd.DataFrame
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
     added_information: pd.DataFrame
@@ -162,7 +158,7 @@ class FeatureSetComparison:
         return self.settings.primary
 
     def answer(self, classifier: str | None = None) -> str:
-        """State the main finding: are the learned features new, and do they help?
+        """State whether the learned features are new, and whether they help.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The test of added information: do learned features say something of the outcome beyond HCR?"""
+"""Whether learned features say something of the outcome beyond the hand-crafted ones."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
 
 from nonredundant.evaluation.feature_sets import FeatureSet, Variant, references
 from nonredundant.evaluation.folds import Fold
@@ -19,6 +17,7 @@ from nonredundant.evaluation.representations import Learned
 from nonredundant.evaluation.study import Study
 from nonredundant.statistics.added_information import (
     added_information_of_residuals,
+    class_residuals,
     martingale_residuals,
 )
 
@@ -148,25 +147,7 @@ def outcome_residuals(outcome: Outcome, responses: np.ndarray) -> np.ndarray:
         y = outcome.y[known]
         residuals[known, 0] = martingale_residuals(y["event"], y["time"], responses[known, -1])
         return residuals
-    if len(outcome.classes) == 2:
-        y = outcome.y[known]
-        residuals[known, 0] = y - _recalibrated(y, responses[known, -1])
-        return residuals
-    if not np.allclose(responses[known].sum(axis=1), 1):
-        responses = np.exp(responses - responses.max(axis=1, keepdims=True))
-        responses /= responses.sum(axis=1, keepdims=True)
-    return np.eye(len(outcome.classes))[outcome.y] - responses
-
-
-def _recalibrated(y: np.ndarray, score: np.ndarray) -> np.ndarray:
-    """Map scores to probabilities by a logistic regression on them.
-
-    Margins are no probabilities, and the probabilities of small cohorts are often too extreme.
-    """
-    if score.min() >= 0 and score.max() <= 1:
-        score = logit(np.clip(score, 1e-6, 1 - 1e-6))
-    spread = score.std()
-    if not spread:
-        return np.full(len(y), y.mean())
-    x = ((score - score.mean()) / spread)[:, None]
-    return LogisticRegression(C=np.inf, max_iter=1000).fit(x, y).predict_proba(x)[:, 1]
+    found = class_residuals(outcome.y[known], responses[known])
+    residuals = np.full((len(responses), found.shape[1]), np.nan)
+    residuals[known] = found
+    return residuals

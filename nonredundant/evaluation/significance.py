@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,15 @@ import pandas as pd
 from nonredundant.evaluation.aggregation import GRAPH
 from nonredundant.evaluation.feature_sets import references
 from nonredundant.evaluation.fitting import Fitted, Recorded
+from nonredundant.evaluation.out_of_fold import OutOfFold
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome
 from nonredundant.evaluation.study import Study
+from nonredundant.statistics.cross_validation import (
+    cross_validated_auc,
+    cross_validated_auc_difference,
+)
 from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.estimates import Difference, Estimate, not_estimable
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.resampling import (
     bootstrap_interval,
@@ -24,7 +30,24 @@ from nonredundant.statistics.resampling import (
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 N_RESAMPLES = 1000
-_PAIR = ["feature_set", "reference", "classifier", "metric"]
+#: Name of the test of the AUC of cross-validation.
+AUC_METHOD = "influence curve"
+_SUMMARY = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high", "reason"]
+_TESTS = [
+    "feature_set",
+    "reference",
+    "classifier",
+    "metric",
+    "estimate",
+    "low",
+    "high",
+    "p_value",
+    "detectable",
+    "method",
+    "reason",
+]
+#: Two pairs of feature set and classifier, and the names of the row of their difference.
+_Pair = tuple[tuple[str, str], tuple[str, str], tuple[str, str, str]]
 #: Metrics that lie between 0 and 1.
 _SHARES = (
     "accuracy",
@@ -98,7 +121,8 @@ class FoldTests:
             if clf != GRAPH
         )
 
-    def _differences(self, pairs: Iterable[_Pair]) -> pd.DataFrame:
+    def _differences(
+        self, pairs: Iterable[_Pair]) -> pd.DataFrame:
         """Test the difference of pairs of (set, classifier).
 
         Each entry of `pairs` holds the two and the names of its row. Pairs that were not fitted
@@ -141,10 +165,19 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
             yield one.name, reference
 
 
+def _test_row(names: tuple[str, ...], found: Difference, method: str) -> tuple:
+    """Return a row of the table of tests."""
+    numbers = (found.estimate, found.low, found.high, found.p_value, found.detectable)
+    return (*names, *numbers, method, found.reason)
+
+
 def _with_holm(rows: list[tuple]) -> pd.DataFrame:
-    """Make the table of tests, with p-values corrected over all tests against a reference."""
-    columns = [*_PAIR, "estimate", "low", "high", "p_value", "method"]
-    tests = pd.DataFrame(rows, columns=columns)
+    """Make the table of tests, with p-values corrected over all tests against a reference.
+
+    Differences that are not estimable, such as those of sets that are equal by construction, do
+    not count.
+    """
+    tests = pd.DataFrame(rows, columns=_TESTS)
     tests.insert(8, "p_holm", np.nan)
     for _, family in tests.groupby(["reference", "metric"], sort=False):
         known = family.index[family["p_value"].notna()]
@@ -219,10 +252,11 @@ class TestSet:
                         random_state=self.seed,
                     )
                 # Normal intervals are unbounded, the scores are not.
-                low, high = np.clip(found[1:3], 0, 1) if metric in _SHARES else found[1:3]
-                rows.append((feature_set, clf, metric, found[0], np.nan, low, high))
-        columns = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high"]
-        return pd.DataFrame(rows, columns=columns)
+                low, high = found.low, found.high
+                low, high = np.clip((low, high), 0, 1) if metric in _SHARES else (low, high)
+                place = feature_set, clf, metric
+                rows.append((*place, found.estimate, np.nan, low, high, found.reason))
+        return pd.DataFrame(rows, columns=_SUMMARY)
 
     def tests(self) -> pd.DataFrame:
         """Test differences by DeLong or, for other metrics, the paired bootstrap."""
@@ -233,21 +267,19 @@ class TestSet:
                     continue
                 for metric in self.study.options.scorers:
                     pair = self.mean[name, clf], self.mean[reference, clf]
-                    test, method = self._compare(metric, *pair)
-                    rows.append((name, reference, clf, metric, *test, method))
+                    names = (name, reference, clf, metric)
+                    rows.append(_test_row(names, *self._compare(metric, *pair)))
         return _with_holm(rows)
 
-    def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[tuple, str]:
+    def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[Difference, str]:
         """Test the difference between two responses, and name the method."""
         method = "DeLong" if self._by_delong(metric) else "paired bootstrap"
         if metric == CONCORDANCE:
             method = "paired concordance"
-        if np.array_equal(a, b):
-            return (0.0, 0.0, 0.0, 1.0), method
         if metric == CONCORDANCE:
             return self._compare_concordance(a[:, -1], b[:, -1]), method
         if self._by_delong(metric):
-            return tuple(delong_test(self.y, a[:, -1], b[:, -1])[:4]), method
+            return delong_test(self.y, a[:, -1], b[:, -1]), method
         both = np.vstack([a, b])
         found = paired_bootstrap(
             self.y,
@@ -257,22 +289,22 @@ class TestSet:
             n_resamples=N_RESAMPLES,
             random_state=self.seed,
         )
-        return tuple(found[:4]), method
+        return found, method
 
-    def _concordance(self, risk: np.ndarray) -> tuple[float, ...]:
+    def _concordance(self, risk: np.ndarray) -> Estimate:
         """Compute concordance and interval from the difference to a constant risk (0.5)."""
         found = self._compare_concordance(risk, np.zeros(len(risk)))
-        return tuple(0.5 + value for value in found[:3])
+        return Estimate(*(0.5 + value for value in found[:3]), found.reason)
 
-    def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> tuple[float, ...]:
+    def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> Difference:
         """Compute difference, interval and p; NaN where the error cannot be estimated."""
         times = self.y["event"], self.y["time"]
         try:
-            return tuple(compare_concordance(*times, a, b))
-        except ValueError:
-            # All comparable pairs share one patient: the error cannot be estimated.
+            return compare_concordance(*times, a, b)
+        except ValueError as error:
+            # All comparable pairs share one patient.
             difference = concordance_index(*times, a) - concordance_index(*times, b)
-            return difference, float("nan"), float("nan"), float("nan")
+            return not_estimable(difference, str(error))
 
     def _by_delong(self, metric: str) -> bool:
         """Return whether the metric is the AUC of two classes."""
@@ -282,34 +314,3 @@ class TestSet:
         """Return the scorer as a function of labels and row numbers."""
         recorded, scorer = Recorded(response, self.n_classes), self.study.options.scorers[metric]
         return lambda y, rows: float(scorer(recorded, np.asarray(rows, dtype=int), y))
-
-
-def pooled_tests(study: Study, predictions: pd.DataFrame) -> pd.DataFrame:
-    """Test each set against its references by DeLong on pooled predictions of the first repeat.
-
-    An additional test: it takes the fold models as given and ignores their variation with the
-    training set.
-    """
-    rows: list[tuple] = []
-    y = study.outcome.y
-    first = predictions[predictions["repeat"] == 0]
-    repeated = first.duplicated(["feature_set", "classifier", "sample"]).any()
-    if "score" not in first or "roc_auc" not in study.options.scorers or repeated:
-        # Where test folds overlap, as in random splits, samples have several predictions.
-        return _with_holm(rows)
-    index = study.table.index[: study.n]
-    wide = {
-        place: group.set_index("sample")["score"].reindex(index).to_numpy()
-        for place, group in first.groupby(["feature_set", "classifier"])
-    }
-    for name, reference in _pairs(study):
-        for clf in study.estimators:
-            if (name, clf) not in wide or (reference, clf) not in wide:
-                continue
-            a, b = wide[name, clf], wide[reference, clf]
-            seen = ~np.isnan(a)
-            test: tuple[float, ...] = (0.0, 0.0, 0.0, 1.0)
-            if not np.array_equal(a[seen], b[seen]):
-                test = tuple(delong_test(y[seen], a[seen], b[seen])[:4])
-            rows.append((name, reference, clf, "roc_auc", *test, "DeLong, pooled out-of-fold"))
-    return _with_holm(rows)

@@ -12,13 +12,10 @@ from nonredundant.evaluation.comparison import FeatureSetComparison
 from nonredundant.evaluation.fitting import Fitted
 from nonredundant.evaluation.settings import ComparisonSettings
 from nonredundant.evaluation.significance import (
+    FoldTests,
     TestSet,
     ensemble_predictions,
     ensembles,
-    fold_summary,
-    fold_tests,
-    graph_tests,
-    pooled_tests,
     score_columns,
 )
 from nonredundant.evaluation.study import Results, Study
@@ -146,11 +143,9 @@ def comparison_of(
     study: Study, results: Results, settings: ComparisonSettings, messages: list[str]
 ) -> FeatureSetComparison:
     """Assemble the comparison from the results of the run."""
-    train = float(np.mean([len(fold.train) for fold in study.folds]))
-    sizes = train, float(np.mean([len(fold.test) for fold in study.folds]))
     scores = score_table(results.fitted)
-    summary = fold_summary(scores, sizes)
-    tests = fold_tests(study, scores, sizes)
+    folds = FoldTests(study, results.held, scores)
+    summary, tests = folds.summary(), folds.tests()
     predictions = prediction_table(study, results.fitted)
     parts: dict[str, Any] = {
         "scores": scores,
@@ -160,8 +155,7 @@ def comparison_of(
         "summary": summary,
         "tests": tests,
         "predictions": predictions,
-        "pooled_tests": pooled_tests(study, predictions),
-        "graph_tests": graph_tests(study, scores, sizes),
+        "graph_tests": folds.graph_tests(),
     }
     if study.outcome.test is not None:
         mean = ensembles(results.fitted)
