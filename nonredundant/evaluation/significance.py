@@ -85,7 +85,7 @@ class FoldTests:
         for place, group in self.scores.groupby(
             ["feature_set", "classifier", "metric"], sort=False
         ):
-            feature_set, classifier, metric = place
+            feature_set, classifier, metric = (str(name) for name in place)
             values = group["score"].to_numpy()
             if self._by_auc(metric):
                 found = cross_validated_auc(
@@ -121,8 +121,7 @@ class FoldTests:
             if clf != GRAPH
         )
 
-    def _differences(
-        self, pairs: Iterable[_Pair]) -> pd.DataFrame:
+    def _differences(self, pairs: Iterable[_Pair]) -> pd.DataFrame:
         """Test the difference of pairs of (set, classifier).
 
         Each entry of `pairs` holds the two and the names of its row. Pairs that were not fitted
@@ -294,7 +293,10 @@ class TestSet:
     def _concordance(self, risk: np.ndarray) -> Estimate:
         """Compute concordance and interval from the difference to a constant risk (0.5)."""
         found = self._compare_concordance(risk, np.zeros(len(risk)))
-        return Estimate(*(0.5 + value for value in found[:3]), found.reason)
+        middle = 0.5
+        return Estimate(
+            middle + found.estimate, middle + found.low, middle + found.high, found.reason
+        )
 
     def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> Difference:
         """Compute difference, interval and p; NaN where the error cannot be estimated."""

@@ -27,9 +27,9 @@ def all_tests(comparison: Any) -> pd.DataFrame:
     primary = comparison.primary
     if "reference" not in primary:
         return comparison.tests[:0].assign(test="", agrees=True)
-    sources = [("", comparison.tests), ("", comparison.pooled_tests)]
+    sources = [("", comparison.tests)]
     if comparison.settings.n_test:
-        sources.insert(1, ("folds: ", comparison.cv_tests))
+        sources.append(("folds: ", comparison.cv_tests))
     at = {key: value for key, value in primary.items() if key != "classifier"}
     parts = []
     for name, tests in sources:

@@ -73,7 +73,6 @@ def _content(comparison: Any) -> list[Block]:
             _difference_table(comparison.cv_tests, primary, f"Paired differences {folds}"),
         ]
     blocks += [
-        _difference_table(comparison.pooled_tests, primary, "Paired differences by a second test"),
         _choice_table(comparison, "Values chosen by inner cross-validation"),
     ]
     if _leaves_range(comparison.summary):
