@@ -53,15 +53,13 @@ from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, rea
 from nonredundant.evaluation.representations import check_independence, resolve_network
 from nonredundant.evaluation.run import run
 from nonredundant.evaluation.settings import describe_settings
-from nonredundant.evaluation.study import AuditOptions, Primary, Study
+from nonredundant.evaluation.study import LEAST_AUDIT_ROWS, AuditOptions, Primary, Study
 from nonredundant.evaluation.tables import comparison_of, warning_list
 from nonredundant.utils.context import recorded_warnings
 
-AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor")
+AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor", "largest-pair")
 #: With fewer held-out samples per fold, no estimator can be trained on part of them.
 _AUDIT_ROWS = 40
-#: With fewer there is no audit: its estimators need two samples in each of five folds.
-_LEAST_AUDIT_ROWS = 10
 
 
 def compare_feature_sets(
@@ -173,10 +171,13 @@ def compare_feature_sets(
 
     Notes
     -----
-    Intervals over folds are those of the corrected resampled t-test (Nadeau & Bengio 2003, doi
-    10.1023/A:1024068626366); on a test set DeLong's. LR, SVM and RF take the learned block only
-    if inner cross-validation prefers it by one standard error, so that with uninformative latents
-    a fused set has the score of HCR alone.
+    Intervals of a cross-validated AUC are those of `statistics.cross_validated_auc`; of other
+    scores over folds those of the corrected resampled t-test (Nadeau & Bengio 2003, doi
+    10.1023/A:1024068626366); on a test set DeLong's. A fused set always contains the learned
+    block; ridge penalties per block, tuned in each fold, keep an uninformative one from doing
+    harm. The test of added information (`statistics.added_information`) takes latents of one
+    network that is trained without labels on the whole cohort; a network with a label term is
+    tested within the folds that hold samples out.
 
     Examples
     --------
@@ -314,10 +315,10 @@ def _network(cvae: Any, sets: list[FeatureSet], outcome: Outcome, named: Experim
 def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptions | None:
     """Return the methods of the audit that the number of held-out samples allows."""
     smallest = min(len(fold.test) for fold in folds)
-    if audit is False or smallest < _LEAST_AUDIT_ROWS:
+    if audit is False or smallest < LEAST_AUDIT_ROWS:
         return None
     if audit is True:
-        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else ("dcor",))
+        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else ("dcor", "largest-pair"))
     return AuditOptions(tuple(audit))
 
 

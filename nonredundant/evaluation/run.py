@@ -28,12 +28,19 @@ from nonredundant.evaluation.information import (
 )
 from nonredundant.evaluation.out_of_fold import collect
 from nonredundant.evaluation.representations import Learned, learn
-from nonredundant.evaluation.study import AuditOptions, Results, Study, study_table
+from nonredundant.evaluation.study import (
+    LEAST_AUDIT_ROWS,
+    Audit,
+    AuditOptions,
+    Results,
+    Study,
+    study_table,
+)
 from nonredundant.extraction.case_table import read_rows
 from nonredundant.inspection.atlas import LatentAtlas, latent_atlas
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
-from nonredundant.metrics.audit import redundancy_report
+from nonredundant.metrics.audit import audit_with_null
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 
@@ -111,18 +118,27 @@ def _fit_all(study: Study, models: list[FoldModel]) -> list[Fitted]:
     return _parallel(study, _cached(study, fit_model, []), tasks, "classifiers")
 
 
-def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) -> list[pd.DataFrame]:
-    """Audit every variant on the held-out samples of the first repeat's folds."""
+def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) -> list[Audit]:
+    """Audit every variant on the held-out samples of the first repeat's folds.
+
+    A fold that holds out too few groups, such as one hospital, has nothing that a permutation
+    could exchange, and is left out.
+    """
     if study.audit is None:
         return []
     first = {model.fold.fold: model for model in models if model.fold.repeat == 0}
     tasks = []
     for one in learned:
-        if one.repeat == 0:
-            model = first[one.fold]
-            h = _known(model, one.variant)
-            h = h.fillna(h.iloc[model.fold.train].median()).fillna(0.0)
-            tasks.append((one.variant.name, h, one.d, model.fold, study.audit, study.groups))
+        if one.repeat != 0:
+            continue
+        model = first[one.fold]
+        test, groups = model.fold.test, study.groups
+        if groups is not None and len(np.unique(groups[test])) < LEAST_AUDIT_ROWS:
+            continue
+        h = _known(model, one.variant)
+        h = h.fillna(h.iloc[model.fold.train].median()).fillna(0.0)
+        d = pd.DataFrame(one.d, index=h.index, columns=one.columns)
+        tasks.append((one.variant.name, h, d, model.fold, study.audit, groups))
     if not tasks or not tasks[0][1].shape[1]:
         return []
     return _parallel(study, _cached(study, audit_variant, []), tasks, "audit")
@@ -179,24 +195,26 @@ def _attention(study: Study, models: list[FoldModel], fitted: list[Fitted]) -> A
 
 
 def audit_variant(
-    name: str, h: pd.DataFrame, d: np.ndarray, fold: Fold, options: AuditOptions
-) -> pd.DataFrame:
+    name: str,
+    h: pd.DataFrame,
+    d: pd.DataFrame,
+    fold: Fold,
+    options: AuditOptions,
+    groups: np.ndarray | None,
+) -> Audit:
     """Audit one variant on the held-out samples of a fold."""
     held = h.iloc[fold.test]
     held = held.loc[:, held.nunique() > 1]
     with recorded_warnings(), one_thread(torch_too=True):
-        report = redundancy_report(
-            held.to_numpy(dtype=float),
-            d[fold.test],
+        report, null = audit_with_null(
+            held,
+            d.iloc[fold.test],
             methods=options.methods,
             n_permutations=options.n_permutations,
+            groups=None if groups is None else groups[fold.test],
             random_state=fold.seed,
         )
-    report.index.name = "method"
-    report = report.reset_index()
-    report.insert(0, "feature_set", name)
-    report.insert(1, "fold", fold.fold)
-    return report
+    return Audit(name, report, null)
 
 
 def _cached(study: Study, function: Callable[..., Any], ignore: list[str]) -> Callable[..., Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,12 +43,24 @@ class Primary:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+#: With fewer samples (or groups) there is no audit: its estimators need two in each of five folds.
+LEAST_AUDIT_ROWS = 10
+
+
 @dataclass(frozen=True)
 class AuditOptions:
     """Methods and number of permutations of the audit on held-out folds."""
 
     methods: tuple[str, ...]
-    n_permutations: int = 100
+    n_permutations: int = 200
+
+
+class Audit(NamedTuple):
+    """The audit of a learned block in one fold, and what it found on permuted rows."""
+
+    name: str
+    report: pd.DataFrame
+    null: dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -122,7 +134,7 @@ class Results:
     learned: list[Learned]
     fitted: list[Fitted]
     held: OutOfFold
-    audits: list[pd.DataFrame]
+    audits: list[Audit]
     information: pd.DataFrame
     atlas: LatentAtlas | None
     attention: Attention

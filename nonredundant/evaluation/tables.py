@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import combine_pvalues
 
 from nonredundant.evaluation.comparison import FeatureSetComparison
 from nonredundant.evaluation.fitting import Fitted
@@ -18,7 +17,8 @@ from nonredundant.evaluation.significance import (
     ensembles,
     score_columns,
 )
-from nonredundant.evaluation.study import Results, Study
+from nonredundant.evaluation.study import Audit, Results, Study
+from nonredundant.metrics.audit import COLUMNS, pool_redundancy
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -52,29 +52,17 @@ def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def redundancy_table(audits: list[pd.DataFrame]) -> pd.DataFrame:
-    """Average the audit of each learned block over folds; combine p-values by Stouffer's method.
-
-    The held-out samples of the folds are disjoint, so that the null distributions are
-    independent: the 95 % point of the mean follows from those of the folds as for a sum of
-    normal variables.
-    """
-    columns = ["estimate", "null_mean", "null_95", "p_value", "unit"]
-    rows = []
-    if not audits:
-        return pd.DataFrame(columns=["feature_set", "method", *columns])
-    every = pd.concat(audits, ignore_index=True)
-    for (name, method), group in every.groupby(["feature_set", "method"], sort=False):
-        group = group[group["estimate"].notna()]
-        if group.empty:
-            continue
-        spread = np.sqrt(((group["null_95"] - group["null_mean"]) ** 2).sum()) / len(group)
-        null = float(group["null_mean"].mean())
-        p = group["p_value"].clip(1e-12, 1 - 1e-3).to_numpy()
-        combined = float(combine_pvalues(p, method="stouffer").pvalue)
-        estimate = float(group["estimate"].mean())
-        rows.append((name, method, estimate, null, null + spread, combined, group["unit"].iloc[0]))
-    return pd.DataFrame(rows, columns=["feature_set", "method", *columns])
+def redundancy_table(audits: list[Audit]) -> pd.DataFrame:
+    """Pool the audits of each learned block over the folds, whose held-out samples are disjoint."""
+    parts = []
+    for name in dict.fromkeys(audit.name for audit in audits):
+        own = [(audit.report, audit.null) for audit in audits if audit.name == name]
+        table = pool_redundancy(own).reset_index()
+        table.insert(0, "feature_set", name)
+        parts.append(table)
+    if parts:
+        return pd.concat(parts, ignore_index=True)
+    return pd.DataFrame(columns=["feature_set", "method", *COLUMNS])
 
 
 def history_table(results: Results) -> pd.DataFrame:
