@@ -47,9 +47,10 @@ from nonredundant.evaluation.feature_sets import (
     references,
 )
 from nonredundant.evaluation.fitting import FitOptions
-from nonredundant.evaluation.folds import Fold, default_repeats, make_folds
+from nonredundant.evaluation.folds import Fold, make_folds
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
+from nonredundant.evaluation.repeats import default_repeats
 from nonredundant.evaluation.representations import check_independence, resolve_network
 from nonredundant.evaluation.run import run
 from nonredundant.evaluation.settings import describe_settings
@@ -124,7 +125,7 @@ def compare_feature_sets(
         Number of stratified folds, or any scikit-learn splitter.
     n_repeats : int or None, default=None
         Repeats of an int `cv`. None: as many as the size of the cohort asks for, so that the
-        estimates hardly depend on the seed of the folds (`folds.default_repeats`).
+        estimates hardly depend on the seed of the folds (`repeats.default_repeats`).
     groups : array-like of shape (n_samples,), optional
         Samples of one group (a hospital, a patient) are never on both sides of a fold, nor of
         the inner folds that tune classifiers. The early stopping of a graph ignores groups.
