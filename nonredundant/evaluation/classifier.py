@@ -23,6 +23,7 @@ from nonredundant.evaluation.classifiers import (
 from nonredundant.evaluation.feature_sets import (
     FeatureSet,
     check_feature_set,
+    name_clinical,
     parse_feature_set,
 )
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
@@ -59,7 +60,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     feature_set : str, default="HCR+DLR-MI"
-        As in `compare_feature_sets`; clinical columns are added to the hand-crafted ones.
+        As in `compare_feature_sets`; clinical columns are added to the hand-crafted ones, and
+        `feature_set_` says so.
     classifier : str or classifier, default=None
         "LR", "SVM" or "RF", for times to an event "Cox" or "RSF", tuned by inner
         cross-validation, or an estimator that is fitted as it is. None: "LR" or "Cox". Ignored
@@ -82,6 +84,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : array
         The labels; empty for times to an event.
+    feature_set_ : str
+        Name of the feature set; it starts with "Clinical" if there are clinical columns in it.
     classifier_name_ : str
         Name of the classifier; "graph" for a graph of lesions.
     model_ : Pipeline, LesionGraphClassifier or LesionGraphSurvival
@@ -161,6 +165,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             # Failed cases are left out, and with them a class that no other case has.
             kept = y[fine] if isinstance(y, pd.DataFrame) else np.asarray(y)[fine]
             table, outcome = table[fine], read_outcome(kept, None, int(fine.sum()), 0)
+        (one,) = name_clinical([one], [], clinical=bool(table.columns_of("clinical")))
         model = self._fold_model(one, table, outcome, seed)
         model.learn([one])
         self.representation_, fitted = model.fit(one, *self._estimator(model))
@@ -168,6 +173,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         for message in dict.fromkeys(messages):
             warnings.warn(message, UserWarning, stacklevel=2)
         self.classes_ = outcome.classes
+        self.feature_set_ = one.name
         self.classifier_name_ = fitted.classifier
         self.chosen_ = dict(fitted.chosen)
         self.model_ = fitted.model

@@ -16,9 +16,8 @@ from nonredundant.evaluation.baselines import BASELINES, CHEAP, constant_columns
 from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
+#: The set of clinical columns alone, and the start of the names of all sets that contain them.
 _CLINICAL = "Clinical"
-#: The baseline of clinical columns alone, added where other sets contain them, too.
-_CLINICAL_BASELINE = "clinical"
 #: Largest Spearman correlation of a selected column with those selected before it.
 _MAX_CORRELATION = 0.9
 _PATTERN = re.compile(
@@ -99,6 +98,8 @@ class FeatureSet:
 def parse_feature_set(name: str) -> FeatureSet:
     """Parse the name of a feature set such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
+    A set with hand-crafted columns contains the clinical ones, too; see `name_clinical`.
+
     Raises
     ------
     ValueError
@@ -106,7 +107,7 @@ def parse_feature_set(name: str) -> FeatureSet:
     """
     if name in CHEAP:
         return FeatureSet(name, cheap=CHEAP[name].columns)
-    if name in (_CLINICAL, _CLINICAL_BASELINE):
+    if name == _CLINICAL:
         return FeatureSet(name, clinical=True)
     if name.startswith(f"{_CLINICAL}+"):
         return replace(
@@ -124,7 +125,7 @@ def parse_feature_set(name: str) -> FeatureSet:
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
-            f"'Clinical', or one of {(*CHEAP, _CLINICAL_BASELINE)}"
+            f"'Clinical', or one of {tuple(CHEAP)}"
         )
     selection = None
     if parts["hcr"]:
@@ -193,8 +194,12 @@ def choose_feature_sets(
     chosen = resolve_feature_sets(sets, baselines=False)
     for one in chosen:
         check_feature_set(one, table, clinical=clinical)
-    if not baselines:
-        return set_clinical_apart(chosen), []
+    added, messages = _baselines(table, clinical=clinical) if baselines else ([], [])
+    return name_clinical(chosen, added, clinical=clinical), messages
+
+
+def _baselines(table: LesionTable, *, clinical: bool) -> tuple[list[FeatureSet], list[str]]:
+    """Return the baselines that can be computed, and messages about those that vary in nothing."""
     constant = constant_columns(table)
     added = [
         one
@@ -203,9 +208,8 @@ def choose_feature_sets(
         if one.name not in CHEAP or not (CHEAP[one.name].several_lesions and table.is_single)
     ]
     if clinical:
-        added.append(parse_feature_set(_CLINICAL_BASELINE))
-    messages = [f"The baseline {c!r} is left out: it is unknown or constant" for c in constant]
-    return set_clinical_apart(resolve_feature_sets([*chosen, *added], baselines=False)), messages
+        added.append(parse_feature_set(_CLINICAL))
+    return added, [f"The baseline {c!r} is left out: it is unknown or constant" for c in constant]
 
 
 def check_feature_set(one: FeatureSet, table: LesionTable, *, clinical: bool) -> None:
@@ -223,20 +227,41 @@ def _lacks(one: FeatureSet, table: LesionTable, *, clinical: bool) -> str:
         return "patches, and the table has none: extract it with a patch_shape"
     if one.name in CHEAP and not CHEAP[one.name].is_measurable(table):
         return CHEAP[one.name].needs
-    if one.name.startswith((_CLINICAL, _CLINICAL_BASELINE)) and not clinical:
+    if one.name.startswith(_CLINICAL) and not clinical:
         return "clinical columns: name them in the extractor's `clinical`"
     return ""
 
 
-def set_clinical_apart(sets: Sequence[FeatureSet]) -> list[FeatureSet]:
-    """Remove clinical columns from sets without `Clinical` in their name if any set has it."""
-    if not any(one.name.startswith(_CLINICAL) for one in sets):
-        return list(sets)
-    return [
-        one if one.name.startswith(_CLINICAL) else replace(one, clinical=False)
-        for one in sets
-        if one.name != _CLINICAL_BASELINE
-    ]
+def name_clinical(
+    chosen: Sequence[FeatureSet], added: Sequence[FeatureSet], *, clinical: bool
+) -> list[FeatureSet]:
+    """Return all sets, each of which is named for the clinical columns if it contains them.
+
+    Parameters
+    ----------
+    chosen : sequence of FeatureSet
+        The sets that were asked for. If one of them is named `Clinical…`, those that are not
+        contain no clinical columns. Otherwise all sets with hand-crafted columns contain them,
+        and `HCR` becomes `Clinical+HCR`.
+    added : sequence of FeatureSet
+        The baselines.
+    clinical : bool
+        Whether there are clinical columns.
+
+    Returns
+    -------
+    list of FeatureSet
+        The sets, each once.
+    """
+    apart = any(one.name.startswith(_CLINICAL) for one in chosen)
+    named = []
+    for one in resolve_feature_sets([*chosen, *added], baselines=False):
+        if one.clinical and not one.name.startswith(_CLINICAL):
+            joined = clinical and not apart
+            name = f"{_CLINICAL}+{one.name}" if joined else one.name
+            one = replace(one, name=name, clinical=joined)
+        named.append(one)
+    return named
 
 
 def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:

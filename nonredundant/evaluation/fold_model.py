@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ import numpy as np
 from nonredundant.evaluation.aggregation import GRAPH, PatientLevel, has_lesion_columns
 from nonredundant.evaluation.feature_sets import FeatureSet, Variant
 from nonredundant.evaluation.fitting import FitOptions, Fitted, fit_model
-from nonredundant.evaluation.folds import Fold, inner_splits
+from nonredundant.evaluation.folds import Fold, cross_fitting_splits, inner_splits
 from nonredundant.evaluation.outcome import Outcome
 from nonredundant.evaluation.representations import (
     Blocks,
@@ -20,6 +20,7 @@ from nonredundant.evaluation.representations import (
     Representation,
     learn,
     residualise,
+    sees_labels,
 )
 from nonredundant.lesions.table import LesionTable
 
@@ -71,9 +72,18 @@ class FoldModel:
     @cached_property
     def splits(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The inner splits of the training samples."""
-        train = self.fold.train
-        groups = None if self.groups is None else self.groups[train]
-        return inner_splits(self.outcome.strata[train], groups, self.fold.seed)
+        return inner_splits(self.outcome.strata[self.fold.train], self._own_groups, self.fold.seed)
+
+    @cached_property
+    def cross_fitting(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The splits by which networks with a label term encode training samples."""
+        strata = self.outcome.strata[self.fold.train]
+        return cross_fitting_splits(strata, self._own_groups, self.fold.seed)
+
+    @property
+    def _own_groups(self) -> np.ndarray | None:
+        """The groups of the training samples."""
+        return None if self.groups is None else self.groups[self.fold.train]
 
     def learn(self, sets: Sequence[FeatureSet]) -> None:
         """Fit the networks that the feature sets need."""
@@ -83,7 +93,11 @@ class FoldModel:
         """Return the arguments of `learn` for each network that the feature sets need."""
         sources = dict.fromkeys(v.source for v in variants_of(sets))
         y = self.outcome.for_network
-        return [(self.table, y, self.target, self.fold, v, self.cvae, key) for v in sources]
+        place = self.table, y, self.target, self.fold
+        return [
+            (*place, v, self.cvae, key, self.cross_fitting if sees_labels(v, self.cvae) else ())
+            for v in sources
+        ]
 
     def add_learned(self, sets: Sequence[FeatureSet], learned: Iterable[Learned]) -> None:
         """Store fitted networks, and residualise their latents where a feature set requires it."""
@@ -105,8 +119,26 @@ class FoldModel:
     def features(self, representation: Representation) -> Blocks | LesionTable:
         """Return the columns of all samples; learned features are not computed again."""
         variant = representation.feature_set.variant
-        values = None if variant is None else self.learned[variant].lesions
+        values = None if variant is None else self.learned[variant].for_classifiers
         return representation.transform(self.table, values)
+
+    def nested(self, representation: Representation) -> list[Blocks] | None:
+        """Return the training samples' columns as selected on the training part of each split.
+
+        None where no columns are selected with the outcome. Hand-crafted columns that a network
+        without labels is given are selected once, on all training samples.
+        """
+        one = representation.feature_set
+        if one.selection is None or not one.selection.k or representation.graph:
+            return None
+        learned = None if one.variant is None else self.learned[one.variant].for_classifiers
+        found = []
+        for train, _ in self.splits:
+            part = replace(self.fold, train=self.fold.train[train])
+            own = Representation(one, self.level, graph=False)
+            own.fit(self.table, self.outcome.target_of(part.train), part, representation.encoder_)
+            found.append(cast(Blocks, own.transform(self.table, learned)).take(self.fold.train))
+        return found
 
     def lesions(self, one: FeatureSet) -> LesionTable:
         """Return the lesions of a graph, with the columns of a feature set."""
@@ -115,7 +147,7 @@ class FoldModel:
     def fit(self, one: FeatureSet, name: str, estimator: Any) -> tuple[Representation, Fitted]:
         """Tune and fit one classifier, or the graph, on one feature set."""
         representation = self.represent(one, graph=self.is_graph(name))
-        task = self._task(one, name, estimator, self.features(representation))
+        (task,) = self._tasks(representation, {name: estimator})
         return representation, fit_model(*task)
 
     def classifier_tasks(
@@ -127,20 +159,19 @@ class FoldModel:
             for graph in (True, False):
                 names = [name for name in estimators if self.is_graph(name) == graph]
                 if names and (has_lesion_columns(one) or not graph):
-                    features = self.features(self.represent(one, graph=graph))
-                    tasks += [self._task(one, name, estimators[name], features) for name in names]
+                    representation = self.represent(one, graph=graph)
+                    tasks += self._tasks(representation, {name: estimators[name] for name in names})
         return tasks
 
     def is_graph(self, name: str) -> bool:
         """Return whether the classifier of this name is the graph of lesions."""
         return name == GRAPH and self.level.graph is not None
 
-    def _task(
-        self, one: FeatureSet, name: str, estimator: Any, features: Blocks | LesionTable
-    ) -> tuple:
-        """Return the arguments of `fit_model`."""
-        what = (one.name, name, estimator, features)
-        return (*what, self.outcome, self.fold, self.splits, self.options)
+    def _tasks(self, representation: Representation, estimators: dict[str, Any]) -> list[tuple]:
+        """Return the arguments of `fit_model` for each classifier on one feature set."""
+        name, features = representation.feature_set.name, self.features(representation)
+        shared = self.outcome, self.fold, self.splits, self.options, self.nested(representation)
+        return [(name, key, one, features, *shared) for key, one in estimators.items()]
 
 
 def variants_of(sets: Sequence[FeatureSet]) -> list[Variant]:

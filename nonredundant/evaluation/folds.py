@@ -146,18 +146,50 @@ def _check_split(
 def inner_splits(
     y: np.ndarray, groups: np.ndarray | None, seed: int, *, n_splits: int = 5
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Make the splits that tune a classifier on training samples, repeated in small cohorts."""
-    n_splits = max(2, min(n_splits, _smallest_class(y, groups)[0]))
+    """Make the splits that tune a classifier on training samples, repeated in small cohorts.
+
+    Splits that lack a class on either side are left out. If no split is left, as may happen
+    where few groups hold a class, fewer and larger parts are tried; the list is empty if none of
+    them holds every class on both sides.
+    """
     n_repeats = max(1, min(4, math.ceil(_INNER_SCORES / len(y))))
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    for repeat in range(n_repeats):
-        splitter: StratifiedKFold | StratifiedGroupKFold
-        if groups is None:
-            splitter = StratifiedKFold(n_splits, shuffle=True, random_state=seed + repeat)
-        else:
-            splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed + repeat)
-        found += list(splitter.split(np.zeros(len(y)), y, groups))
-    return [s for s in found if _has_all(y, s)]
+    for n in range(max(2, min(n_splits, _smallest_class(y, groups)[0])), 1, -1):
+        found = [s for r in range(n_repeats) for s in _parts(y, groups, n, seed + r)]
+        kept = [s for s in found if _has_all(y, s)]
+        if kept:
+            return kept
+    return []
+
+
+def cross_fitting_splits(
+    y: np.ndarray, groups: np.ndarray | None, seed: int, *, n_splits: int = 5
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Make splits whose test parts hold every training sample once.
+
+    Raises
+    ------
+    ValueError
+        If all samples are of one group.
+    """
+    if groups is not None and len(np.unique(groups)) < 2:
+        raise ValueError(
+            "a network with a label term (gamma > 0) encodes training samples by networks that "
+            "did not see their group, and the training samples of a fold are of one group: set "
+            "gamma=0, or use folds with more groups"
+        )
+    return _parts(y, groups, max(2, min(n_splits, _smallest_class(y, groups)[0])), seed)
+
+
+def _parts(
+    y: np.ndarray, groups: np.ndarray | None, n_splits: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split samples into stratified parts that keep groups whole; empty parts are left out."""
+    splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
+    with warnings.catch_warnings():
+        # A class of one sample or group cannot be in two parts.
+        warnings.filterwarnings("ignore", "The least populated class")
+        split = splitter(n_splits, shuffle=True, random_state=seed).split(y[:, None], y, groups)
+        return [(train, test) for train, test in split if len(train) and len(test)]
 
 
 def _has_all(y: np.ndarray, split: Sequence[np.ndarray]) -> bool:

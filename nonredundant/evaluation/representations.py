@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from nonredundant.evaluation.aggregation import PatientLevel, lesion_set
 from nonredundant.evaluation.baselines import measure_cheap
 from nonredundant.evaluation.feature_sets import FeatureSet, Variant
 from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.outcome import Outcome
+from nonredundant.independence import resolve_independence
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
-from nonredundant.models.baselines import PatchPCA, Residualiser
+from nonredundant.models.baselines import PatchPCA
 from nonredundant.models.cvae import NonRedundantCVAE
+from nonredundant.models.residualiser import Residualiser
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 
@@ -57,6 +62,8 @@ class Learned:
     """One variant fitted in one fold, with the learned features of every lesion.
 
     `lesions` has one row per lesion; `d` has one row per sample, the mean over its lesions.
+    `cross_fitted` is as `lesions`, but training lesions are encoded by networks that did not see
+    their labels; None if the network sees no labels.
     """
 
     variant: Variant
@@ -68,6 +75,12 @@ class Learned:
     history: pd.DataFrame | None
     seconds: float
     warnings: list[str] = field(default_factory=list)
+    cross_fitted: np.ndarray | None = None
+
+    @property
+    def for_classifiers(self) -> np.ndarray:
+        """The learned features that classifiers are trained on and applied to."""
+        return self.lesions if self.cross_fitted is None else self.cross_fitted
 
     @property
     def columns(self) -> list[str]:
@@ -124,6 +137,11 @@ def encode(network: Any, lesions: LesionTable) -> np.ndarray:
     return np.asarray(values, dtype=float)
 
 
+def sees_labels(variant: Variant, cvae: Any) -> bool:
+    """Return whether labels enter the loss of a variant's network."""
+    return variant.kind != "pca" and bool(cvae.get_params().get("gamma"))
+
+
 def learn(
     table: LesionTable,
     y: np.ndarray,
@@ -132,27 +150,71 @@ def learn(
     variant: Variant,
     cvae: Any,
     key: str,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]] = (),
 ) -> Learned:
     """Fit one variant on the training samples of a fold and encode every lesion with it.
 
     Networks are trained with the labels `y`; hand-crafted columns are selected by `target`, one
     value per training sample. `key` identifies table and outcome where results are kept on disk.
+    `splits` of the training samples are needed where labels enter the loss: see `_cross_fit`.
     """
     del key
     start = time.perf_counter()
     torch_too = type(cvae).__module__.startswith("nonredundant") and variant.kind == "vae"
     with recorded_warnings() as messages, one_thread(torch_too=torch_too):
-        train = table[fold.train]
-        hcr = variant.selection.columns(pool_samples(train, train.hcr), target)
-        shown = network_input(table, hcr)
-        model = _estimator(variant, cvae, fold.seed)
-        model.fit(shown[fold.train], y[fold.train])
-        lesions = encode(model, shown)
+        encoder = _fit_encoder(table, y, target, fold, variant, cvae)
+        lesions = encoder.transform(table)
+        cross_fitted = None
+        if splits:
+            cross_fitted = _cross_fit(table, y, target, fold, variant, cvae, splits, lesions)
+    history = getattr(encoder.network, "history_", None)
+    return _learned(variant, fold, table, lesions, encoder, history, start, messages, cross_fitted)
+
+
+def _fit_encoder(
+    table: LesionTable,
+    y: np.ndarray,
+    target: np.ndarray,
+    fold: Fold,
+    variant: Variant,
+    cvae: Any,
+) -> PatchEncoder:
+    """Fit the network, or the components, of a variant on the training samples of a fold."""
+    train = table[fold.train]
+    hcr = variant.selection.columns(pool_samples(train, train.hcr), target)
+    model = _estimator(variant, cvae, fold.seed)
+    model.fit(network_input(train, hcr), y[fold.train])
+    size = encode(model, network_input(train[:1], hcr)).shape[1]
     prefix = "pca" if variant.kind == "pca" else "dlr"
-    names = [f"{prefix}{i:02d}" for i in range(lesions.shape[1])]
-    history = getattr(model, "history_", None)
-    encoder = PatchEncoder(model, hcr, names)
-    return _learned(variant, fold, table, lesions, encoder, history, start, messages)
+    return PatchEncoder(model, hcr, [f"{prefix}{i:02d}" for i in range(size)])
+
+
+def _cross_fit(
+    table: LesionTable,
+    y: np.ndarray,
+    target: np.ndarray,
+    fold: Fold,
+    variant: Variant,
+    cvae: Any,
+    splits: Sequence[tuple[np.ndarray, np.ndarray]],
+    lesions: np.ndarray,
+) -> np.ndarray:
+    """Encode training lesions by networks that did not see their labels.
+
+    A network with a label term separates the classes of its own training samples even where the
+    patches are noise, and a classifier trained on such latents trusts them. For each split a
+    network is therefore fitted on its training part; its latents are mapped to those of the
+    final network, `lesions`, by a ridge regression on that part, which both saw, and encode the
+    part that was left out.
+    """
+    found = lesions.copy()
+    for train, test in splits:
+        part = replace(fold, train=fold.train[train])
+        own = _fit_encoder(table, y, target[train], part, variant, cvae).transform(table)
+        seen, left_out = (np.isin(table.sample, fold.train[rows]) for rows in (train, test))
+        mapping = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 7)))
+        found[left_out] = mapping.fit(own[seen], lesions[seen]).predict(own[left_out])
+    return found
 
 
 def residualise(
@@ -165,10 +227,13 @@ def residualise(
         hcr = variant.selection.columns(pooled, target)
         h = table.hcr[hcr]
         rows = np.isin(table.sample, fold.train)
-        model = Residualiser().fit(h[rows], source.lesions[rows])
+        model = Residualiser().fit(h[rows], source.lesions[rows], groups=table.sample[rows])
         lesions = model.transform(h, source.lesions)
+        cross_fitted = source.cross_fitted
+        if cross_fitted is not None:
+            cross_fitted = model.transform(h, cross_fitted)
     encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model)
-    return _learned(variant, fold, table, lesions, encoder, None, start, messages)
+    return _learned(variant, fold, table, lesions, encoder, None, start, messages, cross_fitted)
 
 
 def _learned(
@@ -180,12 +245,13 @@ def _learned(
     history: pd.DataFrame | None,
     start: float,
     messages: list[str],
+    cross_fitted: np.ndarray | None,
 ) -> Learned:
     """Make the record of a fitted variant."""
     d = pool_samples(table, lesions).to_numpy(dtype=float)
     seconds = time.perf_counter() - start
     place = (variant, fold.repeat, fold.fold)
-    return Learned(*place, d, lesions, encoder, history, seconds, messages)
+    return Learned(*place, d, lesions, encoder, history, seconds, messages, cross_fitted)
 
 
 def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:
@@ -196,10 +262,30 @@ def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:
     model = clone(cvae)
     settings: dict[str, Any] = {"output": "dlr", "random_state": seed}
     if not variant.term:
-        settings["independence"] = None
+        settings |= _without_term(model)
     if variant.size is not None:
         settings["dlr_size"] = variant.size
     return model.set_params(**settings)
+
+
+def gates_of(independence: Any) -> str:
+    """Return the conditioning that "auto" means for a network with this independence term."""
+    term = resolve_independence(independence)
+    return "gated" if term is None or term.fit_mode == "closed-form" else "plain"
+
+
+def _without_term(model: Any) -> dict[str, Any]:
+    """Return the settings of the same network with nothing that keeps d independent of h.
+
+    Everything else stays, also the gates that "auto" chooses by the term.
+    """
+    known = model.get_params()
+    settings: dict[str, Any] = {"independence": None}
+    if "residualise" in known:
+        settings["residualise"] = False
+    if known.get("conditioning") == "auto":
+        settings["conditioning"] = gates_of(known["independence"])
+    return settings
 
 
 @dataclass(frozen=True)
@@ -223,6 +309,10 @@ class Blocks:
     def n_known(self) -> int:
         """Number of columns of the first block; learned columns alone count as known."""
         return self.base.shape[1] or self.added.shape[1]
+
+    def take(self, rows: np.ndarray) -> Blocks:
+        """Select samples by their positions."""
+        return Blocks(self.base.iloc[rows], self.added.iloc[rows])
 
 
 class Representation:

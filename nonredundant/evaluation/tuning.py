@@ -14,6 +14,7 @@ selected or learned with labels differ between splits.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -114,6 +115,13 @@ def tune(
         The fitted classifier.
     """
     grid = [{}] if own else grid_of(name, learned=learned)
+    if not rows.splits and len(grid) > 1:
+        warnings.warn(
+            f"{name} is not tuned: no inner split of the {len(rows.y)} training samples has every "
+            "class on both sides; use fewer folds, or larger groups",
+            UserWarning,
+            stacklevel=2,
+        )
     if len(grid) == 1:
         rows = rows.first(_FEW_SPLITS)
     responses = [_responses(pipeline, rows, i, grid, name) for i in range(len(rows.splits))]

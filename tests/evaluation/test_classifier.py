@@ -106,7 +106,8 @@ def test_one_model_is_what_a_comparison_fits_in_a_fold(patient_cohort, times):
         train = ~table.index.isin(found.predictions.query("fold == 0")["sample"])
         for one in ("H2", "HCR"):
             model = FeatureSetClassifier(one, random_state=0).fit(table[train], outcome[train])
-            fold = found.models[one, name, 0, 0].named_steps
+            assert model.feature_set_ == f"Clinical+{one}"
+            fold = found.models[model.feature_set_, name, 0, 0].named_steps
             own = model.model_.named_steps
             np.testing.assert_array_equal(own["blocks"].mean_, fold["blocks"].mean_)
 

@@ -12,12 +12,15 @@ from cohorts_for_tests import (
 from nonredundant import LesionTable
 from nonredundant.evaluation.feature_sets import (
     Selection,
+    name_clinical,
     parse_feature_set,
     pick_columns,
     references,
     resolve_feature_sets,
-    set_clinical_apart,
 )
+
+#: The sets with hand-crafted columns that a comparison of `HCR` and `HCR+DLR` has by default.
+FUSED = ("HCR", "HCR+DLR", "HCR+PCA", "HCR+DLR-residual")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +74,9 @@ def test_a_fused_set_of_few_columns_is_tested_against_the_same_few():
 
 def test_clinical_sets_are_tested_against_what_the_clinic_knows():
     names = ["HCR", "Clinical", "Clinical+HCR", "Clinical+DLR-MI", "Clinical+HCR+DLR-MI"]
-    sets = set_clinical_apart(resolve_feature_sets(names, baselines=True))
+    chosen = resolve_feature_sets(names, baselines=False)
+    added = [parse_feature_set(name) for name in ("volume", "HCR+PCA", "Clinical")]
+    sets = name_clinical(chosen, added, clinical=True)
     against = {one.name: references(sets, one) for one in sets}
     assert against["HCR"] == against["Clinical"] == []
     assert against["Clinical+HCR"] == against["Clinical+DLR-MI"] == ["Clinical"]
@@ -110,10 +115,23 @@ def test_clinical_columns_go_with_hand_crafted_ones_and_alone(cohort):
     table, y = cohort
     age = np.where(np.arange(len(y)) % 7 == 0, np.nan, y + 0.5)
     joined = table.join(pd.DataFrame({"age": age}))
-    found = compare(joined, y, feature_sets=["HCR", "DLR"], baselines=True)
+    found = compare(joined, y, feature_sets=["HCR", "DLR", "HCR+DLR"], baselines=True)
     mean = found.summary.set_index("feature_set")["mean"]
-    assert mean["clinical"] > 0.9
-    assert mean["HCR"] > compare(table, y, feature_sets=["HCR"]).summary["mean"].iloc[0]
+    assert mean["Clinical"] > 0.9
+    alone = compare(table, y, feature_sets=["HCR"]).summary["mean"].iloc[0]
+    assert mean["Clinical+HCR"] > alone
+    named = {name for name in mean.index if name.startswith("Clinical")}
+    assert named == {"Clinical", *(f"Clinical+{s}" for s in FUSED)}
+    assert found.primary["feature_set"] == "Clinical+HCR+DLR"
+    assert found.primary["reference"] == "Clinical+HCR"
+    assert "Clinical+HCR" in found.answer()
+
+
+def test_without_clinical_columns_no_set_is_named_for_them():
+    sets = name_clinical(
+        resolve_feature_sets(["HCR", "HCR+DLR"], baselines=True), [], clinical=False
+    )
+    assert not any(one.clinical or one.name.startswith("Clinical") for one in sets)
 
 
 def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):

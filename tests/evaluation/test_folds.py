@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
-from cohorts_for_tests import (
-    compare_patients,
-)
+from cohorts_for_tests import compare, compare_patients
 from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
 
-from nonredundant.evaluation.folds import inner_splits, make_folds
+from nonredundant import LesionTable
+from nonredundant.evaluation.folds import cross_fitting_splits, inner_splits, make_folds
 from nonredundant.patients import LesionGraphClassifier
 
 
@@ -32,6 +32,40 @@ def test_groups_stay_together_at_both_levels():
         inner = groups[fold.train]
         for train, test in inner_splits(y[fold.train], inner, fold.seed):
             assert not set(inner[train]) & set(inner[test])
+
+
+def test_a_rare_class_and_few_hospitals_do_not_stop_a_comparison():
+    rng = np.random.default_rng(0)
+    features = pd.DataFrame(rng.normal(size=(60, 4)))
+    rare = np.repeat([0, 1], [54, 6])
+    found = compare(LesionTable(features), rare, classifiers=["SVM"], feature_sets=["HCR"], cv=3)
+    assert len(found.predictions) == 60
+    hospitals, y = np.arange(60) // 12, (np.arange(60) % 12 < 4).astype(int)
+    found = compare(
+        LesionTable(features),
+        y,
+        classifiers=["LR", "SVM"],
+        feature_sets=["HCR"],
+        cv=5,
+        groups=hospitals,
+    )
+    assert len(found.predictions) == 2 * 60
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_inner_splits_of_few_groups_hold_every_class_or_are_left_out(n_groups):
+    groups = np.arange(60) % n_groups
+    y = ((groups == 0) & (np.arange(60) < 30)).astype(int)
+    y[groups == 1] = np.arange((groups == 1).sum()) % 2
+    for train, test in inner_splits(y, groups, 0):
+        assert len(np.unique(y[train])) == len(np.unique(y[test])) == 2
+    held = np.concatenate([test for _, test in cross_fitting_splits(y, groups, 0)])
+    assert sorted(held) == list(range(60))
+
+
+def test_cross_fitting_needs_two_groups():
+    with pytest.raises(ValueError, match="are of one group: set gamma=0"):
+        cross_fitting_splits(np.arange(20) % 2, np.zeros(20), 0)
 
 
 def test_a_splitter_that_breaks_groups_up_is_refused():

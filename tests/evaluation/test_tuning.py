@@ -43,7 +43,7 @@ def test_the_model_of_a_fused_set_uses_noise_too(name):
     moved = rows.copy()
     moved[:, 107:] *= 5
     p, other = (found.models[place].predict_proba(x)[:, 1] for x in (rows, moved))
-    assert (p != other).mean() > 0.9
+    assert (p != other).mean() > 0.5
 
 
 @pytest.mark.slow
