@@ -59,23 +59,35 @@ class DistanceCorrelation(ClosedFormTerm):
     second_order : float, default=0.5
         Weight of the distance correlation of h with the squares and products of d, added to that
         with d. The latter is insensitive to a spread of d that depends on h, which a forest finds.
+    single_latents : float, default=0.1
+        Weight of the sum of the distance correlations of h with each latent alone, added to that
+        with all of d, in which one dependent latent counts less the more latents there are. Each
+        is multiplied by the variance of the latent, at most 1, so that collapsed ones do not count.
 
     Examples
     --------
     >>> import torch
     >>> h = torch.arange(8.0)[:, None]
-    >>> round(DistanceCorrelation(second_order=0).penalty(h, -h).item(), 4)
+    >>> round(DistanceCorrelation(second_order=0, single_latents=0).penalty(h, -h).item(), 4)
     1.0
     """
 
     _parameter_constraints = {
         "equal_directions": ["boolean"],
         "second_order": [Interval(Real, 0, None, closed="left")],
+        "single_latents": [Interval(Real, 0, None, closed="left")],
     }
 
-    def __init__(self, *, equal_directions: bool = True, second_order: float = 0.5) -> None:
+    def __init__(
+        self,
+        *,
+        equal_directions: bool = True,
+        second_order: float = 0.5,
+        single_latents: float = 0.1,
+    ) -> None:
         self.equal_directions = equal_directions
         self.second_order = second_order
+        self.single_latents = single_latents
 
     def penalty(self, h: Any, d: Any) -> Any:
         """Compute the penalty of a batch, differentiable in d.
@@ -92,7 +104,13 @@ class DistanceCorrelation(ClosedFormTerm):
         """
         from nonredundant.nn.penalties import distance_correlation
 
-        return distance_correlation(h, d, equal=self.equal_directions, second=self.second_order)
+        return distance_correlation(
+            h,
+            d,
+            equal=self.equal_directions,
+            second=self.second_order,
+            single=self.single_latents,
+        )
 
 
 class HSIC(ClosedFormTerm):

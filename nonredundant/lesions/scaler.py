@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
@@ -33,13 +34,16 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         The usable columns.
     names_out_ : list of str
         Names of the columns that `transform` returns.
+    ends_ : array of shape (2, n_usable)
+        Normal scores of the smallest and the largest value of each usable column at `fit`, by the
+        mean rank of the rows that share it: a balanced binary column becomes -0.67 and 0.67.
 
     Examples
     --------
     >>> import pandas as pd
     >>> frame = pd.DataFrame({"volume": [1.0, 2.0, 400.0]})
     >>> FeatureScaler().fit_transform(frame).round(1).ravel().tolist()
-    [-3.0, 0.0, 3.0]
+    [-0.7, 0.0, 0.7]
     """
 
     def __init__(self, n_components: int | None = None) -> None:
@@ -90,6 +94,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         self.ranks_ = QuantileTransformer(
             n_quantiles=min(1000, len(filled)), output_distribution="normal", subsample=None
         ).fit(filled)
+        self.ends_ = _scores_of_ends(filled)
         if self.n_components is not None:
             n_components = min(self.n_components, *filled.shape)
             self.pca_ = PCA(n_components, svd_solver="full").fit(self._ranked(filled))
@@ -151,7 +156,9 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
     def _ranked(self, filled: np.ndarray) -> np.ndarray:
         """Compute clipped normal scores."""
-        return np.clip(self.ranks_.transform(filled), -RANK_LIMIT, RANK_LIMIT)
+        scores = np.clip(self.ranks_.transform(filled), -RANK_LIMIT, RANK_LIMIT)
+        # A scaler of a model that was saved before `ends_` existed has none.
+        return np.clip(scores, *getattr(self, "ends_", (-RANK_LIMIT, RANK_LIMIT)))
 
     @staticmethod
     def _numbers(X: pd.DataFrame) -> np.ndarray:
@@ -162,3 +169,16 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         if infinite:
             raise ValueError(f"features must be finite, but these contain infinity: {infinite}")
         return values
+
+
+def _scores_of_ends(values: np.ndarray) -> np.ndarray:
+    """Return the normal scores of the smallest and the largest value of each column.
+
+    Ranks of tied values are their mean rank. The quantile transformer does so within the range,
+    but gives the ends the ranks 0 and n, whatever the number of rows that share them.
+    """
+    n = len(values)
+    low = (values == values.min(axis=0)).sum(axis=0)
+    high = (values == values.max(axis=0)).sum(axis=0)
+    ranks = np.stack([(low + 1) / 2, n - (high - 1) / 2])
+    return np.clip(ndtri(ranks / (n + 1)), -RANK_LIMIT, RANK_LIMIT)

@@ -64,7 +64,7 @@ class VAEEstimator(
     dead_latents_: list[str]
     dlr_median_: np.ndarray
 
-    _own_options = {"validation_fraction": 0.1, "reconstruction": "normalised"}
+    _own_options = {"validation_fraction": 0.0, "reconstruction": "normalised"}
     #: Defaults of the learning-rate schedule and the weight decay; `net_params` overrides them.
     _optimiser: dict[str, Any] = {"lr_schedule": "cosine", "optimizer__weight_decay": 1e-4}
 
@@ -136,9 +136,13 @@ class VAEEstimator(
             lambda: intensity_statistics(cohort, rows),
             rng.randint(2**31 - 1),
         )
+        self._after_training(cohort)
         d = self._encode(cohort)
         self.dlr_median_ = np.nanmedian(d, axis=0)
         self.dead_latents_ = collapsed(d, self._latent_names())
+
+    def _after_training(self, cohort: Cohort) -> None:
+        """Learn what follows from the trained network; nothing by default."""
 
     def _check_options(self) -> None:
         """Check the options of `net_params` that this class reads."""

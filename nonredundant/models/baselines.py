@@ -1,22 +1,17 @@
-"""Baselines: principal components of patches, and latents residualised on h."""
+"""Principal components of patches, the baseline of a network."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.preprocessing import PolynomialFeatures
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 
 #: Largest number of voxels per side; larger patches are averaged down before the decomposition.
 _PCA_SIDE = 16
-#: Number of components of h whose squares and products enter the regression.
-_RESIDUAL_COMPONENTS = 20
 
 
 class PatchPCA(TransformerMixin, BaseEstimator):
@@ -85,77 +80,6 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "pca_")
         return self.pca_.transform(flat_patches(X)).astype(float)
-
-
-class Residualiser(BaseEstimator):
-    """Subtract from d what a degree-2 ridge regression on h predicts of it.
-
-    It removes redundancy after training instead of during it. The weight of the ridge penalty is
-    chosen by leave-one-out cross-validation on the training rows.
-
-    Parameters
-    ----------
-    n_components : int, default=20
-        Number of principal components of the rank-transformed h that enter the regression.
-
-    Attributes
-    ----------
-    scaler_ : FeatureScaler
-        Computes the components of h.
-    ridge_ : RidgeCV
-        The regression; None without usable columns of h.
-    """
-
-    def __init__(self, n_components: int = _RESIDUAL_COMPONENTS) -> None:
-        self.n_components = n_components
-
-    def fit(self, h: pd.DataFrame, d: np.ndarray) -> Residualiser:
-        """Fit the regression of d on h.
-
-        Parameters
-        ----------
-        h : DataFrame of shape (n_samples, n_h)
-            Hand-crafted features of the training rows.
-        d : array of shape (n_samples, n_d)
-            Latents of the same rows.
-
-        Returns
-        -------
-        self
-            The fitted regression.
-        """
-        from sklearn.linear_model import RidgeCV
-
-        self.scaler_ = FeatureScaler(self.n_components).fit(h)
-        self.ridge_ = None
-        if self.scaler_.columns_:
-            # Leave-one-out in closed form needs the same alpha for all latents.
-            alphas = np.logspace(-1, 5, 13)
-            self.ridge_ = RidgeCV(alphas).fit(self._expand(h), d)
-        return self
-
-    def transform(self, h: pd.DataFrame, d: np.ndarray) -> np.ndarray:
-        """Compute the residuals of d.
-
-        Parameters
-        ----------
-        h : DataFrame of shape (n_samples, n_h)
-            Hand-crafted features.
-        d : array of shape (n_samples, n_d)
-            Latents.
-
-        Returns
-        -------
-        array of shape (n_samples, n_d)
-            d minus its prediction from h.
-        """
-        check_is_fitted(self, "scaler_")
-        return d if self.ridge_ is None else d - self.ridge_.predict(self._expand(h))
-
-    def _expand(self, h: pd.DataFrame) -> np.ndarray:
-        """Return the components, their squares and their products."""
-        expansion = PolynomialFeatures(degree=2, include_bias=False)
-        return expansion.fit_transform(self.scaler_.transform(h))
 
 
 def flat_patches(table: LesionTable) -> np.ndarray:

@@ -103,7 +103,7 @@ class CommonSalientModel(VAEEstimator):
         if isinstance(self.independence, str):
             # Equal weights of all directions help if one side is fixed features. Here c is
             # trained, and equal weights would make its gradient unstable.
-            plain = {"equal_directions": False, "second_order": 0.0}
+            plain = {"equal_directions": False, "second_order": 0.0, "single_latents": 0.0}
             term.set_params(**{k: v for k, v in plain.items() if k in term.get_params()})
         return term
 
@@ -268,7 +268,8 @@ default="cross-covariance"
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
         One row per epoch, with the columns `total, reconstruction, kl, independence, label,
-        salient_kl, fader` and `valid_*`; all but the total are unweighted.
+        salient_kl, fader`, and `valid_*` with a `validation_fraction`; all but the total are
+        unweighted.
     classes_ : array
         The classes, background first.
     dead_latents_ : list of str
@@ -421,7 +422,8 @@ default=None
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
         One row per epoch, with the columns `total, reconstruction, kl, independence, label,
-        salient_kl, moments` and `valid_*`; all but the total are unweighted.
+        salient_kl, moments`, and `valid_*` with a `validation_fraction`; all but the total are
+        unweighted.
     classes_ : array
         The classes, background first.
     dead_latents_ : list of str

@@ -88,7 +88,7 @@ default="dcor"
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
         One row per epoch, with the columns `total, reconstruction, kl, independence, label`, with
-        `disentangle` also `total_correlation`, and `valid_*`.
+        `disentangle` also `total_correlation`, and with a `validation_fraction` `valid_*`.
     hcr_scaler_ : FeatureScaler
         Computes h from the features: medians, ranks on a normal scale, principal components.
     classes_ : array

@@ -9,7 +9,9 @@ The path of `fit`:
 3. `models/base.py` `_train` splits rows, makes datasets (`nn/batches.py`) and calls `_fit_net`;
 4. `nn/estimator.py` `_fit_net` builds the network (`nn/vae.py`, blocks in `nn/blocks.py`), wraps it
    in a skorch net (`nn/net.py`, `nn/training.py`) and trains it: each step evaluates
-   `ConditionalVAE.objective` (`nn/losses.py`) and the term's penalty (`nn/penalties.py`).
+   `ConditionalVAE.objective` (`nn/losses.py`) and the term's penalty (`nn/penalties.py`);
+5. `_after_training` below fits the residualiser (`models/residualiser.py`) to the latents of the
+   training rows. From then on `_encode` returns residuals and `_decode` takes them.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.independence.density_ratio import TotalCorrelation
@@ -26,6 +29,7 @@ from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independenc
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
+from nonredundant.models.residualiser import Residualiser
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.validation import Interval, StrOptions
 
@@ -88,6 +92,10 @@ class ConditionedVAE(VAEEstimator):
         scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
         return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
 
+    def _condition_frame(self, cohort: Cohort) -> pd.DataFrame:
+        """Return h as the input of the residualiser."""
+        return pd.DataFrame(self._condition(cohort)).add_prefix("h")
+
     def _passed_on(self, cohort: Cohort) -> np.ndarray:
         """Return the features of the output, imputed and in their own units."""
         scaler = self.hcr_scaler_
@@ -106,13 +114,14 @@ class ConditionedVAE(VAEEstimator):
         classes, labels, row_weights = self._labels(y, inputs)
         self._fit_scalers(inputs)
         h = self._condition(inputs)
-        term = None
-        if self.kappa > 0 and h.shape[1]:
-            term = resolve_independence(self.independence)
+        term = resolve_independence(self.independence)
         conditioning = self.conditioning
         if conditioning == "auto":
+            # Whatever kappa is: a network without the term (kappa=0) has the same gates.
             gated = term is None or term.fit_mode == "closed-form"
             conditioning = "gated" if gated else "plain"
+        if self.kappa == 0 or not h.shape[1]:
+            term = None
         spec = {
             "shape": tuple(inputs.shape),
             "n_channels": inputs.n_channels,
@@ -231,7 +240,12 @@ class NonRedundantCVAE(ConditionedVAE):
 default="dcor"
         Term that keeps d independent of h; see `nonredundant.independence`.
     kappa : float, default=0.2
-        Weight of the independence term.
+        Weight of the independence term; 0 trains without it.
+    residualise : bool, default=True
+        Whether the mean and the spread of each latent given h are removed after training, by
+        regressions fitted to the training rows; see `Residualiser`. The decoder is given d, which
+        h and the residuals determine, so that reconstructions do not change. The term keeps
+        most of the dependence out of d during training, this step removes what is left.
     beta : float, default=1e-5
         Weight of the KL term.
     gamma : float, default=0
@@ -241,7 +255,8 @@ default="dcor"
         "gated": 16 linear mixtures of h also scale and shift d after the encoder and before the
         decoder, which makes d independent of h at less cost in reconstruction. "auto": "plain"
         if the term is itself trained (the density ratio), because gates make it easier to mislead
-        the discriminator, else "gated". None: h does not enter the networks.
+        the discriminator, else "gated"; also for `kappa=0`. None: h does not enter the
+        networks.
     independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
         The blocks of features that make up h. Without hand-crafted features h is empty.
         "clinical" raises an error if the table has no clinical columns.
@@ -275,12 +290,13 @@ default="dcor"
     net_params : dict or None, default=None
         Further training options:
 
-        - `callbacks`: list of skorch callbacks, for instance early stopping on `valid_total`.
+        - `callbacks`: list of skorch callbacks, for instance early stopping on `valid_total` (set
+          a `validation_fraction`).
         - `lr_schedule`: "cosine" (the default: a linear rise over the first tenth of the steps,
           then a cosine decay) or "constant".
         - `optimizer__weight_decay`: weight decay of AdamW, 1e-4 by default.
         - `validation_fraction`: fraction of samples held out of training for the `valid_*`
-          columns of `history_`, 0.1 by default.
+          columns of `history_`, which early stopping can monitor; 0 by default.
         - `reconstruction`: "normalised" (the default) divides the squared error by the variance
           of the cohort, "summed" sums it over voxels as published.
         - `warm_start`: True makes `fit` continue from the weights of the previous fit.
@@ -295,11 +311,13 @@ default="dcor"
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
         One row per epoch, with the columns `total, reconstruction, kl, independence, label`, with
-        `disentangle` also `total_correlation`, and `valid_*`.
+        `disentangle` also `total_correlation`, and with a `validation_fraction` `valid_*`.
     hcr_scaler_ : FeatureScaler
         Computes h from the features: medians, ranks on a normal scale, principal components.
     classes_ : array
         The classes of the label term (with `gamma > 0` only).
+    residualiser_ : Residualiser or None
+        The regressions of d on h; None with `residualise=False` or without h.
     n_dlr_ : int
         Number of latents.
     dead_latents_ : list of str
@@ -333,6 +351,7 @@ default="dcor"
 
     _parameter_constraints = {
         **CONDITIONED_CONSTRAINTS,
+        "residualise": ["boolean"],
         "conditioning": [None, StrOptions({"auto", "gated", "plain"})],
     }
 
@@ -343,6 +362,7 @@ default="dcor"
         hcr_size: int | None = None,
         independence: Any = "dcor",
         kappa: float = 0.2,
+        residualise: bool = True,
         beta: float = 1e-5,
         gamma: float = 0.0,
         conditioning: str | None = "auto",
@@ -363,6 +383,7 @@ default="dcor"
         self.hcr_size = hcr_size
         self.independence = independence
         self.kappa = kappa
+        self.residualise = residualise
         self.beta = beta
         self.gamma = gamma
         self.conditioning = conditioning
@@ -413,6 +434,38 @@ default="dcor"
             return encode_labels(y, cohort)
         n = len(cohort.x)
         return None, np.full(n, -1, dtype=np.int64), np.ones(n)
+
+    def _after_training(self, cohort: Cohort) -> None:
+        self.residualiser_ = None
+        h = self._condition_frame(cohort)
+        if not (self.residualise and h.shape[1]):
+            return
+        rows = cohort.usable
+        d = self._encode(cohort)[rows]
+        try:
+            self.residualiser_ = Residualiser().fit(h[rows], d, groups=cohort.sample[rows])
+        except BaseException:
+            # An interrupt must not leave a network whose latents are not residualised.
+            del self.net_
+            raise
+
+    def _encode(self, cohort: Cohort) -> np.ndarray:
+        d = super()._encode(cohort)
+        residualiser = getattr(self, "residualiser_", None)
+        if residualiser is None:
+            return d
+        return residualiser.transform(self._condition_frame(cohort), d)
+
+    def _decode(self, *parts: np.ndarray) -> np.ndarray:
+        r, h = parts
+        residualiser = getattr(self, "residualiser_", None)
+        if residualiser is None:
+            return super()._decode(r, h)
+        return super()._decode(residualiser.inverse(pd.DataFrame(h).add_prefix("h"), r), h)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; models saved before `residualise` existed did not residualise."""
+        super().__setstate__({"residualise": False, **state})
 
     def _mirrors(self) -> bool:
         return self.gamma == 0

@@ -52,7 +52,7 @@ class VAE(VAEEstimator):
     net_ : skorch.NeuralNet
         The trained net; `net_.module_` is the torch module.
     history_ : DataFrame
-        One row per epoch: `total, reconstruction, kl` and `valid_*`.
+        One row per epoch: `total, reconstruction, kl`, and `valid_*` with a `validation_fraction`.
     dead_latents_ : list of str
         Latents that collapsed to their prior; `fit` warns if most did.
 

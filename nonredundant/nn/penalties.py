@@ -89,7 +89,7 @@ def _scaled(h: Tensor, d: Tensor, equal: bool) -> tuple[Tensor, Tensor]:
 
 
 def distance_correlation(
-    h: Tensor, d: Tensor, *, equal: bool = False, second: float = 0.0
+    h: Tensor, d: Tensor, *, equal: bool = False, second: float = 0.0, single: float = 0.0
 ) -> Tensor:
     """Compute the bias-corrected squared distance correlation of standardised h and d.
 
@@ -101,12 +101,15 @@ def distance_correlation(
         Whether to equalise the weights of the principal directions of h (`equalise`).
     second : float, default=0
         Weight of the added distance correlation of h with the squares and products of d.
+    single : float, default=0
+        Weight of the added sum of the distance correlations of h with each latent alone, each
+        multiplied by the variance of the latent, at most 1 (that of its prior).
 
     Returns
     -------
     Tensor
-        A scalar of at most 1 + `second`, with mean zero under independence (Székely & Rizzo
-        2014, eq. 3.5); slightly negative values occur by chance.
+        A scalar of at most 1 + `second` + `single` n_d, with mean zero under independence
+        (Székely & Rizzo 2014, eq. 3.5); slightly negative values occur by chance.
 
     Examples
     --------
@@ -116,12 +119,28 @@ def distance_correlation(
     1.0
     """
     _check(h, d)
+    signal = d.detach().var(0, correction=0).clamp_max(1.0)
     h, d = _scaled(h, d, equal)
     a, b = (_centred_root(squared_distances(x)) for x in (h, d))
     correlation = _u_correlation(a, b)
+    if single:
+        correlation = correlation + single * (signal * _each_correlation(a, d)).sum()
     if second:
         correlation = correlation + second * _u_correlation(a, _centred_root(second_order(d)))
     return correlation
+
+
+def _each_correlation(a: Tensor, d: Tensor) -> Tensor:
+    """Return the correlation of a U-centred matrix with that of each column of d."""
+    n = len(d)
+    apart = (d.T[:, :, None] - d.T[:, None, :]).abs()
+    rows = apart.sum(2) / (n - 2)
+    total = apart.sum((1, 2)) / ((n - 1) * (n - 2))
+    centred = apart - rows[:, :, None] - rows[:, None, :] + total[:, None, None]
+    off_diagonal = 1 - torch.eye(n, dtype=d.dtype, device=d.device)
+    centred = centred * off_diagonal
+    norm = a.square().sum() * centred.square().sum((1, 2))
+    return (a * centred).sum((1, 2)) / norm.clamp_min(_TINY**2).sqrt()
 
 
 def _centred_root(squared: Tensor) -> Tensor:

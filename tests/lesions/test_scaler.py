@@ -63,3 +63,22 @@ def test_no_columns_at_all():
     frame = pd.DataFrame(index=range(4))
     scaler = FeatureScaler().fit(frame)
     assert scaler.transform(frame).shape == scaler.impute(frame).shape == (4, 0)
+
+
+def test_tied_ends_have_the_score_of_their_mean_rank():
+    """The lower half of the rows has the mean rank n / 4, whose normal score is -0.67."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "binary": np.arange(400) % 2,
+            "rare": (np.arange(400) % 10 == 0) * 1.0,
+            "many": rng.normal(size=400),
+        }
+    )
+    scaled = FeatureScaler().fit_transform(frame)
+    assert sorted(set(scaled[:, 0].round(2))) == [-0.67, 0.67]
+    assert sorted(set(scaled[:, 1].round(2))) == [-0.13, 1.64]
+    assert scaled[:, 2].max() > 2.5
+    # In principal components of three columns the binary one has no more weight than the others.
+    first = FeatureScaler(1).fit(frame).pca_.components_[0]
+    assert np.abs(first).argmax() == 2

@@ -1,15 +1,14 @@
-"""Principal components of patches, and residualised latents."""
+"""Principal components of patches."""
 
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from cohorts_for_tests import (
     make_table,
 )
 
 from nonredundant import LesionTable
-from nonredundant.models.baselines import PatchPCA, Residualiser, flat_patches
+from nonredundant.models.baselines import PatchPCA, flat_patches
 
 
 def test_patches_are_masked_and_averaged_down():
@@ -28,15 +27,3 @@ def test_components_explain_what_varies():
     scores = PatchPCA(2, random_state=0).fit(table).transform(table)
     difference = table.patches[..., 4:].mean((1, 2, 3)) - table.patches[..., :4].mean((1, 2, 3))
     assert abs(np.corrcoef(scores[:, 0], difference)[0, 1]) > 0.95
-
-
-def test_residuals_are_free_of_squares_and_products_of_h():
-    rng = np.random.default_rng(0)
-    h = pd.DataFrame(rng.normal(size=(400, 4))).add_prefix("h")
-    extra = rng.normal(size=400)
-    d = np.column_stack([h["h0"] ** 2 + h["h1"] * h["h2"] + extra, h["h3"] + extra])
-    train, test = slice(0, 300), slice(300, 400)
-    fitted = Residualiser().fit(h.iloc[train], d[train])
-    left = fitted.transform(h.iloc[test], d[test])
-    assert np.corrcoef(left[:, 0], extra[test])[0, 1] > 0.9
-    assert abs(np.corrcoef(left[:, 1], h["h3"].to_numpy()[test])[0, 1]) < 0.3

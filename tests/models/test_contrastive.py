@@ -262,7 +262,8 @@ def test_outputs_are_named_parts_of_both(model):
 )
 def test_history_holds_every_term_and_their_weighted_sum(model, weights):
     table, y = make_table()
-    history = clone(model).fit(table, y).history_
+    held_out = {"validation_fraction": 0.2}
+    history = clone(model).set_params(net_params=held_out).fit(table, y).history_
     expected = history["reconstruction"] + sum(w * history[name] for name, w in weights.items())
     np.testing.assert_allclose(history["total"], expected, rtol=1e-4)
     assert (history[list(weights)] != 0).all(axis=None)

@@ -70,7 +70,8 @@ def test_fit_leaves_the_global_random_state_alone():
 
 
 def test_history_has_the_terms_under_their_names():
-    history = make_cvae(max_epochs=3).fit(make_table()).history_
+    held_out = {"validation_fraction": 0.1}
+    history = make_cvae(max_epochs=3, net_params=held_out).fit(make_table()).history_
     terms = ["total", "reconstruction", "kl", "independence", "label"]
     assert list(history.columns) == [*terms, *(f"valid_{name}" for name in terms)]
     assert history.index.tolist() == [1, 2, 3]
@@ -80,7 +81,7 @@ def test_history_has_the_terms_under_their_names():
 
 
 def test_without_validation_there_are_no_validation_columns():
-    history = make_cvae(net_params={"validation_fraction": 0.0}).fit(make_table()).history_
+    history = make_cvae().fit(make_table()).history_
     assert not [name for name in history if name.startswith("valid")]
 
 
@@ -149,7 +150,7 @@ def test_only_gated_latents_depend_on_the_hcr_of_a_given_image():
     table = make_table()
     other = table.replace(features=table.features.iloc[::-1].reset_index(drop=True))
     plain, gated = (
-        make_cvae(conditioning=kind, output="dlr", max_epochs=20).fit(table)
+        make_cvae(conditioning=kind, output="dlr", max_epochs=20, residualise=False).fit(table)
         for kind in ("plain", "gated")
     )
     np.testing.assert_array_equal(plain.transform(table), plain.transform(other))
@@ -165,6 +166,8 @@ def test_gates_are_left_out_where_a_discriminator_would_be_fooled():
         ("density-ratio", "plain"),
     ):
         assert make_cvae(independence=term).fit(table).net_.module_.conditioning == kind
+        without = make_cvae(independence=term, kappa=0.0).fit(table).net_.module_
+        assert without.conditioning == kind
 
 
 def test_mirror_images_are_drawn_unless_labels_are_learned():
@@ -195,6 +198,58 @@ def test_the_decoder_can_be_left_unconditioned():
     cvae = make_cvae(conditioning=None).fit(make_table())
     assert cvae.net_.module_.decoder.head.in_features == 3
     assert (cvae.history_["independence"] != 0).all()
+
+
+def test_what_is_removed_after_training_is_given_back_to_the_decoder():
+    table = make_table(40)
+    whole, rest = (make_cvae(residualise=r, output="dlr").fit(table) for r in (False, True))
+    np.testing.assert_allclose(rest.reconstruct(table), whole.reconstruct(table), atol=1e-4)
+    np.testing.assert_array_equal(rest.score_samples(table), whole.score_samples(table))
+    h = rest._condition_frame(rest._read(table, reset=False))
+    d = rest.residualiser_.inverse(h, rest.transform(table))
+    np.testing.assert_allclose(d, whole.transform(table), atol=1e-5)
+    still = rest.traverse(table, "dlr01", [0.0, 1.0])
+    np.testing.assert_allclose(still[:, 0], rest.reconstruct(table), atol=1e-4)
+    assert not np.allclose(still[:, 1], still[:, 0], atol=1e-3)
+    assert whole.residualiser_ is None
+
+
+def test_an_encoder_that_repeats_h_is_residualised():
+    """Without the term, and with h kept from the decoder, latents repeat the brightness."""
+    (table, new), found = (make_table(300, seed=s) for s in (0, 1)), []
+    for residualise in (False, True):
+        cvae = make_cvae(
+            independence=None,
+            conditioning=None,
+            residualise=residualise,
+            output="dlr",
+            max_epochs=30,
+        ).fit(table)
+        d = pd.DataFrame(cvae.transform(new))
+        found.append(d.corrwith(new.features["mean"], method="spearman").abs().max())
+    assert found[0] > 0.7
+    assert found[1] < 0.2
+
+
+def test_a_model_saved_before_residuals_existed_does_not_residualise():
+    state = make_cvae().fit(make_table()).__getstate__()
+    del state["residualise"], state["residualiser_"]
+    old = NonRedundantCVAE.__new__(NonRedundantCVAE)
+    old.__setstate__(state)
+    assert old.residualise is False
+    assert old.transform(make_table()).shape == (24, 5)
+    assert clone(old).get_params()["residualise"] is False
+
+
+def test_an_interrupt_while_residualising_leaves_the_model_unfitted(monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nonredundant.models.cvae.Residualiser.fit", interrupt)
+    cvae = make_cvae()
+    with pytest.raises(KeyboardInterrupt):
+        cvae.fit(make_table())
+    assert not hasattr(cvae, "net_")
 
 
 def test_without_hcr_it_is_a_plain_vae():
@@ -303,7 +358,8 @@ def test_skorch_callbacks_stop_early_and_save(tmp_path):
         EarlyStopping(monitor="valid_total", patience=1, threshold=10.0),
         Checkpoint(monitor=None, dirname=tmp_path, f_history=None),
     ]
-    cvae = make_cvae(max_epochs=30, net_params={"callbacks": callbacks}).fit(make_table())
+    options = {"callbacks": callbacks, "validation_fraction": 0.1}
+    cvae = make_cvae(max_epochs=30, net_params=options).fit(make_table())
     assert len(cvae.history_) < 30
     assert (tmp_path / "params.pt").exists()
 
@@ -488,7 +544,8 @@ def test_disentangled_latents_are_less_dependent_on_unseen_rows():
 def test_history_holds_the_total_correlation_if_its_weight_is_positive():
     X = make_matrix(60, 0)
     parts = {"beta": 0.5, "disentangle": 3.0}
-    history = make_cvae(dlr_size=2, **parts).fit(X).history_
+    held_out = {"validation_fraction": 0.1}
+    history = make_cvae(dlr_size=2, net_params=held_out, **parts).fit(X).history_
     assert {"total_correlation", "valid_total_correlation"} <= set(history)
     weighted = history["reconstruction"] + 0.5 * history["kl"] + 3 * history["total_correlation"]
     np.testing.assert_allclose(history["total"], weighted, rtol=1e-4)

@@ -1,0 +1,207 @@
+"""`Residualiser`: remove from latents the mean and the spread that features predict of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant.lesions.scaler import FeatureScaler
+from nonredundant.models.kernel_ridge import KernelRidge
+
+#: Folds of the cross-fitting; fewer if there are fewer samples.
+_N_FOLDS = 5
+#: Fewest samples that a regression is fitted to; below, d is returned as it is.
+_LEAST_SAMPLES = 10
+#: Share of a latent's spread that is added to absolute residuals, so that their logarithm is
+#: not dominated by residuals near 0.
+_FLOOR = 0.05
+#: Bounds of the ratio of a row's spread to the typical one; beyond, it is extrapolation.
+_SPREAD_LIMITS = (1 / 4, 4.0)
+
+
+class Residualiser(BaseEstimator):
+    """Remove from each latent the mean and the log-spread that ranked features predict of it.
+
+    r = (d - m(h)) / s(h), where m and log s are kernel ridge regressions of d and of the logarithm
+    of its absolute residuals on the normal scores of h, whose principal directions are given about
+    equal weight, as in `DistanceCorrelation`. Smoothness is chosen, and the residuals
+    that s is fitted to are computed, on rows that were left out: a regression's residuals on its
+    own rows are too small where it fits best. As d = m(h) + s(h) r, a decoder that is given h and r
+    loses nothing.
+
+    Parameters
+    ----------
+    n_landmarks : int, default=600
+        Most rows that kernels are centred at; see `KernelRidge`.
+
+    Attributes
+    ----------
+    scaler_ : FeatureScaler
+        Computes the normal scores of h.
+    directions_ : array of shape (n_usable, n_directions)
+        Principal directions of the scores, divided by their weight.
+    mean_, spread_ : KernelRidge or None
+        The regressions of means and log-spreads; None without usable columns of h, with fewer
+        than 10 samples, or if no latent varies.
+    scale_ : array of shape (n_d,)
+        Standard deviation of each latent at `fit`, in which the regressions compute.
+    level_ : array of shape (n_d,)
+        Logarithm of the typical spread, which is not removed: residuals keep the units of d.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> h = pd.DataFrame({"volume": rng.normal(size=300)})
+    >>> d = np.exp(h[["volume"]].to_numpy() / 2) * (1 + rng.normal(size=(300, 1)))
+    >>> model = Residualiser().fit(h, d)
+    >>> r = model.transform(h, d)
+    >>> bool(abs(np.corrcoef(h["volume"], r[:, 0])[0, 1]) < 0.1)
+    True
+    >>> np.allclose(model.inverse(h, r), d)
+    True
+    """
+
+    mean_: KernelRidge | None
+    spread_: KernelRidge | None
+
+    def __init__(self, n_landmarks: int = 600) -> None:
+        self.n_landmarks = n_landmarks
+
+    def fit(self, h: pd.DataFrame, d: np.ndarray, groups: Any = None) -> Residualiser:
+        """Fit the regressions.
+
+        Parameters
+        ----------
+        h : DataFrame of shape (n, n_h)
+            Features of the training rows; NaN are replaced by the median.
+        d : array of shape (n, n_d)
+            Latents of the same rows.
+        groups : array-like of shape (n,), optional
+            Sample of each row: the lesions of one sample are left out together. By default each
+            row is a sample of its own.
+
+        Returns
+        -------
+        self
+            The fitted regressions.
+
+        Raises
+        ------
+        ValueError
+            If h and d differ in their number of rows, or d has NaN or infinite values.
+        """
+        d = np.asarray(d, dtype=float)
+        if len(h) != len(d):
+            raise ValueError(f"h has {len(h)} rows but d has {len(d)}")
+        if not np.isfinite(d).all():
+            raise ValueError(
+                "d has NaN or infinite values: leave out the rows without an image, which have no "
+                "latents"
+            )
+        self.scaler_ = FeatureScaler().fit(h)
+        self.scale_ = d.std(axis=0)
+        self.level_ = np.zeros(d.shape[1])
+        self.mean_ = self.spread_ = None
+        sample = np.arange(len(d)) if groups is None else np.asarray(groups)
+        folds = sample_folds(sample)
+        if self.scaler_.columns_ and folds is not None and self.scale_.any():
+            z = self.scaler_.transform(h)
+            self.directions_ = equalising(z)
+            self._fit_regressions(z @ self.directions_, d / self._divisor(), folds)
+        return self
+
+    def _fit_regressions(self, z: np.ndarray, d: np.ndarray, folds: np.ndarray) -> None:
+        """Fit means, then log-spreads of the residuals of rows that were left out."""
+        mean, spread = (KernelRidge(self.n_landmarks) for _ in range(2))
+        residual = d - mean.fit(z, d, folds)
+        logarithm = np.log(np.abs(residual) + _FLOOR * residual.std(axis=0) + np.finfo(float).tiny)
+        self.level_ = spread.fit(z, logarithm, folds).mean(axis=0)
+        self.mean_, self.spread_ = mean, spread
+
+    def transform(self, h: pd.DataFrame, d: np.ndarray) -> np.ndarray:
+        """Compute the residuals of d.
+
+        Parameters
+        ----------
+        h : DataFrame of shape (n, n_h)
+            Features.
+        d : array of shape (n, n_d)
+            Latents; NaN where a row has no image.
+
+        Returns
+        -------
+        array of shape (n, n_d)
+            (d - m(h)) / s(h), in the units of d.
+        """
+        check_is_fitted(self, "scaler_")
+        mean, spread = self._law(h)
+        return (np.asarray(d, dtype=float) - mean) / spread
+
+    def inverse(self, h: pd.DataFrame, r: np.ndarray) -> np.ndarray:
+        """Compute d from its residuals.
+
+        Parameters
+        ----------
+        h : DataFrame of shape (n, n_h)
+            Features.
+        r : array of shape (n, n_d)
+            Residuals.
+
+        Returns
+        -------
+        array of shape (n, n_d)
+            m(h) + s(h) r.
+        """
+        check_is_fitted(self, "scaler_")
+        mean, spread = self._law(h)
+        return mean + spread * np.asarray(r, dtype=float)
+
+    def _divisor(self) -> np.ndarray:
+        """Return the scale of each latent, 1 for constant ones."""
+        return np.where(self.scale_ > 0, self.scale_, 1.0)
+
+    def _law(self, h: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the relative spread of each latent given h."""
+        shape = (len(h), len(self.scale_))
+        if self.mean_ is None or self.spread_ is None:
+            return np.zeros(shape), np.ones(shape)
+        z = self.scaler_.transform(h) @ self.directions_
+        ratio = np.exp(self.spread_.predict(z) - self.level_)
+        return self.mean_.predict(z) * self._divisor(), np.clip(ratio, *_SPREAD_LIMITS)
+
+
+def equalising(z: np.ndarray) -> np.ndarray:
+    """Return the matrix V (L + I)^(-1/2), with the covariance V L Vᵀ of normal scores.
+
+    Directions that many features share dominate the distances between rows of z; in z V
+    (L + I)^(-1/2) they have about the weight of the others. Directions with less variance than one
+    feature are mostly noise and are not amplified. `nn.penalties.equalise` does the same.
+    """
+    _, singular, directions = np.linalg.svd(z - z.mean(axis=0), full_matrices=False)
+    return directions.T / np.sqrt(singular**2 / len(z) + 1)
+
+
+def sample_folds(sample: np.ndarray) -> np.ndarray | None:
+    """Return the fold of each row, the rows of a sample in one fold; None for too few samples.
+
+    Parameters
+    ----------
+    sample : array of shape (n,)
+        Sample of each row.
+
+    Returns
+    -------
+    array of shape (n,) or None
+        Numbers from 0; None with fewer than 10 samples.
+    """
+    found, place = np.unique(sample, return_inverse=True)
+    if len(found) < _LEAST_SAMPLES:
+        return None
+    # The folds depend only on the number of samples, so that a fit can be repeated.
+    order = np.random.default_rng(0).permutation(len(found))
+    return (order % _N_FOLDS)[place]
