@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 #: Bandwidths of the Gaussian kernel, in units of the median distance between rows.
 BANDWIDTHS = (0.5, 1.0, 2.0, 4.0)
 #: Kernels to choose from: the Gaussian ones, and the polynomials of degree 2.
-KERNELS = (*BANDWIDTHS, "quadratic")
+KERNELS: tuple[float | str, ...] = (*BANDWIDTHS, "quadratic")
 #: Ridge penalties, in units of the kernel at rows of typical size.
 PENALTIES = np.logspace(-2, 3, 11)
 #: Directions with a smaller share of the kernel's largest eigenvalue are rounding error.
