@@ -67,7 +67,7 @@ class Page(HTMLParser):
 
     def answer_to(self, item: str) -> list[str]:
         """Return the row of the checklist whose item starts so: done, and what was found."""
-        found = [row[1:3] for row in self.rows if len(row) == 5 and row[0].startswith(item)]
+        found = [row[1:3] for row in self.rows if len(row) == 6 and row[0].startswith(item)]
         assert len(found) == 1, (item, found)
         return found[0]
 

@@ -172,9 +172,15 @@ def _difference(test: pd.Series) -> str:
     """Format a paired difference, or the reason why its error is unknown."""
     if np.isnan(test["p_value"]):
         reason = test.get("reason") or "its error cannot be estimated"
-        return f"difference {test['estimate']:+.3f}, no interval ({reason})"
-    interval = f"95 % interval {test['low']:+.3f} to {test['high']:+.3f}"
-    return f"difference {test['estimate']:+.3f}, {interval}, {p_text(test['p_value'])}"
+        return f"difference {_signed(test['estimate'])}, no interval ({reason})"
+    interval = f"95 % interval {_signed(test['low'])} to {_signed(test['high'])}"
+    return f"difference {_signed(test['estimate'])}, {interval}, {p_text(test['p_value'])}"
+
+
+def _signed(value: float) -> str:
+    """Format a difference with its sign; what rounds to zero has none."""
+    rounded = round(float(value), 3) + 0.0
+    return f"{rounded:+.3f}" if rounded else "0.000"
 
 
 def _information(found: Evidence) -> str:

@@ -341,8 +341,8 @@ def redundancy_report(
     The p-value of "r2-ridge", "ksg", "dcor", "hsic" and "largest-pair" is that of a permutation
     test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models are refitted,
     or for 10 or fewer permutations, the null is approximated by Student's t around its mean: at
-    independence such p-values are uniform for the AUC, and conservative for nats and R², whose nulls have a long
-    lower tail. P-values are not corrected for the number of methods.
+    independence such p-values are uniform for the AUC, and conservative for nats and R², whose
+    nulls have a long lower tail. P-values are not corrected for the number of methods.
 
     References
     ----------

@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.displays.names import p_text
-
 
 def rows_with(table: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
     """Return the rows with the chosen values."""
@@ -42,29 +40,3 @@ def all_tests(comparison: Any) -> pd.DataFrame:
     found = pd.concat([found[first], found[~first]], ignore_index=True)
     verdict = np.where(found["p_value"] < 0.05, np.sign(found["estimate"]), 0)
     return found.assign(agrees=verdict == verdict[0])
-
-
-def verdict(tests: pd.DataFrame) -> str:
-    """Return the verdict of the primary comparison: "gain", "loss", "none" or "unknown"."""
-    if tests.empty or np.isnan(tests["p_value"].iloc[0]):
-        return "unknown"
-    first = tests.iloc[0]
-    if first["p_value"] >= 0.05:
-        return "none"
-    return "gain" if first["estimate"] > 0 else "loss"
-
-
-def agreement_text(tests: pd.DataFrame) -> str:
-    """Describe how many of the other tests agree; an empty text if there are none."""
-    others = tests.iloc[1:]
-    others = others[others["p_value"].notna()]
-    if others.empty:
-        return ""
-    odd, n = others[~others["agrees"].astype(bool)], len(others)
-    if odd.empty:
-        return f"The result is the same in {n} of {n} further tests of this difference."
-    named = "; ".join(
-        f"{row['classifier']} by {row['test']} ({row['estimate']:+.3f}, {p_text(row['p_value'])})"
-        for _, row in odd.iterrows()
-    )
-    return f"The result differs in {len(odd)} of {n} further tests of this difference: {named}."

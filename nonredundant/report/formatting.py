@@ -13,6 +13,10 @@ from nonredundant.displays.names import metric_name, p_number
 
 #: Stands for a value that is not known.
 NOTHING = "–"
+#: Stands for an interval or a p-value that cannot be estimated.
+NOT_ESTIMABLE = "not estimable"
+#: Tables with more rows are folded.
+_MOST_ROWS = 12
 
 
 class Column(NamedTuple):
@@ -53,6 +57,11 @@ class Table:
     kind: str = ""
     is_tall: bool = False
 
+    @property
+    def is_long(self) -> bool:
+        """Whether the table is folded away until the reader opens it."""
+        return len(self.rows) > _MOST_ROWS and self.kind != "pairs"
+
     def __bool__(self) -> bool:
         """Whether the table has rows."""
         return bool(self.rows)
@@ -68,9 +77,9 @@ def format_number(value: Any, digits: int = 3, *, signed: bool = False) -> str:
 
 
 def format_interval(low: Any, high: Any, *, signed: bool = False) -> str:
-    """Format an interval; a dash if an end is not known."""
+    """Format an interval; "not estimable" if an end is not known."""
     ends = [format_number(end, signed=signed) for end in (low, high)]
-    return NOTHING if NOTHING in ends else " to ".join(ends)
+    return NOT_ESTIMABLE if NOTHING in ends else " to ".join(ends)
 
 
 def format_p(value: float) -> str:
@@ -141,6 +150,7 @@ DIFFERENCE = (
     interval_column(signed=True),
     p_column("p_value", "p"),
     p_column("p_holm", "p (Holm)"),
+    number_column("detectable", "smallest detectable"),
 )
 
 

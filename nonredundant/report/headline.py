@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
+from markupsafe import Markup
 
-from nonredundant.displays.names import estimate_name, metric_name
-from nonredundant.report.agreement import agreement_text, all_tests, rows_with, verdict
+from nonredundant.displays.names import metric_name
+from nonredundant.report.agreement import rows_with
 from nonredundant.report.descriptions import validation_text
+from nonredundant.report.estimate import draw_estimate
 from nonredundant.report.formatting import (
     SET,
     Table,
@@ -19,6 +20,9 @@ from nonredundant.report.formatting import (
     p_column,
 )
 
+#: Style class of the answer by its verdict; all others are "none".
+_COLOURS = {"gain": "gain", "information": "gain", "loss": "loss"}
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -26,6 +30,7 @@ class Headline:
 
     answer: str
     verdict: str
+    drawing: Markup
     lines: list[str]
     table: Table
     basis: str
@@ -36,11 +41,12 @@ class Headline:
 
 def headline(comparison: Any) -> Headline:
     """Summarise a comparison on one screen."""
-    tests, settings = all_tests(comparison), comparison.settings
-    lines = [comparison.graph_answer(), _redundancy_text(comparison), agreement_text(tests)]
+    settings = comparison.settings
+    lines = [comparison.graph_answer(), _flow(comparison)]
     return Headline(
         answer=comparison.answer(),
-        verdict=verdict(tests),
+        verdict=_COLOURS.get(comparison.findings()["helps"].verdict, "none"),
+        drawing=draw_estimate(_primary_test(comparison), metric_name(comparison.primary["metric"])),
         lines=[line for line in lines if line],
         table=_primary_table(comparison),
         basis=f"{settings.cohort.n_samples:,} samples; {validation_text(settings)}",
@@ -50,38 +56,20 @@ def headline(comparison: Any) -> Headline:
     )
 
 
-def _redundancy_text(comparison: Any) -> str:
-    """Summarise the audit of the primary set's learned block."""
-    table = comparison.redundancy
-    if table.empty:
-        return "The redundancy of the learned features with the hand-crafted ones was not audited."
-    blocks = table["feature_set"].unique().tolist()
-    own = comparison.primary["feature_set"].rpartition("+")[2]
-    own = own if own in blocks else blocks[0]
-    n, found, number = _audit_of(table, own)
-    who = f"{found} of {n} newly trained estimators detect"
-    if n == 1:
-        does = "detects" if found else "does not detect"
-        who = f"a newly trained estimator {does}"
-    text = (
-        f"On held-out samples, {who} the hand-crafted features in {own} beyond chance ({number})."
-    )
-    plain = own.removesuffix("-MI")
-    if plain != own and plain in blocks:
-        n, found, number = _audit_of(table, plain)
-        who = f"{found} of {n} do" if n > 1 else "it does" if found else "it does not either"
-        text += f" In {plain}, trained without the independence term, {who} ({number})."
-    return text
+def _flow(comparison: Any) -> str:
+    """Describe how many cases were given, read, usable and analysed, and why others were not."""
+    flow = comparison.flow
+    stages = " → ".join(f"{row.n:,} {row.stage}" for row in flow.itertuples())
+    reasons = "; ".join(row.reason for row in flow.itertuples() if row.reason)
+    return f"Cases: {stages}{f' ({reasons})' if reasons else ''}."
 
 
-def _audit_of(table: pd.DataFrame, name: str) -> tuple[int, int, str]:
-    """Count the estimators and those that found redundancy; describe the estimate of one."""
-    own = table[table["feature_set"] == name]
-    # Distance correlation is the one whose value can be read without knowing the estimator.
-    first = own.sort_values("method", key=lambda names: names != "dcor", kind="stable").iloc[0]
-    number = f"{first['estimate']:.2f}, by chance {first['null_mean']:.2f}"
-    n_found = int((own["p_value"] < 0.05).sum())
-    return len(own), n_found, f"{estimate_name(first['method'])} {number}"
+def _primary_test(comparison: Any) -> Any:
+    """Return the row of the primary test; None if there is none."""
+    if "reference" not in comparison.primary:
+        return None
+    own = rows_with(comparison.tests, comparison.primary)
+    return None if own.empty else own.iloc[0]
 
 
 def _best_simple(comparison: Any) -> str:

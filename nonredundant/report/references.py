@@ -75,6 +75,19 @@ REFERENCES = {
         "doi",
         "10.1186/s13244-023-01415-8",
     ),
+    "metrics": Reference(
+        "Kocak et al. METhodological RadiomICs Score (METRICS): a quality scoring tool for "
+        "radiomics research. Insights into Imaging 15, 8 (2024).",
+        "doi",
+        "10.1186/s13244-023-01572-w",
+    ),
+    "ledell": Reference(
+        "LeDell, Petersen & van der Laan. Computationally efficient confidence intervals for "
+        "cross-validated area under the ROC curve estimates. Electronic Journal of Statistics 9, "
+        "1583–1607 (2015).",
+        "doi",
+        "10.1214/15-EJS1035",
+    ),
     "tripod": Reference(
         "Collins et al. TRIPOD+AI statement: updated guidance for reporting clinical prediction "
         "models that use regression or machine learning methods. BMJ 385, e078378 (2024).",

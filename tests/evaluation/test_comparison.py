@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 from cohorts_for_tests import (
     NoiseNetwork,
@@ -19,8 +20,10 @@ from nonredundant.evaluation import FeatureSetComparison
 
 def test_hidden_signal_is_a_gain_that_is_said(found):
     answer = found.answer()
-    assert answer.startswith("The deep features raised the AUC")
-    assert "HCR+DLR-MI" in answer
+    assert answer.startswith("Whether DLR-MI repeats the hand-crafted features was not audited.")
+    assert "HCR+DLR-MI predicts better than HCR: AUC" in answer
+    assert found.findings()["helps"].verdict == "gain"
+    assert "test of added information p = 0.001" in answer
     assert "95 % interval" in answer
     assert "p = " in answer or "p < 0.001" in answer
 
@@ -29,12 +32,32 @@ def test_no_gain_is_said_as_such():
     table, y = make_table(hidden=0.0, visible=4.0)
     sets = ["HCR", "HCR+DLR-MI"]
     found = compare(table, y, cvae=NoiseNetwork(), classifiers="LR", feature_sets=sets)
-    assert found.answer().startswith("There is no evidence of a gain from the deep features")
+    assert found.findings()["helps"].verdict == "none seen"
+    assert "No gain from the learned features was seen" in found.answer()
+    assert "With 80 % power this cohort would have shown a difference of" in found.answer()
+
+
+def test_random_labels_are_no_gain():
+    table, _ = make_table(hidden=3.0, visible=4.0)
+    verdicts = []
+    for seed in range(5):
+        y = np.random.default_rng(seed).permutation(np.arange(90) % 2)
+        sets = ["HCR", "HCR+DLR-MI"]
+        found = compare(table, y, classifiers="LR", feature_sets=sets)
+        verdicts.append(found.findings()["helps"].verdict)
+    assert not {"gain", "information"} & set(verdicts)
+
+
+def test_cases_are_counted_from_the_table_to_the_analysis(found):
+    flow = found.flow.set_index("stage")["n"]
+    assert flow.to_dict() == {"given": 90, "read": 90, "usable": 90, "analysed": 90}
 
 
 def test_one_fold_allows_no_test_and_says_so(cohort):
     found = compare(*cohort, cv=StratifiedShuffleSplit(1, test_size=0.4, random_state=0))
-    assert found.answer().startswith("One fold allows no test")
+    assert "no interval" not in found.answer()
+    found = compare(*cohort, cv=StratifiedShuffleSplit(1, test_size=5, random_state=0))
+    assert "no interval (2 independent cases of one class are too few)" in found.answer()
     assert "nan" not in found.answer()
 
 

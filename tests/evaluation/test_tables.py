@@ -9,12 +9,15 @@ from sklearn.metrics import roc_auc_score
 def test_tables_have_the_documented_columns(found):
     pair = ["feature_set", "classifier"]
     assert list(found.scores) == [*pair, "repeat", "fold", "metric", "score"]
-    assert list(found.summary) == [*pair, "metric", "mean", "sd", "low", "high"]
+    assert list(found.summary) == [*pair, "metric", "mean", "sd", "low", "high", "reason"]
     assert list(found.tests)[:4] == ["feature_set", "reference", "classifier", "metric"]
-    assert list(found.tests)[4:] == ["estimate", "low", "high", "p_value", "p_holm", "method"]
+    numbers = ["estimate", "low", "high", "p_value", "p_holm", "detectable"]
+    assert list(found.tests)[4:] == [*numbers, "method", "reason"]
     head = ["sample", "repeat", "fold", "feature_set", "classifier", "y", "score"]
     assert list(found.predictions) == head
     assert list(found.redundancy)[:2] == ["feature_set", "method"]
+    place = ["feature_set", "reference", "classifier"]
+    assert list(found.added_information)[:4] == [*place, "method"]
 
 
 def test_scores_are_those_of_the_predictions(found):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from cohorts_for_tests import make_table
 from pages_for_tests import changed, compare, read
@@ -19,28 +20,19 @@ def test_first_screen_gives_the_answer_and_the_primary_sets(found, page):
     assert page.rows[start + 3][3:] == [f"{gain['estimate']:+.3f}", f"{gain['p_value']:.3f}"]
 
 
-def test_redundancy_is_summed_up_on_the_first_screen(found, plain, tmp_path, no_pictures):
-    def with_p(table):
-        audit = found.redundancy[found.redundancy["feature_set"].isin(["DLR", "DLR-MI"])].copy()
-        for (name, method), p in table.items():
-            chosen = (audit["feature_set"] == name) & (audit["method"] == method)
-            audit.loc[chosen, ["p_value", "estimate", "null_mean"]] = p, 0.5, 0.1
-        methods = {method for _, method in table}
-        return read(changed(found, redundancy=audit[audit["method"].isin(methods)]), tmp_path).text
+def test_the_first_screen_draws_the_estimate_and_counts_the_cases(found, page, tmp_path):
+    source = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<svg class="estimate"' in source
+    assert "smallest detectable gain" in page.text
+    assert "Cases: 64 given → 64 read → 63 usable → 63 analysed (1 lost: " in page.text
 
-    both = with_p(
-        {("DLR", m): 0.001 for m in ("dcor", "r2-ridge")}
-        | {("DLR-MI", "dcor"): 0.4, ("DLR-MI", "r2-ridge"): 0.01}
-    )
-    assert (
-        "1 of 2 newly trained estimators detect the hand-crafted features in DLR-MI beyond chance "
-        "(distance correlation 0.50, by chance 0.10). In DLR, trained without the independence "
-        "term, 2 of 2 do"
-    ) in both
-    one = with_p({("DLR", "dcor"): 0.001, ("DLR-MI", "dcor"): 0.4})
-    assert "a newly trained estimator does not detect the hand-crafted features in DLR-MI" in one
-    assert "trained without the independence term, it does (" in one
-    assert "was not audited" in read(plain, tmp_path).text
+
+def test_without_an_interval_nothing_is_drawn(found, tmp_path, no_pictures):
+    tests = found.tests.assign(low=np.nan, high=np.nan, p_value=np.nan, reason="too few")
+    page = read(changed(found, tests=tests), tmp_path)
+    assert "smallest detectable gain" not in page.text
+    assert "not estimable" in page.text
+    assert "nan" not in page.text.split()
 
 
 def test_a_new_baseline_is_among_the_simple_ones(tmp_path, no_pictures, monkeypatch):

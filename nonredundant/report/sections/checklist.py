@@ -1,8 +1,9 @@
-"""Section: checklist of the items of CLEAR and TRIPOD+AI that a comparison can answer.
+"""Section: checklist of the items of CLEAR, TRIPOD+AI and METRICS that a comparison can answer.
 
 Every answer is derived from the settings, the tables and the fitted pipelines. Items of CLEAR
 (Kocak et al. 2023, doi 10.1186/s13244-023-01415-8) and of TRIPOD+AI (Collins et al. 2024, doi
-10.1136/bmj-2023-078378) that only the authors can answer are not listed.
+10.1136/bmj-2023-078378) that only the authors can answer are not listed; METRICS is the
+METhodological RadiomICs Score (Kocak et al. 2024, doi 10.1186/s13244-023-01572-w).
 """
 
 from __future__ import annotations
@@ -23,6 +24,25 @@ from nonredundant.report.references import cite
 from nonredundant.report.section import Block, Section
 
 YES, NO = "yes", "no"
+#: Items of METRICS by the topic that they correspond to.
+_METRICS = {
+    "Data split": "18",
+    "Related samples kept on one side of each split": "18",
+    "Test data outside of cross-validation": "26, 27",
+    "Pre-processing and resampling": "11",
+    "Software that extracted the features": "12",
+    "Discretisation of grey levels": "13",
+    "Image types": "13",
+    "Feature classes": "13",
+    "Other parameters": "13",
+    "Number of hand-crafted features": "16",
+    "Hand-crafted features selected inside the fold": "15",
+    "Metrics": "20",
+    "Calibration and clinical utility": "22",
+    "Scores with 95 % intervals": "21",
+    "Comparison with models without radiomics": "24, 25",
+    "Settings, seed and versions in this file": "29",
+}
 
 
 class Item(NamedTuple):
@@ -44,19 +64,29 @@ def _content(comparison: Any) -> list[Block]:
         *_evaluation_items(comparison),
         *_sharing_items(comparison),
     ]
-    rows = [[one.topic, YES if one.done else NO, one.found, one.clear, one.tripod] for one in items]
-    heads = ["item", "done", "what was found", "CLEAR", "TRIPOD+AI"]
-    return [_intro(), Table(heads, [False] * 5, rows, kind="checklist")]
+    rows = [
+        [
+            one.topic,
+            YES if one.done else NO,
+            one.found,
+            one.clear,
+            one.tripod,
+            _METRICS.get(one.topic, "–"),
+        ]
+        for one in items
+    ]
+    heads = ["item", "done", "what was found", "CLEAR", "TRIPOD+AI", "METRICS"]
+    return [_intro(), Table(heads, [False] * 6, rows, kind="checklist")]
 
 
 def _intro() -> Markup:
-    """Introduce the two checklists."""
+    """Introduce the checklists."""
     return Markup(
-        "<p>Items of CLEAR{} and TRIPOD+AI{} that can be answered from the settings, tables and "
-        "fitted models of this comparison. The authors must answer all others, among them "
+        "<p>Items of CLEAR{}, TRIPOD+AI{} and METRICS{} that can be answered from the settings, "
+        "tables and fitted models of this comparison. The authors must answer all others, among them "
         "eligibility, ethics, sample size, segmentation, reference standard, fairness and "
         "limitations.</p>"
-    ).format(cite("clear"), cite("tripod"))
+    ).format(cite("clear"), cite("tripod"), cite("metrics"))
 
 
 def _data_items(comparison: Any) -> list[Item]:

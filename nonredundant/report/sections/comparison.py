@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from nonredundant.displays.comparison import FeatureSetComparisonDisplay
@@ -16,7 +15,6 @@ from nonredundant.report.formatting import (
     CLASSIFIER,
     DIFFERENCE,
     METRIC,
-    NOTHING,
     SET,
     Column,
     Table,
@@ -25,6 +23,7 @@ from nonredundant.report.formatting import (
     frame_table,
     interval_column,
     number_column,
+    p_column,
     text_column,
 )
 from nonredundant.report.section import Block, Section, note
@@ -73,6 +72,7 @@ def _content(comparison: Any) -> list[Block]:
             _difference_table(comparison.cv_tests, primary, f"Paired differences {folds}"),
         ]
     blocks += [
+        _information_table(comparison.added_information),
         _choice_table(comparison, "Values chosen by inner cross-validation"),
     ]
     if _leaves_range(comparison.summary):
@@ -122,24 +122,40 @@ def _difference_table(tests: pd.DataFrame, primary: Mapping[str, str], caption: 
     return frame_table(tests, columns, caption, marked=primary)
 
 
+def _information_table(tests: pd.DataFrame) -> Table:
+    """Tabulate the tests of added information."""
+    columns = [
+        SET,
+        text_column("reference", "beyond"),
+        CLASSIFIER,
+        text_column("method", "method"),
+        number_column("statistic", "statistic"),
+        number_column("null_95", "95 % of its null"),
+        p_column("p_value", "p"),
+        text_column("reason", "not estimable because"),
+    ]
+    if not (tests["reason"] != "").any():
+        columns.pop()
+    caption = "Whether learned features say something of the outcome beyond the known ones"
+    return frame_table(tests, columns, caption)
+
+
 def _choice_table(comparison: Any, caption: str) -> Table:
-    """Tabulate how often the learned block was kept, the penalty, and the threshold."""
+    """Tabulate the weight of the learned block, the penalty, and the threshold."""
     choices = comparison.choices
     if choices[["C", "alpha", "block_weight", "threshold"]].isna().all(axis=None):
         return frame_table(choices[:0], [SET], caption)
     grouped = choices.groupby(["feature_set", "classifier"], sort=False)
     found = grouped.agg(
         n=("fold", "size"),
-        kept=("block_weight", lambda w: (w > 0).sum() if w.notna().any() else np.nan),
+        weight_low=("block_weight", "min"),
+        weight_high=("block_weight", "max"),
         c_low=("C", "min"),
         c_high=("C", "max"),
         alpha_low=("alpha", "min"),
         alpha_high=("alpha", "max"),
         threshold=("threshold", "median"),
     ).reset_index()
-
-    def kept(row: Any) -> str:
-        return NOTHING if np.isnan(row["kept"]) else f"{row['kept']:.0f} of {row['n']}"
 
     def strength(name: str) -> Callable[[Any], str]:
         def show(row: Any) -> str:
@@ -151,7 +167,7 @@ def _choice_table(comparison: Any, caption: str) -> Table:
     columns = [
         SET,
         CLASSIFIER,
-        Column("folds that kept the learned block", kept),
+        Column("weight of the learned block", strength("weight")),
         Column("alpha", strength("alpha"))
         if choices["alpha"].notna().any()
         else Column("C", strength("c")),

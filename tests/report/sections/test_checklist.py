@@ -27,7 +27,7 @@ def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures
     n_tests = found.tests["p_value"].notna().sum()
     assert page.answer_to("Paired tests") == [
         "yes",
-        f"{n_tests} tests (corrected resampled t), Holm",
+        f"{n_tests} tests (influence curve), Holm",
     ]
     short = read(plain, tmp_path)
     assert short.answer_to("Tuning") == ["no", "none: classifiers as passed"]
