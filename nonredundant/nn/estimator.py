@@ -7,6 +7,7 @@ trains it. torch is imported only then, so that estimators can be listed and clo
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -181,7 +182,8 @@ class NetworkEstimator(BaseEstimator):
         if self._is_restored:
             # Only weights are saved; the moments of the optimiser and the terms start anew.
             return self._build_net(self.net_.module_, plan, valid, n_rows, seed).initialize()
-        return self.net_
+        # A run that fails or is interrupted leaves the fitted net as it was.
+        return copy.deepcopy(self.net_)
 
     @property
     def _is_restored(self) -> bool:

@@ -77,6 +77,26 @@ class TermNet(NeuralNet):
         self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.mixed_precision and on_cuda)
         return self
 
+    def partial_fit(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
+        """Train further; an interrupt propagates.
+
+        Skorch swallows an interrupt and returns a net that was trained for too few epochs as if
+        it were done.
+        """
+        self.interrupt_ = None
+        super().partial_fit(X, y, **settings)
+        if self.interrupt_ is not None:
+            raise self.interrupt_
+        return self
+
+    def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
+        """Run the epochs and remember an interrupt."""
+        try:
+            return super().fit_loop(X, y, **settings)
+        except KeyboardInterrupt as interrupt:
+            self.interrupt_ = interrupt
+            raise
+
     @property
     def term_names(self) -> list[str]:
         """Return the names of the recorded terms."""
