@@ -137,3 +137,30 @@ def test_the_second_order_sees_a_spread_that_follows_h():
     d = (0.5 * h).exp() * torch.randn(300, 8, generator=generator, dtype=torch.float64)
     first = distance_correlation(h, d)
     assert distance_correlation(h, d, second=1.0) - first > 2 * first
+
+
+def test_a_copy_of_h_counts_the_same_among_few_and_among_many_latents():
+    torch.manual_seed(0)
+    h = torch.randn(400, 3)
+    copy, noise = h[:, :1], torch.randn(400, 63)
+    found = []
+    for others in (7, 63):
+        d = torch.cat([copy, noise[:, :others]], dim=1)
+        joint = distance_correlation(h, d)
+        found.append((joint.item(), (distance_correlation(h, d, single=1.0) - joint).item()))
+    assert found[0][0] > 3 * found[1][0]
+    alone = distance_correlation(h, copy).item()
+    assert found[0][1] == pytest.approx(alone, abs=0.05)
+    assert found[1][1] == pytest.approx(alone, abs=0.05)
+
+
+def test_the_sum_over_latents_is_that_of_each_alone_times_its_variance():
+    torch.manual_seed(1)
+    h = torch.randn(60, 4)
+    d = torch.cat([h[:, :1] + torch.randn(60, 1), 0.3 * h[:, 1:2], 5 * torch.randn(60, 1)], dim=1)
+    each = [
+        distance_correlation(h, d[:, [j]]) * min(1.0, d[:, j].var(0, correction=0))
+        for j in range(3)
+    ]
+    added = distance_correlation(h, d, single=0.5) - distance_correlation(h, d)
+    assert added.item() == pytest.approx(0.5 * sum(each).item(), abs=1e-5)
