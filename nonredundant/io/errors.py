@@ -9,3 +9,10 @@ class CaseError(ValueError):
 
 class ImageFileError(CaseError, OSError):
     """A file that is missing or cannot be read as an image."""
+
+
+def missing_extra(module: str, purpose: str) -> ImportError:
+    """Build the error for a library of the extra `dicom` that is not installed."""
+    return ImportError(
+        f'{purpose} need {module!r}, which is not installed: pip install "nonredundant[dicom]"'
+    )

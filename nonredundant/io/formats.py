@@ -11,7 +11,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import ImageFileError
+from nonredundant.io.segmentations import read_segmentation
+from nonredundant.io.series import read_series, read_single
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -23,12 +26,15 @@ class FileFormat:
 
     `is_self_contained`: the bytes of the file (or of the files in the folder) are the whole
     content. Otherwise the file refers to other files, for instance for its voxels.
+    `read_on`: reads a mask that is given relative to an image, with the arguments path, image,
+    `roi` and `several`.
     """
 
     name: str
     recognises: Callable[[Path], bool]
     read: Callable[[Path], sitk.Image]
     is_self_contained: bool = True
+    read_on: Callable[..., sitk.Image] | None = None
 
 
 def find_format(path: Path) -> FileFormat:
@@ -53,6 +59,30 @@ def read_file(path: Path) -> sitk.Image:
             f"{path} ({_size(path)}) cannot be read as {file_format.name} ({reason}); is it "
             "complete, and in a format that SimpleITK reads (NIfTI, NRRD, MHA, DICOM)?"
         ) from error
+
+
+def read_mask_file(path: Path, image: sitk.Image, roi: str | None, several: bool) -> sitk.Image:
+    """Read a mask from a file or folder; contours and segments are chosen by `roi`.
+
+    Raises
+    ------
+    CaseError
+        If the contours do not belong to the image, or `roi` selects none or several of them.
+    ImageFileError
+        If the file cannot be read, or the folder holds several masks.
+    """
+    if path.is_dir():
+        masks = _mask_files(path)
+        if len(masks) > 1:
+            names = ", ".join(one.name for one in masks[:5])
+            raise ImageFileError(
+                f"{path} holds {len(masks)} masks ({names}); give one of the files"
+            )
+        path = masks[0] if masks else path
+    read_on = find_format(path).read_on
+    if read_on is None:
+        return read_file(path)
+    return read_on(path, image, roi=roi, several=several)
 
 
 def file_content(path: Path) -> Iterator[bytes]:
@@ -119,19 +149,34 @@ def _has_dicom_class(uid: str) -> Callable[[Path], bool]:
     return lambda path: _dicom_class(path) == uid
 
 
-def _refuse(path: Path, *, content: str, tool: str) -> sitk.Image:
-    """Raise an error that describes a file without voxels and names a tool to convert it."""
+def _is_dicom(path: Path) -> bool:
+    """Recognise a DICOM file by its first bytes."""
+    with path.open("rb") as file:
+        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
+
+
+def _read_dicom_file(path: Path) -> sitk.Image:
+    """Read a DICOM file."""
+    return read_single(str(path))
+
+
+def _no_image(path: Path, *, content: str) -> sitk.Image:
+    """Raise an error that describes a file that is a mask and no image."""
     raise ImageFileError(
-        f"{path} is {content}; convert it to NIfTI or NRRD, for instance with {tool}, and give "
-        "that file"
+        f"{path} is {content}, which has no voxels of an image; give it in the column 'mask', and "
+        "the series it was drawn on in the column 'image'"
     )
 
 
 def _read_dicom_series(folder: Path) -> sitk.Image:
     """Read the DICOM series in a folder."""
-    import SimpleITK as sitk
+    return read_series(_series_files(folder))
 
-    return sitk.ReadImage(_series_files(folder))
+
+def _mask_files(folder: Path) -> list[Path]:
+    """List the structure sets and segmentations in a folder."""
+    files = sorted(entry for entry in folder.iterdir() if entry.is_file())
+    return [one for one in files if _dicom_class(one) in (_SEGMENTATION, _STRUCTURE_SET)]
 
 
 def _series_files(folder: Path) -> Sequence[str]:
@@ -142,6 +187,11 @@ def _series_files(folder: Path) -> Sequence[str]:
     if not series:
         raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
     files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
+    masks = {str(one) for one in _mask_files(folder)}
+    images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
+    series, files = [series[k] for k in images], [files[k] for k in images]
+    if not series:
+        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series of images")
     if len(series) > 1:
         counts = ", ".join(
             f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
@@ -150,7 +200,7 @@ def _series_files(folder: Path) -> Sequence[str]:
             f"{folder} holds {len(series)} DICOM series (files each): {counts}; give each series "
             "a folder of its own"
         )
-    return files[0]
+    return list(files[0])
 
 
 # NIfTI ---------------------------------------------------------------------------------------
@@ -236,28 +286,21 @@ FORMATS = (
     FileFormat(
         "a DICOM segmentation",
         _has_dicom_class(_SEGMENTATION),
-        partial(
-            _refuse,
-            content=(
-                "a DICOM segmentation (SEG): segments in frames, with a geometry of their own"
-            ),
-            tool="dcmqi's segimage2itkimage",
-        ),
+        partial(_no_image, content="a DICOM segmentation (SEG)"),
+        read_on=read_segmentation,
     ),
     FileFormat(
         "a DICOM structure set",
         _has_dicom_class(_STRUCTURE_SET),
-        partial(
-            _refuse,
-            content="a DICOM structure set (RTSTRUCT): contours, no voxels",
-            tool="dcmrtstruct2nii or plastimatch convert, which need the image series as well",
-        ),
+        partial(_no_image, content="a DICOM structure set (RTSTRUCT)"),
+        read_on=read_contours,
     ),
     FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
+    FileFormat("a DICOM image", _is_dicom, _read_dicom_file),
     FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
     FileFormat(
         "an image",
-        _has_suffix(".nrrd", ".mha", ".dcm", ".png", ".tif", ".tiff", ".jpg", ".jpeg"),
+        _has_suffix(".nrrd", ".mha", ".png", ".tif", ".tiff", ".jpg", ".jpeg"),
         _read_with_itk,
     ),
     # Any other file that SimpleITK reads, like .mhd, whose voxels are in another file.

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from cases_for_tests import cohort, quick, volume, write_dicom_series
+from cases_for_tests import volume, write_dicom_series
 
 from nonredundant.io import (
     ImageFileError,
@@ -99,28 +99,6 @@ def test_voxels_missing_at_the_very_end_are_noticed(tmp_path):
     path.write_bytes(path.read_bytes()[:-3])
     with pytest.raises(ImageFileError, match="3 bytes of its voxels are missing"):
         read_image(path)
-
-
-@pytest.mark.parametrize(
-    ("uid", "said"),
-    [
-        (b"1.2.840.10008.5.1.4.1.1.66.4", r"segmentation \(SEG\).*segimage2itkimage"),
-        (b"1.2.840.10008.5.1.4.1.1.481.3", r"structure set \(RTSTRUCT\).*dcmrtstruct2nii"),
-    ],
-)
-@pytest.mark.parametrize("place", ["file", "folder"])
-def test_dicom_masks_without_voxels_are_errors_that_name_a_converter(tmp_path, uid, said, place):
-    uid += b"\0" * (len(uid) % 2)
-    element = b"\x02\x00\x02\x00UI" + len(uid).to_bytes(2, "little") + uid
-    version = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\x01"
-    length = b"\x02\x00\x00\x00UL\x04\0" + len(version + element).to_bytes(4, "little")
-    (tmp_path / "mask").mkdir()
-    path = tmp_path / "mask" / "1-1.dcm"
-    path.write_bytes(b"\0" * 128 + b"DICM" + length + version + element)
-    source = path if place == "file" else path.parent
-    cases = cohort(1).assign(mask=[source])
-    with pytest.raises(ImageFileError, match=f"case 'p0'.*mask.* is a DICOM {said}.*that file"):
-        quick().fit_transform(cases)
 
 
 def test_an_entry_of_the_table_is_all_that_a_new_format_needs(tmp_path, monkeypatch):
