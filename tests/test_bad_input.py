@@ -120,7 +120,9 @@ def test_a_failure_is_remembered_like_a_result(folder, monkeypatch):
 
 
 def test_a_table_without_any_good_case_still_has_its_columns(folder):
-    cases = pd.DataFrame({"image": ["a.nii", "b.nii"]}, index=["anna", "bert"])
+    cases = pd.DataFrame(
+        {"image": ["a.nii", "b.nii"], "mask": ["c.nii", "d.nii"]}, index=["anna", "bert"]
+    )
     with pytest.warns(UserWarning, match="2 of 2 cases failed.*also case 'bert'"):
         table = extractor(on_error="nan").fit_transform(cases)
     assert table.features.shape == (2, 107)
@@ -136,7 +138,7 @@ def test_all_lesions_too_small_is_a_failure_with_numbers():
 def test_2d_and_3d_images_do_not_mix():
     cases = pd.DataFrame({"image": [image_of(), image_of()[0]]})
     with pytest.raises(ValueError, match=r"not both: case 1 .* is 2-D, case 0 .* is 3-D"):
-        extractor().fit_transform(cases)
+        extractor(whole_image=True).fit_transform(cases)
 
 
 def test_a_flat_patch_of_a_volume_is_refused():

@@ -17,16 +17,22 @@ from nonredundant.lesions.features import non_numeric_columns
 
 @dataclass(frozen=True)
 class Sources:
-    """Image, mask and spacing of one row of the case table, with resolved paths."""
+    """Image, mask and spacing of one row of the case table, with resolved paths.
+
+    `whole` is True if the table has no masks, so that images are measured whole.
+    """
 
     image: Any
     mask: Any = None
     spacing: Any = None
+    whole: bool = False
 
 
-def check_case_table(X: Any, clinical: Iterable[str] = ()) -> pd.DataFrame:
+def check_case_table(
+    X: Any, clinical: Iterable[str] = (), *, whole_image: bool = False
+) -> pd.DataFrame:
     """Check the case table; errors list the columns found and wanted."""
-    wanted = "one row per sample, a column 'image' and, for regions, a column 'mask'"
+    wanted = "one row per sample, a column 'image' and a column 'mask'"
     if not isinstance(X, pd.DataFrame):
         shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
         raise TypeError(
@@ -48,18 +54,42 @@ def check_case_table(X: Any, clinical: Iterable[str] = ()) -> pd.DataFrame:
             f"the case table's index names {len(labels)} samples more than once: {labels[:5]}; "
             "give each sample one row, or use reset_index(drop=True)"
         )
+    _check_mask_column(X, whole_image)
     return X
+
+
+def _check_mask_column(X: pd.DataFrame, whole_image: bool) -> None:
+    """Raise unless the table has masks, or images are to be measured whole; never guess."""
+    if "mask" in X.columns:
+        if whole_image:
+            raise ValueError(
+                "whole_image=True measures images without masks, but the case table has a column "
+                "'mask'; drop the column, or set whole_image=False to measure the lesions"
+            )
+        return
+    if whole_image:
+        return
+    alike = [
+        name for name in X.columns if isinstance(name, str) and name.strip().lower() in _MASK_NAMES
+    ]
+    rename = f"rename {alike[0]!r} to 'mask'; or " if alike else "add it; or "
+    found = f"columns that may be meant: {alike}; " if alike else ""
+    raise ValueError(
+        f"the case table has no column 'mask' ({found}found columns {list(X.columns)}); {rename}"
+        "set RadiomicsExtractor(whole_image=True) to measure whole images"
+    )
 
 
 def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
     """Read the image, mask and spacing of each row; relative paths start from `root`."""
     n = len(X)
+    whole = "mask" not in X.columns
     images = X["image"].tolist()
     masks = X["mask"].tolist() if "mask" in X.columns else [None] * n
     spacings = X["spacing"].tolist() if "spacing" in X.columns else [None] * n
     base = None if root is None else Path(root).expanduser()
     return [
-        Sources(_resolved(image, base), _resolved(mask, base), _present(spacing))
+        Sources(_resolved(image, base), _resolved(mask, base), _present(spacing), whole)
         for image, mask, spacing in zip(images, masks, spacings, strict=True)
     ]
 
@@ -67,12 +97,15 @@ def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
 def case_name(label: Any, sources: Sources) -> str:
     """Describe a case by its row label and its files."""
     shown = repr(label) if isinstance(label, str) else str(label)
-    mask = "no mask" if sources.mask is None else f"mask {describe(sources.mask)}"
+    empty = "no mask" if sources.whole else "empty mask cell"
+    mask = empty if sources.mask is None else f"mask {describe(sources.mask)}"
     return f"case {shown} (image {describe(sources.image)}, {mask})"
 
 
 def _present(cell: Any) -> Any:
-    """Return None for an empty cell."""
+    """Return None for an empty cell, also one with a word for a missing value."""
+    if isinstance(cell, str):
+        return None if cell.strip().lower() in _EMPTY_WORDS else cell
     return None if pd.api.types.is_scalar(cell) and pd.isna(cell) else cell
 
 
@@ -84,6 +117,13 @@ def _resolved(cell: Any, base: Path | None) -> Any:
     return cell
 
 
+#: Names of columns that may hold masks under another name than "mask".
+_MASK_NAMES = frozenset(
+    "mask masks mask_path segmentation segmentations seg roi rois label_map labelmap rtstruct "
+    "contour contours annotation lesion tumor tumour gtv".split()
+)
+#: Text that stands for a missing value in tables.
+_EMPTY_WORDS = frozenset(["", "na", "n/a", "nan", "none", "null", "<na>"])
 #: Columns of the case table that hold no clinical variable.
 SOURCE_COLUMNS = ("image", "mask", "spacing")
 

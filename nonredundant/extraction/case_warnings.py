@@ -24,6 +24,15 @@ _KINDS = {
         "masks lie on another grid than their image and were resampled to it by nearest neighbour",
         "check that image and mask belong together",
     ),
+    "regridded": (
+        "cases have lesions whose volume on the grid of the features differs by more than 10 % "
+        "from that of their mask",
+        "choose a finer `spacing`, or spacing='native' for the grid of the image",
+    ),
+    "labels": (
+        "masks hold labels that are not measured",
+        "set `label` to measure another one, or lesions='labels' to measure each",
+    ),
     "dropped": (
         "cases have lesions smaller than min_voxels or min_volume, or too thin for features on the "
         "grid on which they are measured, which were dropped",

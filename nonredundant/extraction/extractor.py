@@ -109,6 +109,13 @@ class RadiomicsExtractor(
         Lesions are ordered by volume, largest first, then by position.
     label : int, default=1
         Value of the mask inside lesions.
+    roi : str or None, default=None
+        Name of the region in a structure set (RTSTRUCT) or DICOM segmentation, or a pattern such
+        as "GTV*". None: its only region. With `lesions="labels"` several may match, and each is
+        a lesion.
+    whole_image : bool, default=False
+        Measure whole images; the case table then has no column `mask`. An empty mask cell is
+        never a whole image: its case fails.
     min_voxels : int, default=8
         Components or labels of fewer voxels are tiny.
     min_volume : float or None, default=None
@@ -192,6 +199,8 @@ class RadiomicsExtractor(
         "patch_spacing": [Interval(Real, 0, None, closed="neither"), StrOptions({"fit"})],
         "lesions": [StrOptions({"label", "components", "labels"})],
         "label": [Interval(Integral, 1, None, closed="left")],
+        "roi": [str, None],
+        "whole_image": ["boolean"],
         "min_voxels": [Interval(Integral, 1, None, closed="left")],
         "min_volume": [Interval(Real, 0, None, closed="neither"), None],
         "small_lesions": [StrOptions({"drop", "shape"})],
@@ -217,6 +226,8 @@ class RadiomicsExtractor(
         patch_spacing: float | str = "fit",
         lesions: str = "label",
         label: int = 1,
+        roi: str | None = None,
+        whole_image: bool = False,
         min_voxels: int = 8,
         min_volume: float | None = None,
         small_lesions: str = "drop",
@@ -238,6 +249,8 @@ class RadiomicsExtractor(
         self.patch_spacing = patch_spacing
         self.lesions = lesions
         self.label = label
+        self.roi = roi
+        self.whole_image = whole_image
         self.min_voxels = min_voxels
         self.min_volume = min_volume
         self.small_lesions = small_lesions
@@ -271,7 +284,7 @@ class RadiomicsExtractor(
             If X is not a case table.
         """
         self._plan()
-        X = check_case_table(X, listed_columns(self.clinical))
+        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
         self.clinical_ = fit_clinical(self.clinical, X, y)
         transform_clinical(self.clinical_, X)
         self.n_dim_ = _first_dimension(read_rows(X, self.root))
@@ -301,7 +314,7 @@ class RadiomicsExtractor(
             If X is not a case table, or mixes 2-D and 3-D images.
         """
         plan = self._plan()
-        X = check_case_table(X, listed_columns(self.clinical))
+        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
         clinical = transform_clinical(self._clinical(), X)
         sources = read_rows(X, self.root)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
@@ -389,6 +402,7 @@ class RadiomicsExtractor(
             small_lesions=self.small_lesions,
             patch_shape=_check_patch_shape(self.patch_shape),
             patch_spacing=self.patch_spacing,
+            roi=self.roi,
             verbose=int(self.verbose),
         )
 

@@ -19,7 +19,13 @@ from tqdm import tqdm
 from nonredundant.extraction.case_table import Sources
 from nonredundant.extraction.patches import crop_patch
 from nonredundant.extraction.radiomics import compute_features, quiet
-from nonredundant.extraction.regions import OK, Region, find_regions, whole_image
+from nonredundant.extraction.regions import (
+    OK,
+    Region,
+    describe_unmeasured,
+    find_regions,
+    whole_image,
+)
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.geometry import align_mask
 from nonredundant.io.images import content_key, read_image, read_mask
@@ -48,6 +54,7 @@ class Plan:
     small_lesions: str = "drop"
     patch_shape: tuple[int, ...] | None = (32, 32, 32)
     patch_spacing: float | str = "fit"
+    roi: str | None = None
     verbose: int = 0
 
     @property
@@ -118,6 +125,8 @@ class CaseMeasurement:
         return self.joined_names.split("\n") if self.joined_names else []
 
 
+#: A change of volume by resampling that is told.
+_LARGE_CHANGE = 0.1
 CaseResult = CaseMeasurement | CaseFailure
 #: A cache key (or any name without a cache) and the positions of the cases that share it.
 _Group = tuple[str, list[int]]
@@ -172,8 +181,8 @@ def case_key(sources: Sources, plan_key: str) -> str:
     parts = [
         plan_key,
         content_key(sources.image, sources.spacing),
-        # A case without a mask differs from one with any mask.
-        "" if sources.mask is None else content_key(sources.mask),
+        # A case without a mask differs from one with any mask, and from one whose mask is missing.
+        "whole" if sources.whole else ("" if sources.mask is None else content_key(sources.mask)),
     ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
@@ -273,7 +282,7 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     names = max((list(row) for row in rows), key=len)
     crops = None
     if plan.patch_shape is not None:
-        crops = _crop_regions(image, regions, plan, notes, whole=sources.mask is None)
+        crops = _crop_regions(image, regions, plan, notes, whole=sources.whole)
     return CaseMeasurement(
         n_dim=image.GetDimension(),
         joined_names="\n".join(names),
@@ -293,9 +302,17 @@ def _read_regions(
     import SimpleITK as sitk
 
     setting = plan.parameters["setting"]
-    if sources.mask is None:
+    if sources.whole:
         return [whole_image(image.GetSize()[::-1])]
-    mask = read_mask(sources.mask, image, channel=setting.get("label_channel", 0))
+    if sources.mask is None:
+        raise CaseError("the mask cell is empty; give a mask or drop the case")
+    mask = read_mask(
+        sources.mask,
+        image,
+        channel=setting.get("label_channel", 0),
+        roi=plan.roi,
+        several=plan.lesions == "labels",
+    )
     if isinstance(sources.image, np.ndarray) and mask.GetSize() == image.GetSize():
         # An array has no position in space, so a mask of the same size takes its grid.
         mask = sitk.Image(mask)  # a copy, so that the caller's mask keeps its geometry
@@ -313,6 +330,9 @@ def _read_regions(
         small=plan.small_lesions,
         voxel=float(np.prod(image.GetSpacing())),
     )
+    others = describe_unmeasured(sitk.GetArrayViewFromImage(mask), plan.lesions, plan.label)
+    if others:
+        notes["labels"] = others
     if dropped:
         notes["dropped"] = f"{dropped} dropped, {len(regions)} kept"
     return regions
@@ -346,15 +366,17 @@ def _measure_regions(
     """
     kept, rows, rejection = [], [], ""
     levels: dict[str, list[tuple[int, float]]] = {}
+    changed = []
     for region in regions:
         parameters = plan.parameters if region.status == OK else _shape_alone(plan.parameters)
         try:
             values, found = _region_features(image, region, parameters)
         except CaseError as error:
-            rejection = rejection or str(error)
+            rejection = rejection or _on_grid(image, region, parameters) + str(error)
             continue
         kept.append(region)
         rows.append(values)
+        changed += _volume_change(image, region, values)
         for image_type, level in found.items():
             levels.setdefault(image_type, []).append(level)
     if not kept:
@@ -363,10 +385,34 @@ def _measure_regions(
     if lost:
         before = f"{notes['dropped']}; of these " if "dropped" in notes else ""
         notes["dropped"] = f"{before}{lost} dropped, {len(kept)} kept: {rejection}"
+    if changed:
+        worst = max(changed, key=abs)
+        notes["regridded"] = f"{len(changed)} of {len(kept)} lesions, up to {worst:+.0%}"
     small = [one.status for one in kept if one.status != OK]
     if small:
         notes["small"] = f"{len(small)} of {len(kept)} lesions, the first {small[0]}"
     return kept, rows, levels
+
+
+def _on_grid(image: sitk.Image, region: Region, parameters: Mapping[str, Any]) -> str:
+    """Describe the grid of the features, if the lesion was resampled to it."""
+    grid = parameters["setting"].get("resampledPixelSpacing")
+    if not grid:
+        return ""
+    own, new = ("×".join(f"{one:.3g}" for one in each) for each in (image.GetSpacing(), grid))
+    return (
+        f"the lesion is measured on a grid of {new} mm, its mask has {region.n_voxels} voxels of "
+        f"{own} mm; spacing='native' keeps its grid, if {new} mm is too coarse: "
+    )
+
+
+def _volume_change(image: sitk.Image, region: Region, values: Mapping[str, float]) -> list[float]:
+    """Return the relative change of volume by resampling if it is large, as a list of one."""
+    volume = values.get("original_shape_VoxelVolume")
+    if volume is None:
+        return []
+    change = volume / (region.n_voxels * float(np.prod(image.GetSpacing()))) - 1
+    return [change] if abs(change) > _LARGE_CHANGE else []
 
 
 def _region_features(

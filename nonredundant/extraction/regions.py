@@ -9,7 +9,10 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from nonredundant.io.errors import CaseError
+from nonredundant.io.labels import distinct_labels
 
+#: Number of labels that a message names.
+_SHOWN = 3
 #: The status of a lesion that is measured in full.
 OK = "ok"
 
@@ -193,7 +196,7 @@ def _shifted(box: tuple[slice, ...], offset: Sequence[int]) -> tuple[slice, ...]
 
 def _regions_of_labels(mask: np.ndarray) -> list[Region]:
     """Return the region of each distinct label other than 0."""
-    values = _labels(mask)
+    values = distinct_labels(mask)
     if not values.size:
         raise CaseError("the mask is empty: every voxel is 0; draw the lesions")
     # Labels may be any numbers: renumbered 1, 2, … they are found in one pass over the mask.
@@ -203,15 +206,17 @@ def _regions_of_labels(mask: np.ndarray) -> list[Region]:
     return _crop_to_boxes(numbers, [int(value) for value in values])
 
 
-def _labels(mask: np.ndarray) -> np.ndarray:
-    """Return the distinct labels other than 0."""
-    values = np.unique(mask[mask != 0])
-    if values.size and (values != np.round(values)).any():
-        raise CaseError(
-            f"the mask holds fractions ({values.size} distinct values from {values[0]:.4g} to "
-            f"{values[-1]:.4g}); labels are whole numbers, so threshold it first"
-        )
-    return values
+def describe_unmeasured(mask: np.ndarray, lesions: str, label: int) -> str:
+    """Describe the labels of the mask that are not measured; empty if there is none."""
+    if lesions == "labels":
+        return ""
+    others = mask[(mask != 0) & (mask != label)]
+    if not others.size:
+        return ""
+    values, counts = np.unique(others, return_counts=True)
+    pairs = zip(values[:_SHOWN], counts[:_SHOWN], strict=True)
+    shown = ", ".join(f"label {value:g} ({count:,} voxels)" for value, count in pairs)
+    return shown + (f" and {values.size - _SHOWN} more" if values.size > _SHOWN else "")
 
 
 def _describe_absent_label(mask: np.ndarray, label: int) -> str:

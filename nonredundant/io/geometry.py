@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Two grids are the same if their corners differ by at most this fraction of a voxel: headers
 #: round to single precision, and 1e-7 of a millimetre adds up over 512 voxels.
 TOLERANCE = 1e-3
+#: Relative loss and growth of the volume by resampling that the note tells.
+_LOST, _GREW = 0.05, 0.1
 
 
 def align_mask(
@@ -67,12 +69,33 @@ def align_mask(
     left = _volume(resampled)
     difference = f"image {_grid(image)}, mask {_grid(mask)}"
     if labelled > 0 and left == 0:
+        if _reaches_into(mask, image):
+            raise CaseError(
+                f"the mask's labels lie between the voxels of the image: {difference}; the lesion "
+                "is smaller than a voxel of the image, so draw it on the image's grid or leave "
+                "the case out"
+            )
         raise CaseError(
             f"the mask's labels lie outside the image: {difference}; do the two belong to the "
             "same scan, and are they in the same orientation?"
         )
-    lost = max(0.0, 1.0 - left / labelled) if labelled > 0 else 0.0
-    return resampled, difference + (f", {lost:.0%} of its volume lost" if lost > 0.05 else "")
+    change = left / labelled - 1.0 if labelled > 0 else 0.0
+    if change < -_LOST:
+        return resampled, f"{difference}, {-change:.0%} of its volume lost"
+    return resampled, difference + (f", its volume grew by {change:.0%}" if change > _GREW else "")
+
+
+def _reaches_into(mask: sitk.Image, image: sitk.Image) -> bool:
+    """Check whether a labelled voxel has its centre inside the extent of the image."""
+    import SimpleITK as sitk
+
+    size = np.array(image.GetSize())
+    for index in np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]:
+        point = mask.TransformIndexToPhysicalPoint(index.tolist())
+        where = np.array(image.TransformPhysicalPointToContinuousIndex(point))
+        if ((where >= -0.5) & (where <= size - 0.5)).all():
+            return True
+    return False
 
 
 def _corners(image: sitk.Image) -> np.ndarray:

@@ -10,10 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant.io.errors import CaseError, ImageFileError
-from nonredundant.io.formats import file_content, find_format, read_file
+from nonredundant.io.formats import file_content, find_format, read_file, read_mask_file
+from nonredundant.io.labels import as_labels
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
+
+
+#: Endings of files whose compression alters values.
+_LOSSY = (".jpg", ".jpeg")
 
 
 def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
@@ -54,7 +59,14 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     return _drop_fourth_dimension(image, "image")
 
 
-def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image:
+def read_mask(
+    source: Any,
+    image: sitk.Image,
+    *,
+    channel: int = 0,
+    roi: str | None = None,
+    several: bool = False,
+) -> sitk.Image:
     """Read a mask as labels on its own grid; an array gets the grid of the image.
 
     Parameters
@@ -65,6 +77,10 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
         The image whose grid an array gets.
     channel : int, default=0
         The channel to use of a mask with several values per voxel.
+    roi : str, optional
+        Name or pattern of the region of an RTSTRUCT or DICOM SEG file.
+    several : bool, default=False
+        Whether `roi` may match several regions, which get the labels 1, 2, …
 
     Returns
     -------
@@ -74,7 +90,8 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
     Raises
     ------
     CaseError
-        If an array has another shape than the image, or the channel does not exist.
+        If the mask is no label image (fractions, negative values, an image), an array has another
+        shape than the image, or the channel does not exist.
     ImageFileError
         If the file is missing or not an image.
 
@@ -87,13 +104,18 @@ def read_mask(source: Any, image: sitk.Image, *, channel: int = 0) -> sitk.Image
     """
     import SimpleITK as sitk
 
-    mask = _read(source, None)
+    if isinstance(source, str | Path):
+        mask = read_mask_file(_existing(source), image, roi, several)
+    else:
+        mask = _read(source, None)
     values = mask.GetNumberOfComponentsPerPixel()
     if values > 1:
         if not 0 <= channel < values:
             raise CaseError(f"the mask has {values} channels, but label_channel is {channel}")
         mask = sitk.VectorIndexSelectionCast(mask, channel)
     mask = _drop_fourth_dimension(mask, "mask")
+    lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
+    mask = as_labels(mask, lossy=lossy)
     if isinstance(source, np.ndarray):
         if mask.GetSize() != image.GetSize():
             raise CaseError(

@@ -10,6 +10,8 @@ from cases_for_tests import cohort, quick
 from sklearn.compose import make_column_transformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
+from nonredundant.io import CaseError
+
 
 @pytest.mark.parametrize(
     ("X", "kind", "message"),
@@ -60,3 +62,34 @@ def test_a_clinical_transformer_is_fitted_on_the_training_cases_alone():
     np.testing.assert_allclose(table.features[names[0]], [-1, 1, 3, 5])
     assert list(extractor.get_feature_names_out()[-3:]) == names
     assert not hasattr(columns, "transformers_")
+
+
+@pytest.mark.parametrize("cell", [None, np.nan, pd.NA, "", " ", "NA", "None"], ids=repr)
+def test_an_empty_mask_cell_fails_its_case_alone(cell):
+    cases = cohort(2)
+    cases["mask"] = pd.Series([cases["mask"].iloc[0], cell], index=cases.index, dtype=object)
+    with pytest.raises(CaseError, match=r"case 'p1' .*the mask cell is empty"):
+        quick(root="/nowhere").fit_transform(cases)
+    with pytest.warns(UserWarning, match="1 of 2 cases failed.*mask cell is empty"):
+        table = quick(on_error="nan").fit_transform(cases)
+    assert table.status.tolist()[0] == "ok"
+    assert table.features.iloc[1].isna().all()
+
+
+@pytest.mark.parametrize("name", ["Mask", "segmentation", "seg", "roi", "MASK "])
+def test_a_column_that_looks_like_masks_is_named(name):
+    cases = cohort(2).rename(columns={"mask": name})
+    with pytest.raises(ValueError, match=rf"no column 'mask'.*rename '{name}'.*whole_image=True"):
+        quick().fit(cases)
+
+
+def test_images_are_whole_only_if_asked():
+    cases = cohort(2)
+    alone = cases.drop(columns="mask")
+    with pytest.raises(ValueError, match="add it; or set .*whole_image=True"):
+        quick().fit_transform(alone)
+    with pytest.raises(ValueError, match="has a column 'mask'; drop the column"):
+        quick(whole_image=True).fit_transform(cases)
+    table = quick(whole_image=True).fit_transform(alone)
+    sizes = [np.asarray(one).size for one in alone["image"]]
+    assert table.features["original_shape_VoxelVolume"].tolist() == sizes

@@ -50,14 +50,11 @@ def test_a_table_of_arrays_images_or_paths_gives_the_same_lesions(tmp_path):
     assert_same(arrays, quick().fit_transform(images))
 
 
-@pytest.mark.parametrize("mask", ["absent", "None"])
-def test_whole_images_without_masks_in_2d(mask):
+def test_whole_images_without_masks_in_2d():
     rng = np.random.default_rng(0)
     images = [rng.gamma(4, 0.3, (12, 12)) for _ in range(3)]
     cases = pd.DataFrame({"image": images})
-    if mask == "None":
-        cases["mask"] = None
-    extractor = quick(patch_shape=(12, 12), bin_width=0.05).fit(cases)
+    extractor = quick(patch_shape=(12, 12), bin_width=0.05, whole_image=True).fit(cases)
     table = extractor.transform(cases)
     np.testing.assert_allclose(table.patches[:, 0], np.array(images, dtype=np.float32))
     assert table.masks.all()
@@ -68,7 +65,7 @@ def test_whole_images_without_masks_in_2d(mask):
 
 def test_2d_images_take_the_last_two_numbers_of_the_patch_shape():
     cases = pd.DataFrame({"image": [np.random.default_rng(0).random((20, 20))]})
-    table = quick(patch_shape=(4, 8, 16), bin_width=0.01).fit_transform(cases)
+    table = quick(patch_shape=(4, 8, 16), bin_width=0.01, whole_image=True).fit_transform(cases)
     assert table.patches.shape == (1, 1, 8, 16)
 
 

@@ -15,6 +15,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nonredundant.io import CaseError
+
 
 @pytest.fixture
 def calls(monkeypatch):
@@ -154,6 +156,7 @@ def test_any_number_of_processes_gives_the_same_bits(tmp_path):
     assert_same(one, threads)
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_a_lesion_does_not_depend_on_its_neighbours():
     image, mask = several()
     cases = pd.DataFrame({"image": [image], "mask": [mask]})
@@ -166,11 +169,14 @@ def test_a_lesion_does_not_depend_on_its_neighbours():
     np.testing.assert_array_equal(components.masks[1], single.masks[0])
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_one_lesion_lost_in_resampling_does_not_affect_the_others():
     image, mask = several()
     mask[20:22, 20:22, 20:22] = 1
     cases = pd.DataFrame({"image": [image], "mask": [mask]})
-    with pytest.warns(UserWarning, match="dropped.*1 dropped, 2 kept: pyradiomics cannot"):
+    with pytest.warns(
+        UserWarning, match="dropped.*1 dropped, 2 kept: .*grid of 2×2×2 mm.*pyradiomics cannot"
+    ):
         table = quick(lesions="components", spacing=2.0).fit_transform(cases)
     assert table.n_lesions == 2
     assert table.features.notna().all(axis=None)
@@ -181,3 +187,23 @@ def test_a_progress_bar_appears_when_asked(capsys):
     assert "Extracting: 100%" in capsys.readouterr().err
     quick().fit_transform(cohort(2))
     assert capsys.readouterr() == ("", "")
+
+
+def test_what_the_grid_of_the_features_does_to_a_mask_is_told():
+    rng = np.random.default_rng(0)
+    mask = np.zeros((40, 40, 40), np.uint8)
+    mask[19:22, 19:22, 19:22] = 1
+    files = [sitk.GetImageFromArray(one) for one in (rng.normal(50, 20, mask.shape), mask)]
+    for one in files:
+        one.SetSpacing((0.3, 0.3, 0.3))
+    cases = pd.DataFrame({"image": files[:1], "mask": files[1:]})
+    message = "grid of 1×1×1 mm.*27 voxels of 0.3×0.3×0.3 mm.*spacing='native'"
+    with pytest.raises(CaseError, match=message):
+        quick(spacing=1.0).fit_transform(cases)
+    image, _ = several()
+    small = np.zeros(image.shape, np.uint8)
+    small[3:6, 3:6, 3:6] = 1
+    cases = pd.DataFrame({"image": [image], "mask": [small]})
+    with pytest.warns(UserWarning, match=r"differs by more than 10 %.*1 of 1 lesions, up to [+-]"):
+        table = quick(spacing=2.0).fit_transform(cases)
+    assert abs(table.features["original_shape_VoxelVolume"][0] / 27 - 1) > 0.1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -62,7 +64,6 @@ def test_corners_connect():
             "label 255 is not in the mask, which holds 1, 2; set `label`",
         ),
         (scattered(), {"min_voxels": 100}, r"all 2 lesions.*min_voxels=100.*largest has 8 voxels"),
-        (np.full((4, 4), 0.5), {"lesions": "labels"}, "fractions"),
         (np.eye(5)[:1], {"lesions": "label", "min_dims": 2}, r"1 voxels in a box of 1×1 \(z-y-x\)"),
     ],
 )
@@ -71,6 +72,7 @@ def test_masks_without_a_lesion_say_what_they_hold(mask, changes, message):
         find(mask, **changes)
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_each_component_is_a_lesion_of_its_patient():
     image, mask = several()
     single, one_mask = image_of(1)
@@ -85,6 +87,7 @@ def test_each_component_is_a_lesion_of_its_patient():
     assert labels.features["original_shape_VoxelVolume"].tolist()[:2] == [280, 75]
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_small_lesions_are_dropped_with_one_warning():
     image, mask = several()
     mask[20:21, 20:22, 20:22] = 1
@@ -168,3 +171,20 @@ def test_a_mask_of_single_voxels_fails_whatever_becomes_of_tiny_lesions():
     cases = pd.DataFrame({"image": [image], "mask": [mask]})
     with pytest.raises(CaseError, match="all 2 lesions.*extend in fewer than 2.*1 voxels"):
         quick(lesions="components", small_lesions="shape").fit_transform(cases)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "told"),
+    [
+        ({"lesions": "components"}, r"label 2 \(28 voxels\)"),
+        ({"label": 2}, r"label 1 \(16 voxels\)"),
+    ],
+)
+def test_labels_that_are_not_measured_are_told_once(parameters, told):
+    image = np.random.default_rng(0).gamma(4, 0.3, (20, 20, 20))
+    cases = pd.DataFrame({"image": [image] * 2, "mask": [scattered()] * 2})
+    with pytest.warns(UserWarning) as caught:  # noqa: PT030
+        quick(**parameters).fit_transform(cases)
+    said = [str(one.message) for one in caught if "not measured" in str(one.message)]
+    assert len(said) == 1
+    assert re.search(f"2 of 2 masks hold labels.*{told}", said[0])

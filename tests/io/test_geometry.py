@@ -18,6 +18,14 @@ def shifted(image, offset=(0, 0, 0), scale=1.0):
     return copy
 
 
+def grid(size, spacing):
+    """Return an empty mask whose first voxel has its corner at the origin."""
+    mask = sitk.GetImageFromArray(np.zeros(size, dtype=np.uint8))
+    mask.SetSpacing(spacing)
+    mask.SetOrigin([one / 2 for one in spacing])
+    return mask
+
+
 def ball():
     """Return a mask with a box of labels."""
     labels = np.zeros((10, 12, 14), dtype=np.uint8)
@@ -80,3 +88,18 @@ def test_different_dimensions_are_an_error():
     image = ball()
     with pytest.raises(CaseError, match="the image is 3-D.*but the mask is 2-D"):
         align_mask(image[:, :, 0], image)
+
+
+def test_a_lesion_between_the_voxels_of_the_image_is_not_called_outside():
+    image, mask = grid((10, 10, 10), (4.0, 4.0, 4.0)), grid((40, 40, 40), (1.0, 1.0, 1.0))
+    mask[16, 16, 16] = 1
+    with pytest.raises(CaseError, match="lie between the voxels of the image"):
+        align_mask(mask, image)
+
+
+def test_growth_by_resampling_is_told():
+    image, mask = grid((10, 10, 10), (4.0, 4.0, 4.0)), grid((40, 40, 40), (1.0, 1.0, 1.0))
+    mask[17:20, 17:20, 17:20] = 1
+    aligned, note = align_mask(mask, image)
+    assert sitk.GetArrayFromImage(aligned).sum() == 1
+    assert "its volume grew by 137%" in note
