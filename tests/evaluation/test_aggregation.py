@@ -50,15 +50,16 @@ def test_the_graph_comes_first_beside_the_others(graphs):
     assert graphs.primary["classifier"] == "graph"
     assert "graph of lesions" in graphs.answer()
     with_lesions = graphs.scores.loc[graphs.scores["classifier"] == "graph", "feature_set"]
-    assert not {"clinical", "volume", "dissemination"} & set(with_lesions)
-    assert {"HCR", "HCR+DLR-MI", "HCR+PCA", "HCR+DLR-residual"} <= set(with_lesions)
+    assert not {"Clinical", "volume", "dissemination"} & set(with_lesions)
+    fused = {f"Clinical+HCR+{name}" for name in ("DLR-MI", "PCA", "DLR-residual")}
+    assert {"Clinical+HCR", *fused} <= set(with_lesions)
 
 
 def test_the_graph_sees_the_columns_of_its_set_lesion_by_lesion(graphs, patient_cohort):
     hcr = [name for name in patient_cohort[0].columns if name != "age"]
-    model = graphs.models["HCR", "graph", 0, 0]
+    model = graphs.models["Clinical+HCR", "graph", 0, 0]
     assert model.feature_names_in_.tolist() == [*hcr, "age"]
-    fused = graphs.models["HCR+DLR", "graph", 0, 0]
+    fused = graphs.models["Clinical+HCR+DLR", "graph", 0, 0]
     assert fused.feature_names_in_.tolist() == [*hcr, "dlr00", "dlr01", "dlr02", "age"]
 
 

@@ -56,7 +56,7 @@ def test_weights_of_classes_go_by_their_labels(patient_cohort):
     labels = np.where(y == 1, "relapse", "well")
     found = compare_patients(table, labels, class_weight={"relapse": 9.0, "well": 1.0})
     plain = compare_patients(table, labels)
-    heavy, even = (f.models["HCR", "LR", 0, 0].predict_proba for f in (found, plain))
+    heavy, even = (f.models["Clinical+HCR", "LR", 0, 0].predict_proba for f in (found, plain))
     x = LesionPooling().fit_transform(table)
     assert heavy(x)[:, 0].mean() > even(x)[:, 0].mean() + 0.1
     with pytest.raises(ValueError, match="class_weight names"):
