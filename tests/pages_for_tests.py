@@ -89,6 +89,7 @@ def compare(table, y, **settings):
         "classifiers": {"LR": LogisticRegression()},
         "baselines": False,
         "cv": 3,
+        "n_repeats": 1,
         "random_state": 0,
     }
     return compare_feature_sets(table, y, **{**defaults, **settings})

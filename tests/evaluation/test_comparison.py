@@ -57,7 +57,8 @@ def test_one_fold_allows_no_test_and_says_so(cohort):
     found = compare(*cohort, cv=StratifiedShuffleSplit(1, test_size=0.4, random_state=0))
     assert "no interval" not in found.answer()
     found = compare(*cohort, cv=StratifiedShuffleSplit(1, test_size=5, random_state=0))
-    assert "no interval (2 independent cases of one class are too few)" in found.answer()
+    assert "no interval (" in found.answer()
+    assert "nan" not in found.answer()
     assert "nan" not in found.answer()
 
 

@@ -11,7 +11,11 @@ def test_verdict_follows_the_test(found, tmp_path, no_pictures):
         tests = found.tests.copy()
         chosen = np.all([tests[k] == v for k, v in found.primary.items()], axis=0)
         tests.loc[chosen, ["p_value", "estimate"]] = p, estimate
-        return read(changed(found, tests=tests), tmp_path)
+        silent = found.added_information.assign(p_value=0.5)
+        # A gain is stated only if the fused set is better than chance.
+        summary = found.summary.assign(low=0.6)
+        parts = {"tests": tests, "added_information": silent, "summary": summary}
+        return read(changed(found, **parts), tmp_path)
 
     for p, estimate, verdict in ((0.2, 0.1, "none"), (0.01, 0.1, "gain"), (0.01, -0.1, "loss")):
         page = with_first(p, estimate)

@@ -52,8 +52,8 @@ def test_clinical_columns_alone_are_a_simple_baseline(tmp_path, no_pictures):
     table, y = make_table(60)
     age = pd.DataFrame({"age": y + 0.1 * table.features.iloc[:, 2].to_numpy()}, index=table.index)
     table = table.replace(patches=None, masks=None).join(age, block="clinical")
-    for sets, name in (["Clinical", "HCR", "Clinical+HCR"], "Clinical"), (["HCR"], "clinical"):
-        found = compare(table, y, feature_sets=sets, baselines=name == "clinical")
+    for sets, name in (["Clinical", "HCR", "Clinical+HCR"], "Clinical"), (["HCR"], "Clinical"):
+        found = compare(table, y, feature_sets=sets, baselines=sets == ["HCR"])
         assert name in found.settings.simple_sets
         page = read(found, tmp_path)
         assert f"The best of the simple baselines is “{name}”" in page.text
