@@ -90,7 +90,7 @@ def test_models_of_times_are_tuned_and_stand_by_default(patient_cohort, times):
 def test_weights_of_regression_on_times_are_per_standard_deviation(patient_cohort, times):
     found = compare_patients(patient_cohort[0], times, classifiers="Cox", feature_sets=["HCR"])
     own = found.weights.query("fold == 1")["weight"].to_numpy()
-    steps = found.models["HCR", "Cox", 0, 1].named_steps
+    steps = found.models["Clinical+HCR", "Cox", 0, 1].named_steps
     X = steps["impute"].statistics_ + np.eye(len(own)) * steps["blocks"].scale_
     at_median = steps["blocks"].transform(steps["impute"].statistics_[None])
     risk = steps["classifier"].predict(steps["blocks"].transform(X))
