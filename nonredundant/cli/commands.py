@@ -15,6 +15,8 @@ from nonredundant._version import __version__
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
+    check_distinct_ids,
+    check_not_clinical,
     clinical_columns,
     command,
     cores,
@@ -177,7 +179,9 @@ def evaluate(
 
     names = split_list(clinical)
     needed = [target, *names, *([event] if event else [])]
-    table = read_cases(cases, *needed, *([groups] if groups else []))
+    check_not_clinical(names, target, event)
+    table = read_cases(cases, *needed, groups=groups)
+    check_distinct_ids(table, cases, groups)
     held = None
     if test is not None:
         held_table = read_cases(test, *needed)
@@ -247,6 +251,7 @@ def fit(
     from nonredundant.evaluation.classifiers import long_name
 
     names = split_list(clinical)
+    check_not_clinical(names, target, event)
     table = read_cases(cases, target, *names, *([event] if event else []))
     extractor = _extractor(
         modality,

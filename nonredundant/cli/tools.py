@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import typer
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+#: Words in the name of a column of ids, which may repeat; other first columns may not.
+_ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
 #: Packages whose classes a model file may contain, besides those that skops trusts by default.
 _TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
 #: Single types; the trees are those of random forests.
@@ -55,38 +58,113 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
     echo_stderr(f"Warning: {message}")
 
 
-def read_cases(path: Path, *needed: str) -> Any:
+def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
     """Read a case table from a CSV file, with paths resolved against the file's folder.
+
+    Ids are the first column, exactly as written, unless it is one of `needed`; they label the
+    rows. The second row of an id is labelled "id #2". Empty rows are dropped with a message.
 
     Raises
     ------
     ValueError
-        If the file is not a table, lacks a column or contains a case twice.
+        If the file is not a table, or lacks a column or an id.
     OSError
         If there is no such file.
     """
-    import pandas as pd
-
-    try:
-        cases = pd.read_csv(path)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from error
-    missing = [name for name in ("image", *needed) if name and name not in cases.columns]
+    text = _read_text(path)
+    wanted = [name for name in ("image", *needed, groups) if name]
+    missing = [name for name in dict.fromkeys(wanted) if name not in text.columns]
     if missing:
-        raise ValueError(f"{path} lacks the columns {missing}; it has {list(cases.columns)}")
-    first = cases.columns[0]
-    if first not in ("image", "mask", *needed) and cases[first].is_unique:
-        # It is kept as a column, too: it may be a clinical variable.
-        cases = cases.set_axis(pd.Index(cases[first], name=None), axis=0)
+        hint = "; separate columns by commas, not semicolons" if ";" in text.columns[0] else ""
+        raise ValueError(f"{path} lacks the columns {missing}; it has {list(text.columns)}{hint}")
+    text = _without_empty_rows(text, path)
+    cases = _inferred(text)
+    first = text.columns[0]
+    if first not in ("image", "mask", *needed) and _are_ids(text[first]):
+        cases = cases.set_axis(_row_labels(text[first], path), axis=0)
+        # It is kept as a column, too: it may name the groups.
+        cases[first] = text[first].to_numpy()
     for name in ("image", "mask"):
         if name in cases:
-            cases[name] = [_resolve(cell, path.parent) for cell in cases[name]]
+            cases[name] = [_resolve(cell, path.parent) for cell in text[name]]
     return cases
 
 
-def _resolve(cell: Any, folder: Path) -> Any:
+def repeated_ids(cases: Any) -> str:
+    """Return the name of the id column if an id has several rows; empty if none has."""
+    first = cases.columns[0]
+    repeats = first not in ("image", "mask") and cases.index.dtype == object
+    return first if repeats and cases[first].duplicated().any() else ""
+
+
+def check_distinct_ids(cases: Any, path: Path, groups: str | None) -> None:
+    """Raise if an id has several rows that are not kept on one side of each split."""
+    name = repeated_ids(cases)
+    if name and groups is None:
+        twice = cases[name][cases[name].duplicated()].unique()
+        raise ValueError(
+            f"{path}: {len(twice)} ids in {name!r} have several rows: {twice[:5].tolist()}; set "
+            f"--groups {name} to keep the rows of an id on one side of each split"
+        )
+
+
+def _read_text(path: Path) -> Any:
+    """Read the cells of a CSV file as they are written."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False
+        )
+    except FileNotFoundError as error:
+        raise ValueError(f"there is no table {path}; the folder is {Path.cwd()}") from error
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a CSV table: {error}") from error
+
+
+def _without_empty_rows(text: Any, path: Path) -> Any:
+    """Drop the rows without a cell, such as spreadsheets write below a table, and tell it."""
+    empty = text.fillna("").apply(lambda column: column.str.strip() == "").all(axis=1)
+    if empty.any():
+        lines = [int(position) + 2 for position in empty.to_numpy().nonzero()[0]]
+        echo_stderr(f"Warning: {path}: {len(lines)} empty rows are dropped: lines {lines[:5]}")
+    return text[~empty].fillna("").reset_index(drop=True)
+
+
+def _inferred(text: Any) -> Any:
+    """Convert the columns to numbers where all cells are numbers, as pandas reads them."""
+    import io
+
+    import pandas as pd
+
+    cases = pd.read_csv(io.StringIO(text.to_csv(index=False)), skip_blank_lines=False)
+    return cases.set_axis(text.columns, axis=1)
+
+
+def _are_ids(column: Any) -> bool:
+    """Check whether the first column names the cases: by its name, or as its cells differ."""
+    words = re.split(r"[^a-z]+", str(column.name).lower())
+    return bool(_ID_WORDS & set(words)) or (column.is_unique and (column.str.strip() != "").all())
+
+
+def _row_labels(ids: Any, path: Path) -> Any:
+    """Return one label per row: the id as written, with a number from its second row on."""
+    import pandas as pd
+
+    lines = [int(row) + 2 for row in (ids.str.strip() == "").to_numpy().nonzero()[0]]
+    if lines:
+        raise ValueError(
+            f"{path}: {len(lines)} rows have no {ids.name!r}: lines {lines[:5]}; name these cases "
+            "or remove them"
+        )
+    number = ids.groupby(ids).cumcount() + 1
+    labels = [one if k == 1 else f"{one} #{k}" for one, k in zip(ids, number, strict=True)]
+    return pd.Index(labels, dtype=object)
+
+
+def _resolve(cell: str, folder: Path) -> Any:
     """Return a path below the table's folder if it exists, else as it is written."""
-    if not isinstance(cell, str):
+    if not cell.strip():
         return None
     beside = folder / cell
     return str(beside.resolve()) if beside.exists() else cell
@@ -114,6 +192,16 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
     return cases[[event, target]].astype({event: bool})
 
 
+def check_not_clinical(names: list[str], target: str, event: str | None) -> None:
+    """Raise if the outcome is among the clinical columns, which would contain the answer."""
+    both = [name for name in (target, event) if name in names]
+    if both:
+        raise ValueError(
+            f"--clinical names {both}, which is the outcome: the model would be told the answer; "
+            "leave it out"
+        )
+
+
 def parse_patients(value: str) -> Any:
     """Convert the option to a name or to a list of ways to pool lesions."""
     ways = split_list(value)
@@ -121,19 +209,35 @@ def parse_patients(value: str) -> Any:
 
 
 def clinical_columns(cases: Any, names: list[str]) -> Any:
-    """Make the transformer of clinical columns: numbers imputed, categories as indicators."""
+    """Make the transformer of clinical columns: numbers imputed, categories as indicators.
+
+    Raises
+    ------
+    ValueError
+        If a column is almost all numbers, with a word or a decimal comma in it.
+    """
     import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import OneHotEncoder
+
+    from nonredundant.extraction.categories import CategoryIndicators
+    from nonredundant.lesions.features import describe_odd_cells
 
     if not names:
         return None
+    odd = [found for name in names if (found := describe_odd_cells(cases[name]))]
+    if odd:
+        raise ValueError(
+            f"clinical columns of numbers have other cells: {'; '.join(odd)}; correct them, or "
+            "leave unknown cells empty"
+        )
     numeric = [name for name in names if pd.api.types.is_numeric_dtype(cases[name])]
     words = [name for name in names if name not in numeric]
-    encoder = OneHotEncoder(drop="if_binary", handle_unknown="ignore", sparse_output=False)
     return ColumnTransformer(
-        [("number", SimpleImputer(strategy="median"), numeric), ("word", encoder, words)],
+        [
+            ("number", SimpleImputer(strategy="median"), numeric),
+            ("word", CategoryIndicators(), words),
+        ],
         verbose_feature_names_out=False,
     )
 

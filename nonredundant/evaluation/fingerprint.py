@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.case_table import read_rows
+from nonredundant.extraction.case_table import SOURCE_COLUMNS, read_rows
 from nonredundant.io.errors import CaseError
 from nonredundant.io.images import read_spacing
+from nonredundant.lesions.features import non_numeric_columns
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -26,6 +27,10 @@ def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
         "n_samples": len(table),
         "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
         "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
+    }
+    marks["categories"] = {
+        name: sorted(X[name].dropna().astype(str).unique().tolist())
+        for name in _clinical_words(table, X)
     }
     for name, found in _acquisition(table, X, root).items():
         if np.isfinite(found).any():
@@ -44,6 +49,8 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
             for label, value in zip(table.index, now[name], strict=True):
                 if not low - margin <= value <= high + margin and not np.isnan(value):
                     reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
+    for label, unseen in _unseen_categories(marks, X):
+        reasons[label].append(unseen)
     low, high = marks["low"], marks["high"]
     margin = _MARGIN * (high - low)
     values = pool_samples(table, table.hcr).to_numpy()
@@ -52,6 +59,28 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
         if row.mean() > _SHARE_OUTSIDE:
             reasons[label].append(f"{int(row.sum())} of {len(row)} features out of range")
     return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
+
+
+def _clinical_words(table: LesionTable, X: Any) -> list[str]:
+    """List the columns of words of the case table that its clinical columns are made from."""
+    made = table.columns_of("clinical")
+    if not made or not isinstance(X, pd.DataFrame):
+        return []
+    words = [name for name in non_numeric_columns(X) if name not in SOURCE_COLUMNS]
+    # Encoders name a column after its source, for instance "sex_M" or "onehotencoder__sex_M".
+    return [name for name in words if any(str(name) in one for one in made)]
+
+
+def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[Any, str]]:
+    """List the samples with a category that was not seen in training, and which."""
+    found = []
+    for name, seen in marks.get("categories", {}).items():
+        if not isinstance(X, pd.DataFrame) or name not in X.columns:
+            continue
+        cells = X[name].dropna().astype(str)
+        for label, cell in cells[~cells.isin(seen)].items():
+            found.append((label, f"{name}: category {cell!r} was not seen in training"))
+    return found
 
 
 def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:

@@ -105,7 +105,8 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
         test = None if y_test is None else _event_times(y_test, "the test set's y", n_test)
         return replace(_event_times(y, "y", n), test=test)
     labels = _labels(y, "y", n)
-    classes, codes = np.unique(labels, return_inverse=True)
+    classes = _classes(y, labels)
+    codes = pd.Index(classes).get_indexer(labels)
     if len(classes) < 2:
         raise ValueError(f"y contains only the class {classes[0]!r}; two or more are needed")
     if len(classes) > max(20, len(labels) // 4):
@@ -122,7 +123,7 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
         raise ValueError(f"the test set has labels that are not in y: {unknown.tolist()}")
     if len(np.unique(held)) < 2:
         raise ValueError(f"the test set contains only the class {held[0]!r}; two are needed")
-    codes_test = np.searchsorted(classes, held)
+    codes_test = pd.Index(classes).get_indexer(held)
     return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
 
 
@@ -143,6 +144,32 @@ def _event_times(y: Any, name: str, n: int) -> Outcome:
     pairs["event"], pairs["time"] = event, time
     nothing = np.empty(0, dtype=object)
     return Outcome(pairs, event.astype(np.int64), nothing)
+
+
+def _classes(y: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the distinct labels: in the order of an ordered categorical, else ascending."""
+    classes = np.unique(labels)
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype) and dtype.ordered:
+        order = np.asarray(dtype.categories)
+        order = order.astype(str) if order.dtype == object else order
+        classes = order[np.isin(order, classes)]
+    if classes.dtype.kind == "U":
+        _check_spelling(classes)
+    return classes
+
+
+def _check_spelling(classes: np.ndarray) -> None:
+    """Raise if labels differ by spaces or case alone."""
+    spelled: dict[str, list[str]] = {}
+    for label in classes.tolist():
+        spelled.setdefault(" ".join(label.split()).casefold(), []).append(label)
+    alike = [same for same in spelled.values() if len(same) > 1]
+    if alike:
+        raise ValueError(
+            f"y has labels that differ by spaces or case alone: {alike}; are they one class? "
+            "Spell them alike, or rename one"
+        )
 
 
 def _labels(y: Any, name: str, n: int) -> np.ndarray:

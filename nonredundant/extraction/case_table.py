@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.base import clone
 
 from nonredundant.io.images import describe
-from nonredundant.lesions.features import non_numeric_columns
+from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns
 
 
 @dataclass(frozen=True)
@@ -175,6 +175,9 @@ def _table(X: pd.DataFrame) -> pd.DataFrame:
 def _numbers(frame: pd.DataFrame, remedy: str) -> pd.DataFrame:
     """Convert the columns to floats, or raise an error that names those that are not numbers."""
     words = [f"{name} ({frame[name].dtype})" for name in non_numeric_columns(frame)]
+    odd = [found for name in frame.columns if (found := describe_odd_cells(frame[name]))]
+    if odd:
+        raise ValueError(f"clinical columns of numbers have other cells: {'; '.join(odd)}")
     if words:
         raise ValueError(f"clinical columns must be numbers, but these are not: {words}; {remedy}")
     return frame.astype(np.float64)

@@ -22,6 +22,25 @@ def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def describe_odd_cells(column: pd.Series) -> str:
+    """Describe the cells that keep a column of numbers from being one; empty if it is none.
+
+    A column is meant as numbers if more than half of its cells are, counting decimal commas.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
+        return ""
+    cells = column.dropna().astype(str).str.strip()
+    cells = cells[cells != ""]
+    meant = pd.to_numeric(cells.str.replace(",", ".", n=1, regex=False), errors="coerce").notna()
+    odd = cells[pd.to_numeric(cells, errors="coerce").isna()]
+    if odd.empty or 2 * meant.sum() <= len(cells):
+        return ""
+    shown = ", ".join(f"{cell!r} ({label})" for label, cell in odd.iloc[:5].items())
+    more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
+    verb = "is" if len(odd) == 1 else "are"
+    return f"{column.name}: {len(odd)} of {len(column)} cells {verb} no number: {shown}{more}"
+
+
 def check_numeric(features: pd.DataFrame) -> None:
     """Raise if a feature is not numeric."""
     names = non_numeric_columns(features)

@@ -157,6 +157,12 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
             )
     classes, codes = np.unique(labels[~missing].to_numpy(), return_inverse=True)
     if len(classes) < 2:
+        if (labels == -1).any():
+            raise ValueError(
+                f"y holds the values {np.unique(labels.dropna()).tolist()}: -1 means unlabelled "
+                f"for the label term (gamma > 0), which leaves {len(classes)} class; code the "
+                "classes 0 and 1"
+            )
         raise ValueError(
             f"y holds {len(classes)} class ({classes.tolist()}) among its {(~missing).sum()} "
             "labels; the label term (gamma > 0) needs two or more"

@@ -1,0 +1,238 @@
+"""Who is who: labels and groups by the index of the cases, and cases that occur twice."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.extraction.case_table import is_transformer, listed_columns
+from nonredundant.lesions.table import LesionTable
+
+#: Number of cases that a message names.
+_SHOWN = 5
+
+
+def align(values: Any, X: Any, name: str) -> Any:
+    """Bring labels or groups that carry an index into the order of the cases.
+
+    Values without an index, or with one that only counts, are taken by position; so are all
+    values if the cases have no ids themselves and the values' index has.
+
+    Parameters
+    ----------
+    values : array, Series or DataFrame
+        One row per case.
+    X : DataFrame or LesionTable
+        The cases.
+    name : str
+        What the values are, for the message.
+
+    Returns
+    -------
+    array, Series or DataFrame
+        The values in the order of the cases.
+
+    Raises
+    ------
+    ValueError
+        If the indices differ.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> X = pd.DataFrame({"image": ["a.nii", "b.nii"]}, index=["anna", "bert"])
+    >>> align(pd.Series([1, 0], index=["bert", "anna"]), X, "y").tolist()
+    [0, 1]
+    """
+    index = getattr(X, "index", None)
+    if not isinstance(values, pd.Series | pd.DataFrame) or index is None:
+        return values
+    if len(values) != len(index) or values.index.equals(index) or _counts(values.index):
+        return values
+    if values.index.is_unique and index.is_unique and index.isin(values.index).all():
+        return values.loc[index]
+    if _counts(index) and not pd.api.types.is_integer_dtype(values.index.dtype):
+        return values
+    other = values.index[~values.index.isin(index)].tolist()
+    raise ValueError(
+        f"{name} has another index than the cases: {len(other)} of {len(values)} labels are not "
+        f"among theirs, {other[:_SHOWN]}; the cases have {index[:_SHOWN].tolist()}. Give both the "
+        "same index, or an array in the order of the cases"
+    )
+
+
+def check_groups(groups: Any, X: Any) -> np.ndarray:
+    """Check the groups and bring them into the order of the cases.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,)
+        The groups.
+    X : DataFrame or LesionTable
+        The cases.
+
+    Returns
+    -------
+    array of shape (n_samples,)
+        The groups.
+
+    Raises
+    ------
+    ValueError
+        If their number is wrong, their index is another one, or some are missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> check_groups(["a", "a"], pd.DataFrame({"image": ["1.nii", "2.nii"]})).tolist()
+    ['a', 'a']
+    """
+    found = np.asarray(align(groups, X, "groups"))
+    if found.shape != (len(X),):
+        raise ValueError(f"groups has shape {found.shape} but there are {len(X)} samples")
+    missing = np.flatnonzero(pd.isna(found))
+    if len(missing):
+        labels = [X.index[row] for row in missing[:_SHOWN]]
+        raise ValueError(
+            f"groups is missing for {len(missing)} samples: {labels}; give each a group, for "
+            "instance its own id"
+        )
+    return found
+
+
+def check_target(y: Any, X: Any, clinical: Any) -> None:
+    """Raise if the outcome is among the clinical columns.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels in the order of the cases.
+    X : DataFrame or LesionTable
+        The cases.
+    clinical : list of str, transformer or None
+        Of the extractor of a case table.
+
+    Raises
+    ------
+    ValueError
+        If a clinical column has the name of y, or equals it in every row.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> cases = pd.DataFrame({"image": ["a.nii", "b.nii"], "age": [50, 60]})
+    >>> check_target([0, 1], cases, ["age"])
+    """
+    if isinstance(X, LesionTable):
+        columns = X.features[X.columns_of("clinical")] if X.n_lesions == len(X) else None
+    else:
+        columns = X[[name for name in _clinical_columns(clinical, X) if name in X.columns]]
+    if columns is None or isinstance(y, pd.DataFrame):
+        return
+    labels = pd.Series(np.asarray(y).ravel())
+    if len(labels) != len(columns):
+        return
+    own = getattr(y, "name", None)
+    same = [
+        name
+        for name in columns.columns
+        if name == own or (columns[name].reset_index(drop=True).astype(object) == labels).all()
+    ]
+    if same:
+        raise ValueError(
+            f"the clinical columns {same} are the outcome y itself: the model would be told the "
+            "answer; leave them out"
+        )
+
+
+def _clinical_columns(clinical: Any, X: pd.DataFrame) -> list[Any]:
+    """Return the columns of the case table that are clinical variables, as far as is known."""
+    if not is_transformer(clinical):
+        return listed_columns(clinical)
+    found: list[Any] = []
+    for _, _, columns in getattr(clinical, "transformers", ()):
+        found += (
+            [columns] if isinstance(columns, str) else list(columns) if _is_list(columns) else []
+        )
+    return [name for name in found if name in X.columns]
+
+
+def _is_list(columns: Any) -> bool:
+    """Check whether columns are listed by name."""
+    return isinstance(columns, list | tuple | np.ndarray | pd.Index)
+
+
+def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
+    """Raise if the held-out test set shares patients, images or voxels with the cohort.
+
+    Parameters
+    ----------
+    X, held : DataFrame or LesionTable
+        Cases of the cohort and of the test set.
+    table : LesionTable
+        Lesions of both, first those of the cohort.
+
+    Raises
+    ------
+    ValueError
+        If an id, the path of an image or the measured voxels of a case are in both.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = LesionTable.from_arrays(features=np.arange(6.0).reshape(3, 2))
+    >>> held = LesionTable.from_arrays(features=np.arange(6.0, 10.0).reshape(2, 2))
+    >>> check_held_out(X, held, LesionTable.concat([X, held]))
+    """
+    shared: list[Any] = []
+    what = ""
+    if not (_counts(X.index) or _counts(held.index)):
+        shared, what = held.index[held.index.isin(X.index)].tolist(), "ids"
+    if not shared and isinstance(X, pd.DataFrame):
+        paths = set(_paths(X))
+        shared = [one for one in _paths(held) if one in paths]
+        what = "image files"
+    if not shared:
+        shared, what = _same_voxels(table, len(X)), "cases with the same voxels"
+    if shared:
+        raise ValueError(
+            f"the test set shares {len(shared)} {what} with the training cohort: "
+            f"{shared[:_SHOWN]}; a test on training patients tests nothing. Leave them out of "
+            "one of the two"
+        )
+
+
+def _paths(cases: pd.DataFrame) -> list[str]:
+    """Return the images that are given by their path."""
+    return [str(one) for one in cases["image"] if isinstance(one, str) or hasattr(one, "suffix")]
+
+
+def _same_voxels(table: LesionTable, n: int) -> list[Any]:
+    """List the samples after the first `n` whose lesions equal those of one of the first `n`."""
+    values = table.hcr.to_numpy(dtype=np.float64)
+    digests = [_digest(table, values, i) for i in range(table.n_samples)]
+    known = [one for one in digests[:n] if one is not None]
+    unique = set(known)
+    if len(unique) < len(known):
+        # Equal rows are usual in this cohort, so that they do not identify a patient.
+        return []
+    return [table.index[i] for i in range(n, len(digests)) if digests[i] in unique]
+
+
+def _digest(table: LesionTable, features: np.ndarray, i: int) -> bytes | None:
+    """Return the measured values of a sample; None if it has failed or has none."""
+    rows = slice(*np.searchsorted(table.sample, [i, i + 1]))
+    values = features[rows]
+    patches = None if table.patches is None else table.patches[rows]
+    if table.status.iloc[i] != "ok" or (patches is None and not np.isfinite(values).any()):
+        return None
+    content = values.tobytes() if patches is None else values.tobytes() + patches.tobytes()
+    return hashlib.sha256(content).digest() if content else None
+
+
+def _counts(index: pd.Index) -> bool:
+    """Check whether an index only counts the rows."""
+    return index.equals(pd.RangeIndex(len(index)))

@@ -1,0 +1,110 @@
+"""Labels and groups follow the index of the cases; a case cannot be in cohort and test set."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.compose import make_column_transformer
+
+from nonredundant import LesionTable
+from nonredundant.evaluation.identity import align, check_groups, check_held_out, check_target
+from nonredundant.evaluation.outcome import read_outcome
+
+
+def cohort(n=6, start=0):
+    """Return a table of patients with ids."""
+    rng = np.random.default_rng(start)
+    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
+    return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
+
+
+def test_labels_in_another_order_are_aligned():
+    table = cohort()
+    y = pd.Series([0, 1, 0, 1, 1, 1], index=table.index)
+    assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
+    times = pd.DataFrame({"event": y, "time": np.arange(6)})
+    pd.testing.assert_frame_equal(align(times.sort_values("event"), table, "y"), times)
+
+
+def test_labels_without_ids_are_taken_by_position():
+    table = cohort()
+    for y in (np.arange(6), list(range(6)), pd.Series(range(6))):
+        assert list(align(y, table, "y")) == list(range(6))
+    y = pd.Series(range(6), index=table.index)
+    assert align(y, table.replace(index=pd.RangeIndex(6)), "y").tolist() == y.tolist()
+
+
+def test_labels_of_other_patients_are_refused():
+    table = cohort()
+    with pytest.raises(ValueError, match=r"y has another index.*3 of 6.*\['P6', 'P7', 'P8'\]"):
+        align(pd.Series(range(6), index=cohort(start=3).index), table, "y")
+    with pytest.raises(ValueError, match="another index"):
+        align(pd.Series(range(6), index=range(3, 9)), table.replace(index=pd.RangeIndex(6)), "y")
+
+
+def test_groups_are_aligned_and_complete():
+    table = cohort()
+    groups = pd.Series(list("aabbcc"), index=table.index)
+    assert check_groups(groups.iloc[::-1], table).tolist() == list("aabbcc")
+    with pytest.raises(ValueError, match=r"groups is missing for 2 samples: \['P1', 'P4'\]"):
+        check_groups(["a", None, "b", "b", np.nan, "c"], table)
+    with pytest.raises(ValueError, match=r"groups has shape \(2,\)"):
+        check_groups(["a", "b"], table)
+
+
+def test_the_outcome_is_no_clinical_column():
+    cases = pd.DataFrame({"image": list("abcd"), "age": [1, 2, 3, 4], "relapse": [0, 1, 0, 1]})
+    y = cases["relapse"]
+    check_target(y, cases, ["age"])
+    encoded = make_column_transformer(("passthrough", ["age", "relapse"]))
+    for clinical in (["age", "relapse"], encoded):
+        for labels in (y, y.to_numpy()):
+            with pytest.raises(ValueError, match=r"\['relapse'\] are the outcome y itself"):
+                check_target(labels, cases, clinical)
+    features = cases[["age", "relapse"]].astype(float)
+    table = LesionTable(features, blocks={"age": "clinical", "relapse": "clinical"})
+    with pytest.raises(ValueError, match=r"\['relapse'\]"):
+        check_target(y.to_numpy(), table, None)
+
+
+def test_a_test_set_of_training_patients_is_refused():
+    table = cohort(12)
+    with pytest.raises(ValueError, match=r"shares 3 ids.*'P0', 'P1', 'P2'"):
+        check_held_out(table, table[:3], LesionTable.concat([table, table[:3]]))
+    other = table[4:6].replace(index=["x", "y"])
+    with pytest.raises(ValueError, match=r"2 cases with the same voxels.*'x', 'y'"):
+        check_held_out(table, other, LesionTable.concat([table, other]))
+    new = cohort(4, start=20)
+    check_held_out(table, new, LesionTable.concat([table, new]))
+
+
+def test_a_test_set_with_a_training_image_is_refused():
+    cases = pd.DataFrame({"image": ["a.nii", "b.nii"]})
+    held = pd.DataFrame({"image": ["b.nii", "c.nii"]})
+    table = cohort(4)
+    with pytest.raises(ValueError, match=r"1 image files.*\['b.nii'\]"):
+        check_held_out(cases, held, table)
+    check_held_out(cases, held.iloc[1:], table)
+
+
+def test_equal_rows_do_not_identify_a_patient_where_they_are_usual():
+    table = LesionTable(pd.DataFrame({"grade": [1.0, 1.0, 2.0]}))
+    held = table[:2].replace(index=["x", "y"])
+    check_held_out(table, held, LesionTable.concat([table, held]))
+
+
+@pytest.mark.parametrize("other", ["yes ", "Yes", " yes"])
+def test_labels_that_differ_by_spaces_or_case_are_a_question(other):
+    with pytest.raises(ValueError, match="differ by spaces or case alone.*one class"):
+        read_outcome(["yes", other, "no", "no"], None, 4, 0)
+
+
+def test_an_ordered_categorical_keeps_its_order():
+    order = ["low", "medium", "high"]
+    y = pd.Series(pd.Categorical(["high", "low", "medium", "low"], order, ordered=True))
+    found = read_outcome(y, ["high", "low"], 4, 2)
+    assert found.classes.tolist() == order
+    assert found.y.tolist() == [2, 0, 1, 0]
+    assert found.test.y.tolist() == [2, 0]
+    assert read_outcome(y.astype(str), None, 4, 0).classes.tolist() == sorted(order)
