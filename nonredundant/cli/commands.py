@@ -117,6 +117,11 @@ def extract(
     jobs: Jobs = 0,
 ) -> int:
     """Measure lesions: hand-crafted radiomics and patches."""
+    if output.suffix != ".npz":
+        raise ValueError(
+            f"--output {output} must end in .npz, the format of lesions with their patches; write "
+            "the features as a table with --csv FILE.csv"
+        )
     table = read_cases(cases)
     extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions)
     found = extractor.fit(table).transform(table)

@@ -32,19 +32,24 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "provenance": parts["provenance"],
     }
     arrays = {name: parts[name] for name in _ARRAYS if parts[name] is not None}
-    target = Path(path)
-    if target.suffix != ".npz":
-        target = target.with_name(target.name + ".npz")
     np.savez(
-        target,
+        _file(path),
         header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
         features=features.to_numpy(dtype=np.float64),
         **arrays,
     )
 
 
+def _file(path: str | os.PathLike[str]) -> Path:
+    """Return the path with the ending of the format."""
+    target = Path(path)
+    return target if target.suffix == ".npz" else target.with_name(target.name + ".npz")
+
+
 def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
-    """Read the constructor arguments of a saved table."""
+    """Read the constructor arguments of a saved table; `.npz` is appended as in saving."""
+    if not Path(path).exists():
+        path = _file(path)
     with np.load(path, allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
         if header.get("format") != _FORMAT:

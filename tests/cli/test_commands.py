@@ -79,6 +79,7 @@ def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
     ("arguments", "message"),
     [
         (["extract", "none.csv", "-o", "x.npz"], "none.csv"),
+        (["extract", "cases.csv", "-o", "x.csv"], "must end in .npz"),
         (["evaluate", "cases.csv", "--target", "survival"], "survival"),
         (["evaluate", "cases.csv", "--target", "relapse", "--classifiers", "XGB"], "XGB"),
         (["evaluate", "cases.csv", "--target", "relapse", "--experiment", "mine"], "mine"),

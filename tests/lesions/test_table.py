@@ -256,3 +256,11 @@ def test_scikit_learn_takes_the_table_as_it_is():
     assert cross_val_score(pipeline, table, y, scoring="roc_auc").mean() > 0.95
     search = GridSearchCV(pipeline, {"logisticregression__C": [0.1, 1.0]}).fit(table, y)
     np.testing.assert_array_equal(search.predict(table), search.predict(features.to_numpy()))
+
+
+def test_a_table_is_loaded_by_the_path_it_was_saved_by(tmp_path):
+    table = LesionTable.from_arrays(features=np.arange(6.0).reshape(3, 2))
+    table.save(tmp_path / "p")
+    pd.testing.assert_frame_equal(LesionTable.load(tmp_path / "p").features, table.features)
+    with pytest.raises(FileNotFoundError, match="q.npz"):
+        LesionTable.load(tmp_path / "q")
