@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 from collections.abc import Mapping
@@ -81,7 +82,7 @@ class FeatureSetComparison:
         As `predictions`, out-of-fold in any case.
     choices : DataFrame
         Values chosen by inner cross-validation in each fold: `C` or, for Cox regression,
-        `alpha`, `block_weight` (0: the learned block was left out) and the decision `threshold`.
+        `alpha`, `block_weight` (of the learned block) and the decision `threshold`.
     weights : DataFrame
         Coefficient or importance of each feature in each fold model.
     history : DataFrame
@@ -151,6 +152,12 @@ class FeatureSetComparison:
             f"{len(s.classifiers)} classifiers, {s.n_folds} folds, "
             f"{s.cohort.n_samples} samples)\n{self.answer()}"
         )
+
+    def _repr_html_(self) -> str:
+        """Return the answer and the scores for a notebook."""
+        columns = ["feature_set", "classifier", "metric", "mean", "low", "high"]
+        table = self.summary[columns].to_html(index=False, float_format="{:.3f}".format)
+        return f"<p>{html.escape(self.answer())}</p>\n{table}"
 
     @property
     def primary(self) -> dict[str, str]:
@@ -256,8 +263,9 @@ class FeatureSetComparison:
         Returns
         -------
         DataFrame
-            One row per feature set and classifier: `slope, intercept, brier` of the predicted
-            probabilities (mean over repeats), `sensitivity, specificity` at the threshold of
+            One row per feature set and classifier: `slope, slope_low, slope_high, intercept, brier`
+            of the predicted probabilities (means over repeats; the slope is NaN where it means
+            nothing), `sensitivity, specificity` at the threshold of
             each fold, which was learned on its training samples. Classifiers without
             probabilities are left out; those without thresholds have no operating point.
 

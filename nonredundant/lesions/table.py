@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,8 @@ from nonredundant.lesions._checks import (
 )
 from nonredundant.lesions._storage import load_arrays, save_arrays
 
+#: Lesions and columns that a notebook shows.
+_MOST_SHOWN = 8
 #: The constructor arguments that are stored unchanged in attributes of the same name.
 _PARTS = (
     "features",
@@ -267,6 +270,14 @@ class LesionTable:
 
     def __iter__(self) -> Iterator[LesionTable]:
         return (self[[position]] for position in range(self.n_samples))
+
+    def _repr_html_(self) -> str:
+        """Return the description and the first lesions for a notebook."""
+        frame = self.to_frame()
+        table = frame.head(_MOST_SHOWN).to_html(max_cols=_MOST_SHOWN, float_format="{:.4g}".format)
+        more = len(frame) - _MOST_SHOWN
+        rest = f"<p>… and {more:,} more lesions</p>" if more > 0 else ""
+        return f"<p>{html.escape(repr(self))}</p>\n{table}{rest}"
 
     def __repr__(self) -> str:
         patches = "no patches"

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import pdist, squareform
 
 from nonredundant.metrics.inputs import normal_scores
-from nonredundant.metrics.pairwise import u_centre
 
 #: Rows of the distance correlations, whose cost grows with the square of the rows.
 MOST_ROWS = 150
@@ -91,12 +89,16 @@ def _distances(h: np.ndarray, d: np.ndarray, orders: Sequence[np.ndarray]) -> li
 
 def _centred_distances(x: np.ndarray) -> np.ndarray:
     """Return the normalised U-centred distances of each column as a row of floats."""
-    parts = []
-    for column in x.T:
-        centred = u_centre(squareform(pdist(column[:, None])))
-        norm = np.sqrt(np.sum(np.square(centred)))
-        parts.append((centred / norm if norm > 0 else centred).ravel().astype(np.float32))
-    return np.stack(parts)
+    n = len(x)
+    columns = np.ascontiguousarray(x.T, dtype=np.float32)
+    a = np.abs(columns[:, :, None] - columns[:, None, :])
+    rows = a.sum(axis=2) / (n - 2)
+    total = a.sum(axis=(1, 2)) / ((n - 1) * (n - 2))
+    a += total[:, None, None] - rows[:, :, None] - rows[:, None, :]
+    a[:, np.arange(n), np.arange(n)] = 0.0
+    flat = a.reshape(len(columns), -1)
+    norms = np.sqrt(np.square(flat).sum(axis=1, keepdims=True))
+    return flat / np.where(norms > 0, norms, 1.0)
 
 
 def _name(

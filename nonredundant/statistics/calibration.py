@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.statistics.estimates import check_scored
+from nonredundant.statistics.estimates import LEVEL, check_scored
 
 #: Probabilities are clipped to this distance from 0 and 1, where the logit is infinite.
 _EDGE = 1e-6
+#: Cases of the rarer class below which a calibration slope means nothing.
+_LEAST_CASES = 10
 
 
 def calibration_summary(y: Any, p: Any) -> dict[str, float]:
@@ -31,8 +33,9 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
     Returns
     -------
     dict
-        `slope`, `intercept`, `brier`. Slope and intercept are NaN where all predictions are
-        equal, and infinite where they separate the classes.
+        `slope`, its 95 % interval `slope_low` and `slope_high`, `intercept`, `brier`. The slope is
+        NaN where it means nothing: all predictions are equal, they separate the classes, or the
+        rarer class has fewer than 10 cases.
 
     Raises
     ------
@@ -41,24 +44,32 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
 
     Examples
     --------
-    >>> found = calibration_summary([0, 0, 0, 1, 0, 1, 1, 1], [0.25] * 4 + [0.75] * 4)
-    >>> {name: round(value, 3) for name, value in found.items()}
-    {'slope': 1.0, 'intercept': 0.0, 'brier': 0.188}
+    >>> found = calibration_summary([0, 0, 0, 1, 0, 1, 1, 1] * 5, ([0.25] * 4 + [0.75] * 4) * 5)
+    >>> [round(found[name], 2) for name in ("slope", "slope_low", "slope_high", "brier")]
+    [1.0, 0.35, 1.65, 0.19]
     """
     from scipy.optimize import brentq
     from scipy.special import expit, logit
+    from scipy.stats import norm
     from sklearn.linear_model import LogisticRegression
 
     positive, p = _probabilities(y, p)
     x = logit(np.clip(p, _EDGE, 1 - _EDGE))
     brier = float(np.mean((p - positive) ** 2))
     intercept = float(brentq(lambda a: np.mean(expit(a + x) - positive), -40, 40))
-    if np.ptp(x) == 0:
-        return {"slope": float("nan"), "intercept": intercept, "brier": brier}
-    if x[positive].min() > x[~positive].max():
-        return {"slope": float("inf"), "intercept": intercept, "brier": brier}
-    model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
-    return {"slope": float(model.coef_[0, 0]), "intercept": intercept, "brier": brier}
+    slope = low = high = float("nan")
+    rarer = min(int(positive.sum()), int((~positive).sum()))
+    separated = x[positive].min() >= x[~positive].max() or x[positive].max() <= x[~positive].min()
+    if np.ptp(x) > 0 and not separated and rarer >= _LEAST_CASES:
+        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
+        fitted = model.predict_proba(x[:, None])[:, 1]
+        design = np.column_stack([np.ones(len(x)), x])
+        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
+        slope = float(model.coef_[0, 0])
+        reach = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt(np.linalg.inv(information)[1, 1]))
+        low, high = slope - reach, slope + reach
+    bounds = {"slope": slope, "slope_low": low, "slope_high": high}
+    return {**bounds, "intercept": intercept, "brier": brier}
 
 
 def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:

@@ -88,7 +88,8 @@ def test_a_held_out_test_set_of_times(patient_cohort, times):
         classifiers={"mine": CoxPHSurvivalAnalysis(alpha=1.0)},
         feature_sets=["HCR", "HCR+DLR"],
     )
-    one = found.predictions.query("feature_set == 'Clinical+HCR'").set_index("sample").loc[other.index]
+    one = found.predictions.query("feature_set == 'Clinical+HCR'").set_index("sample")
+    one = one.loc[other.index]
     expected = concordance_index_censored(held["event"], held["time"], one["score"])[0]
     row = found.summary.query("feature_set == 'Clinical+HCR'").iloc[0]
     assert row["mean"] == pytest.approx(expected)

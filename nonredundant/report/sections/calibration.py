@@ -13,7 +13,9 @@ from nonredundant.report.figures import Drawing, draw_with
 from nonredundant.report.formatting import (
     CLASSIFIER,
     SET,
+    Column,
     Table,
+    format_interval,
     frame_table,
     number_column,
 )
@@ -95,8 +97,9 @@ def _content(comparison: Any) -> list[Block] | None:
     blocks.append(
         note(
             "Perfect calibration has slope 1 and intercept 0; a slope below 1 means predictions "
-            "that are too extreme. Sensitivity and specificity are at the threshold of each fold, "
-            "which was chosen on its training samples."
+            "that are too extreme. A slope is not estimable with fewer than 10 cases of a class, "
+            "or where predictions separate the classes. Sensitivity and specificity are at the "
+            "threshold of each fold, which was chosen on its training samples."
         )
     )
     return blocks
@@ -108,8 +111,14 @@ def _calibration_table(comparison: Any, caption: str) -> Table:
     names = ("slope", "intercept", "brier", "sensitivity", "specificity")
     heads = [name.replace("brier", "Brier score") for name in names]
     columns = [SET, CLASSIFIER, *map(number_column, names, heads)]
+    columns.insert(3, Column("95 % interval of the slope", _slope_interval))
     marked = {name: comparison.primary[name] for name in ("feature_set", "classifier")}
     return frame_table(frame, columns, caption, marked=marked if len(frame) else None)
+
+
+def _slope_interval(row: Any) -> str:
+    """Format the interval of a calibration slope."""
+    return format_interval(row["slope_low"], row["slope_high"])
 
 
 def _benefit_table(comparison: Any, caption: str) -> Table:

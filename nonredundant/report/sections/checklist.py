@@ -83,8 +83,8 @@ def _intro() -> Markup:
     """Introduce the checklists."""
     return Markup(
         "<p>Items of CLEAR{}, TRIPOD+AI{} and METRICS{} that can be answered from the settings, "
-        "tables and fitted models of this comparison. The authors must answer all others, among them "
-        "eligibility, ethics, sample size, segmentation, reference standard, fairness and "
+        "tables and fitted models of this comparison. The authors must answer all others, among "
+        "them eligibility, ethics, sample size, segmentation, reference standard, fairness and "
         "limitations.</p>"
     ).format(cite("clear"), cite("tripod"), cite("metrics"))
 
