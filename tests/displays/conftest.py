@@ -46,7 +46,12 @@ def data():
     found = compare_feature_sets(
         table,
         np.array(["benign", "malignant"])[y],
-        cvae=NonRedundantCVAE(dlr_size=3, max_epochs=3, network={"width": 4}),
+        cvae=NonRedundantCVAE(
+            dlr_size=3,
+            max_epochs=3,
+            network={"width": 4},
+            net_params={"validation_fraction": 0.1},
+        ),
         feature_sets=SETS,
         classifiers={"LR": LogisticRegression(C=0.1)},
         baselines=False,

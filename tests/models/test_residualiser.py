@@ -64,6 +64,37 @@ def test_residuals_do_not_depend_on_the_unit_of_a_latent():
     np.testing.assert_allclose(other, 1000 * one, rtol=1e-6, atol=1e-6)
 
 
+def test_residuals_of_training_rows_have_the_law_of_new_ones():
+    """A flexible regression fitted to few rows takes up noise, but not of rows it has not seen."""
+    ratios = []
+    for seed in range(5):
+        (h, d, _), (new, latents, _) = make_pair(150, seed), make_pair(2000, seed + 100)
+        model = Residualiser().fit(h, d)
+        own, others = model.transform(h, d), model.transform(new, latents)
+        ratios.append(np.median(np.abs(own), axis=0) / np.median(np.abs(others), axis=0))
+    assert np.mean(ratios, axis=0) == pytest.approx(1.0, abs=0.15)
+
+
+def test_rows_are_recognised_in_any_order_and_number():
+    h, d, _ = make_pair(60)
+    model = Residualiser().fit(h, d)
+    whole = model.transform(h, d)
+    np.testing.assert_allclose(model.transform(h.iloc[[7, 3]], d[[7, 3]]), whole[[7, 3]])
+    moved = model.transform(h.iloc[[7]] + 1e-3, d[[7]])
+    assert 1e-3 < abs(moved - whole[[7]]).max() < 1.0
+
+
+def test_samples_with_the_same_features_are_mapped_alike():
+    rng = np.random.default_rng(0)
+    h = pd.DataFrame({"sex": np.arange(100) % 2})
+    d = h.to_numpy() + rng.normal(size=(100, 1))
+    left = Residualiser().fit(h, d).transform(h, d)
+    assert d[1::2].mean() - d[::2].mean() > 0.7
+    assert abs(left[1::2].mean() - left[::2].mean()) < 0.3
+    # One line per sex: the order of rows is kept.
+    assert all((np.argsort(left[s::2, 0]) == np.argsort(d[s::2, 0])).all() for s in (0, 1))
+
+
 def test_lesions_of_a_sample_share_a_fold():
     sample = np.repeat(np.arange(30), [1, 2, 3] * 10)
     folds = sample_folds(sample)
