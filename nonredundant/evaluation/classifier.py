@@ -30,6 +30,7 @@ from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.fold_model import FoldModel
 from nonredundant.evaluation.folds import Fold
+from nonredundant.evaluation.identity import align, check_target
 from nonredundant.evaluation.inputs import resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
 from nonredundant.evaluation.representations import (
@@ -157,13 +158,15 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
         one = parse_feature_set(self.feature_set)
+        y = align(y, X, "y")
+        check_target(y, X, getattr(self.extractor, "clinical", None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         outcome = read_outcome(y, None, len(X), 0)
         table = self._extract(X, outcome)
         fine = (table.status == "ok").to_numpy()
         if not fine.all():
             # Failed cases are left out, and with them a class that no other case has.
-            kept = y[fine] if isinstance(y, pd.DataFrame) else np.asarray(y)[fine]
+            kept = y[fine] if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)[fine]
             table, outcome = table[fine], read_outcome(kept, None, int(fine.sum()), 0)
         (one,) = name_clinical([one], [], clinical=bool(table.columns_of("clinical")))
         model = self._fold_model(one, table, outcome, seed)

@@ -28,7 +28,6 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any
 
-import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -48,6 +47,7 @@ from nonredundant.evaluation.feature_sets import (
 )
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.folds import Fold, make_folds
+from nonredundant.evaluation.identity import align, check_groups, check_target
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant.evaluation.repeats import default_repeats
@@ -109,8 +109,9 @@ def compare_feature_sets(
         The network; sets named `-MI` use its independence term.
     feature_sets : sequence of str
         `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
-        inside the fold), `D16-MI`, `H8+D16-MI`. Clinical columns are added to the hand-crafted
-        ones, unless a set names them: `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`.
+        inside the fold), `D16-MI`, `H8+D16-MI`. Where there are clinical columns, they are added
+        to the hand-crafted ones, and `HCR` is reported as `Clinical+HCR`, unless a set names them:
+        `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`.
     classifiers : sequence of str, classifiers, or dict of str to classifier, default=None
         `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; your own classifier is
         fitted as it is, on imputed and standardised columns. `FeatureSetComparison.answer`
@@ -203,12 +204,15 @@ def compare_feature_sets(
     level = resolve_patients(patients)
     with recorded_warnings() as found:
         cohorts = read_cohorts(X, test, extractor, n_jobs=n_jobs, memory=memory, verbose=verbose)
-    held = None if test is None else test[1]
+    y = align(y, X, "y")
+    check_target(y, X, getattr(extractor, "clinical", None))
+    groups = None if groups is None else check_groups(groups, X)
+    held = None if test is None else align(test[1], test[0], "the test set's y")
     outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)
     cohorts, outcome, kept, messages = drop_failed(cohorts, outcome)
     outcome.check("y")
     level.check(cohorts.table)
-    groups = None if groups is None else _check_groups(groups, len(kept))[kept]
+    groups = None if groups is None else groups[kept]
     extraction_seconds = time.perf_counter() - start
     level = level.for_outcome(outcome)
     check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
@@ -294,14 +298,6 @@ def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:
             )
 
 
-def _check_groups(groups: Any, n: int) -> np.ndarray:
-    """Return the groups as an array of the cohort's length."""
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups has shape {groups.shape} but there are {n} samples")
-    return groups
-
-
 def _network(cvae: Any, sets: list[FeatureSet], outcome: Outcome, named: Experiment | None) -> Any:
     """Return the untrained network, with the hyper-parameters of a published experiment."""
     cvae = resolve_network(cvae, sets, outcome)
@@ -351,7 +347,11 @@ def _primary(
 
     ranked = [*with_term, *vae, *fused]
     candidates = [*(one for one in ranked if tested_against(one)), *ranked, *usable]
-    published = [one for one in usable if named is not None and one.name == named.primary]
+    published = [
+        one
+        for one in usable
+        if named is not None and one.name.removeprefix("Clinical+") == named.primary
+    ]
     chosen = [*published, *candidates][0]
     found = tested_against(chosen) if chosen.is_fused else []
     return Primary(chosen.name, classifier, metric, found[0] if found else None)

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.metrics import get_scorer
 
+from nonredundant.evaluation.identity import check_held_out
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
@@ -44,7 +45,8 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     TypeError
         If X is neither a LesionTable nor a case table, or the test set is of another type.
     ValueError
-        If `test` is not a pair, or the tables do not match.
+        If `test` is not a pair, the tables do not match, or the test set shares patients, files or
+        voxels with the cohort.
     """
     if test is not None and not (isinstance(test, (tuple, list)) and len(test) == 2):
         raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
@@ -52,9 +54,14 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     if isinstance(X, LesionTable):
         if held is not None and not isinstance(held, LesionTable):
             raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
-        if held is not None and held.index.isin(X.index).any():
+        if held is None:
+            return Cohorts(X, len(X))
+        own = held
+        if held.index.isin(X.index).any():
             held = held.replace(index=[f"test {label}" for label in held.index])
-        return Cohorts(X if held is None else LesionTable.concat([X, held]), len(X))
+        table = LesionTable.concat([X, held])
+        check_held_out(X, own, table)
+        return Cohorts(table, len(X))
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"X must be a case table (DataFrame with the column 'image') or a LesionTable, got "
@@ -74,6 +81,8 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
             held = held.set_axis([f"test {label}" for label in held.index], axis=0)
         cases = pd.concat([X, held])
     table = plain.fit(cases).transform(cases)
+    if test is not None:
+        check_held_out(X, test[0], table)
     return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor), own.get("root"))
 
 

@@ -87,7 +87,7 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
             "repeat": one.repeat,
             "fold": one.fold,
             "C": one.chosen.get("classifier__C", np.nan),
-            "alpha": one.chosen.get("classifier__alphas", [np.nan])[0],
+            "alpha": one.chosen.get("classifier__alpha", np.nan),
             "block_weight": one.chosen.get("blocks__weight", np.nan),
             "threshold": one.threshold,
         }

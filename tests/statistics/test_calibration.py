@@ -32,7 +32,16 @@ def test_calibration_of_constant_and_of_separating_predictions():
     assert np.isnan(constant["slope"])
     assert constant["intercept"] == pytest.approx(0, abs=1e-9)
     separated = calibration_summary([0, 0, 1, 1], [0.1, 0.2, 0.8, 0.9])
-    assert separated["slope"] == np.inf
+    assert np.isnan(separated["slope"])
+
+
+def test_the_slope_has_an_interval_where_it_means_something():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.1, 0.9, 400)
+    found = calibration_summary(rng.uniform(size=400) < p, p)
+    assert found["slope_low"] < 1 < found["slope_high"]
+    few = calibration_summary([1] * 5 + [0] * 50, [0.6, 0.2, 0.5, 0.1, 0.7] * 11)
+    assert np.isnan([few["slope"], few["slope_low"]]).all()
 
 
 def test_net_benefit_of_everybody_and_of_a_perfect_prediction():

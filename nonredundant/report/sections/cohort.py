@@ -10,8 +10,8 @@ from nonredundant.report.formatting import format_compact, pair_table
 from nonredundant.report.section import Block, Section
 
 _QUARTILES = {
-    "volume": ("lesion volume per sample", "mm³ if spacing is in mm"),
-    "maximum": ("maximum intensity", "image units"),
+    "volume": ("lesion volume per sample", "mL if spacing is in mm", 1e-3),
+    "maximum": ("maximum intensity", "image units", 1.0),
 }
 
 
@@ -27,8 +27,8 @@ def _content(comparison: Any) -> list[Block]:
         shares = class_shares(held_out_counts(comparison))
         rows.append(("held-out test set", f"{s.n_test:,} samples: {shares}"))
     for name, quartiles in cohort.quartiles.items():
-        label, unit = _QUARTILES[name]
-        low, middle, high = map(format_compact, quartiles)
+        label, unit, factor = _QUARTILES[name]
+        low, middle, high = (format_compact(factor * value) for value in quartiles)
         rows.append((f"{label}, median (quartiles)", f"{middle} ({low} to {high}), {unit}"))
     rows += [
         ("hand-crafted features", f"{cohort.n_hcr:,}"),

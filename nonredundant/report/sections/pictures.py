@@ -43,8 +43,7 @@ _WEIGHTS = Drawing(
     "Weights of the features",
     "Left: absolute weight of each feature in the fused model, mean and range over the fold "
     "models, hand-crafted and learned features separately. Right: how many of the largest weights "
-    "belong to learned features, against chance. A weight of 0 in every fold means that inner "
-    "cross-validation left the learned block out.",
+    "belong to learned features, against chance.",
     draw_with(FeatureWeightsDisplay),
 )
 _LATENTS = Drawing(
