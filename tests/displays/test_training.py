@@ -12,7 +12,8 @@ def test_losses_are_mean_and_range_over_folds(data):
     display = displays.LossCurveDisplay.from_comparison(data.found, feature_sets=["DLR-MI"])
     own = display.curves.query("term == 'reconstruction' and part == 'validation'")
     history = data.found.history.query("feature_set == 'DLR-MI'")
-    every = history.pivot_table(index="epoch", columns="fold", values="valid_reconstruction")
+    folds = ["repeat", "fold"]
+    every = history.pivot_table(index="epoch", columns=folds, values="valid_reconstruction")
     np.testing.assert_allclose(own["mean"], every.mean(axis=1))
     np.testing.assert_allclose(own[["low", "high"]], every.agg(["min", "max"], axis=1))
     training, validation = display.axes_[1].lines
