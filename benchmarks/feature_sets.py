@@ -68,7 +68,8 @@ def radiographs(quick: bool) -> Cohort:
     train, held = fetch_pneumonia(split="train"), fetch_pneumonia(split="val")
     rows = np.random.default_rng(0).permutation(len(train.data))[: 300 if quick else None]
     X, y = train.data.iloc[np.sort(rows)], train.target.iloc[np.sort(rows)]
-    return X, y, (held.data, held.target), RadiomicsExtractor(patch_shape=(28, 28), whole_image=True)
+    extractor = RadiomicsExtractor(patch_shape=(28, 28), whole_image=True)
+    return X, y, (held.data, held.target), extractor
 
 
 COHORTS: dict[str, tuple[str, Callable[[bool], Cohort]]] = {

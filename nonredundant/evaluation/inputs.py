@@ -52,16 +52,7 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
         raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
     held = None if test is None else test[0]
     if isinstance(X, LesionTable):
-        if held is not None and not isinstance(held, LesionTable):
-            raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
-        if held is None:
-            return Cohorts(X, len(X))
-        own = held
-        if held.index.isin(X.index).any():
-            held = held.replace(index=[f"test {label}" for label in held.index])
-        table = LesionTable.concat([X, held])
-        check_held_out(X, own, table)
-        return Cohorts(table, len(X))
+        return _read_tables(X, held)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             f"X must be a case table (DataFrame with the column 'image') or a LesionTable, got "
@@ -69,6 +60,27 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
         )
     if held is not None and not isinstance(held, pd.DataFrame):
         raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
+    return _extract(X, held, extractor, settings)
+
+
+def _read_tables(X: LesionTable, held: Any) -> Cohorts:
+    """Join the lesions of the cohort and of the test set."""
+    if held is None:
+        return Cohorts(X, len(X))
+    if not isinstance(held, LesionTable):
+        raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
+    shown = held
+    if held.index.isin(X.index).any():
+        shown = held.replace(index=[f"test {label}" for label in held.index])
+    table = LesionTable.concat([X, shown])
+    check_held_out(X, held, table)
+    return Cohorts(table, len(X))
+
+
+def _extract(
+    X: pd.DataFrame, held: pd.DataFrame | None, extractor: Any, settings: Mapping[str, Any]
+) -> Cohorts:
+    """Extract the lesions of the cohort and of the test set."""
     if extractor is None:
         extractor = RadiomicsExtractor()
     own = extractor.get_params(deep=False)
@@ -77,12 +89,13 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     plain = clone(extractor).set_params(clinical=None, **unset)
     cases = X
     if held is not None:
+        shown = held
         if held.index.isin(X.index).any():
-            held = held.set_axis([f"test {label}" for label in held.index], axis=0)
-        cases = pd.concat([X, held])
+            shown = held.set_axis([f"test {label}" for label in held.index], axis=0)
+        cases = pd.concat([X, shown])
     table = plain.fit(cases).transform(cases)
-    if test is not None:
-        check_held_out(X, test[0], table)
+    if held is not None:
+        check_held_out(X, held, table)
     return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor), own.get("root"))
 
 

@@ -83,7 +83,7 @@ class TermNet(NeuralNet):
         Skorch swallows an interrupt and returns a net that was trained for too few epochs as if
         it were done.
         """
-        self.interrupt_ = None
+        self.interrupt_: KeyboardInterrupt | None = None
         super().partial_fit(X, y, **settings)
         if self.interrupt_ is not None:
             raise self.interrupt_
