@@ -142,9 +142,15 @@ def _inferred(text: Any) -> Any:
 
 
 def _are_ids(column: Any) -> bool:
-    """Check whether the first column names the cases: by its name, or as its cells differ."""
+    """Check whether the first column names the cases: by its name, or as its cells differ.
+
+    Decimal fractions are a measurement, such as an age, even where all of them differ.
+    """
     words = re.split(r"[^a-z]+", str(column.name).lower())
-    return bool(_ID_WORDS & set(words)) or (column.is_unique and (column.str.strip() != "").all())
+    if _ID_WORDS & set(words):
+        return True
+    measured = column.str.fullmatch(r"\s*-?\d+\.\d+\s*").any()
+    return bool(column.is_unique and (column.str.strip() != "").all() and not measured)
 
 
 def _row_labels(ids: Any, path: Path) -> Any:

@@ -81,11 +81,12 @@ class TermNet(NeuralNet):
         """Train further; an interrupt propagates.
 
         Skorch swallows an interrupt and returns a net that was trained for too few epochs as if
-        it were done.
+        it were done. Its own callbacks, such as early stopping, end the training by the same
+        exception; that remains a normal end.
         """
         self.interrupt_: KeyboardInterrupt | None = None
         super().partial_fit(X, y, **settings)
-        if self.interrupt_ is not None:
+        if self.interrupt_ is not None and not _is_early_stop(self.interrupt_):
             raise self.interrupt_
         return self
 
@@ -145,6 +146,15 @@ class TermNet(NeuralNet):
                 f"training diverged: the term {named[0]!r} is no longer a finite number in epoch "
                 f"{len(self.history)}; lower lr (now {self.lr}) or the weight of that term"
             )
+
+
+def _is_early_stop(interrupt: KeyboardInterrupt) -> bool:
+    """Return whether a callback of skorch raised the interrupt to end the training."""
+    place = interrupt.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    module = "" if place is None else str(place.tb_frame.f_globals.get("__name__", ""))
+    return module.startswith("skorch.callbacks")
 
 
 def build_net(

@@ -194,7 +194,6 @@ def test_a_first_column_that_is_a_variable_stays_one(patients):
     table.to_csv(patients / "ages.csv", index=False)
     read = read_cases(patients / "ages.csv")
     assert read["age"].tolist() == table["age"].tolist()
-    assert read.index.tolist() == table["age"].tolist()
 
 
 def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):

@@ -57,6 +57,7 @@ def data():
         baselines=False,
         audit=["dcor", "r2-ridge"],
         cv=3,
+        n_repeats=1,
         random_state=0,
     )
     sweep = pd.DataFrame(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from cohorts_for_tests import (
     compare,
+    make_table,
 )
 
 from nonredundant import compare_feature_sets
@@ -36,6 +37,9 @@ def test_cases_of_the_test_set_keep_apart_from_those_of_the_cohort(cohort):
     table, y = cohort
     status = ["ok"] * 20
     status[3] = "bad file"
+    with pytest.raises(ValueError, match="the test set shares 20 ids with the training cohort"):
+        compare(table, y, test=(table[:20], y[:20]))
+    held = make_table(20, seed=1)[0].replace(status=status, index=[f"new{i}" for i in range(20)])
     with pytest.warns(UserWarning, match="could not be extracted"):
-        found = compare(table, y, test=(table[:20].replace(status=status), y[:20]))
-    assert found.settings.failed == {"test case003": "bad file"}
+        found = compare(table, y, test=(held, y[:20]))
+    assert found.settings.failed == {"new3": "bad file"}

@@ -7,6 +7,7 @@ import pytest
 from cohorts_for_tests import (
     TIMES,
     compare_patients,
+    make_patients,
 )
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
@@ -53,10 +54,11 @@ def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, m
     monkeypatch.setattr("nonredundant.evaluation.compare.run", None)
     table, y, _ = patient_cohort
     y_test = np.array([0, 1, 1])
-    lost = table[:3].replace(status=["gone", "ok", "ok"])
+    new = make_patients(seed=7)[0][:3].replace(index=["new0", "new1", "new2"])
+    lost = new.replace(status=["gone", "ok", "ok"])
     with pytest.raises(ValueError, match=r"has the classes \[1\] alone among the 2 samples"):
         compare_patients(table, y, test=(lost, y_test))
     alike = times[:3].copy()
     alike["event"], alike["time"] = [True, False, False], [5.0, 1.0, 2.0]
     with pytest.raises(ValueError, match="no two times can be compared"):
-        compare_patients(table, times, test=(table[:3], alike), classifiers="Cox")
+        compare_patients(table, times, test=(new, alike), classifiers="Cox")

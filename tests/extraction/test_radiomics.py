@@ -182,7 +182,11 @@ def published():
 
 
 @needs_data
-@pytest.mark.filterwarnings("ignore:The discretisation", "ignore:.*of 1 lesions are constant")
+@pytest.mark.filterwarnings(
+    "ignore:The discretisation",
+    "ignore:.*of 1 lesions are constant",
+    "ignore:1 of 1 cases have lesions whose volume on the grid",
+)
 @pytest.mark.parametrize(
     "setting_name",
     sorted({column.removeprefix(case) for _, column, case in published()}),

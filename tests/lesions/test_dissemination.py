@@ -13,6 +13,7 @@ from nonredundant.lesions.dissemination import dissemination_features
 from nonredundant.patients import LesionPooling
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_dissemination_of_known_lesions():
     image, mask = several()
     cases = pd.DataFrame({"image": [image], "mask": [mask]}, index=["a"])
@@ -88,6 +89,7 @@ def test_dissemination_of_many_patients_is_that_of_each():
     assert together["n_lesions"].drop(7).tolist() == np.delete(counts, 7).tolist()
 
 
+@pytest.mark.filterwarnings("ignore:.*labels that are not measured")
 def test_dissemination_columns_are_between_pooled_and_clinical_columns():
     image, mask = several()
     single, one_mask = image_of(1)

@@ -69,3 +69,13 @@ def test_an_interrupted_warm_start_leaves_the_fitted_network():
     with pytest.raises(KeyboardInterrupt):
         model.set_params(augment=Interrupt(1)).fit(table())
     np.testing.assert_array_equal(model.transform(table()), before)
+
+
+def test_early_stopping_is_no_interrupt():
+    """Skorch's early stopping ends the training by the exception of Ctrl-C."""
+    from skorch.callbacks import EarlyStopping
+
+    stop = EarlyStopping(monitor="train_total", patience=1, threshold=10.0)
+    options = {"callbacks": [stop]}
+    model = NonRedundantCVAE(dlr_size=2, max_epochs=30, random_state=0, net_params=options)
+    assert len(model.fit(table()).history_) < 30
