@@ -103,11 +103,15 @@ def test_no_fit_sees_a_test_row():
         audit=False,
         random_state=0,
     )
-    folds = found.predictions[found.predictions["feature_set"] == "HCR"].groupby("fold")["sample"]
+    own = found.predictions[found.predictions["feature_set"] == "Clinical+HCR"]
+    folds = own.groupby(["repeat", "fold"])["sample"]
     training = {frozenset(table.index) - frozenset(held) for _, held in folds}
-    assert len(training) == 4
-    assert set(SpyNetwork.fitted_on) == training
-    assert set(SpyEncoder.fitted_on) == training
+    assert len(training) == 20
+    # The test of added information permutes latents of one network of all samples, which sees no
+    # labels and makes no prediction.
+    everyone = {frozenset(table.index)}
+    assert set(SpyNetwork.fitted_on) == training | everyone
+    assert set(SpyEncoder.fitted_on) == training | everyone
     # Inner folds hold fewer rows, never more, than the 45 of a training fold.
     assert max(n for n, _ in SpyClassifier.fitted_on) == 45
 
@@ -141,6 +145,7 @@ def test_what_fold_models_learn_does_not_change_with_their_test_rows(classifiers
             cv=PredefinedSplit(where),
             sampler="smote",
             audit=False,
+            n_repeats=1,
             random_state=0,
         )
         for pair in ((table, y), (other, labels))
@@ -160,7 +165,7 @@ def mean_auc(table, draws, **settings):
     for seed in range(draws):
         y = rng.permutation(np.arange(len(table)) % 2)
         comparison = compare_feature_sets(
-            table, y, audit=False, baselines=False, random_state=seed, **settings
+            table, y, audit=False, baselines=False, n_repeats=1, random_state=seed, **settings
         )
         found.append(comparison.summary.set_index(["feature_set", "classifier"])["mean"])
     return pd.concat(found, axis=1).mean(axis=1)
@@ -212,7 +217,7 @@ def test_random_labels_of_groups_are_predicted_only_where_groups_are_broken_up()
     whole, broken = [], []
     for seed in range(4):
         y = rng.permutation(np.arange(25) % 2)[groups]
-        more = {"audit": False, "baselines": False, "random_state": seed, **sets}
+        more = {"audit": False, "baselines": False, "n_repeats": 1, "random_state": seed, **sets}
         whole.append(compare_feature_sets(copies, y, groups=groups, **more).summary["mean"].iloc[0])
         broken.append(compare_feature_sets(copies, y, **more).summary["mean"].iloc[0])
     assert abs(np.mean(whole) - 0.5) < chance(25, 4)
