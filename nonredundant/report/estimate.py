@@ -7,10 +7,15 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from nonredundant.report.formatting import format_number
+from nonredundant.report.formatting import format_interval, format_number
 
-#: Size of the drawing, in units of its own.
-_WIDTH, _HEIGHT, _MARGIN = 640, 92, 40
+#: Width of the drawing, and of the margin beside its axis, in pixels on a phone.
+_WIDTH, _MARGIN = 360, 12
+#: Height of the axis and of the three lines of text.
+_TEXT_ABOVE, _AXIS, _TEXT_BELOW, _TEXT_LAST = 16, 36, 66, 84
+_HEIGHT = 92
+#: Approximate width of a letter, by which texts are kept inside of the drawing.
+_LETTER = 6.6
 
 
 def draw_estimate(test: Any, metric: str) -> Markup:
@@ -26,58 +31,54 @@ def draw_estimate(test: Any, metric: str) -> Markup:
     Returns
     -------
     Markup
-        An SVG; empty if there is no interval to draw.
+        An SVG with its caption; empty if there is no interval to draw.
     """
     if test is None or np.isnan(test["low"]) or np.isnan(test["high"]):
         return Markup("")
-    smallest = test.get("detectable", np.nan)
-    known = [0.0, test["low"], test["high"]]
-    if not np.isnan(smallest):
-        known += [smallest, -smallest]
-    reach = max(abs(value) for value in known) * 1.05
+    smallest = test["detectable"]
+    ends = [0.0, test["low"], test["high"], *([] if np.isnan(smallest) else [smallest])]
+    left, right = min(ends), max(ends)
+    edge = 0.06 * (right - left)
 
-    def place(value: float) -> str:
+    def place(value: float) -> float:
         """Return the horizontal position of a difference."""
-        return f"{_WIDTH / 2 + value / reach * (_WIDTH / 2 - _MARGIN):.1f}"
+        share = (value - left + edge) / (right - left + 2 * edge)
+        return _MARGIN + share * (_WIDTH - 2 * _MARGIN)
 
-    middle = 34
+    low, middle, high, zero = map(place, (test["low"], test["estimate"], test["high"], 0.0))
+    interval = format_interval(test["low"], test["high"], signed=True)
+    estimate = format_number(test["estimate"], signed=True)
     parts = [
-        _line(place(-reach), middle, place(reach), middle, "axis"),
-        _line(place(0), middle - 18, place(0), middle + 18, "zero"),
-        _text(place(0), middle + 34, "no difference"),
-        _line(place(test["low"]), middle, place(test["high"]), middle, "interval"),
-        Markup('<circle class="point" cx="{}" cy="{}" r="7"/>').format(
-            place(test["estimate"]), middle
-        ),
-        _text(place(test["estimate"]), middle - 16, format_number(test["estimate"], signed=True)),
+        _line(_MARGIN, _AXIS, _WIDTH - _MARGIN, _AXIS, "axis"),
+        _line(zero, _AXIS - 14, zero, _AXIS + 16, "zero"),
+        _text(zero, _TEXT_BELOW, "no difference"),
+        _line(low, _AXIS, high, _AXIS, "interval"),
+        Markup('<circle class="point" cx="{:.1f}" cy="{}" r="6"/>').format(middle, _AXIS),
+        _text(middle, _TEXT_ABOVE, f"{estimate} ({interval})"),
     ]
+    text = f"difference in {metric} {estimate}, 95 % interval {interval}"
     if not np.isnan(smallest):
+        found = f"smallest detectable gain {format_number(smallest, signed=True)}"
         parts += [
-            _line(place(smallest), middle - 10, place(smallest), middle + 10, "detectable"),
-            _text(
-                place(smallest),
-                middle + 52,
-                f"smallest detectable gain {format_number(smallest, signed=True)}",
-                "end",
-            ),
+            _line(place(smallest), _AXIS - 14, place(smallest), _TEXT_LAST - 12, "detectable"),
+            _text(place(smallest), _TEXT_LAST, found),
         ]
-    title = (
-        f"Difference of {metric} and its 95 % interval, "
-        f"{format_number(test['low'], signed=True)} to {format_number(test['high'], signed=True)}"
-    )
+        text += f"; {found} (80 % power)"
     frame = Markup(
-        '<svg class="estimate" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>'
-        '<p class="quiet">{}.</p>'
+        '<svg class="estimate" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>\n'
+        '<p class="quiet">Drawn: {}.</p>'
     )
-    return frame.format(_WIDTH, _HEIGHT, title, Markup("").join(parts), title)
+    return frame.format(_WIDTH, _HEIGHT, text, Markup("").join(parts), text)
 
 
-def _line(x1: str, y1: int, x2: str, y2: int, kind: str) -> Markup:
+def _line(x1: float, y1: int, x2: float, y2: int, kind: str) -> Markup:
     """Return a line."""
-    line = Markup('<line class="{}" x1="{}" y1="{}" x2="{}" y2="{}"/>')
+    line = Markup('<line class="{}" x1="{:.1f}" y1="{}" x2="{:.1f}" y2="{}"/>')
     return line.format(kind, x1, y1, x2, y2)
 
 
-def _text(x: str, y: int, text: str, anchor: str = "middle") -> Markup:
-    """Return a text."""
-    return Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(x, y, anchor, text)
+def _text(x: float, y: int, text: str) -> Markup:
+    """Return a text centred at x, or as near as the drawing's edges allow."""
+    half = _LETTER * len(text) / 2
+    x = float(np.clip(x, half, max(half, _WIDTH - half)))
+    return Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(x, y, text)

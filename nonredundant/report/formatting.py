@@ -47,6 +47,8 @@ class Table:
         Style class.
     is_tall : bool
         Whether the table scrolls in a box of limited height.
+    notes : sequence of str
+        Numbered notes below the table: why a value is not estimable.
     """
 
     heads: Sequence[str]
@@ -56,6 +58,7 @@ class Table:
     marked: frozenset[int] = field(default_factory=frozenset)
     kind: str = ""
     is_tall: bool = False
+    notes: Sequence[str] = ()
 
     @property
     def is_long(self) -> bool:
@@ -89,7 +92,15 @@ def format_p(value: float) -> str:
 
 def format_compact(value: float) -> str:
     """Format a number with three significant digits, or as an integer from 1000 on."""
-    return NOTHING if np.isnan(value) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    if np.isnan(value):
+        return NOTHING
+    # Adding 0 removes the sign of -0.
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value + 0.0:.3g}"
+
+
+def count(n: int, noun: str) -> str:
+    """Format a number of things: "1 fold", "5 folds"."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def frame_table(
@@ -99,8 +110,17 @@ def frame_table(
     *,
     marked: Mapping[str, str] | None = None,
 ) -> Table:
-    """Format a data frame; rows that hold all values of `marked` are shaded."""
+    """Format a data frame; rows that hold all values of `marked` are shaded.
+
+    Where a row has a `reason`, its cells that are not estimable refer to it by a number.
+    """
     rows = [[column.show(row) for column in columns] for _, row in frame.iterrows()]
+    reasons = frame["reason"].tolist() if "reason" in frame else [""] * len(frame)
+    notes = list(dict.fromkeys(reason for reason in reasons if isinstance(reason, str) and reason))
+    for row, reason in zip(rows, reasons, strict=True):
+        if reason in notes:
+            mark = f"{NOT_ESTIMABLE} [{notes.index(reason) + 1}]"
+            row[:] = [mark if cell == NOT_ESTIMABLE else cell for cell in row]
     chosen = np.zeros(len(frame), dtype=bool)
     if marked:
         chosen = np.all([(frame[name] == value).to_numpy() for name, value in marked.items()], 0)
@@ -110,6 +130,7 @@ def frame_table(
         rows,
         caption,
         frozenset(np.flatnonzero(chosen).tolist()),
+        notes=[f"[{number}] {note}" for number, note in enumerate(notes, start=1)],
     )
 
 
@@ -138,7 +159,7 @@ def interval_column(*, signed: bool = False) -> Column:
 
 def p_column(name: str, head: str) -> Column:
     """Make a column of p-values."""
-    return Column(head, lambda row: format_p(row[name]))
+    return Column(head, lambda row: p_number(row[name]) or NOT_ESTIMABLE)
 
 
 SET = text_column("feature_set", "feature set")

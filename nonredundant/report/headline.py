@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 from markupsafe import Markup
 
 from nonredundant.displays.names import metric_name
@@ -12,24 +14,35 @@ from nonredundant.report.agreement import rows_with
 from nonredundant.report.descriptions import validation_text
 from nonredundant.report.estimate import draw_estimate
 from nonredundant.report.formatting import (
+    NOT_ESTIMABLE,
     SET,
+    Column,
     Table,
+    count,
+    format_number,
+    format_p,
     frame_table,
     interval_column,
     number_column,
-    p_column,
 )
 
-#: Style class of the answer by its verdict; all others are "none".
-_COLOURS = {"gain": "gain", "information": "gain", "loss": "loss"}
+#: Style class of a statement by its verdict; all others are "none".
+_COLOURS = {"gain": "gain", "information": "gain", "loss": "loss", "dependent": "loss"}
+
+
+class Statement(NamedTuple):
+    """What was found, without its numbers, and the style class of the verdict."""
+
+    text: str
+    colour: str
 
 
 @dataclass(frozen=True)
 class Headline:
     """Content above the table of contents."""
 
+    statements: list[Statement]
     answer: str
-    verdict: str
     drawing: Markup
     lines: list[str]
     table: Table
@@ -44,16 +57,28 @@ def headline(comparison: Any) -> Headline:
     settings = comparison.settings
     lines = [comparison.graph_answer(), _flow(comparison)]
     return Headline(
+        statements=_statements(comparison.findings()),
         answer=comparison.answer(),
-        verdict=_COLOURS.get(comparison.findings()["helps"].verdict, "none"),
         drawing=draw_estimate(_primary_test(comparison), metric_name(comparison.primary["metric"])),
         lines=[line for line in lines if line],
         table=_primary_table(comparison),
-        basis=f"{settings.cohort.n_samples:,} samples; {validation_text(settings)}",
+        basis=f"{count(settings.cohort.n_samples, 'sample')}; {validation_text(settings)}",
         best_simple=_best_simple(comparison),
         n_failed=len(settings.failed),
         n_warnings=len(comparison.warnings),
     )
+
+
+def _statements(findings: Mapping[str, Any]) -> list[Statement]:
+    """Shorten each finding to what stands before its numbers."""
+    statements = []
+    for key, (verdict, text) in findings.items():
+        # Numbers follow a colon, those of an audit without a finding stand in brackets.
+        start, colon, _ = text.partition(": ")
+        if not colon and key == "new":
+            start = text.partition(" (")[0]
+        statements.append(Statement(start.rstrip(".") + ".", _COLOURS.get(verdict, "none")))
+    return statements
 
 
 def _flow(comparison: Any) -> str:
@@ -82,20 +107,34 @@ def _best_simple(comparison: Any) -> str:
 
 
 def _primary_table(comparison: Any) -> Table:
-    """Tabulate the sets of the primary comparison, and the best one without a network."""
+    """Tabulate the sets of the primary comparison, and those without a network or HCR."""
     primary = comparison.primary
     at = {name: primary[name] for name in ("classifier", "metric")}
     summary = rows_with(comparison.summary, at)
     tests = rows_with(comparison.tests, {**at, "feature_set": primary["feature_set"]})
-    best = _best_simple(comparison)
-    names = [*tests["reference"], primary["feature_set"], *([best] if best else [])]
-    own = summary.set_index("feature_set").loc[list(dict.fromkeys(names))].reset_index()
+    names = [*tests["reference"], primary["feature_set"], *comparison.settings.simple_sets]
+    # A graph is not fitted on sets without columns of lesions.
+    names = [name for name in dict.fromkeys(names) if (summary["feature_set"] == name).any()]
+    own = summary.set_index("feature_set").loc[names].reset_index()
     # Without a fused set the primary one is what the others were tested against.
     reference = primary.get("reference", primary["feature_set"])
     versus = rows_with(comparison.tests, {**at, "reference": reference})
-    own = own.merge(versus[["feature_set", "estimate", "p_value"]], on="feature_set", how="left")
+    versus = versus[["feature_set", "estimate", "p_value", "reason"]]
+    own = own.merge(versus, on="feature_set", how="left", suffixes=("", "_test"))
+    # A score and its difference are seldom without an interval for different reasons.
+    own["reason"] = own["reason"].where(own["reason"] != "", own["reason_test"])
     columns = [SET, number_column("mean", metric_name(primary["metric"])), interval_column()]
     if own["estimate"].notna().any():
-        columns.append(number_column("estimate", f"gain over {reference}", signed=True))
-        columns.append(p_column("p_value", "p"))
+
+        def gain(row: Any) -> str:
+            is_reference = row["feature_set"] == reference
+            return "reference" if is_reference else format_number(row["estimate"], signed=True)
+
+        def p(row: Any) -> str:
+            not_known = np.isnan(row["p_value"]) and not np.isnan(row["estimate"])
+            if row["feature_set"] == reference:
+                return ""
+            return NOT_ESTIMABLE if not_known else format_p(row["p_value"])
+
+        columns += [Column(f"gain over {reference}", gain), Column("p", p)]
     return frame_table(own, columns, marked={"feature_set": primary["feature_set"]})
