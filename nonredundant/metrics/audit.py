@@ -32,6 +32,8 @@ from nonredundant.metrics.permutations import group_orders, n_exchanges
 N_REFITS = 10
 #: Fewer distinct permutations of groups cannot give p below 0.05.
 _LEAST_EXCHANGES = 20
+#: Estimates on permuted rows that differ by less are equal but for rounding.
+_LEAST_SPREAD = 1e-9
 #: Power at which the smallest detectable dependence is stated.
 POWER = 0.8
 #: Columns of a report.
@@ -332,11 +334,12 @@ def redundancy_report(
       bandwidth, normalised to 1 for equal kernels. As for "dcor"; insensitive to structure that is
       much finer than the bandwidth.
     - ``"largest-pair"``: over all pairs of a column of h and a column of d, the largest absolute
-      rank correlation of the columns or their squares, or distance correlation. Detects one
+      rank correlation of the columns or their squares, or distance correlation of their ranks
+      (its cosine series up to the fourth term). Detects one
       latent among many that copies one feature, its square, or whose spread follows it, which
       the methods of whole blocks dilute. The maximum is compared with the maxima of permuted
       rows, so that the number of pairs is accounted for. Does not detect dependence that
-      is spread over many pairs. Distance correlations use at most 150 rows.
+      is spread over many pairs, nor interactions of several columns of h.
 
     The p-value of "r2-ridge", "ksg", "dcor", "hsic" and "largest-pair" is that of a permutation
     test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models are refitted,
@@ -438,7 +441,7 @@ def audit_with_null(
         nulls[name] = values[1:] if movable else values[:0]
         if not movable:
             detail = "no null: too few groups of equal size can be exchanged"
-        rows[name] = _row(float(values[0]), nulls[name], method.unit.name, detail)
+        rows[name] = _row(name, float(values[0]), nulls[name], detail)
     report = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
     report.index.name = "method"
     return report, nulls
@@ -450,7 +453,8 @@ def pool_redundancy(
     """Pool audits of disjoint rows, such as held-out folds, into one.
 
     The estimates are averaged, and so are those on permuted rows, permutation by permutation:
-    many small audits together see what none of them sees alone.
+    many small audits together see what none of them sees alone. Parts without a null are left
+    out where others have one.
 
     Parameters
     ----------
@@ -483,12 +487,13 @@ def pool_redundancy(
         raise ValueError("there is no audit to pool")
     rows = {}
     for name in parts[0][0].index:
-        estimates = np.array([report.loc[name, "estimate"] for report, _ in parts])
-        draws = min(len(null[name]) for _, null in parts)
-        null = np.mean([null[name][:draws] for _, null in parts], axis=0)
-        largest = parts[int(estimates.argmax())][0].loc[name]
-        detail = str(largest["detail"])
-        rows[name] = _row(float(estimates.mean()), null, str(largest["unit"]), detail)
+        tested = [part for part in parts if len(part[1][name]) > 1] or parts
+        own = [report.loc[name] for report, _ in tested]
+        estimates = np.array([row["estimate"] for row in own])
+        draws = min(len(null[name]) for _, null in tested)
+        null = np.mean([null[name][:draws] for _, null in tested], axis=0)
+        largest = own[int(estimates.argmax())]
+        rows[name] = _row(name, float(estimates.mean()), null, str(largest["detail"]))
     report = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
     report.index.name = "method"
     return report
@@ -579,11 +584,15 @@ def _prepare(
 
 
 def _row(
-    estimate: float, null: np.ndarray, unit: str, detail: str
+    name: str, estimate: float, null: np.ndarray, detail: str
 ) -> tuple[float, float, float, float, str, float, str]:
     """Return the columns of a report."""
+    if len(null) > 1 and not np.ptp(null) > _LEAST_SPREAD:
+        # Such as columns with so few values that every permutation gives the same estimate.
+        null, detail = null[:0], "no null: permuted rows all give the same estimate"
     mean, top, p, spread = _compare_with_null(estimate, null)
     detectable = top + float(norm.ppf(POWER)) * spread
+    unit = AUDIT_METHODS[name].unit.name
     return estimate, mean, top, p, unit, detectable, detail
 
 
@@ -595,8 +604,6 @@ def _compare_with_null(estimate: float, null: np.ndarray) -> tuple[float, float,
     if len(null) > N_REFITS:
         p = (1 + np.sum(null >= estimate - 1e-12)) / (1 + len(null))
         return mean, float(np.quantile(null, 0.95)), float(p), spread
-    if not spread > 0:
-        return mean, np.nan, np.nan, np.nan
     spread *= float(np.sqrt(1 + 1 / len(null)))
     law = t(df=len(null) - 1, loc=mean, scale=spread)
     return mean, float(law.ppf(0.95)), float(law.sf(estimate)), spread

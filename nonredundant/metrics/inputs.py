@@ -87,7 +87,9 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
 def _varying(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     """Return the columns that vary, and warn about the others."""
     values = frame.to_numpy(dtype=float)
-    constant = np.ptp(values, axis=0) == 0
+    # Ranks would turn differences of the last digits into a column like any other.
+    rounding = 16 * np.finfo(float).eps * np.abs(values).max(axis=0)
+    constant = np.ptp(values, axis=0) <= rounding
     if constant.all():
         raise ValueError(
             f"{name} has no column that varies over its {len(frame)} rows, so there is nothing to "

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from nonredundant.metrics.inputs import normal_scores
 
-#: Rows of the distance correlations, whose cost grows with the square of the rows.
-MOST_ROWS = 150
+#: Terms of the cosine series of a distance; the weight of term k falls with 1 / k⁴.
+N_COSINES = 4
 #: What is correlated: a column of h or its square with a latent or its square.
 _FORMS = ("{}", "{}²")
 
@@ -65,40 +66,50 @@ def largest_pair(
 
 def _with_squares(x: np.ndarray) -> np.ndarray:
     """Return the columns, then the normal scores of their squares."""
+    # Scores are symmetric but for rounding, which must not decide the rank of a square.
+    squares = np.square(x).round(9)
     # The square of a binary column is a copy of it; of some columns it does not vary at all.
-    squares = np.square(x)
-    squares = np.where(np.ptp(squares, axis=0) > 1e-9, squares, x)
+    squares = np.where(np.ptp(squares, axis=0) > 1e-8, squares, x)
     return np.hstack([x, normal_scores(squares)])
 
 
 def _distances(h: np.ndarray, d: np.ndarray, orders: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return the signed root of the distance correlation of each pair, for each order.
+    """Return the signed root of the distance correlation of the ranks of each pair, per order.
 
-    A random part of the rows keeps the cost bounded; each order pairs these rows of d with the
-    rows of h that it assigns to them.
+    The double-centred distance of two ranks in (0, 1) is a cosine series: -|u - v| has the
+    eigenfunctions cos(k pi u), with eigenvalues proportional to 1 / k². So a squared distance
+    covariance is a sum of squared covariances of cosines, which cost one product of matrices.
     """
     n = len(h)
-    rows = np.sort(np.random.default_rng(0).permutation(n)[:MOST_ROWS])
-    right = _centred_distances(d[rows])
+    (first, trace_h), (second, trace_d) = (_cosines(x) for x in (h, d))
+    # The mean over all permutations, so that a permuted pair has expectation 0.
+    chance = np.outer(trace_h, trace_d) / (n - 1)
+    scale = np.sqrt(np.outer(_own(first, trace_h), _own(second, trace_d)))
     found = []
     for order in orders:
-        products = _centred_distances(h[order[rows]]) @ right.T
-        found.append(np.sign(products) * np.sqrt(np.abs(products)))
+        covariances = first[order].T @ second / n
+        parts = np.square(covariances).reshape(h.shape[1], N_COSINES, d.shape[1], N_COSINES)
+        squared = (parts.sum(axis=(1, 3)) - chance) / scale
+        found.append(np.sign(squared) * np.sqrt(np.abs(squared)))
     return found
 
 
-def _centred_distances(x: np.ndarray) -> np.ndarray:
-    """Return the normalised U-centred distances of each column as a row of floats."""
-    n = len(x)
-    columns = np.ascontiguousarray(x.T, dtype=np.float32)
-    a = np.abs(columns[:, :, None] - columns[:, None, :])
-    rows = a.sum(axis=2) / (n - 2)
-    total = a.sum(axis=(1, 2)) / ((n - 1) * (n - 2))
-    a += total[:, None, None] - rows[:, :, None] - rows[:, None, :]
-    a[:, np.arange(n), np.arange(n)] = 0.0
-    flat = a.reshape(len(columns), -1)
-    norms = np.sqrt(np.square(flat).sum(axis=1, keepdims=True))
-    return flat / np.where(norms > 0, norms, 1.0)
+def _cosines(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted cosines of the ranks of each column, and their total variance."""
+    terms = np.arange(1, N_COSINES + 1)
+    ranks = (rankdata(x, axis=0) - 0.5) / len(x)
+    waves = np.sqrt(2) * np.cos(np.pi * ranks[:, :, None] * terms) / terms
+    waves -= waves.mean(axis=0)
+    total = np.square(waves).sum(axis=2).mean(axis=0)
+    return waves.reshape(len(x), -1), total
+
+
+def _own(waves: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Return the squared distance variance of each column."""
+    n = len(waves)
+    by_column = waves.reshape(n, -1, N_COSINES).transpose(1, 2, 0)
+    covariances = by_column @ by_column.transpose(0, 2, 1) / n
+    return np.square(covariances).sum(axis=(1, 2)) - np.square(total) / (n - 1)
 
 
 def _name(

@@ -206,6 +206,26 @@ def test_groups_that_cannot_be_exchanged_have_no_null():
     assert report.loc["dcor", "detail"].startswith("no null: too few groups")
 
 
+def test_equal_estimates_of_permuted_rows_are_no_null():
+    """Columns with one high value each: all permutations that keep them apart look alike."""
+    h, d = np.zeros((12, 1)), np.repeat([1.0, 0.0], 6)
+    h[0] = 1
+    report = redundancy_report(h, d, methods=["dcor", "hsic", "largest-pair"], cv=2)
+    assert report[["null_mean", "null_95", "p_value", "detectable"]].isna().all(axis=None)
+    assert (report["detail"] == "no null: permuted rows all give the same estimate").all()
+
+
+def test_parts_without_a_null_are_left_out_of_the_pooled_audit():
+    settings = {"methods": "dcor", "n_permutations": 30, "random_state": 0}
+    part = audit_with_null(*related(40), **settings)
+    unequal = np.repeat(np.arange(10), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    without = audit_with_null(*independent(55), groups=unequal, **settings)
+    pd.testing.assert_frame_equal(pool_redundancy([part, without]), part[0])
+    pooled = pool_redundancy([without, without])
+    assert np.isnan(pooled.loc["dcor", "p_value"])
+    assert pooled.loc["dcor", "detail"].startswith("no null")
+
+
 @pytest.mark.parametrize(
     ("groups", "message"),
     [

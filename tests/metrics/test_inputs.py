@@ -82,3 +82,12 @@ def test_bad_input_is_refused_by_name(audit, case):
     options = {"methods": ["dcor"]} if audit is redundancy_report else {"method": "dcor"}
     with pytest.raises(ValueError, match=message):
         audit(h, d, **options)
+
+
+def test_differences_of_the_last_digits_are_no_column():
+    """A latent that varies by rounding alone is constant; its ranks would be noise or worse."""
+    h, d = related()
+    noisy = np.column_stack([d, 0.1 + 1e-17 * np.sign(h[:, 0]), 3 + 4e-16 * (h[:, 0] > 0)])
+    with pytest.warns(UserWarning, match="d has 2 constant columns"):
+        found = redundancy_score(h, noisy, "dcor")
+    assert found == redundancy_score(h, d, "dcor")
