@@ -96,7 +96,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, monkeypatch, arguments, m
 def test_evaluate_writes_report_and_tables(folder, monkeypatch):
     result = run(
         folder, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "-o", "report",
-        "--feature-sets", "HCR,HCR+DLR-MI", "--classifiers", "LR", "--folds", "2",
+        "--feature-sets", "HCR,HCR+DLR-MI", "--classifiers", "LR", "--folds", "2", "--repeats", "1",
         "--epochs", "2", "--clinical", "age", *QUICK,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
@@ -162,7 +162,7 @@ def test_patients_with_many_lesions_are_evaluated_as_graphs(patients, monkeypatc
     monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
     result = run(
         patients, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "--patients",
-        "graph", "--classifiers", "LR", "--folds", "2", "-o", "graph", *_LESIONS, *_SETS,
+        "graph", "--classifiers", "LR", "--folds", "2", "--repeats", "1", "-o", "graph", *_LESIONS, *_SETS,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "graph of lesions" in result.output
@@ -176,7 +176,7 @@ def test_times_to_an_event_are_evaluated(patients, monkeypatch):
     arguments = ["--target", "months", "--event", "relapse", "--patients", "max"]
     result = run(
         patients, monkeypatch, "evaluate", "cases.csv", *arguments, "--classifiers", "Cox",
-        "--folds", "2", "-o", "times", *_LESIONS, *_SETS,
+        "--folds", "2", "--repeats", "1", "-o", "times", *_LESIONS, *_SETS,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "concordance index" in result.output

@@ -75,7 +75,7 @@ def test_early_stopping_is_no_interrupt():
     """Skorch's early stopping ends the training by the exception of Ctrl-C."""
     from skorch.callbacks import EarlyStopping
 
-    stop = EarlyStopping(monitor="train_loss", patience=1, threshold=10.0)
+    stop = EarlyStopping(monitor="total", patience=1, threshold=10.0)
     options = {"callbacks": [stop]}
     model = NonRedundantCVAE(dlr_size=2, max_epochs=30, random_state=0, net_params=options)
     assert len(model.fit(table()).history_) < 30
