@@ -162,7 +162,8 @@ def test_patients_with_many_lesions_are_evaluated_as_graphs(patients, monkeypatc
     monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
     result = run(
         patients, monkeypatch, "evaluate", "cases.csv", "--target", "relapse", "--patients",
-        "graph", "--classifiers", "LR", "--folds", "2", "--repeats", "1", "-o", "graph", *_LESIONS, *_SETS,
+        "graph", "--classifiers", "LR", "--folds", "2", "--repeats", "1", "-o", "graph",
+        *_LESIONS, *_SETS,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "graph of lesions" in result.output
