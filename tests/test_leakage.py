@@ -124,8 +124,12 @@ def parameters_of(found, name):
     return np.concatenate([*parts, steps["classifier"].coef_.ravel()])
 
 
-@pytest.mark.parametrize("classifiers", [PLAIN, ["LR"]])
-def test_what_fold_models_learn_does_not_change_with_their_test_rows(classifiers):
+@pytest.mark.parametrize(
+    ("classifiers", "sets"),
+    [(PLAIN, LEARNED), (["LR"], ["H3", "HCR+DLR-MI"])],
+    ids=["plain", "tuned"],
+)
+def test_what_fold_models_learn_does_not_change_with_their_test_rows(classifiers, sets):
     table, y = make_table(60)
     held = np.arange(0, 60, 3)
     where = np.arange(60) % 3
@@ -140,7 +144,7 @@ def test_what_fold_models_learn_does_not_change_with_their_test_rows(classifiers
         compare_feature_sets(
             *pair,
             cvae=CheapNetwork(),
-            feature_sets=LEARNED,
+            feature_sets=sets,
             classifiers=classifiers,
             cv=PredefinedSplit(where),
             sampler="smote",
@@ -217,7 +221,13 @@ def test_random_labels_of_groups_are_predicted_only_where_groups_are_broken_up()
     whole, broken = [], []
     for seed in range(4):
         y = rng.permutation(np.arange(25) % 2)[groups]
-        more = {"audit": False, "baselines": False, "n_repeats": 1, "random_state": seed, **sets}
+        more = {
+            "n_repeats": 1,
+            "audit": False,
+            "baselines": False,
+            "random_state": seed,
+            **sets,
+        }
         whole.append(compare_feature_sets(copies, y, groups=groups, **more).summary["mean"].iloc[0])
         broken.append(compare_feature_sets(copies, y, **more).summary["mean"].iloc[0])
     assert abs(np.mean(whole) - 0.5) < chance(25, 4)
@@ -232,7 +242,9 @@ def test_intervals_cover_chance_for_every_set_and_classifier():
     covered = []
     for seed in range(4):
         y = rng.permutation(np.arange(100) % 2)
-        found = compare_feature_sets(table, y, cvae=network, audit=False, random_state=seed)
+        found = compare_feature_sets(
+            table, y, n_repeats=1, cvae=network, audit=False, random_state=seed
+        )
         s = found.summary
         covered += ((s["low"] <= 0.5) & (s["high"] >= 0.5)).tolist()
     assert np.mean(covered) > 0.9
