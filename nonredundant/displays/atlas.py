@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -11,8 +13,8 @@ import pandas as pd
 from nonredundant.displays import style as look
 from nonredundant.displays.images import flatten
 
-#: Longer feature names are broken before their last part.
-_LONG = 26
+#: Letters per line of a feature's name: as many as fit below a map.
+_LONG = 24
 
 
 class LatentAtlasDisplay:
@@ -125,13 +127,21 @@ def _correlate(row: dict[Any, Any]) -> str:
     """Describe the feature most correlated with a latent, with the interval."""
     if not isinstance(row.get("feature"), str):
         return ""
-    feature = row["feature"].removeprefix("original_")
-    if len(feature) > _LONG:
-        feature = "\n".join(feature.rsplit("_", 1))
+    feature = _broken(row["feature"].removeprefix("original_"))
     # Adding 0 makes a rounded -0.0 a plain 0.
     r, low, high = (f"{np.round(row[k], 2) + 0:+.2f}" for k in ("correlation", "low", "high"))
     doubt = "" if row["p_holm"] < 0.05 else " n.s."
     return f"{feature}\n{r} ({low} to {high}){doubt}".replace("-", "−")
+
+
+def _broken(name: str) -> str:
+    """Break a long name into lines, after underscores and before capitals where possible."""
+    lines = [""]
+    for part in re.findall(r"[A-Z]*[^A-Z_]*_?", name):
+        if len(lines[-1]) + len(part) > _LONG and lines[-1]:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(textwrap.fill(line, _LONG) for line in lines if line)
 
 
 class LatentStabilityDisplay:

@@ -10,6 +10,9 @@ import pandas as pd
 from nonredundant.displays import style as look
 from nonredundant.displays.names import metric_name, p_number, p_text
 
+#: Width of a letter beside the intervals, in pixels of a figure of 100 dots per inch.
+_LETTER = 6.2
+
 
 class FeatureSetComparisonDisplay:
     """Forest plot: score of each feature set and paired difference to a reference.
@@ -189,17 +192,15 @@ class FeatureSetComparisonDisplay:
         to = references.copy().pop() if one else "its reference"
         ax.set_xlabel(f"difference in {label} to {to}, 95 % interval")
         ax.set_ylabel("")
+        texts = [self._label(row, references) for row in range(len(self.feature_sets))]
         left, right = ax.get_xlim()
-        # The text is inside the axes, so that no neighbouring panel covers it.
-        ax.set_xlim(left, right + 0.75 * (right - left))
+        # Texts are inside the axes, so that no neighbouring panel covers them, and right of all
+        # intervals.
+        share = min(_LETTER * max(map(len, texts)) / ax.get_window_extent().width, 0.7)
+        ax.set_xlim(left, right + (right - left) * share / (1 - share))
         ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
         ax.set_xticks(ticks)
-        for row, name in enumerate(self.feature_sets):
-            text = self._verdict(row)
-            if self.reference[row] is None and name in references:
-                text = "reference"
-            elif text and not one:
-                text += f" to {self.reference[row]}"
+        for row, text in enumerate(texts):
             ax.annotate(
                 text,
                 (0.99, row),
@@ -210,10 +211,13 @@ class FeatureSetComparisonDisplay:
             )
         ax.set_title("paired p (Holm)", fontsize=look.SMALL, loc="right")
 
-    def _verdict(self, row: int) -> str:
-        """Format the p-value of a row, and in brackets the corrected one."""
+    def _label(self, row: int, references: set[str]) -> str:
+        """Format the p-value of a row, in brackets the corrected one, and what it is tested to."""
+        if self.reference[row] is None:
+            return "reference" if self.feature_sets[row] in references else ""
         text, corrected = p_text(self.p_value[row]), p_number(self.p_holm[row])
-        return f"{text} ({corrected})" if corrected else text
+        text = f"{text} ({corrected})" if corrected else text or "p not estimable"
+        return text if len(references) == 1 else f"{text} to {self.reference[row]}"
 
     def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Draw a point and its interval per row."""

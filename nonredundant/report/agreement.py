@@ -1,11 +1,10 @@
-"""Whether other classifiers and other tests agree with the primary comparison."""
+"""The tests of the primary difference by other classifiers and on other samples."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 
@@ -19,12 +18,11 @@ def rows_with(table: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
 def all_tests(comparison: Any) -> pd.DataFrame:
     """Collect the tests of the primary difference by every classifier and every test.
 
-    The first row is the primary comparison itself. `test` names the test, and `agrees` is whether
-    a row has the same verdict as the first.
+    The first row is the primary comparison itself. `test` names the test.
     """
     primary = comparison.primary
     if "reference" not in primary:
-        return comparison.tests[:0].assign(test="", agrees=True)
+        return comparison.tests[:0].assign(test="")
     sources = [("", comparison.tests)]
     if comparison.settings.n_test:
         sources.append(("folds: ", comparison.cv_tests))
@@ -34,9 +32,5 @@ def all_tests(comparison: Any) -> pd.DataFrame:
         own = rows_with(tests, at)
         parts.append(own.assign(test=name + own["method"]))
     found = pd.concat(parts, ignore_index=True)
-    if found.empty:
-        return found.assign(agrees=True)
     first = found["classifier"] == primary["classifier"]
-    found = pd.concat([found[first], found[~first]], ignore_index=True)
-    verdict = np.where(found["p_value"] < 0.05, np.sign(found["estimate"]), 0)
-    return found.assign(agrees=verdict == verdict[0])
+    return pd.concat([found[first], found[~first]], ignore_index=True)

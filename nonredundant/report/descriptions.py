@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nonredundant.report.formatting import count
+
 
 def class_shares(counts: Mapping[str, int]) -> str:
     """Format class counts with their shares."""
     total = sum(counts.values())
-    return ", ".join(f"{name}: {n:,} ({n / total:.0%})" for name, n in counts.items())
+    return ", ".join(f"{name}: {n:,} ({100 * n / total:.0f} %)" for name, n in counts.items())
 
 
 def held_out_counts(comparison: Any) -> dict[str, int]:
@@ -20,12 +22,16 @@ def held_out_counts(comparison: Any) -> dict[str, int]:
 
 def validation_text(settings: Any) -> str:
     """Describe how the models were validated."""
-    text = f"cross-validation, {settings.n_folds // settings.n_repeats} folds"
+    n_folds = settings.n_folds // settings.n_repeats
+    text = f"cross-validation, {count(n_folds, 'fold')}"
+    if n_folds == 1:
+        text = "one split into training and validation samples"
     if settings.n_repeats > 1:
         text += f", {settings.n_repeats} repeats"
     text += "; groups kept together" if settings.grouped else ""
     if settings.n_test:
-        text += f"; mean of the fold models on {settings.n_test:,} held-out samples"
+        held = count(settings.n_test, "held-out sample")
+        text += f"; mean of the fold models on {held}"
     return text
 
 

@@ -80,3 +80,25 @@ def test_forest_plot_without_tests_or_intervals_has_one_panel():
 def test_forest_plot_of_what_is_not_there_names_what_is(wrong, data):
     with pytest.raises(ValueError, match=r"roc_auc.*LR"):
         displays.FeatureSetComparisonDisplay.from_comparison(data.found, **wrong)
+
+
+def test_no_interval_reaches_into_the_p_values():
+    names = ["Clinical", "Clinical+HCR", "Clinical+HCR+DLR-MI"]
+    nothing = [np.nan] * 3
+    display = displays.FeatureSetComparisonDisplay(
+        feature_sets=names,
+        score=[0.7, 0.8, 0.8],
+        low=nothing,
+        high=nothing,
+        difference=[np.nan, 0.1, 0.0],
+        difference_low=[np.nan, -0.3, np.nan],
+        difference_high=[np.nan, 0.5, np.nan],
+        p_value=[np.nan, 0.643, np.nan],
+        p_holm=[np.nan, 1.0, np.nan],
+        reference=[None, "Clinical", "Clinical+HCR"],
+    ).plot()
+    ax = display.axes_[1]
+    display.figure_.draw_without_rendering()
+    end = ax.transData.transform((0.5, 0))[0]
+    assert all(text.get_window_extent().x0 > end for text in ax.texts if text.get_text())
+    assert ax.texts[2].get_text() == "p not estimable to Clinical+HCR"

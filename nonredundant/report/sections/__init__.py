@@ -16,6 +16,7 @@ from nonredundant.report.sections import (
     method,
     patients,
     pictures,
+    quality,
     settings,
     warnings,
 )
@@ -32,6 +33,7 @@ SECTIONS: list[Section] = [
     failed.SECTION,
     method.SECTION,
     checklist.SECTION,
+    quality.SECTION,
 ]
 
 __all__ = ["SECTIONS"]

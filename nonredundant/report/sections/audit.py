@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nonredundant.displays.names import method_name
@@ -23,6 +24,7 @@ _COLUMNS = (
     number_column("null_mean", "chance, mean"),
     number_column("null_95", "chance, 95 %"),
     p_column("p_value", "p"),
+    number_column("detectable", "smallest detectable"),
     text_column("unit", "unit"),
 )
 
@@ -47,8 +49,18 @@ def _content(comparison: Any) -> list[Block] | None:
     """Tabulate the audit."""
     if comparison.redundancy.empty:
         return None
+    table = frame_table(comparison.redundancy, _COLUMNS, "Audit on held-out samples")
+    remarks = [
+        f"{row['feature_set']}, {method_name(row['method'])}: {row['detail']}"
+        for _, row in comparison.redundancy.iterrows()
+        if row["detail"]
+    ]
     return [
-        frame_table(comparison.redundancy, _COLUMNS, "Audit on held-out samples"),
+        replace(table, notes=remarks),
+        note(
+            "Smallest detectable: the estimate that this number of held-out samples shows with 80 "
+            "% power."
+        ),
         note(
             "An audit can show that features are redundant; it cannot prove that they are "
             "independent, because its estimators detect only some forms of dependence, and only "

@@ -19,11 +19,11 @@ from nonredundant.report.descriptions import (
     held_out_counts,
     validation_text,
 )
-from nonredundant.report.formatting import Table, format_compact
+from nonredundant.report.formatting import Table, count, format_compact
 from nonredundant.report.references import cite
 from nonredundant.report.section import Block, Section
 
-YES, NO = "yes", "no"
+YES, NO, NOT_APPLICABLE = "yes", "no", "not applicable"
 #: Items of METRICS by the topic that they correspond to.
 _METRICS = {
     "Data split": "18",
@@ -46,34 +46,47 @@ _METRICS = {
 
 
 class Item(NamedTuple):
-    """An answered item: its numbers in both checklists, its topic, and the answer."""
+    """An answered item: its numbers in both checklists, its topic, and the answer.
+
+    `applies` is whether the item has a meaning for this comparison.
+    """
 
     clear: str
     tripod: str
     topic: str
     found: str
     done: bool
+    applies: bool = True
+
+    @property
+    def status(self) -> str:
+        """Return "yes", "no" or "not applicable"."""
+        return NOT_APPLICABLE if not self.applies else YES if self.done else NO
 
 
-def _content(comparison: Any) -> list[Block]:
-    """Tabulate the items with their answers."""
-    items = [
+def answered_items(comparison: Any) -> list[Item]:
+    """Answer all items, in their order on the page."""
+    return [
         *_data_items(comparison),
         *_extraction_items(comparison),
         *_model_items(comparison),
         *_evaluation_items(comparison),
         *_sharing_items(comparison),
     ]
+
+
+def _content(comparison: Any) -> list[Block]:
+    """Tabulate the items with their answers."""
     rows = [
         [
             one.topic,
-            YES if one.done else NO,
+            one.status,
             one.found,
             one.clear,
             one.tripod,
             _METRICS.get(one.topic, "–"),
         ]
-        for one in items
+        for one in answered_items(comparison)
     ]
     heads = ["item", "done", "what was found", "CLEAR", "TRIPOD+AI", "METRICS"]
     return [_intro(), Table(heads, [False] * 6, rows, kind="checklist")]
@@ -122,7 +135,7 @@ def _data_items(comparison: Any) -> list[Item]:
             "38",
             "12a",
             "Test data outside of cross-validation",
-            f"{s.n_test:,} held-out samples" if s.n_test else "none: internal validation only",
+            count(s.n_test, "held-out sample") if s.n_test else "none: internal validation only",
             s.n_test > 0,
         ),
         Item(
@@ -134,7 +147,14 @@ def _data_items(comparison: Any) -> list[Item]:
             else "not known: a lesion table was passed",
             bool(s.extractor or lost),
         ),
-        Item("30", "13", "Class imbalance", ", ".join(balance) or "not corrected", bool(balance)),
+        Item(
+            "30",
+            "13",
+            "Class imbalance",
+            ", ".join(balance) or ("not corrected" if s.classes else "times to an event"),
+            bool(balance),
+            bool(s.classes),
+        ),
     ]
 
 
@@ -154,7 +174,8 @@ def _extraction_items(comparison: Any) -> list[Item]:
     nothing = "none: voxels and intensities unchanged" if parameters else unknown
     types, classes = parameters.get("imageType", {}), parameters.get("featureClass", {})
     defaults = "pyradiomics' defaults for all that is not listed in the settings"
-    return [
+    applies = s.cohort.n_hcr > 0
+    items = [
         Item("21, 22", "–", "Pre-processing and resampling", _listed(grid) or nothing, bool(grid)),
         Item("23", "–", "Discretisation of grey levels", _listed(bins) or unknown, bool(bins)),
         Item("24", "–", "Image types", ", ".join(types) or unknown, bool(types)),
@@ -175,6 +196,7 @@ def _extraction_items(comparison: Any) -> list[Item]:
         ),
         Item("28", "–", "Other parameters", defaults if parameters else unknown, bool(parameters)),
     ]
+    return [item._replace(applies=applies) for item in items]
 
 
 def _model_items(comparison: Any) -> list[Item]:
@@ -243,7 +265,7 @@ def _evaluation_items(comparison: Any) -> list[Item]:
             "Calibration and clinical utility",
             "slope, intercept, Brier score, net benefit"
             if probabilities
-            else "not for more than two classes or without probabilities",
+            else "only computed for two classes with probabilities",
             probabilities,
         ),
         Item(
@@ -252,6 +274,7 @@ def _evaluation_items(comparison: Any) -> list[Item]:
             "Threshold chosen inside the fold",
             f"median {thresholds.median():.3f}" if len(thresholds) else "none",
             len(thresholds) > 0,
+            len(s.classes) == 2,
         ),
         Item(
             "40, 47",
@@ -264,8 +287,9 @@ def _evaluation_items(comparison: Any) -> list[Item]:
             "41",
             "12e",
             "Paired tests, corrected for their number",
-            f"{len(tested):,} tests ({how}), Holm" if len(tested) else "none",
+            f"{count(len(tested), 'test')} ({how}), Holm" if len(tested) else "none",
             bool(len(tested) and tested["p_holm"].notna().all()),
+            len(tests) > 0,
         ),
         Item(
             "42, 48",
@@ -294,7 +318,8 @@ def _sharing_items(comparison: Any) -> list[Item]:
             "–",
             "22",
             "Parameters of the network in this file",
-            f"{len(s.cvae)} parameters" if s.cvae else "no network was trained",
+            count(len(s.cvae), "parameter") if s.cvae else "no network was trained",
+            bool(s.cvae),
             bool(s.cvae),
         ),
     ]

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nonredundant.report.descriptions import class_shares, held_out_counts
-from nonredundant.report.formatting import format_compact, pair_table
+from nonredundant.report.formatting import count, format_compact, pair_table
 from nonredundant.report.section import Block, Section
-
-_QUARTILES = {
-    "volume": ("lesion volume per sample", "mL if spacing is in mm", 1e-3),
-    "maximum": ("maximum intensity", "image units", 1.0),
-}
 
 
 def _content(comparison: Any) -> list[Block]:
@@ -25,11 +20,11 @@ def _content(comparison: Any) -> list[Block]:
     ]
     if s.n_test:
         shares = class_shares(held_out_counts(comparison))
-        rows.append(("held-out test set", f"{s.n_test:,} samples: {shares}"))
+        rows.append(("held-out test set", f"{count(s.n_test, 'sample')}: {shares}"))
     for name, quartiles in cohort.quartiles.items():
-        label, unit, factor = _QUARTILES[name]
+        label, unit, factor = _measure(name, s.provenance)
         low, middle, high = (format_compact(factor * value) for value in quartiles)
-        rows.append((f"{label}, median (quartiles)", f"{middle} ({low} to {high}), {unit}"))
+        rows.append((f"{label}, median (quartiles)", f"{middle} ({low} to {high}) {unit}"))
     rows += [
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
@@ -39,11 +34,21 @@ def _content(comparison: Any) -> list[Block]:
     return [pair_table(rows)]
 
 
+def _measure(name: str, provenance: Mapping[str, Any]) -> tuple[str, str, float]:
+    """Return label and unit of a cheap measure, and the factor from the stored to that unit."""
+    if name == "volume":
+        # Only the extractor reads the spacing from the images.
+        known = "parameters" in provenance
+        return "lesion volume per sample", "mL" if known else "mL, if spacing is in mm", 1e-3
+    unit = "SUV" if provenance.get("modality") == "PET" else "in units of the images"
+    return "maximum intensity", unit, 1.0
+
+
 def _shape_text(shape: Sequence[int] | None) -> str:
     """Format a patch's shape, channels apart."""
     if shape is None:
         return "none"
-    channels = f", {shape[0]} channels" if shape[0] > 1 else ""
+    channels = f", {count(shape[0], 'channel')}" if shape[0] > 1 else ""
     return " × ".join(map(str, shape[1:])) + f" voxels{channels}"
 
 

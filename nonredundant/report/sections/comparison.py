@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from nonredundant.displays.comparison import FeatureSetComparisonDisplay
@@ -28,16 +29,8 @@ from nonredundant.report.formatting import (
 )
 from nonredundant.report.section import Block, Section, note
 
-_BOUNDED = (
-    "accuracy",
-    "average_precision",
-    "balanced_accuracy",
-    "f1",
-    "jaccard",
-    "precision",
-    "recall",
-    "roc_auc",
-)
+#: Names of the sets of a row.
+_SETS = text_column("sets", "feature set")
 
 
 def _figures(comparison: Any) -> list[Drawing]:
@@ -75,42 +68,31 @@ def _content(comparison: Any) -> list[Block]:
         _information_table(comparison.added_information),
         _choice_table(comparison, "Values chosen by inner cross-validation"),
     ]
-    if _leaves_range(comparison.summary):
-        blocks.append(
-            note(
-                "An interval over few folds is wide and may extend beyond 0 or 1: it shows the "
-                "uncertainty, not that a score could lie there."
-            )
-        )
     blocks.append(
         note(
             "Holm's correction covers all feature sets and classifiers that were tested against "
-            "the same reference. The test on pooled predictions treats the fold models as fixed, "
-            "so its p is too small where another training set would give other models."
+            "the same reference, without those whose difference is not estimable. The smallest "
+            "detectable difference is the one that this cohort shows with 80 % power. Sets joined "
+            "by “=” have the same scores throughout."
         )
     )
     return blocks
 
 
 def _agreement_table(tests: pd.DataFrame, caption: str) -> Table:
-    """Tabulate the tests of the primary difference."""
-    columns = [
-        CLASSIFIER,
-        text_column("test", "method"),
-        *DIFFERENCE[:3],
-        Column("same verdict", lambda row: "yes" if row["agrees"] else "no", False),
-    ]
-    return frame_table(tests, columns, caption)
+    """Tabulate the tests of the primary difference, if there are others than the primary one."""
+    columns = [CLASSIFIER, text_column("test", "method"), *DIFFERENCE[:3]]
+    return frame_table(tests if len(tests) > 1 else tests[:0], columns, caption)
 
 
 def _score_table(summary: pd.DataFrame, primary: Mapping[str, str], caption: str) -> Table:
     """Tabulate score and interval of each set."""
     metric, caption = column_if_varying(summary, "metric", METRIC, caption)
-    columns = [SET, CLASSIFIER, *metric, number_column("mean", "score"), interval_column()]
+    columns = [_SETS, CLASSIFIER, *metric, number_column("mean", "score"), interval_column()]
     if summary["sd"].notna().any():
         columns.append(number_column("sd", "sd over folds"))
     marked = {name: primary[name] for name in ("feature_set", "classifier", "metric")}
-    return frame_table(summary, columns, caption, marked=marked)
+    return frame_table(_join_equal(summary, primary), columns, caption, marked=marked)
 
 
 def _difference_table(tests: pd.DataFrame, primary: Mapping[str, str], caption: str) -> Table:
@@ -118,8 +100,21 @@ def _difference_table(tests: pd.DataFrame, primary: Mapping[str, str], caption: 
     metric, caption = column_if_varying(tests, "metric", METRIC, caption)
     method, caption = column_if_varying(tests, "method", text_column("method", "method"), caption)
     against = text_column("reference", "against")
-    columns = [SET, against, CLASSIFIER, *metric, *DIFFERENCE, *method]
-    return frame_table(tests, columns, caption, marked=primary)
+    columns = [_SETS, against, CLASSIFIER, *metric, *DIFFERENCE, *method]
+    return frame_table(_join_equal(tests, primary), columns, caption, marked=primary)
+
+
+def _join_equal(frame: pd.DataFrame, primary: Mapping[str, str]) -> pd.DataFrame:
+    """Keep one row of sets with the same numbers, with all their names in `sets`."""
+    values = [name for name in frame.columns if name != "feature_set"]
+    # Numbers that differ by rounding errors alone are the same.
+    alike = frame[values].round(9).fillna(np.inf).apply(tuple, axis=1)
+    rows = []
+    for _, group in frame.groupby(alike, sort=False):
+        own = group[group["feature_set"] == primary["feature_set"]]
+        row = (group if own.empty else own).iloc[0]
+        rows.append({**row, "sets": " = ".join(group["feature_set"])})
+    return pd.DataFrame(rows, columns=[*frame.columns, "sets"])
 
 
 def _information_table(tests: pd.DataFrame) -> Table:
@@ -175,12 +170,6 @@ def _choice_table(comparison: Any, caption: str) -> Table:
     ]
     marked = {name: comparison.primary[name] for name in ("feature_set", "classifier")}
     return frame_table(found, columns, caption, marked=marked)
-
-
-def _leaves_range(summary: pd.DataFrame) -> bool:
-    """Whether an interval leaves the range of a metric that lies between 0 and 1."""
-    own = summary[summary["metric"].str.startswith(_BOUNDED)]
-    return bool(((own["high"] > 1) | (own["low"] < 0)).any())
 
 
 SECTION = Section("comparison", "Comparison", _content, _figures)

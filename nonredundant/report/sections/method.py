@@ -16,8 +16,9 @@ def _content(comparison: Any) -> list[Block]:
     lines = [_features(settings), _network(settings), _FOLDS, _tests(settings), _audit()]
     items = Markup("\n").join(Markup("<li>{}</li>").format(line) for line in lines)
     left_out = set() if settings.graph else {"thiery"}
-    if settings.classes:
-        left_out |= {"harrell", "kang"}
+    left_out |= {"harrell", "kang"} if settings.classes else {"delong", "sun", "ledell"}
+    if not settings.n_test:
+        left_out |= {"delong", "sun", "kang"}
     return [Markup("<ol>\n{}\n</ol>").format(items), reference_list(left_out)]
 
 
@@ -48,6 +49,11 @@ def _network(settings: Any) -> Markup:
         is_dcor = term == "dcor"
         more = Markup(", bias-corrected distance correlation{}").format(cite("szekely"))
         text += Markup(" (here: {}{})").format(term, more if is_dcor else "")
+    if settings.cvae.get("residualise"):
+        text += (
+            "; after the training, mean and spread of each latent given the hand-crafted features "
+            "are removed"
+        )
     return text + "."
 
 
@@ -59,27 +65,35 @@ _FOLDS = Markup(
 
 def _tests(settings: Any) -> Markup:
     """Describe the tests."""
+    over_folds = Markup(
+        "over folds by the corrected resampled t-test{}, which accounts for overlapping training "
+        "sets"
+    ).format(cite("nadeau"))
     if not settings.classes:
-        held = Markup(
-            "on the test set two models are compared by the jackknife of their paired "
-            "difference{}, "
-        ).format(cite("kang"))
-        text = Markup(
-            "Predicted risks of an event are scored by Harrell's concordance{}; {}over folds by "
-            "the corrected resampled t-test{}, which accounts for overlapping training sets."
-        ).format(cite("harrell"), held if settings.n_test else "", cite("nadeau"))
-    elif settings.n_test:
-        text = Markup(
-            "On the test set, AUCs of two classes are compared by DeLong's test{}, other metrics "
-            "by the paired bootstrap; over folds, by the corrected resampled t-test{}."
-        ).format(cite("delong", "sun"), cite("nadeau"))
+        text = Markup("Predicted risks of an event are scored by Harrell's concordance{}; ").format(
+            cite("harrell")
+        )
+        if settings.n_test:
+            text += Markup(
+                "on the test set two models are compared by the jackknife of their paired "
+                "difference{}, "
+            ).format(cite("kang"))
+        text += over_folds
     else:
-        text = Markup(
-            "Folds are compared by the corrected resampled t-test{}, which accounts for "
-            "overlapping training sets; a second test is DeLong's{} on pooled predictions of two "
-            "classes."
-        ).format(cite("nadeau"), cite("delong", "sun"))
-    return text + " Holm's method corrects p for the number of tests."
+        auc = Markup(
+            "AUCs of two classes are compared over folds by their influence curves{}, other scores "
+            "{}"
+        ).format(cite("ledell"), over_folds)
+        held = Markup(
+            "On the test set, AUCs of two classes are compared by DeLong's test{}, other metrics "
+            "by the paired bootstrap. "
+        ).format(cite("delong", "sun"))
+        text = (held if settings.n_test else Markup("")) + auc
+    return text + (
+        ". Holm's method corrects p for the number of tests. Added information is tested by "
+        "permuting the learned features of patients against what the reference leaves unexplained "
+        "of the outcome."
+    )
 
 
 def _audit() -> Markup:

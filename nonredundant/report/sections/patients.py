@@ -15,6 +15,7 @@ from nonredundant.report.formatting import (
     Column,
     Table,
     column_if_varying,
+    count,
     format_interval,
     frame_table,
     number_column,
@@ -85,7 +86,7 @@ def _lesion_table(settings: Any) -> Table:
     low, middle, high, most = cohort.lesions_a_sample
     return pair_table(
         [
-            ("lesions", f"{cohort.n_lesions:,} of {cohort.n_samples:,} samples"),
+            ("lesions", f"{cohort.n_lesions:,} in {count(cohort.n_samples, 'sample')}"),
             (
                 "lesions per sample, median (quartiles)",
                 f"{middle:g} ({low:g} to {high:g}), at most {most:g}",
