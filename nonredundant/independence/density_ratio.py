@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.nn.state import arrays_of, set_arrays
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions, validate_data
 
 #: Constraints of the parameters of the discriminator and of its training.
@@ -354,26 +355,33 @@ class MIDiscriminator(RatioTerm):
         from nonredundant.nn.density_ratio import train_ratio
 
         self._validate_params()
-        h, d = validate_data(
-            self, H, D, multi_output=True, y_numeric=True, dtype=np.float64, ensure_min_samples=4
-        )
-        d = d.reshape(len(d), -1)
-        self.n_outputs_ = d.shape[1]
-        self.means_ = [h.mean(axis=0), d.mean(axis=0)]
-        self.scales_ = [np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0) for x in (h, d)]
-        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            self.network_ = train_ratio(
-                self._build(h.shape[1], d.shape[1]),
-                *self._tensors(h, d),
-                lr=self.lr,
-                weight_decay=self.weight_decay,
-                batch_size=self.batch_size,
-                max_epochs=self.max_epochs,
-                generator=torch.Generator().manual_seed(seed),
+        with unchanged_on_failure(self):
+            h, d = validate_data(
+                self,
+                H,
+                D,
+                multi_output=True,
+                y_numeric=True,
+                dtype=np.float64,
+                ensure_min_samples=4,
             )
-        self.seed_ = seed
+            d = d.reshape(len(d), -1)
+            self.n_outputs_ = d.shape[1]
+            self.means_ = [h.mean(axis=0), d.mean(axis=0)]
+            self.scales_ = [np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0) for x in (h, d)]
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            with torch.random.fork_rng():
+                torch.manual_seed(seed)
+                self.network_ = train_ratio(
+                    self._build(h.shape[1], d.shape[1]),
+                    *self._tensors(h, d),
+                    lr=self.lr,
+                    weight_decay=self.weight_decay,
+                    batch_size=self.batch_size,
+                    max_epochs=self.max_epochs,
+                    generator=torch.Generator().manual_seed(seed),
+                )
+            self.seed_ = seed
         return self
 
     def _tensors(self, h: np.ndarray, d: np.ndarray) -> list[Any]:

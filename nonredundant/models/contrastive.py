@@ -12,6 +12,7 @@ from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independenc
 from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, target_labels
 from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions
 
 #: Constraints of the parameters that both models share.
@@ -70,8 +71,9 @@ class CommonSalientModel(VAEEstimator):
             If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
-        cohort = self._read(X, reset=True)
-        self._train(cohort, self._plan(cohort, y))
+        with unchanged_on_failure(self):
+            cohort = self._read(X, reset=True)
+            self._train(cohort, self._plan(cohort, y))
         return self
 
     def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:

@@ -12,6 +12,7 @@ import numpy as np
 from nonredundant.models.cvae import CONDITIONED_CONSTRAINTS, ConditionedVAE
 from nonredundant.models.inputs import Cohort, target_labels
 from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions
 
 
@@ -201,8 +202,9 @@ default="dcor"
             If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
-        cohort = self._read(X, reset=True)
-        self._train(cohort, self._plan(cohort, y))
+        with unchanged_on_failure(self):
+            cohort = self._read(X, reset=True)
+            self._train(cohort, self._plan(cohort, y))
         self.n_dlr_ = self.dlr_size
         return self
 

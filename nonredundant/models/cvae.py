@@ -31,6 +31,7 @@ from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
 from nonredundant.models.residualiser import Residualiser
 from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions
 
 #: Constraints of the parameters of the models that take h as a condition.
@@ -424,8 +425,9 @@ default="dcor"
             If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
-        cohort = self._read(X, reset=True)
-        self._train(cohort, self._plan(cohort, y))
+        with unchanged_on_failure(self):
+            cohort = self._read(X, reset=True)
+            self._train(cohort, self._plan(cohort, y))
         self.n_dlr_ = self.dlr_size
         return self
 
@@ -442,12 +444,7 @@ default="dcor"
             return
         rows = cohort.usable
         d = self._encode(cohort)[rows]
-        try:
-            self.residualiser_ = Residualiser().fit(h[rows], d, groups=cohort.sample[rows])
-        except BaseException:
-            # An interrupt must not leave a network whose latents are not residualised.
-            del self.net_
-            raise
+        self.residualiser_ = Residualiser().fit(h[rows], d, groups=cohort.sample[rows])
 
     def _encode(self, cohort: Cohort) -> np.ndarray:
         d = super()._encode(cohort)

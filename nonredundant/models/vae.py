@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from nonredundant.models.base import VAE_CONSTRAINTS, VAEEstimator
 from nonredundant.models.inputs import Cohort
 from nonredundant.nn.estimator import TrainingPlan
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval
 
 
@@ -122,8 +123,9 @@ class VAE(VAEEstimator):
             If a term of the loss is not finite; the message names the term and the epoch.
         """
         self._validate_params()
-        cohort = self._read(X, reset=True)
-        self._train(cohort, self._plan(cohort, None))
+        with unchanged_on_failure(self):
+            cohort = self._read(X, reset=True)
+            self._train(cohort, self._plan(cohort, None))
         return self
 
     def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -86,8 +87,10 @@ class TermNet(NeuralNet):
         """
         self.interrupt_: KeyboardInterrupt | None = None
         super().partial_fit(X, y, **settings)
-        if self.interrupt_ is not None and not _is_early_stop(self.interrupt_):
-            raise self.interrupt_
+        # Its traceback would keep the batches alive.
+        interrupt, self.interrupt_ = self.interrupt_, None
+        if interrupt is not None and not _is_early_stop(interrupt):
+            raise interrupt
         return self
 
     def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
@@ -149,12 +152,18 @@ class TermNet(NeuralNet):
 
 
 def _is_early_stop(interrupt: KeyboardInterrupt) -> bool:
-    """Return whether a callback of skorch raised the interrupt to end the training."""
+    """Return whether a callback of skorch raised the interrupt to end the training.
+
+    Ctrl-C may come while a callback runs too, but then at no `raise` statement.
+    """
     place = interrupt.__traceback__
-    while place is not None and place.tb_next is not None:
+    if place is None:
+        return False
+    while place.tb_next is not None:
         place = place.tb_next
-    module = "" if place is None else str(place.tb_frame.f_globals.get("__name__", ""))
-    return module.startswith("skorch.callbacks")
+    frame = place.tb_frame
+    raised = frame.f_code.co_code[place.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return raised and str(frame.f_globals.get("__name__", "")).startswith("skorch.callbacks")
 
 
 def build_net(

@@ -15,6 +15,7 @@ from sklearn.utils.validation import column_or_1d
 
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import StrOptions
 
 
@@ -198,9 +199,10 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             If the loss is not finite; the message names the epoch.
         """
         self._check_parameters()
-        patients = self._read(X, reset=True)
-        plan = self._plan(patients, y)
-        self._train(patients, plan, strata=plan.labels)
+        with unchanged_on_failure(self):
+            patients = self._read(X, reset=True)
+            plan = self._plan(patients, y)
+            self._train(patients, plan, strata=plan.labels)
         return self
 
     def _plan(self, inputs: Patients, y: Any) -> TrainingPlan:

@@ -16,6 +16,7 @@ from nonredundant.statistics.survival import (
     concordance_index,
     null_residuals,
 )
+from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.optional import import_optional
 from nonredundant.utils.validation import Interval
 
@@ -201,15 +202,16 @@ class LesionGraphSurvival(PatientGraphEstimator):
             If the loss is not finite; the message names the epoch.
         """
         self._check_parameters()
-        patients = self._read(X, reset=True)
-        plan = self._plan(patients, y)
-        event, time = plan.labels[:, 0] > 0, plan.labels[:, 1]
-        self._train(patients, plan, strata=event)
-        risk = self._outputs(patients)[0][:, 0].astype(np.float64)
-        # The partial likelihood does not determine the level of the risk.
-        self._level = float(risk.mean())
-        found = baseline_hazard(event, time, risk - self._level)
-        self.unique_times_, self.cum_baseline_hazard_ = found
+        with unchanged_on_failure(self):
+            patients = self._read(X, reset=True)
+            plan = self._plan(patients, y)
+            event, time = plan.labels[:, 0] > 0, plan.labels[:, 1]
+            self._train(patients, plan, strata=event)
+            risk = self._outputs(patients)[0][:, 0].astype(np.float64)
+            # The partial likelihood does not determine the level of the risk.
+            self._level = float(risk.mean())
+            found = baseline_hazard(event, time, risk - self._level)
+            self.unique_times_, self.cum_baseline_hazard_ = found
         return self
 
     def _plan(self, inputs: Patients, y: Any) -> TrainingPlan:

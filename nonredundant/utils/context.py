@@ -1,4 +1,4 @@
-"""Context managers: collect warnings, silence loggers, run on one thread."""
+"""Context managers: collect warnings, silence loggers, run on one thread, undo a failed fit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
@@ -48,3 +49,18 @@ def one_thread(*, torch_too: bool) -> Iterator[None]:
             torch.set_num_threads(1)
         stack.enter_context(threadpool_limits(limits=1))
         yield
+
+
+@contextlib.contextmanager
+def unchanged_on_failure(estimator: Any) -> Iterator[None]:
+    """Give an estimator the attributes back that it had, if a fit fails or is interrupted.
+
+    Otherwise the scalers of a fit that failed would stand beside the network of an earlier one.
+    """
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
