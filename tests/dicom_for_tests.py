@@ -46,3 +46,42 @@ def save(dataset, path):
     meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     dataset.file_meta = meta
     dataset.save_as(path, enforce_file_format=True)
+
+
+def write_pet(folder, values, *, units="BQML", **elements):
+    """Write a PET series (n, rows, columns) with F-18, 370 MBq at 08:00, 70 kg, scanned at 09:00.
+
+    Elements are those of the header or of the radiopharmaceutical; None removes one.
+    """
+    folder.mkdir()
+    for k, plane in enumerate(values):
+        drug, one = pydicom.Dataset(), pydicom.Dataset()
+        one.SOPClassUID, one.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.128", f"1.2.3.{k + 1}"
+        one.StudyInstanceUID, one.SeriesInstanceUID = "1.2.4", "1.2.5"
+        one.FrameOfReferenceUID, one.Modality, one.Units = FRAME, "PT", units
+        one.Rows, one.Columns = plane.shape
+        one.PixelSpacing, one.SliceThickness = [4.0, 4.0], 3.0
+        one.ImagePositionPatient = [0.0, 0.0, 3.0 * k]
+        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        one.InstanceNumber, one.PatientWeight = k + 1, 70.0
+        one.SeriesDate = one.AcquisitionDate = "20200101"
+        one.SeriesTime = one.AcquisitionTime = "090000"
+        one.DecayCorrection, one.CorrectedImage = "START", ["DECY", "ATTN"]
+        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+        one.BitsAllocated, one.BitsStored, one.HighBit = 16, 16, 15
+        one.PixelRepresentation = 0
+        # Each slice has its own slope, as on a scanner.
+        one.RescaleSlope, one.RescaleIntercept = f"{max(plane.max(), 1) / 60000:.10g}", 0
+        stored = np.round(plane / float(one.RescaleSlope)).astype("<u2")
+        drug.RadionuclideTotalDose, drug.RadionuclideHalfLife = 370e6, 6586.2
+        drug.RadiopharmaceuticalStartTime = "080000"
+        for name, value in elements.items():
+            owner = drug if name.startswith("Radio") else one
+            if value is None:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)
+        one.RadiopharmaceuticalInformationSequence = [drug]
+        one.PixelData = stored.tobytes()
+        save(one, folder / f"{k}.dcm")
+    return folder

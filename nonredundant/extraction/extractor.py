@@ -403,6 +403,7 @@ class RadiomicsExtractor(
             patch_shape=_check_patch_shape(self.patch_shape),
             patch_spacing=self.patch_spacing,
             roi=self.roi,
+            modality=self.modality,
             verbose=int(self.verbose),
         )
 
@@ -419,7 +420,7 @@ class RadiomicsExtractor(
             "SimpleITK": sitk.Version.VersionString(),
             "numpy": np.__version__,
         }
-        return {"modality": self.modality, **content, "versions": versions}
+        return {**content, "versions": versions}
 
 
 def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:

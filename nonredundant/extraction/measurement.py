@@ -29,6 +29,7 @@ from nonredundant.extraction.regions import (
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.geometry import align_mask
 from nonredundant.io.images import content_key, read_image, read_mask
+from nonredundant.io.suv import check_suv, to_suv
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -55,6 +56,7 @@ class Plan:
     patch_shape: tuple[int, ...] | None = (32, 32, 32)
     patch_spacing: float | str = "fit"
     roi: str | None = None
+    modality: str | None = None
     verbose: int = 0
 
     @property
@@ -271,10 +273,17 @@ def _one_itk_thread() -> Iterator[None]:
 
 def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     """Read image and mask, find the lesions, and measure and crop each of them."""
+    import SimpleITK as sitk
+
     image = read_image(sources.image, spacing=sources.spacing)
+    if plan.modality == "PET":
+        image = to_suv(image)
     notes: dict[str, str] = {}
     regions = _read_regions(image, sources, plan, notes)
     _check_voxels(image, regions)
+    if plan.modality == "PET":
+        values = sitk.GetArrayViewFromImage(image)
+        check_suv(image, [values[one.box][one.inside] for one in regions])
     regions, rows, levels = _measure_regions(image, regions, plan, notes)
     if sources.mask is not None:
         slicewise = bool(plan.parameters["setting"].get("force2D"))

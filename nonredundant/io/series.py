@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 JITTER = 1e-3
 #: Modality and units, which travel with the image.
 MODALITY, UNITS = "0008|0060", "0054|1001"
+#: Path of the file that was acquired first, whose header tells when the scan began.
+ACQUIRED_FIRST = "nonredundant|acquired_first"
+_DATE, _TIME = "0008|0022", "0008|0032"
+#: How many slices a PET volume has, and how many images an acquisition has.
+_COUNTS = {"0054|0081": "number of slices", "0020|1002": "number of images in the acquisition"}
 _KEPT = (FRAME_OF_REFERENCE, MODALITY, UNITS)
 _POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
 _SERIES = "0020|000e"
@@ -82,6 +87,7 @@ def read_series(files: Sequence[str]) -> sitk.Image:
     normal = np.cross(*slices[0].axes)
     slices.sort(key=lambda one: float(one.origin @ normal))
     distance = _check_positions(slices, normal)
+    _check_count(slices)
     names = [one.path for one in slices]
     # The type of the first slice is not that of all: each may have its own slope.
     kinds = {one.header.GetPixelID() for one in slices}
@@ -89,6 +95,8 @@ def read_series(files: Sequence[str]) -> sitk.Image:
     image.SetSpacing([*slices[0].header.GetSpacing()[:2], distance])
     image.SetOrigin(slices[0].origin.tolist())
     image.SetDirection(np.column_stack([*slices[0].axes, normal]).ravel().tolist())
+    first = min(slices, key=lambda one: (one.text(_DATE), one.text(_TIME)))
+    image.SetMetaData(ACQUIRED_FIRST, first.path)
     return _with_metadata(image, slices[0].header)
 
 
@@ -124,6 +132,7 @@ def read_single(path: str) -> sitk.Image:
         _place_frames(image, path)
     elif image.GetDimension() == 3:
         _check_alone(path, header)
+    image.SetMetaData(ACQUIRED_FIRST, path)
     return _with_metadata(image, header)
 
 
@@ -231,6 +240,17 @@ def _check_positions(slices: list[_Slice], normal: np.ndarray) -> float:
             "grid (for instance dcm2niix does) and give that file"
         )
     return float((along[-1] - along[0]) / (len(slices) - 1))
+
+
+def _check_count(slices: list[_Slice]) -> None:
+    """Raise if the header states more slices than there are: some are missing at an end."""
+    for tag, what in _COUNTS.items():
+        stated = slices[0].text(tag)
+        if stated.isdigit() and int(stated) > len(slices):
+            raise ImageFileError(
+                f"the header states {stated} as the {what}, but there are {len(slices)} files; "
+                "copy or export the whole series again"
+            )
 
 
 def _refuse_shared(slices: list[_Slice], along: np.ndarray, steps: np.ndarray) -> None:
