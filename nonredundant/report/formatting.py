@@ -170,7 +170,8 @@ DIFFERENCE = (
     number_column("estimate", "difference", signed=True),
     interval_column(signed=True),
     p_column("p_value", "p"),
-    p_column("p_holm", "p (Holm)"),
+    # Not known where p is not; the reason stands there.
+    Column("p (Holm)", lambda row: format_p(row["p_holm"])),
     number_column("detectable", "smallest detectable"),
 )
 

@@ -37,6 +37,6 @@ def test_what_is_not_estimable_refers_to_its_reason():
     table = frame_table(pd.DataFrame(rows), DIFFERENCE)
     assert table.rows[0][:3] == ["+0.100", "0.000 to +0.200", "0.040"]
     assert [row[1:4] for row in table.rows[1:]] == [
-        [f"not estimable [{number}]"] * 3 for number in (1, 2, 1)
+        [f"not estimable [{number}]"] * 2 + ["–"] for number in (1, 2, 1)
     ]
     assert table.notes == ["[1] one fold", "[2] equal predictions"]

@@ -1,0 +1,32 @@
+"""Tables and comparisons in a notebook."""
+
+from __future__ import annotations
+
+import pandas as pd
+from pages_for_tests import FEATURE, LOST, Page, changed
+
+from nonredundant import LesionTable
+
+
+def test_a_comparison_shows_its_answer_and_its_scores(found):
+    page = Page(found._repr_html_())
+    assert found.answer() in page.text
+    shown = {row[0] for row in page.rows[1:]}
+    assert shown == set(found.summary["feature_set"])
+
+
+def test_a_reason_in_the_answer_is_escaped(found):
+    tests = found.tests.assign(low=float("nan"), high=float("nan"), p_value=float("nan"))
+    odd = changed(found, tests=tests.assign(reason="<img src=x>"))
+    page = Page(odd._repr_html_())
+    assert not page.of("img")
+    assert "<img src=x>" in page.text
+
+
+def test_a_table_shows_its_first_lesions_with_names_as_they_are():
+    frame = pd.DataFrame({FEATURE: range(12)}, index=[LOST, *(f"case{i}" for i in range(11))])
+    page = Page(LesionTable.from_arrays(features=frame)._repr_html_())
+    assert not page.of("script", "img")
+    assert FEATURE in page.text
+    assert LOST in page.text
+    assert "and 4 more lesions" in page.text
