@@ -130,7 +130,8 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
         columns = X.features[X.columns_of("clinical")] if X.n_lesions == len(X) else None
     else:
         columns = X[[name for name in _clinical_columns(clinical, X) if name in X.columns]]
-    if columns is None or isinstance(y, pd.DataFrame):
+    # Events and times are two values per case, no single column can be both.
+    if columns is None or isinstance(y, pd.DataFrame) or np.asarray(y).dtype.names:
         return
     labels = pd.Series(np.asarray(y).ravel())
     if len(labels) != len(columns):

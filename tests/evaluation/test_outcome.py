@@ -8,6 +8,7 @@ from cohorts_for_tests import (
     TIMES,
     compare_patients,
     make_patients,
+    make_table,
 )
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
@@ -62,3 +63,11 @@ def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, m
     alike["event"], alike["time"] = [True, False, False], [5.0, 1.0, 2.0]
     with pytest.raises(ValueError, match="no two times can be compared"):
         compare_patients(table, times, test=(new, alike), classifiers="Cox")
+
+
+def test_times_of_samples_with_one_lesion_are_read():
+    from nonredundant.evaluation.identity import check_target
+
+    table, _ = make_table(20)
+    y = np.zeros(20, dtype=[("event", bool), ("time", float)])
+    assert check_target(y, table, None) is None
