@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,12 +40,6 @@ N_PERMUTATIONS = 999
 def whole_cohort(n: int, seed: int) -> Fold:
     """Return a split that trains on all samples and holds out none."""
     return Fold(WHOLE, WHOLE, np.arange(n), np.empty(0, dtype=int), seed)
-
-
-def sees_labels(variant: Variant, cvae: Any) -> bool:
-    """Return whether labels affect a learned block, by its loss or by the selection of its h."""
-    learns = variant.kind != "pca" and bool(getattr(cvae, "gamma", 0))
-    return learns or variant.selection.k > 0
 
 
 def tested_sets(study: Study) -> list[tuple[FeatureSet, str]]:
@@ -142,12 +135,11 @@ def outcome_residuals(outcome: Outcome, responses: np.ndarray) -> np.ndarray:
         martingale residuals.
     """
     known = ~np.isnan(responses).any(axis=1)
-    residuals = np.full((len(responses), 1), np.nan)
+    y = outcome.y[known]
     if outcome.is_survival:
-        y = outcome.y[known]
-        residuals[known, 0] = martingale_residuals(y["event"], y["time"], responses[known, -1])
-        return residuals
-    found = class_residuals(outcome.y[known], responses[known])
+        found = martingale_residuals(y["event"], y["time"], responses[known, -1])[:, None]
+    else:
+        found = class_residuals(y, responses[known])
     residuals = np.full((len(responses), found.shape[1]), np.nan)
     residuals[known] = found
     return residuals

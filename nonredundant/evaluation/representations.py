@@ -19,11 +19,10 @@ from nonredundant.evaluation.baselines import measure_cheap
 from nonredundant.evaluation.feature_sets import FeatureSet, Variant
 from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.outcome import Outcome
-from nonredundant.independence import resolve_independence
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 from nonredundant.models.baselines import PatchPCA
-from nonredundant.models.cvae import NonRedundantCVAE
+from nonredundant.models.cvae import NonRedundantCVAE, gates_of
 from nonredundant.models.residualiser import Residualiser
 from nonredundant.utils.context import one_thread, recorded_warnings
 
@@ -140,6 +139,11 @@ def encode(network: Any, lesions: LesionTable) -> np.ndarray:
 def sees_labels(variant: Variant, cvae: Any) -> bool:
     """Return whether labels enter the loss of a variant's network."""
     return variant.kind != "pca" and bool(cvae.get_params().get("gamma"))
+
+
+def depends_on_labels(variant: Variant, cvae: Any) -> bool:
+    """Return whether labels affect a learned block, by its loss or by the selection of its h."""
+    return sees_labels(variant, cvae) or variant.selection.k > 0
 
 
 def learn(
@@ -266,12 +270,6 @@ def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:
     if variant.size is not None:
         settings["dlr_size"] = variant.size
     return model.set_params(**settings)
-
-
-def gates_of(independence: Any) -> str:
-    """Return the conditioning that "auto" means for a network with this independence term."""
-    term = resolve_independence(independence)
-    return "gated" if term is None or term.fit_mode == "closed-form" else "plain"
 
 
 def _without_term(model: Any) -> dict[str, Any]:

@@ -22,12 +22,11 @@ from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.information import (
     WHOLE,
     information_table,
-    sees_labels,
     tested_sets,
     whole_cohort,
 )
 from nonredundant.evaluation.out_of_fold import collect
-from nonredundant.evaluation.representations import Learned, learn
+from nonredundant.evaluation.representations import Learned, depends_on_labels, learn
 from nonredundant.evaluation.study import (
     LEAST_AUDIT_ROWS,
     Audit,
@@ -81,7 +80,7 @@ def _fold_model(study: Study, fold: Fold) -> FoldModel:
 def _learn_all(study: Study, models: list[FoldModel], whole: FoldModel) -> list[Learned]:
     """Fit the networks of all folds in parallel, then residualise; return them in that order.
 
-    Networks of the fused sets that see no labels are fitted on the whole cohort, too.
+    Networks of the fused sets that no label affects are fitted on the whole cohort, too.
     """
     key = ""
     if study.memory is not None and study.cvae is not None:
@@ -93,7 +92,7 @@ def _learn_all(study: Study, models: list[FoldModel], whole: FoldModel) -> list[
     fused = [
         one
         for one, _ in tested_sets(study)
-        if one.variant is not None and not sees_labels(one.variant, study.cvae)
+        if one.variant is not None and not depends_on_labels(one.variant, study.cvae)
     ]
     tasks = [task for model in models for task in model.network_tasks(study.sets, key)]
     tasks += whole.network_tasks(fused, key)

@@ -50,6 +50,9 @@ class CohortSettings:
     quartiles : dict of str to list of float
         Quartiles of the total lesion volume ("volume") and of the maximum intensity ("maximum")
         per sample, where they are known.
+    clinical : dict of str to list of float
+        Clinical column → what is known of it, the number of samples with a value first: then, of
+        a column of zeros and ones, the number of ones; of any other, its quartiles.
     """
 
     n_samples: int
@@ -60,6 +63,7 @@ class CohortSettings:
     patch_shape: list[int] | None
     class_counts: dict[str, int]
     quartiles: dict[str, list[float]]
+    clinical: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def describe_settings(
     `start` is the `time.perf_counter()` at which it began, `seconds` the duration of its parts.
     """
     options = study.options
-    n_clinical = len(study_table(study, study.folds[0]).columns_of("clinical"))
+    clinical = study_table(study, study.folds[0])[: cohorts.n].clinical
     return ComparisonSettings(
         feature_sets=[one.name for one in study.sets],
         classifiers=list(study.estimators),
@@ -182,7 +186,7 @@ def describe_settings(
         grouped=study.groups is not None,
         n_test=study.table.n_samples - study.n,
         classes=[str(label) for label in study.outcome.classes],
-        cohort=_describe_cohort(cohorts, study.outcome, n_clinical),
+        cohort=_describe_cohort(cohorts, study.outcome, clinical),
         failed=cohorts.failed,
         patients=_describe_patients(study),
         graph=study.level.graph is not None,
@@ -208,7 +212,7 @@ def _analysed(study: Study) -> tuple[str, int, str]:
     return "analysed", len(held), f"{left} never held out by a fold" if left else ""
 
 
-def _describe_cohort(cohorts: Cohorts, outcome: Outcome, n_clinical: int) -> CohortSettings:
+def _describe_cohort(cohorts: Cohorts, outcome: Outcome, clinical: pd.DataFrame) -> CohortSettings:
     """Describe the samples that were cross-validated."""
     table = cohorts.table[: cohorts.n]
     cheap = size_and_uptake(table)
@@ -224,11 +228,26 @@ def _describe_cohort(cohorts: Cohorts, outcome: Outcome, n_clinical: int) -> Coh
         n_lesions=table.n_lesions,
         lesions_a_sample=[float(n) for n in several],
         n_hcr=len(table.columns_of("hcr")),
-        n_clinical=n_clinical,
+        n_clinical=clinical.shape[1],
         patch_shape=None if table.patches is None else list(table.patches.shape[1:]),
         class_counts={str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
         quartiles=quartiles,
+        # The lesions of a sample share its clinical values.
+        clinical=_describe_clinical(clinical[~pd.Index(table.sample).duplicated()]),
     )
+
+
+def _describe_clinical(clinical: pd.DataFrame) -> dict[str, list[float]]:
+    """Count or summarise the values of each clinical column, one row per sample."""
+    found = {}
+    for name in clinical:
+        values = clinical[name].dropna().to_numpy(dtype=float)
+        ones = [float(values.sum())] if np.isin(values, (0, 1)).all() else None
+        quartiles = (
+            [float(q) for q in np.percentile(values, [25, 50, 75])] if ones is None else ones
+        )
+        found[str(name)] = [float(len(values)), *quartiles]
+    return found
 
 
 def _describe_patients(study: Study) -> str | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from nonredundant.metrics.audit import (
     DEFAULT_METHODS,
     METHODS,
-    N_REFITS,
     audit_with_null,
     pool_redundancy,
     redundancy_report,
     redundancy_score,
 )
+from nonredundant.metrics.nulls import N_REFITS
 
 __all__ = [
     "DEFAULT_METHODS",

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm, t
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold
 from sklearn.utils import check_random_state
@@ -25,17 +24,17 @@ from nonredundant.metrics import predictability as prediction
 from nonredundant.metrics.information import donsker_varadhan
 from nonredundant.metrics.inputs import check_groups, check_pair, leading_components, normal_scores
 from nonredundant.metrics.networks import cross_logits, splits
+from nonredundant.metrics.nulls import (
+    LEAST_SPREAD,
+    N_REFITS,
+    compare_with_null,
+    smallest_detectable,
+)
 from nonredundant.metrics.pairs import LargestPair, largest_pair
 from nonredundant.metrics.permutations import group_orders, n_exchanges
 
-#: Refits on permuted rows for the methods that train a model for each permutation.
-N_REFITS = 10
 #: Fewer distinct permutations of groups cannot give p below 0.05.
 _LEAST_EXCHANGES = 20
-#: Estimates on permuted rows that differ by less are equal but for rounding.
-_LEAST_SPREAD = 1e-9
-#: Power at which the smallest detectable dependence is stated.
-POWER = 0.8
 #: Columns of a report.
 COLUMNS = ["estimate", "null_mean", "null_95", "p_value", "unit", "detectable", "detail"]
 
@@ -271,10 +270,11 @@ def redundancy_report(
     DataFrame
         One row per method, in the requested order: `estimate`, mean and 95 % point of its null
         (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
-        that this many rows show with 80 % power (`detectable`: `null_95` plus 0.84 standard
-        deviations of the null). `detail` names the pair of "largest-pair", or says why there is
-        no null. At independence an R² is near or below 0, an AUC near 0.5, nats and correlations
-        near 0; all of them can be lower.
+        that this many rows show with about 80 % power (`detectable`: `null_95` plus a multiple of
+        the null's standard deviation that was simulated for each method; NaN for
+        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair", or says
+        why there is no null. At independence an R² is near or below 0, an AUC near 0.5, nats and
+        correlations near 0; all of them can be lower.
 
     Raises
     ------
@@ -587,23 +587,9 @@ def _row(
     name: str, estimate: float, null: np.ndarray, detail: str
 ) -> tuple[float, float, float, float, str, float, str]:
     """Return the columns of a report."""
-    if len(null) > 1 and not np.ptp(null) > _LEAST_SPREAD:
+    if len(null) > 1 and not np.ptp(null) > LEAST_SPREAD:
         # Such as columns with so few values that every permutation gives the same estimate.
         null, detail = null[:0], "no null: permuted rows all give the same estimate"
-    mean, top, p, spread = _compare_with_null(estimate, null)
-    detectable = top + float(norm.ppf(POWER)) * spread
-    unit = AUDIT_METHODS[name].unit.name
-    return estimate, mean, top, p, unit, detectable, detail
-
-
-def _compare_with_null(estimate: float, null: np.ndarray) -> tuple[float, float, float, float]:
-    """Return mean and 95 % point of the null, the p-value, and the spread of the null."""
-    if len(null) < 2:
-        return np.nan, np.nan, np.nan, np.nan
-    mean, spread = float(null.mean()), float(null.std(ddof=1))
-    if len(null) > N_REFITS:
-        p = (1 + np.sum(null >= estimate - 1e-12)) / (1 + len(null))
-        return mean, float(np.quantile(null, 0.95)), float(p), spread
-    spread *= float(np.sqrt(1 + 1 / len(null)))
-    law = t(df=len(null) - 1, loc=mean, scale=spread)
-    return mean, float(law.ppf(0.95)), float(law.sf(estimate)), spread
+    found = compare_with_null(estimate, null)
+    unit, detectable = AUDIT_METHODS[name].unit.name, smallest_detectable(name, found)
+    return estimate, found.mean, found.top, found.p_value, unit, detectable, detail

@@ -48,6 +48,12 @@ CONDITIONED_CONSTRAINTS: dict[str, Any] = {
 }
 
 
+def gates_of(independence: Any) -> str:
+    """Return the conditioning that "auto" means for a network with this independence term."""
+    term = resolve_independence(independence)
+    return "gated" if term is None or term.fit_mode == "closed-form" else "plain"
+
+
 class ConditionedVAE(VAEEstimator):
     """Base class of the models that take h as a condition.
 
@@ -119,8 +125,7 @@ class ConditionedVAE(VAEEstimator):
         conditioning = self.conditioning
         if conditioning == "auto":
             # Whatever kappa is: a network without the term (kappa=0) has the same gates.
-            gated = term is None or term.fit_mode == "closed-form"
-            conditioning = "gated" if gated else "plain"
+            conditioning = gates_of(self.independence)
         if self.kappa == 0 or not h.shape[1]:
             term = None
         spec = {

@@ -78,15 +78,18 @@ def test_latents_of_a_network_with_labels_are_cross_fitted():
 
 @pytest.mark.slow
 def test_noise_patches_and_a_label_term_cost_little():
-    table, y = make_table(120, hidden=0.0, visible=2.0)
-    noise = np.random.default_rng(5).normal(size=table.patches.shape).astype(np.float32)
+    """With latents of the training samples themselves the loss was 0.09."""
     settings = {"max_epochs": 60, "network": {"width": 4}, "device": "cpu", "gamma": 1.0}
     cvae = NonRedundantCVAE(8, **settings)
-    found = compare(
-        table.replace(patches=noise), y, cvae=cvae, classifiers="LR", feature_sets=FUSED, cv=3
-    )
-    mean = found.summary.set_index("feature_set")["mean"]
-    assert mean["HCR+DLR"] > mean["HCR"] - 0.02
+    gains = []
+    for seed in range(3):
+        table, y = make_table(120, hidden=0.0, visible=2.0, seed=seed)
+        noise = np.random.default_rng(5 + seed).normal(size=table.patches.shape)
+        table = table.replace(patches=noise.astype(np.float32))
+        found = compare(table, y, cvae=cvae, classifiers="LR", feature_sets=FUSED, cv=3)
+        mean = found.summary.set_index("feature_set")["mean"]
+        gains.append(mean["HCR+DLR"] - mean["HCR"])
+    assert np.mean(gains) > -0.04
 
 
 def test_columns_that_are_picked_by_the_outcome_are_picked_again_in_each_inner_split():

@@ -28,10 +28,27 @@ def _content(comparison: Any) -> list[Block]:
     rows += [
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
+        *_clinical_rows(cohort),
         ("patch", _shape_text(cohort.patch_shape)),
         ("cases left out because extraction failed", f"{len(s.failed):,}"),
     ]
     return [pair_table(rows)]
+
+
+def _clinical_rows(cohort: Any) -> list[tuple[str, str]]:
+    """Describe each clinical column: the share of ones of a category, else the quartiles."""
+    rows = []
+    for name, (n, *values) in cohort.clinical.items():
+        if len(values) == 1:
+            text = f"{values[0]:,.0f} of {n:,.0f}"
+            text += f" ({100 * values[0] / n:.0f} %)" if n else ""
+            rows.append((f"{name} = 1", text))
+        else:
+            low, middle, high = map(format_compact, values)
+            lost = cohort.n_samples - int(n)
+            missing = f"; {count(lost, 'value')} missing" if lost else ""
+            rows.append((f"{name}, median (quartiles)", f"{middle} ({low} to {high}){missing}"))
+    return rows
 
 
 def _measure(name: str, provenance: Mapping[str, Any]) -> tuple[str, str, float]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pages_for_tests import changed, read
+import numpy as np
+import pandas as pd
+from cohorts_for_tests import make_table
+from pages_for_tests import changed, compare, read
 
 
 def shown(found, folder, **provenance):
@@ -28,3 +31,16 @@ def test_units_are_not_stated_where_they_are_not_known(found, tmp_path, no_pictu
     rows = shown(found, tmp_path)
     assert rows["lesion volume per sample, median (quartiles)"].endswith("mL, if spacing is in mm")
     assert rows["maximum intensity, median (quartiles)"].endswith("in units of the images")
+
+
+def test_clinical_columns_are_counts_or_quartiles(tmp_path, no_pictures):
+    table, y = make_table(60)
+    table = table.replace(patches=None, masks=None)
+    clinical = pd.DataFrame(
+        {"age": np.arange(60.0), "sex": (np.arange(60) % 3 == 0).astype(float)}, index=table.index
+    )
+    clinical.loc[table.index[:1], "age"] = np.nan
+    page = read(compare(table.join(clinical, block="clinical"), y), tmp_path)
+    rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
+    assert rows["age, median (quartiles)"] == "30 (15.5 to 44.5); 1 value missing"
+    assert rows["sex = 1"] == "20 of 60 (33 %)"

@@ -1,0 +1,62 @@
+"""The test of added information of a comparison: which latents, which residuals, which samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cohorts_for_tests import PLAIN, TIMES, CheapNetwork, compare, make_table
+
+from nonredundant.evaluation.information import outcome_residuals
+from nonredundant.evaluation.outcome import read_outcome
+
+
+class CountingNetwork(CheapNetwork):
+    """Stands in for the network, and notes the samples of each fit."""
+
+    fits: list[int] = []
+
+    def fit(self, X, y=None):
+        self.fits.append(X.n_samples)
+        return super().fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("reference", "n_whole"),
+    [("HCR", 1), ("H3", 0)],
+    ids=["no label affects the network", "columns of h are selected by the labels"],
+)
+def test_only_networks_that_no_label_affects_see_the_whole_cohort(reference, n_whole):
+    table, y = make_table(60)
+    CountingNetwork.fits = []
+    found = compare(
+        table,
+        y,
+        cvae=CountingNetwork(),
+        classifiers=PLAIN,
+        feature_sets=[reference, f"{reference}+DLR"],
+        n_jobs=1,
+    )
+    assert CountingNetwork.fits.count(60) == n_whole
+    row = found.added_information.iloc[0]
+    assert row[["feature_set", "reference"]].tolist() == [f"{reference}+DLR", reference]
+    assert row["n_samples"] == 60
+    assert 0 < row["p_value"] <= 1
+
+
+def test_residuals_of_classes_are_label_minus_probability():
+    y = np.array(["a", "b", "b", "a"])
+    responses = np.array([[0.75, 0.25], [0.5, 0.5], [np.nan, np.nan], [1.0, 0.0]])
+    residuals = outcome_residuals(read_outcome(y, None, len(y), 0), responses)
+    assert residuals[[0, 1, 3], 0].tolist() == [-0.25, 0.5, 0.0]
+    assert np.isnan(residuals[2]).all()
+
+
+def test_residuals_of_times_add_up_to_zero_and_are_unknown_where_there_is_no_risk():
+    rng = np.random.default_rng(0)
+    y = np.array(list(zip([True] * 6 + [False] * 2, range(1, 9), strict=True)), dtype=TIMES)
+    risks = rng.normal(size=(8, 1))
+    risks[3] = np.nan
+    residuals = outcome_residuals(read_outcome(y, None, len(y), 0), risks)
+    assert residuals.shape == (8, 1)
+    assert np.isnan(residuals[3, 0])
+    assert np.nansum(residuals) == pytest.approx(0.0, abs=1e-9)
