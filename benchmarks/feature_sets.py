@@ -118,13 +118,13 @@ def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
     against_plain = found.tests[
         (found.tests["feature_set"] == "HCR+DLR-MI") & (found.tests["reference"] == "HCR+DLR")
     ].iloc[0]
-    helped = "changed the fused AUC" if against_plain["p_value"] < 0.05 else "made no difference"
-    audit = found.redundancy.pivot(index="method", columns="feature_set", values="estimate")
+    changed = "" if against_plain["p_value"] < 0.05 else "no "
+    audit = {one: rows for one, rows in found.redundancy.set_index("method").groupby("feature_set")}
     lines = [
         f"{n} samples, {settings.n_folds} folds, AUC of logistic regression on {where}; seed "
         f"0; {seconds / 60:.1f} minutes on 2 cores.",
         "",
-        f"**{found.answer()}** The independence term {helped}: "
+        f"**{found.answer()}** By the independence term {changed}change of the fused AUC was seen: "
         f"{against_plain['estimate']:+.3f} ({against_plain['low']:+.3f} to "
         f"{against_plain['high']:+.3f}, p = {against_plain['p_value']:.3f}) against HCR+DLR.",
         "",
@@ -133,11 +133,22 @@ def describe(found: FeatureSetComparison, seconds: float, note: str) -> str:
         "| --- | --- | --- | --- | --- | --- |",
         *(row_of(found.tests, row) for _, row in found.summary.iterrows()),
         "",
-        "| dependence between DLR and HCR, held out | without the term | with it |",
+        "Dependence between DLR and HCR on held-out samples; in brackets the 95 % point of its "
+        "permutation null and p.",
+        "",
+        "| method | without the term | with it |",
         "| --- | --- | --- |",
-        *(f"| {m} | {row['DLR']:.3f} | {row['DLR-MI']:.3f} |" for m, row in audit.iterrows()),
+        *(
+            f"| {m} | {audited(audit['DLR'].loc[m])} | {audited(audit['DLR-MI'].loc[m])} |"
+            for m in audit["DLR"].index
+        ),
     ]
     return "\n".join(lines)
+
+
+def audited(row: pd.Series) -> str:
+    """Return an estimate of the audit beside its null."""
+    return f"{row['estimate']:.3f} ({row['null_95']:.3f}; p {row['p_value']:.2f})"
 
 
 def row_of(tests: pd.DataFrame, row: pd.Series) -> str:

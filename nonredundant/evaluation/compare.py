@@ -46,7 +46,7 @@ from nonredundant.evaluation.feature_sets import (
     references,
 )
 from nonredundant.evaluation.fitting import FitOptions
-from nonredundant.evaluation.folds import Fold, make_folds
+from nonredundant.evaluation.folds import Fold, make_folds, read_cv
 from nonredundant.evaluation.identity import align, check_groups, check_target
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
@@ -122,8 +122,8 @@ def compare_feature_sets(
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
         classifier named "graph" that comes first, beside the others on pooled lesions. Times to
         an event take a `LesionGraphSurvival`.
-    cv : int or splitter, default=5
-        Number of stratified folds, or any scikit-learn splitter.
+    cv : int, splitter or list of (train, test), default=5
+        Number of stratified folds, any scikit-learn splitter, or the positions of each fold.
     n_repeats : int or None, default=None
         Repeats of an int `cv`. None: as many as the size of the cohort asks for, so that the
         estimates hardly depend on the seed of the folds (`repeats.default_repeats`).
@@ -226,7 +226,14 @@ def compare_feature_sets(
     scorers = resolve_scoring(scoring, outcome)
     if n_repeats is None:
         n_repeats = default_repeats(cohorts.n) if isinstance(cv, Integral) else 1
-    folds = make_folds(outcome.strata, cv=cv, n_repeats=n_repeats, groups=groups, seed=seed)
+    folds = make_folds(
+        outcome.strata,
+        cv=read_cv(cv, kept),
+        n_repeats=n_repeats,
+        groups=groups,
+        seed=seed,
+        names=outcome.states,
+    )
     _check_pairs(outcome, folds)
     study = Study(
         table=cohorts.table,

@@ -79,8 +79,9 @@ def _petvsclin() -> Experiment:
     about = (
         "Course project: kappa 50, beta 1e-2, gamma 1, learning rates 8e-4 and 1e-4, 10 epochs; "
         "H8 and H32 are selected inside the fold. Departures: its fader term and its L2 penalty "
-        "are left out; the discriminator sees posterior means standardised per batch, not draws, "
-        "and is trained by AdamW with its default weight decay"
+        "are left out; h enters as normal scores of ranks, not standardised; the discriminator "
+        "sees posterior means standardised per batch, not draws, and is trained by AdamW with its "
+        "default weight decay"
     )
     return Experiment(sets, lambda: dict.fromkeys(("LR", "SVM", "RF")), network, "HD64", about)
 
@@ -127,7 +128,8 @@ def _vetil2023() -> Experiment:
         "Vétil et al. 2023: density ratio every 5 epochs for 150 full-batch epochs, kappa 1, "
         "learning rate 1e-3, batches of 32, L2 logistic regression with C = 1; H32 is shape and "
         "first order, and H64 adds 32 texture features, here selected inside the fold. "
-        "Departures: patches are shifted, not cropped; the discriminator sees posterior means "
+        "Departures: patches are shifted, not cropped, a whole batch by one shift; h enters as "
+        "normal scores of ranks, not standardised; the discriminator sees posterior means "
         "standardised per batch, not draws, and is trained by AdamW with its default weight decay"
     )
     return Experiment(sets, classifiers, network, "HD64-MI", about)

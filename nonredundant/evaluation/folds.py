@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -34,6 +34,7 @@ def make_folds(
     n_repeats: int = 1,
     groups: np.ndarray | None = None,
     seed: int = 0,
+    names: Sequence[Any] | None = None,
 ) -> list[Fold]:
     """Make the folds of a cross-validation.
 
@@ -41,14 +42,16 @@ def make_folds(
     ----------
     y : int array of shape (n_samples,)
         Positions of the classes.
-    cv : int or splitter
-        Number of stratified folds, or a scikit-learn splitter.
+    cv : int, splitter or list of (train, test)
+        Number of stratified folds, a scikit-learn splitter, or the positions of each fold.
     n_repeats : int
         Repeats, for an int `cv`.
     groups : array of shape (n_samples,), optional
         Samples of one group are never on both sides.
     seed : int
         Seed of the shuffles and of the folds' seeds.
+    names : sequence, optional
+        Names of the classes, for messages; the positions by default.
 
     Returns
     -------
@@ -60,10 +63,15 @@ def make_folds(
     ValueError
         If a class has fewer samples (or groups) than folds, a class is missing on either side
         of a fold, or a splitter divides a group.
+    TypeError
+        If `cv` is none of these.
     """
+    named = np.arange(y.max(initial=0) + 1) if names is None else np.asarray(names)
     if isinstance(cv, Integral):
-        splits = list(_stratified(y, int(cv), n_repeats, groups, seed))
+        splits = list(_stratified(y, int(cv), n_repeats, groups, seed, named))
         n_splits = int(cv)
+    elif isinstance(cv, list):
+        splits, n_splits = cv, len(cv)
     else:
         with warnings.catch_warnings():
             # A splitter that ignores groups raises an error below if it divides one.
@@ -73,27 +81,102 @@ def make_folds(
     folds = []
     for i, (train, test) in enumerate(splits):
         repeat, fold = divmod(i, n_splits)
-        _check_split(y, groups, train, test, f"fold {fold} of repeat {repeat}")
+        _check_split(y, groups, train, test, f"fold {fold} of repeat {repeat}", named)
         own = np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0]
         folds.append(Fold(repeat, fold, np.sort(train), np.sort(test), int(own % (2**31 - 1))))
     return folds
 
 
+def read_cv(cv: Any, kept: np.ndarray) -> Any:
+    """Check `cv`, and convert splits that are given one by one to positions of kept samples.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of (train, test)
+        As scikit-learn accepts it; positions, or masks of all samples.
+    kept : bool array of shape (n_samples,)
+        The samples that could be extracted.
+
+    Returns
+    -------
+    int, splitter or list of (train, test)
+        What `make_folds` takes; positions count the kept samples.
+
+    Raises
+    ------
+    TypeError
+        If `cv` is none of these.
+    ValueError
+        If there is no split, or a split names samples that are not there.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> read_cv([([0, 1], [2, 3])], np.array([True, False, True, True]))
+    [(array([0]), array([1, 2]))]
+    """
+    if isinstance(cv, Integral) and not isinstance(cv, bool):
+        return cv
+    if hasattr(cv, "split") and not isinstance(cv, str | bytes | type):
+        return cv
+    wanted = (
+        "cv must be a number of folds, a scikit-learn splitter, or a list of pairs (train, test) "
+        f"of positions, got {cv!r}"
+    )
+    if isinstance(cv, str | bytes | type) or not isinstance(cv, Iterable):
+        raise TypeError(wanted)
+    pairs = list(cv)
+    if not pairs:
+        raise ValueError(f"{wanted}: it has no fold")
+    if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
+        raise TypeError(wanted)
+    return [
+        (
+            _positions(train, kept, f"training part of fold {i}"),
+            _positions(test, kept, f"test part of fold {i}"),
+        )
+        for i, (train, test) in enumerate(pairs)
+    ]
+
+
+def _positions(rows: Any, kept: np.ndarray, where: str) -> np.ndarray:
+    """Convert positions or a mask of all samples to positions of the kept ones."""
+    rows = np.asarray(rows)
+    n = len(kept)
+    if rows.dtype == bool and rows.shape == (n,):
+        rows = np.flatnonzero(rows)
+    if rows.ndim != 1 or not np.issubdtype(rows.dtype, np.integer):
+        raise ValueError(
+            f"cv: the {where} must hold integer positions, or a mask of the {n} samples, got "
+            f"{rows.dtype} of shape {rows.shape}"
+        )
+    beyond = rows[(rows < 0) | (rows >= n)]
+    if len(beyond):
+        raise ValueError(
+            f"cv: the {where} names the positions {beyond[:5].tolist()}, but there are {n} "
+            f"samples, 0 to {n - 1}"
+        )
+    new = np.cumsum(kept) - 1
+    return new[rows[kept[rows]]]
+
+
 def _stratified(
-    y: np.ndarray, n_splits: int, n_repeats: int, groups: np.ndarray | None, seed: int
+    y: np.ndarray,
+    n_splits: int,
+    n_repeats: int,
+    groups: np.ndarray | None,
+    seed: int,
+    names: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield stratified folds that keep groups whole."""
+    if not isinstance(n_repeats, Integral):
+        raise ValueError(f"n_repeats must be a whole number, got {n_repeats!r}")
     if n_splits < 2 or n_repeats < 1:
         raise ValueError(
             f"cv must be at least 2 and n_repeats at least 1, got cv={n_splits} and "
             f"n_repeats={n_repeats}"
         )
-    smallest, unit = _smallest_class(y, groups)
-    if smallest < n_splits:
-        raise ValueError(
-            f"the rarest class has {smallest} {unit} but cv={n_splits} folds need one each: "
-            f"use cv={max(2, smallest)} or fewer, or collect more samples"
-        )
+    _check_rarest(y, n_splits, groups, names)
     if groups is None:
         shuffled = RepeatedStratifiedKFold(
             n_splits=n_splits, n_repeats=n_repeats, random_state=seed
@@ -105,11 +188,33 @@ def _stratified(
         yield from grouped.split(np.zeros(len(y)), y, groups)
 
 
-def _smallest_class(y: np.ndarray, groups: np.ndarray | None) -> tuple[int, str]:
-    """Return the number of samples, or of groups, of the rarest class, and their name."""
-    if groups is None:
-        return int(np.bincount(y).min()), "samples"
-    return min(len(np.unique(groups[y == k])) for k in np.unique(y)), "groups"
+def _check_rarest(
+    y: np.ndarray, n_splits: int, groups: np.ndarray | None, names: np.ndarray
+) -> None:
+    """Raise if a class cannot be in every fold, naming the rarest one and its size."""
+    sizes = {int(k): _class_size(y, groups, k) for k in np.unique(y)}
+    rarest = min(sizes, key=lambda k: sizes[k])
+    size = sizes[rarest]
+    if size >= n_splits:
+        return
+    unit = "samples" if groups is None else "groups"
+    remedy = f"use cv={size} or fewer, or collect more samples"
+    if size < 2:
+        remedy = f"cross-validation needs at least 2: collect more {unit} of it, or leave it out"
+    raise ValueError(
+        f"the rarest class, {names.tolist()[rarest]!r}, has {size} "
+        f"{unit if size != 1 else unit[:-1]} but cv={n_splits} folds need one each: {remedy}"
+    )
+
+
+def _class_size(y: np.ndarray, groups: np.ndarray | None, k: int) -> int:
+    """Return the number of samples of a class, or of groups that hold it."""
+    return int((y == k).sum()) if groups is None else len(np.unique(groups[y == k]))
+
+
+def _smallest_class(y: np.ndarray, groups: np.ndarray | None) -> int:
+    """Return the number of samples, or of groups, of the rarest class."""
+    return min(_class_size(y, groups, k) for k in np.unique(y))
 
 
 def _splits_per_repeat(cv: Any, n: int) -> int:
@@ -119,7 +224,12 @@ def _splits_per_repeat(cv: Any, n: int) -> int:
 
 
 def _check_split(
-    y: np.ndarray, groups: np.ndarray | None, train: np.ndarray, test: np.ndarray, where: str
+    y: np.ndarray,
+    groups: np.ndarray | None,
+    train: np.ndarray,
+    test: np.ndarray,
+    where: str,
+    names: np.ndarray,
 ) -> None:
     """Raise a ValueError if a split leaks samples or groups, or cannot be scored."""
     shared = np.intersect1d(train, test)
@@ -139,7 +249,7 @@ def _check_split(
         if len(missing):
             raise ValueError(
                 f"{where}: its {side} part of {len(rows)} samples lacks class "
-                f"{missing.tolist()}; use fewer folds or a stratified splitter"
+                f"{names[missing].tolist()}; use fewer folds or a stratified splitter"
             )
 
 
@@ -153,7 +263,7 @@ def inner_splits(
     them holds every class on both sides.
     """
     n_repeats = max(1, min(4, math.ceil(_INNER_SCORES / len(y))))
-    for n in range(max(2, min(n_splits, _smallest_class(y, groups)[0])), 1, -1):
+    for n in range(max(2, min(n_splits, _smallest_class(y, groups))), 1, -1):
         found = [s for r in range(n_repeats) for s in _parts(y, groups, n, seed + r)]
         kept = [s for s in found if _has_all(y, s)]
         if kept:
@@ -177,7 +287,7 @@ def cross_fitting_splits(
             "did not see their group, and the training samples of a fold are of one group: set "
             "gamma=0, or use folds with more groups"
         )
-    return _parts(y, groups, max(2, min(n_splits, _smallest_class(y, groups)[0])), seed)
+    return _parts(y, groups, max(2, min(n_splits, _smallest_class(y, groups))), seed)
 
 
 def _parts(

@@ -9,8 +9,16 @@ from cohorts_for_tests import compare, compare_patients
 from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
 
 from nonredundant import LesionTable
-from nonredundant.evaluation.folds import cross_fitting_splits, inner_splits, make_folds
+from nonredundant.evaluation.folds import cross_fitting_splits, inner_splits, make_folds, read_cv
 from nonredundant.patients import LesionGraphClassifier
+
+
+@pytest.fixture
+def cohort_of_noise():
+    """Return 24 samples with ids, and labels that occur in both halves."""
+    features = pd.DataFrame(np.random.default_rng(0).normal(size=(24, 3)))
+    table = LesionTable(features.add_prefix("f"), index=[f"P{i}" for i in range(24)])
+    return table, np.arange(24) % 2
 
 
 def test_folds_hold_each_sample_out_once_a_repeat_and_are_stratified():
@@ -86,15 +94,70 @@ def test_repeats_of_a_splitter_are_told_apart():
     ("settings", "message"),
     [
         ({"cv": 1}, "cv must be at least 2"),
-        ({"cv": 8}, "rarest class has 5 samples but cv=8"),
-        ({"cv": 3, "groups": np.repeat([0, 1], [35, 5])}, "rarest class has 1 groups"),
+        ({"cv": 8}, "rarest class, 1, has 5 samples but cv=8 folds need one each: use cv=5"),
+        ({"cv": 8, "names": ["low", "high"]}, "rarest class, 'high', has 5 samples"),
+        ({"cv": 3, "groups": np.repeat([0, 1], [35, 5])}, "1 group but .* needs at least 2"),
         ({"cv": KFold(8)}, "lacks class"),
+        ({"cv": KFold(8), "names": ["low", "high"]}, "lacks class .'high'."),
+        ({"n_repeats": 1.5}, "n_repeats must be a whole number, got 1.5"),
     ],
 )
 def test_folds_that_cannot_be_scored_are_refused(settings, message):
     y = np.repeat([0, 1], [35, 5])
     with pytest.raises(ValueError, match=message):
         make_folds(y, **settings)
+
+
+def halves(n):
+    """Return both ways of training on one half and testing on the other."""
+    first = np.arange(n) < n // 2
+    return [(first, ~first), (~first, first)]
+
+
+def test_splits_may_be_given_one_by_one(cohort_of_noise):
+    table, y = cohort_of_noise
+    masks = halves(len(table))
+    positions = [(np.flatnonzero(train), np.flatnonzero(test).tolist()) for train, test in masks]
+    by_mask = compare(table, y, cv=masks, feature_sets=["HCR"], classifiers="LR")
+    by_position = compare(table, y, cv=iter(positions), feature_sets=["HCR"], classifiers="LR")
+    pd.testing.assert_frame_equal(by_mask.predictions, by_position.predictions)
+    assert by_mask.predictions["repeat"].unique().tolist() == [0]
+    for fold, (_, test) in enumerate(positions):
+        rows = by_mask.predictions["fold"] == fold
+        held = by_mask.predictions.loc[rows, "sample"]
+        assert set(held) == set(table.index[test])
+
+
+def test_positions_of_splits_count_the_samples_given_not_those_extracted(cohort_of_noise):
+    table, y = cohort_of_noise
+    status = np.full(len(table), "ok", dtype=object)
+    status[[0, 5]] = "no such file"
+    broken = table.replace(status=status)
+    with pytest.warns(UserWarning, match="2 samples could not be extracted"):
+        found = compare(
+            broken, y, cv=halves(len(table)), feature_sets=["HCR"], classifiers="LR"
+        ).predictions
+    first = found.loc[found["fold"] == 1, "sample"]
+    assert set(first) == set(table.index[: len(table) // 2]) - {table.index[0], table.index[5]}
+
+
+@pytest.mark.parametrize(
+    ("cv", "kind", "message"),
+    [
+        ("five", TypeError, "a list of pairs .* got 'five'"),
+        (5.0, TypeError, "a number of folds, a scikit-learn splitter"),
+        (True, TypeError, "got True"),
+        (KFold, TypeError, "got <class"),
+        ([], ValueError, "it has no fold"),
+        ([[0, 1, 2]], TypeError, "pairs"),
+        ([([0, 1], [2, 9])], ValueError, "test part of fold 0 names the positions .9.*0 to 3"),
+        ([([0.5, 1], [2, 3])], ValueError, "training part of fold 0 must hold integer"),
+        ([([True, False], [2, 3])], ValueError, "mask of the 4 samples"),
+    ],
+)
+def test_what_is_no_cross_validation_is_refused(cv, kind, message):
+    with pytest.raises(kind, match=message):
+        read_cv(cv, np.ones(4, dtype=bool))
 
 
 def test_folds_have_their_share_of_events(patient_cohort, times):
