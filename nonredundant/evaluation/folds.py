@@ -34,7 +34,7 @@ def make_folds(
     n_repeats: int = 1,
     groups: np.ndarray | None = None,
     seed: int = 0,
-    names: Sequence[Any] | None = None,
+    names: Any = None,
 ) -> list[Fold]:
     """Make the folds of a cross-validation.
 
@@ -50,7 +50,7 @@ def make_folds(
         Samples of one group are never on both sides.
     seed : int
         Seed of the shuffles and of the folds' seeds.
-    names : sequence, optional
+    names : array-like, optional
         Names of the classes, for messages; the positions by default.
 
     Returns
