@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -40,8 +39,10 @@ from nonredundant.evaluation.representations import (
 )
 from nonredundant.evaluation.tuning import respond
 from nonredundant.extraction.extractor import RadiomicsExtractor
+from nonredundant.lesions.features import check_columns, check_usable
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.survival import check_survival, concordance_index
+from nonredundant.utils.user_warnings import warn_user
 
 
 def _predicts_classes(model: FeatureSetClassifier) -> bool:
@@ -87,6 +88,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         The labels; empty for times to an event.
     feature_set_ : str
         Name of the feature set; it starts with "Clinical" if there are clinical columns in it.
+    columns_ : list of str
+        Names of the features of a table of lesions, in any order.
     classifier_name_ : str
         Name of the classifier; "graph" for a graph of lesions.
     model_ : Pipeline, LesionGraphClassifier or LesionGraphSurvival
@@ -161,8 +164,11 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         y = align(y, X, "y")
         check_target(y, X, getattr(self.extractor, "clinical", None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        if isinstance(X, LesionTable):
+            check_usable(X)
         outcome = read_outcome(y, None, len(X), 0)
-        table = self._extract(X, outcome)
+        table = X if isinstance(X, LesionTable) else self._extract(X, outcome)
+        self.columns_ = list(table.columns)
         fine = (table.status == "ok").to_numpy()
         if not fine.all():
             # Failed cases are left out, and with them a class that no other case has.
@@ -174,7 +180,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.representation_, fitted = model.fit(one, *self._estimator(model))
         messages = [*(m for own in model.learned.values() for m in own.warnings), *fitted.warnings]
         for message in dict.fromkeys(messages):
-            warnings.warn(message, UserWarning, stacklevel=2)
+            warn_user(message)
         self.classes_ = outcome.classes
         self.feature_set_ = one.name
         self.classifier_name_ = fitted.classifier
@@ -296,6 +302,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     def _extract(self, X: Any, outcome: Outcome | None = None) -> LesionTable:
         """Return the lesions of cases; with an outcome, fit the extractor first."""
         if isinstance(X, LesionTable):
+            # A model that was saved before `columns_` existed has none.
+            check_columns(getattr(self, "columns_", list(X.columns)), check_usable(X))
             return X
         if outcome is not None:
             extractor = RadiomicsExtractor() if self.extractor is None else self.extractor

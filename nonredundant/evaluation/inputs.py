@@ -15,6 +15,7 @@ from nonredundant.evaluation.identity import check_held_out
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
+from nonredundant.lesions.features import check_usable
 from nonredundant.lesions.table import LesionTable
 
 
@@ -52,11 +53,12 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
         raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
     held = None if test is None else test[0]
     if isinstance(X, LesionTable):
-        return _read_tables(X, held)
+        return _read_tables(check_usable(X), held)
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
-            f"X must be a case table (DataFrame with the column 'image') or a LesionTable, got "
-            f"{type(X).__name__}"
+            "X must be a case table (DataFrame with the columns 'image' and 'mask') or a "
+            f"LesionTable, got {type(X).__name__}; features in a DataFrame become one by "
+            "LesionTable(features), saved lesions by LesionTable.load(path)"
         )
     if held is not None and not isinstance(held, pd.DataFrame):
         raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
@@ -69,7 +71,7 @@ def _read_tables(X: LesionTable, held: Any) -> Cohorts:
         return Cohorts(X, len(X))
     if not isinstance(held, LesionTable):
         raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
-    shown = held
+    shown = check_usable(held, "the test set")
     if held.index.isin(X.index).any():
         shown = held.replace(index=[f"test {label}" for label in held.index])
     table = LesionTable.concat([X, shown])

@@ -108,7 +108,9 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     classes = _classes(y, labels)
     codes = pd.Index(classes).get_indexer(labels)
     if len(classes) < 2:
-        raise ValueError(f"y contains only the class {classes[0]!r}; two or more are needed")
+        raise ValueError(
+            f"y contains only the class {classes.tolist()[0]!r}; two or more are needed"
+        )
     if len(classes) > max(20, len(labels) // 4):
         raise ValueError(
             f"y contains {len(classes)} different values in {len(labels)} samples: labels must be "
@@ -120,9 +122,13 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     held = _labels(y_test, "the test set's y", n_test)
     unknown = np.setdiff1d(held, classes)
     if len(unknown):
-        raise ValueError(f"the test set has labels that are not in y: {unknown.tolist()}")
+        raise ValueError(
+            f"the test set has labels that are not in y: {unknown.tolist()}; those of y are "
+            f"{classes.tolist()}"
+        )
     if len(np.unique(held)) < 2:
-        raise ValueError(f"the test set contains only the class {held[0]!r}; two are needed")
+        only = held.tolist()[0]
+        raise ValueError(f"the test set contains only the class {only!r}; two are needed")
     codes_test = pd.Index(classes).get_indexer(held)
     return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
 
@@ -174,7 +180,15 @@ def _check_spelling(classes: np.ndarray) -> None:
 
 def _labels(y: Any, name: str, n: int) -> np.ndarray:
     """Convert labels to an array; raise if some are missing or their number is wrong."""
-    series = pd.Series(np.asarray(y).ravel())
+    if y is None:
+        raise ValueError(f"{name} is None: give the labels of the {n} samples")
+    array = np.asarray(y)
+    if array.ndim > 1 and array.shape != (len(array), 1):
+        raise ValueError(
+            f"{name} has the shape {array.shape}: give one label per sample; events and their "
+            "times are a structured array or a DataFrame of two columns"
+        )
+    series = pd.Series(array.ravel())
     if len(series) != n:
         raise ValueError(f"{name} has {len(series)} labels but there are {n} samples")
     missing = np.flatnonzero(series.isna())
@@ -184,7 +198,16 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
             f"{missing[:5].tolist()}: drop them or label them"
         )
     values = series.to_numpy()
+    # NumPy writes the numbers of a list as text if there is text among them.
+    _check_one_kind(y if isinstance(y, list | tuple) else values, name)
     return values.astype(str) if values.dtype == object else values
+
+
+def _check_one_kind(labels: Any, name: str) -> None:
+    """Raise if text is among labels of another kind."""
+    if 0 < sum(isinstance(label, str) for label in labels) < len(labels):
+        shown = list(dict.fromkeys(labels))[:5]
+        raise ValueError(f"{name} mixes text and other labels, {shown}: write all of them alike")
 
 
 def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:

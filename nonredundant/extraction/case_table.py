@@ -42,17 +42,21 @@ def check_case_table(
     found = f"found columns {list(X.columns)}"
     missing = [name for name in ("image", *clinical) if name not in X.columns]
     if missing:
-        raise ValueError(f"the case table lacks the columns {missing}: {found}; it needs {wanted}")
+        features = "" if "image" in X.columns else "; features become lesions by LesionTable(X)"
+        raise ValueError(
+            f"the case table lacks the columns {missing}: {found}; it needs {wanted}{features}"
+        )
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"the case table has several columns of the same name: {twice}")
     if not len(X):
-        raise ValueError(f"the case table has no rows ({found})")
+        raise ValueError(f"the case table has no rows ({found}): the selection of it is empty")
     if not X.index.is_unique:
         labels = X.index[X.index.duplicated()].unique().tolist()
         raise ValueError(
             f"the case table's index names {len(labels)} samples more than once: {labels[:5]}; "
-            "give each sample one row, or use reset_index(drop=True)"
+            "if these are patients with several images, use X.reset_index() and pass the column "
+            "of their ids as groups=, so that no patient is on both sides of a split"
         )
     _check_mask_column(X, whole_image)
     return X

@@ -8,8 +8,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.utils.user_warnings import warn_user
+
 #: The kinds of feature columns, in the order in which a table keeps them.
 BLOCKS = ("hcr", "clinical")
+
+
+#: Columns of pyradiomics that describe the extraction, not the lesion.
+_DIAGNOSTICS = "diagnostics_"
+
+
+def read_features(features: Any) -> pd.DataFrame:
+    """Check that features are a data frame, and drop the diagnostics of pyradiomics.
+
+    Raises
+    ------
+    TypeError
+        If features are no data frame.
+    """
+    if not isinstance(features, pd.DataFrame):
+        raise TypeError(
+            "features must be a DataFrame with one row per lesion, got "
+            f"{type(features).__name__}; an array is read by "
+            "LesionTable.from_arrays(features=array), a saved table by LesionTable.load(path)"
+        )
+    drop = [name for name in features.columns if str(name).startswith(_DIAGNOSTICS)]
+    if not drop:
+        return features
+    warn_user(
+        f"{len(drop)} columns of pyradiomics that describe the extraction, not the lesion, are "
+        f"left out: {drop[0]}{', …' if len(drop) > 1 else ''}"
+    )
+    return features.drop(columns=drop)
 
 
 def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
@@ -52,7 +82,7 @@ def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
         if part is not None and part.ndim not in (4, 5):
             raise ValueError(
                 f"{name} must have the shape (n_lesions, C, H, W) or (n_lesions, C, D, H, W), "
-                f"got {part.shape}"
+                f"got {part.shape}{_add_channel(name, part)}"
             )
     if masks is not None and masks.shape[1] != 1:
         raise ValueError(f"masks must have one channel, got the shape {masks.shape}")
@@ -60,6 +90,11 @@ def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
         raise ValueError(
             f"patches and masks lie on different grids: {patches.shape[2:]} and {masks.shape[2:]}"
         )
+
+
+def _add_channel(name: str, part: np.ndarray) -> str:
+    """Say how to add the axis of channels, if it may be all that is missing."""
+    return f"; a single channel is added by {name}[:, None]" if part.ndim == 3 else ""
 
 
 def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[str, str]:
@@ -75,6 +110,17 @@ def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[st
             f"unknown columns: {unknown}, unknown blocks: {wrong}"
         )
     return {name: blocks.get(name, "hcr") for name in columns}
+
+
+def check_same_columns(first: pd.Index, other: pd.Index) -> None:
+    """Raise unless two tables have the same columns, in any order."""
+    missing, added = first.difference(other).tolist(), other.difference(first).tolist()
+    if missing or added:
+        raise ValueError(
+            f"the tables have different columns: missing in the second {missing[:5]} "
+            f"({len(missing)} in all), in the second alone {added[:5]} ({len(added)} in all); "
+            "extract both with the same settings"
+        )
 
 
 def check_status(value: Any, status: pd.Series, sample: np.ndarray) -> np.ndarray | None:
@@ -103,6 +149,11 @@ def named_features(features: Any, n_lesions: int) -> pd.DataFrame:
     if isinstance(features, pd.DataFrame):
         return features
     array = np.asarray(features)
+    if array.ndim != 2:
+        raise ValueError(
+            f"features must have two dimensions, (n_lesions, n_features), got the shape "
+            f"{array.shape}; voxels go to patches"
+        )
     return pd.DataFrame(array, columns=[f"feature{i}" for i in range(array.shape[1])])
 
 
@@ -117,7 +168,10 @@ def sample_key(key: tuple[Any, ...]) -> Any:
 def sample_positions(key: Any, n_samples: int) -> np.ndarray:
     """Convert a NumPy-style key to integer sample positions."""
     if isinstance(key, str):
-        raise IndexError(f"a LesionTable is indexed by position, not by the label {key!r}")
+        raise IndexError(
+            f"a LesionTable is indexed by position, not by the label {key!r}: a sample by "
+            f"table[table.index == {key!r}], a feature by table.features[{key!r}]"
+        )
     positions = np.arange(n_samples)
     array = key if isinstance(key, slice) else np.asarray(key)
     if isinstance(array, np.ndarray) and array.size == 0 and array.dtype == np.float64:

@@ -25,7 +25,8 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "format": _FORMAT,
         "columns": [str(name) for name in features.columns],
         "blocks": {str(name): block for name, block in parts["blocks"].items()},
-        "index": [_plain(label) for label in parts["index"]],
+        "index": _labels(parts["index"]),
+        "index_dtype": str(parts["index"].dtype) if _is_calendar(parts["index"]) else None,
         "index_name": parts["index"].name,
         "status": [str(value) for value in parts["status"]],
         "lesion_status": [str(value) for value in parts["lesion_status"]],
@@ -49,16 +50,30 @@ def _file(path: str | os.PathLike[str]) -> Path:
 def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     """Read the constructor arguments of a saved table; `.npz` is appended as in saving."""
     if not Path(path).exists():
+        if not _file(path).exists():
+            raise FileNotFoundError(
+                f"there is no table {_file(path)}; the working directory is {Path.cwd()}"
+            )
         path = _file(path)
-    with np.load(path, allow_pickle=False) as file:
+    try:
+        return _read_parts(path, mmap=mmap)
+    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a saved LesionTable, or is cut off: {error}") from error
+
+
+def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
+    """Read the constructor arguments of a table; raise if the file is none."""
+    with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
         if header.get("format") != _FORMAT:
-            raise ValueError(f"{path} is not a saved LesionTable")
+            raise ValueError("it lacks the header of one")
         mapped = ("patches", "masks") if mmap else ()
         parts = {n: file[n] for n in _ARRAYS if n in file.files and n not in mapped}
         parts |= {n: _memory_map(path, n) for n in mapped if n in file.files}
         features = pd.DataFrame(file["features"], columns=header["columns"])
     index = pd.Index(header["index"], name=header["index_name"])
+    if header.get("index_dtype") is not None:
+        index = index.astype(header["index_dtype"])
     return {
         "features": features,
         "blocks": header["blocks"],
@@ -71,9 +86,23 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     }
 
 
-def _plain(label: Any) -> Any:
-    """Convert the label of a sample to a JSON type."""
-    return label.item() if isinstance(label, np.generic) else label
+def _is_calendar(index: pd.Index) -> bool:
+    """Check whether the labels are dates, times or periods."""
+    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
+
+
+def _labels(index: pd.Index) -> list[Any]:
+    """Convert the labels of the samples to JSON types; raise if they are of other types."""
+    if _is_calendar(index):
+        return index.astype(str).tolist()
+    labels = [label.item() if isinstance(label, np.generic) else label for label in index]
+    odd = [label for label in labels if not isinstance(label, str | int | float | None)]
+    if odd:
+        raise TypeError(
+            f"a sample is labelled by text, a number or a date, but {len(odd)} labels are of type "
+            f"{type(odd[0]).__name__}, such as {odd[0]!r}; use table.replace(index=[...])"
+        )
+    return labels
 
 
 def _memory_map(path: str | os.PathLike[str], name: str) -> np.ndarray:

@@ -46,9 +46,38 @@ def check_numeric(features: pd.DataFrame) -> None:
     names = non_numeric_columns(features)
     if names:
         raise ValueError(
-            f"features must be numbers, but these are not: {names}; encode them first, for "
-            "instance with RadiomicsExtractor(clinical=ColumnTransformer(...))"
+            f"features must be numbers, but {len(names)} columns are not: {names[:10]}; drop "
+            "those that describe the case, and encode categories, for instance with "
+            "RadiomicsExtractor(clinical=ColumnTransformer(...))"
         )
+
+
+def check_finite(features: pd.DataFrame) -> None:
+    """Raise if a feature is infinite, naming columns and cases."""
+    infinite = np.isinf(features.to_numpy(dtype=np.float64))
+    if infinite.any():
+        names = features.columns[infinite.any(axis=0)].tolist()
+        rows = features.index[infinite.any(axis=1)].tolist()
+        raise ValueError(
+            f"features must be finite, but {infinite.sum()} values are infinite: columns "
+            f"{names[:5]} of the cases {rows[:5]}; correct them, or set them to NaN to have them "
+            "imputed"
+        )
+
+
+def check_usable(table: LesionTable, name: str = "X") -> LesionTable:
+    """Return a table of samples whose features are finite numbers or NaN, or raise.
+
+    Raises
+    ------
+    ValueError
+        If the table has no samples, or a feature is text or infinite.
+    """
+    if not table.n_samples:
+        raise ValueError(f"{name} is a table without samples: the selection that made it is empty")
+    check_numeric(table.features)
+    check_finite(table.features)
+    return table
 
 
 def check_columns(names_at_fit: Sequence[str], table: LesionTable) -> None:
@@ -93,6 +122,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
     if not X.n_samples:
         raise ValueError(f"{type(estimator).__name__} got a table without samples")
     check_numeric(X.features)
+    check_finite(X.features)
     if reset:
         estimator.feature_names_in_ = np.asarray(X.columns, dtype=object)
         estimator.n_features_in_ = X.shape[1]

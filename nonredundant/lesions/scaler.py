@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
@@ -12,7 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.lesions.features import check_numeric
+from nonredundant.lesions.features import check_finite, check_numeric
+from nonredundant.utils.user_warnings import warn_user
 
 #: Ranks are mapped to a normal distribution and clipped here, so that there are no outliers.
 RANK_LIMIT = 3.0
@@ -76,12 +75,11 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         names = list(X.columns)
         dropped = [name for name, keep in zip(names, spread, strict=True) if not keep]
         if dropped:
-            warnings.warn(
+            warn_user(
                 f"{len(dropped)} of {len(names)} features are constant or empty in the training "
                 f"cohort and are dropped: {', '.join(map(str, dropped[:5]))}"
                 f"{', …' if len(dropped) > 5 else ''}",
-                UserWarning,
-                stacklevel=4,
+                "constant features",
             )
         self.columns_ = [name for name, keep in zip(names, spread, strict=True) if keep]
         self.names_out_ = list(self.columns_)
@@ -121,12 +119,11 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         missing = np.isnan(values)
         if missing.any():
             names = [str(self.columns_[i]) for i in np.flatnonzero(missing.any(axis=0))]
-            warnings.warn(
+            warn_user(
                 f"{missing.sum()} missing values in {len(names)} features are replaced by the "
                 "training cohort's median: "
                 f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
-                UserWarning,
-                stacklevel=3,
+                "missing features",
             )
         return self._filled(values)
 
@@ -165,9 +162,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         """Convert the features to floats; raise if any is not a finite number."""
         check_numeric(X)
         values = X.to_numpy(dtype=np.float64)
-        infinite = X.columns[np.isinf(values).any(axis=0)].tolist()
-        if infinite:
-            raise ValueError(f"features must be finite, but these contain infinity: {infinite}")
+        check_finite(X)
         return values
 
 

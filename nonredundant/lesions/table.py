@@ -15,9 +15,11 @@ from nonredundant.lesions._checks import (
     check_grids,
     check_length,
     check_part,
+    check_same_columns,
     check_sample,
     check_status,
     named_features,
+    read_features,
     rows_of,
     sample_key,
     sample_positions,
@@ -53,7 +55,8 @@ class LesionTable:
     Parameters
     ----------
     features : DataFrame of shape (n_lesions, n_features)
-        Features of each lesion.
+        Features of each lesion. Columns `diagnostics_…` of pyradiomics are left out, with a
+        warning.
     blocks : mapping of str to {"hcr", "clinical"}, optional
         The block of each column, HCR by default. HCR come first.
     patches : float32 array of shape (n_lesions, C, *spatial), optional
@@ -84,6 +87,8 @@ class LesionTable:
 
     Raises
     ------
+    TypeError
+        If features are no DataFrame.
     ValueError
         If the parts differ in the number of lesions or samples, or a sample has no lesion.
 
@@ -116,6 +121,7 @@ class LesionTable:
         index: Any = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
+        features = read_features(features)
         n_lesions = len(features)
         self.sample = check_sample(sample, n_lesions)
         n_samples = int(self.sample[-1]) + 1 if n_lesions else 0
@@ -392,7 +398,7 @@ class LesionTable:
 
     @classmethod
     def concat(cls, tables: Sequence[LesionTable]) -> LesionTable:
-        """Concatenate the samples of tables with the same columns and patch shape.
+        """Concatenate the samples of tables with the same columns, in any order, and patches.
 
         Parameters
         ----------
@@ -443,7 +449,8 @@ class LesionTable:
         Raises
         ------
         TypeError
-            If features are not numbers or the provenance contains other than JSON types.
+            If features are not numbers, the samples are labelled by other things than text,
+            numbers and dates, or the provenance contains other than JSON types.
         """
         parts = {name: getattr(self, name) for name in (*_PARTS, "lesion_status")}
         save_arrays(parts, path)
@@ -466,6 +473,8 @@ class LesionTable:
 
         Raises
         ------
+        FileNotFoundError
+            If there is no such file.
         ValueError
             If the file is not a saved table.
 
@@ -487,9 +496,7 @@ def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
         raise ValueError("concat needs at least one table")
     first = tables[0]
     for table in tables[1:]:
-        if list(table.columns) != list(first.columns):
-            odd = sorted(set(map(str, table.columns)) ^ set(map(str, first.columns)))
-            raise ValueError(f"the tables have different columns: {odd}")
+        check_same_columns(first.columns, table.columns)
     offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
     parts: dict[str, Any] = {}
     for name in ("patches", "masks", "positions", "spacing"):
@@ -497,7 +504,7 @@ def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
         parts[name] = None if any(v is None for v in values) else np.concatenate(values)
     pairs = zip(tables, offsets, strict=True)
     return {
-        "features": pd.concat([table.features for table in tables]),
+        "features": pd.concat([table.features[first.columns] for table in tables]),
         "blocks": first.blocks,
         "sample": np.concatenate([table.sample + offset for table, offset in pairs]),
         "status": np.concatenate([table.status.to_numpy() for table in tables]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any
@@ -25,6 +24,7 @@ from nonredundant.models.inputs import (
 )
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
 from nonredundant.utils.output import NamedOutputMixin
+from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import (
     Interval,
     InvalidParameterError,
@@ -251,11 +251,10 @@ class VAEEstimator(
         if cohort.usable.all():
             return d
         labels = cohort.features.index[~cohort.usable].tolist()
-        warnings.warn(
+        warn_user(
             f"{len(labels)} lesions have no usable image and get the training cohort's median "
             f"latents: cases {labels[:5]}; leave these cases out if you do not want this",
-            UserWarning,
-            stacklevel=4,
+            "no image",
         )
         d[~cohort.usable] = self.dlr_median_
         return d
@@ -425,11 +424,10 @@ def collapsed(values: np.ndarray, names: list[str]) -> list[str]:
         name for name, v in zip(names, np.nanvar(values, axis=0), strict=True) if v < LEAST_VARIANCE
     ]
     if 2 * len(dead) > len(names):
-        warnings.warn(
+        warn_user(
             f"{len(dead)} of {len(names)} latents are collapsed (variance of the posterior mean "
             f"below {LEAST_VARIANCE}): {', '.join(dead[:5])}{', …' if len(dead) > 5 else ''}; "
             "lower beta, train longer, or ask for fewer latents",
-            UserWarning,
-            stacklevel=4,
+            "collapsed latents",
         )
     return dead

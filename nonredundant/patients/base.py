@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -18,6 +17,7 @@ from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
 from nonredundant.patients.relevance import starting_relevance, unexplained
+from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import Interval, StrOptions
 
 #: Number of patients that are predicted at once.
@@ -322,10 +322,9 @@ def _warn_missing(frame: pd.DataFrame, what: str) -> None:
     holes = frame.isna().to_numpy()
     if holes.any():
         names = [str(name) for name in frame.columns[np.flatnonzero(holes.any(axis=0))]]
-        warnings.warn(
+        warn_user(
             f"{holes.sum()} missing values of {holes.any(axis=1).sum()} {what} in {len(names)} "
             "columns are replaced by the training cohort's median: "
             f"{', '.join(names[:5])}{', …' if len(names) > 5 else ''}",
-            UserWarning,
-            stacklevel=4,
+            f"missing {what}",
         )

@@ -10,6 +10,8 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from nonredundant.utils.user_warnings import fresh_kinds
+
 _FOR_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, ResourceWarning)
 
 
@@ -17,7 +19,7 @@ _FOR_DEVELOPERS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning,
 def recorded_warnings() -> Iterator[list[str]]:
     """Collect the distinct messages of the warnings that a block raises for users."""
     messages: list[str] = []
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, fresh_kinds():
         warnings.simplefilter("always")
         yield messages
     found = [str(w.message) for w in caught if not issubclass(w.category, _FOR_DEVELOPERS)]

@@ -141,3 +141,28 @@ def test_a_model_knows_patients_of_any_number_of_lesions(patient_cohort, feature
             feature_set, classifier=PLAIN["LR"], patients=patients, cvae=CheapNetwork()
         )
         assert model.fit(one, y).predict_proba(other).shape == (60, 2)
+
+
+def test_an_empty_selection_and_infinity_are_named_at_fit_and_predict(cohort):
+    table, y = cohort
+    model = FeatureSetClassifier("HCR").fit(table, y)
+    with pytest.raises(ValueError, match="X is a table without samples"):
+        FeatureSetClassifier("HCR").fit(table[:0], y[:0])
+    with pytest.raises(ValueError, match="X is a table without samples"):
+        model.predict(table[:0])
+    features = table.features.copy()
+    features.iloc[2, 0] = -np.inf
+    with pytest.raises(ValueError, match=rf"infinite: columns \['{features.columns[0]}'\]"):
+        model.predict_proba(table.replace(features=features))
+
+
+def test_columns_are_matched_by_name(cohort):
+    table, y = cohort
+    model = FeatureSetClassifier("HCR", random_state=0).fit(table, y)
+    turned = table.replace(features=table.features[table.columns[::-1]])
+    np.testing.assert_array_equal(model.predict_proba(turned), model.predict_proba(table))
+    fewer = table.replace(features=table.features[table.columns[1:]])
+    with pytest.raises(ValueError, match=rf"Missing: \['{table.columns[0]}'\]"):
+        model.predict_proba(fewer)
+    with pytest.raises(ValueError, match=r"Unseen at fit: \['more'\]"):
+        model.predict_proba(table.replace(features=table.features.assign(more=1.0)))

@@ -10,7 +10,7 @@ from cohorts_for_tests import (
     make_table,
 )
 
-from nonredundant import compare_feature_sets
+from nonredundant import LesionTable, compare_feature_sets
 
 
 def test_failed_samples_are_left_out_and_named(cohort):
@@ -43,3 +43,28 @@ def test_cases_of_the_test_set_keep_apart_from_those_of_the_cohort(cohort):
     with pytest.warns(UserWarning, match="could not be extracted"):
         found = compare(table, y, test=(held, y[:20]))
     assert found.settings.failed == {"new3": "bad file"}
+
+
+def test_an_empty_selection_text_and_infinity_are_named(cohort):
+    table, y = cohort
+    nothing = table.status == "measured twice"
+    with pytest.raises(ValueError, match="X is a table without samples: the selection"):
+        compare(table[nothing], y[nothing])
+    with pytest.raises(ValueError, match="the test set is a table without samples"):
+        compare(table, y, test=(table[nothing], y[nothing]))
+    frame = table.features.reset_index(drop=True)
+    name = frame.columns[0]
+    far = frame.copy()
+    far.loc[4, name] = np.inf
+    with pytest.raises(ValueError, match=rf"infinite: columns \['{name}'\] of the cases \[4\]"):
+        compare(LesionTable(far), y)
+    with pytest.raises(ValueError, match=r"1 columns are not: \['Image'\]; drop those"):
+        compare(LesionTable(frame.assign(Image="scan.nii")), y)
+
+
+def test_features_in_a_data_frame_are_told_how_to_become_lesions(cohort):
+    table, y = cohort
+    with pytest.raises(ValueError, match=r"features become lesions by LesionTable\(X\)"):
+        compare_feature_sets(table.features, y)
+    with pytest.raises(TypeError, match=r"got str; .*LesionTable.load\(path\)"):
+        compare_feature_sets("lesions.npz", y)

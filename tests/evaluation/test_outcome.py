@@ -13,6 +13,8 @@ from cohorts_for_tests import (
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
 
+from nonredundant.evaluation.outcome import read_outcome
+
 
 def test_risks_are_scored_by_their_concordance(patient_cohort, times):
     table = patient_cohort[0]
@@ -71,3 +73,25 @@ def test_times_of_samples_with_one_lesion_are_read():
     table, _ = make_table(20)
     y = np.zeros(20, dtype=[("event", bool), ("time", float)])
     assert check_target(y, table, None) is None
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "y is None: give the labels of the 4 samples"),
+        (np.eye(4), r"y has the shape \(4, 4\): give one label per sample"),
+        (["no", 1, "no", 1], r"y mixes text and other labels, \['no', 1\]"),
+        (np.zeros(4), "contains only the class 0.0;"),
+    ],
+)
+def test_what_is_no_label_is_refused(y, message):
+    with pytest.raises(ValueError, match=message):
+        read_outcome(y, None, 4, 0)
+
+
+def test_labels_of_a_test_set_that_are_spelled_otherwise_are_named():
+    with pytest.raises(ValueError, match=r"not in y: \['0', '1'\]; those of y are \[0, 1\]"):
+        read_outcome([0, 1, 0, 1], ["0", "1"], 4, 2)
+    with pytest.raises(ValueError, match="test set contains only the class 1;"):
+        read_outcome([0, 1, 0, 1], [1, 1], 4, 2)
+    assert read_outcome([[0], [1]], None, 2, 0).classes.tolist() == [0, 1]

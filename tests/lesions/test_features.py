@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import BaseEstimator
 
 from nonredundant.lesions import LesionTable
-from nonredundant.lesions.features import check_columns, constant_columns, read_table
+from nonredundant.lesions.features import check_columns, check_usable, constant_columns, read_table
 
 
 def make_table(**columns):
@@ -46,3 +46,14 @@ def test_clinical_values_must_agree_within_a_patient():
     other = make_table(age=[50.0, 51.0, 60.0]).replace(blocks={"age": "clinical"})
     with pytest.raises(ValueError, match=r"lesions of case 0 have 'age' = 50 and 51"):
         constant_columns(other)
+
+
+def test_what_classifiers_cannot_use_is_named():
+    table = make_table(a=[1.0, np.inf, 3.0], b=[1.0, np.nan, 3.0]).replace(index=["anna", "bert"])
+    with pytest.raises(ValueError, match=r"1 values are infinite: columns \['a'\] of .*\['anna'\]"):
+        check_usable(table)
+    with pytest.raises(ValueError, match=r"1 columns are not: \['Image'\]"):
+        check_usable(make_table(Image=["x", "y", "z"]))
+    with pytest.raises(ValueError, match="the test set is a table without samples: the selection"):
+        check_usable(table[:0], "the test set")
+    assert check_usable(table[1:]).n_samples == 1

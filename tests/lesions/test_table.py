@@ -264,3 +264,77 @@ def test_a_table_is_loaded_by_the_path_it_was_saved_by(tmp_path):
     pd.testing.assert_frame_equal(LesionTable.load(tmp_path / "p").features, table.features)
     with pytest.raises(FileNotFoundError, match="q.npz"):
         LesionTable.load(tmp_path / "q")
+
+
+def test_concat_brings_columns_into_the_order_of_the_first():
+    first, other = build_table([1, 2]), build_table([1])
+    other = other.replace(features=other.features[["age", "volume"]], blocks={"age": "clinical"})
+    turned = LesionTable(
+        pd.DataFrame({"age": [7.0], "volume": [5.0], "mean": [3.0]}), index=["last"]
+    )
+    plain = LesionTable(pd.DataFrame({"mean": [1.0], "volume": [2.0], "age": [4.0]}))
+    joined = LesionTable.concat([plain, turned])
+    assert joined.features.to_numpy().tolist() == [[1.0, 2.0, 4.0], [3.0, 5.0, 7.0]]
+    assert LesionTable.concat([first, other]).n_samples == 3
+
+
+def test_the_diagnostics_of_pyradiomics_are_left_out():
+    frame = pd.DataFrame(
+        {
+            "diagnostics_Versions_PyRadiomics": ["v3.0.1", "v3.0.1"],
+            "diagnostics_Mask-original_VoxelNum": [50, 60],
+            "original_shape_MeshVolume": [1.0, 2.0],
+        }
+    )
+    with pytest.warns(UserWarning, match="2 columns of pyradiomics.* diagnostics_Versions"):
+        table = LesionTable(frame)
+    assert table.columns.tolist() == ["original_shape_MeshVolume"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [(np.eye(3), "got ndarray; an array is read by .*from_arrays"), ("x.csv", "got str")],
+)
+def test_features_are_a_data_frame(features, message):
+    with pytest.raises(TypeError, match=message):
+        LesionTable(features)
+
+
+def test_arrays_of_a_wrong_shape_say_what_is_missing():
+    with pytest.raises(ValueError, match=r"\(n_lesions, n_features\), got the shape \(5,\)"):
+        LesionTable.from_arrays(features=np.zeros(5))
+    with pytest.raises(ValueError, match=r"channel is added by patches\[:, None\]"):
+        LesionTable.from_arrays(patches=np.zeros((4, 28, 28)))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        pd.DatetimeIndex(["2020-01-01", "2020-01-02 12:30:00.000000001"]),
+        pd.DatetimeIndex(["2020-01-01", "2020-01-02"], tz="Europe/Paris", name="visit"),
+        pd.period_range("2020-01", periods=2, freq="M"),
+    ],
+)
+def test_samples_labelled_by_dates_are_saved(tmp_path, index):
+    build_table([1, 2]).replace(index=index).save(tmp_path / "t.npz")
+    loaded = LesionTable.load(tmp_path / "t.npz")
+    pd.testing.assert_index_equal(loaded.index, index, exact=False)
+
+
+def test_labels_of_several_levels_are_refused_on_saving(tmp_path):
+    index = pd.MultiIndex.from_tuples([("a", 1), ("a", 2)])
+    with pytest.raises(TypeError, match=r"type tuple, such as \('a', 1\)"):
+        build_table([1, 1]).replace(index=index).save(tmp_path / "t.npz")
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"PK\x03\x04cut off", b""])
+def test_what_is_no_table_is_named(tmp_path, content):
+    path = tmp_path / "t.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="t.npz is not a saved LesionTable, or is cut off"):
+        LesionTable.load(path)
+    np.save(tmp_path / "voxels.npy", np.zeros(3))
+    with pytest.raises(ValueError, match="voxels.npy is not a saved LesionTable"):
+        LesionTable.load(tmp_path / "voxels.npy")
+    with pytest.raises(FileNotFoundError, match="no table .*none.npz; the working directory is"):
+        LesionTable.load(tmp_path / "none")
