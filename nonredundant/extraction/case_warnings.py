@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,13 +9,14 @@ import numpy as np
 
 from nonredundant.extraction.measurement import CaseFailure, CaseMeasurement, CaseResult
 from nonredundant.extraction.regions import OK
+from nonredundant.utils.user_warnings import warn_user
 
 #: Bounds of the number of grey levels between which texture features are informative.
 FEW_LEVELS, MANY_LEVELS = 8, 512
 #: The number of grey levels that the suggested bin width aims at.
 _AIM = 32
 #: Number of further cases that a warning names.
-_SHOWN = 3
+_SHOWN = 4
 #: For each kind of note: what it means, and what to do.
 _KINDS = {
     "resampled": (
@@ -78,9 +77,10 @@ def warn_of_cases(
         _warn_of_notes(measured, hcr)
         _warn_of_grey_levels([one.levels for _, one in measured], setting)
     if failed:
-        _warn(
+        warn_user(
             f"{len(failed)} of {len(pairs)} cases failed; their features are NaN and the reason "
-            f"is in `.status`. {_examples(failed)}"
+            f"is in `.status`. {_examples(failed)}",
+            "failed",
         )
 
 
@@ -90,7 +90,7 @@ def _warn_of_notes(measured: Sequence[tuple[str, CaseMeasurement]], hcr: Sequenc
     for kind, (what, remedy) in _KINDS.items():
         hits = [(name, own[kind]) for name, own in notes if kind in own]
         if hits:
-            _warn(f"{len(hits)} of {len(measured)} {what}; {remedy}. {_examples(hits)}")
+            warn_user(f"{len(hits)} of {len(measured)} {what}; {remedy}. {_examples(hits)}", kind)
 
 
 def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str, str]:
@@ -107,16 +107,6 @@ def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str,
         return {}
     more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
     return {"missing": absent[0] + more}
-
-
-def _warn(message: str) -> None:
-    """Warn at the line outside this package and scikit-learn that called the extraction."""
-    frame, level = sys._getframe(), 1
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
-        ("nonredundant.", "sklearn.")
-    ):
-        frame, level = frame.f_back, level + 1
-    warnings.warn(message, UserWarning, stacklevel=level)
 
 
 def _examples(hits: Sequence[tuple[str, str]]) -> str:
@@ -142,17 +132,19 @@ def _warn_of_grey_levels(
         counts, ranges = (np.array(part) for part in zip(*pairs, strict=True))
         constant = int((ranges == 0).sum())
         if constant and image_type == "original":
-            _warn(
+            warn_user(
                 f"{constant} of {len(counts)} lesions are constant: each of their voxels has one "
                 "value, so their texture features are pyradiomics' conventions, not "
-                "measurements; check that image and mask belong together"
+                "measurements; check that image and mask belong together",
+                "constant",
             )
         varied = ranges > 0
         messages += _out_of_bounds(image_type, counts[varied], ranges[varied])
     if messages:
-        _warn(
+        warn_user(
             f"The discretisation ({_discretisation(setting)}) leaves {'; '.join(messages)}. "
-            "Texture features are then hardly informative"
+            "Texture features are then hardly informative",
+            "grey levels",
         )
 
 

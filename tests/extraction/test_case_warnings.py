@@ -12,6 +12,10 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from bad_cases_for_tests import box, changed, extractor, image_of, one_case
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from nonredundant.extraction import RadiomicsExtractor
 
@@ -99,6 +103,36 @@ def test_an_image_too_small_for_a_filter_gives_nan_and_a_warning():
     assert "case b" in message or "case 'b'" in message
     assert table.features.loc["a"].notna().all()
     assert table.features.loc["b"].isna().all()
+
+
+def test_a_grid_search_over_cases_warns_once_of_each_kind_and_names_this_file():
+    cases = pd.DataFrame(
+        {"image": [image_of(i) for i in range(8)], "mask": [box(slice(0, 4))] * 8},
+        index=[f"P{i}" for i in range(8)],
+    )
+    tool = extractor(feature_classes=["firstorder"], patch_shape=None)
+    grid = {"radiomicsextractor__min_voxels": [8, 9], "logisticregression__C": [0.1, 1.0]}
+    steps = make_pipeline(tool, StandardScaler(), LogisticRegression())
+    search = GridSearchCV(steps, grid, cv=2)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        search.fit(cases, np.arange(8) % 2)
+    border = [one for one in caught if "touch the border" in str(one.message)]
+    assert len(border) == 1
+    assert border[0].filename == __file__
+    assert len({str(one.message)[:40] for one in caught}) == len(caught)
+
+
+def test_a_warning_counts_the_cases_and_names_the_first_five():
+    cases = pd.DataFrame(
+        {"image": [image_of(i) for i in range(7)], "mask": [box(slice(0, 4))] * 7},
+        index=[f"P{i}" for i in range(7)],
+    )
+    tool = extractor(feature_classes=["firstorder"], patch_shape=None)
+    (message,) = [one for one in warnings_of(tool, cases)[0] if "border" in one]
+    assert message.startswith("7 of 7 cases")
+    assert "case 'P0' (image" in message
+    assert message.endswith("also case 'P1', case 'P2', case 'P3', case 'P4' and 2 more")
 
 
 @pytest.mark.skipif(not STS.is_dir(), reason="needs $NONREDUNDANT_DATA")
