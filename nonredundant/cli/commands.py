@@ -26,6 +26,7 @@ from nonredundant.cli.tools import (
     parse_patients,
     read_cases,
     read_labels,
+    repeated_ids,
     report_failures,
     split_list,
     write_results,
@@ -187,10 +188,13 @@ def evaluate(
     check_not_clinical(names, target, event)
     table = read_cases(cases, *needed, groups=groups)
     check_distinct_ids(table, cases, groups)
-    held = None
+    held: tuple[Any, ...] | None = None
     if test is not None:
         held_table = read_cases(test, *needed)
         held = held_table, read_labels(held_table, target, test, event)
+        clusters = groups if groups in held_table else repeated_ids(held_table)
+        if clusters:
+            held = *held, held_table[clusters]
     cache = output / "cache"
     if cache.exists() and not resume:
         shutil.rmtree(cache)

@@ -75,7 +75,7 @@ def compare_feature_sets(
     cv: Any = 5,
     n_repeats: int | None = None,
     groups: Any = None,
-    test: tuple[Any, Any] | None = None,
+    test: tuple[Any, ...] | None = None,
     scoring: Any = "roc_auc",
     baselines: bool = True,
     experiment: str | None = None,
@@ -130,8 +130,9 @@ def compare_feature_sets(
     groups : array-like of shape (n_samples,), optional
         Samples of one group (a hospital, a patient) are never on both sides of a fold, nor of
         the inner folds that tune classifiers. The early stopping of a graph ignores groups.
-    test : tuple (X, y), optional
-        A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023).
+    test : tuple (X, y) or (X, y, groups), optional
+        A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
+        groups, errors of an AUC are those of independent groups (Obuchowski 1997).
     scoring : str or sequence of str, default="roc_auc"
         scikit-learn scoring names; the first is the primary one.
     baselines : bool, default=True
@@ -201,6 +202,7 @@ def compare_feature_sets(
         random_state = int(check_random_state(random_state).randint(2**31 - 1))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     named = None if experiment is None else get_experiment(experiment)
+    test, test_groups = _split_test(test)
     level = resolve_patients(patients)
     with recorded_warnings() as found:
         cohorts = read_cohorts(X, test, extractor, n_jobs=n_jobs, memory=memory, verbose=verbose)
@@ -209,6 +211,9 @@ def compare_feature_sets(
     groups = None if groups is None else check_groups(groups, X)
     held = None if test is None else align(test[1], test[0], "the test set's y")
     outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)
+    if test_groups is not None:
+        read = (cohorts.table.status == "ok").to_numpy()[cohorts.n :]
+        test_groups = test_groups[read]
     cohorts, outcome, kept, messages = drop_failed(cohorts, outcome)
     outcome.check("y")
     level.check(cohorts.table)
@@ -248,6 +253,7 @@ def compare_feature_sets(
         cvae=_network(cvae, sets, outcome, named),
         audit=_audit_options(audit, folds),
         groups=groups,
+        test_groups=test_groups,
         clinical=cohorts.clinical,
         cases=cohorts.cases,
         root=cohorts.root,
@@ -283,6 +289,13 @@ def _classifiers(classifiers: Any, outcome: Outcome, named: Experiment | None) -
     if outcome.is_survival:
         raise ValueError("the published experiments are about classes, not times to an event")
     return named.classifiers()
+
+
+def _split_test(test: Any) -> tuple[Any, Any]:
+    """Return cases and labels of the test set, and its groups in the order of the cases."""
+    if isinstance(test, (tuple, list)) and len(test) == 3:
+        return tuple(test[:2]), check_groups(test[2], test[0])
+    return test, None
 
 
 def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:

@@ -219,6 +219,10 @@ def ensemble_predictions(
     return pd.concat(parts, ignore_index=True)
 
 
+#: Why scores other than the AUC have no error on a test set of groups.
+_GROUPED = "errors of groups of samples are known for the AUC of two classes only"
+
+
 class TestSet:
     """Intervals and paired tests of ensembles on a held-out test set."""
 
@@ -238,24 +242,30 @@ class TestSet:
         rows = []
         for (feature_set, clf), response in self.mean.items():
             for metric in self.study.options.scorers:
-                if metric == CONCORDANCE:
-                    found = self._concordance(response[:, -1])
-                elif self._by_delong(metric):
-                    found = delong_interval(self.y, response[:, -1])
-                else:
-                    found = bootstrap_interval(
-                        self.y,
-                        self.rows,
-                        self._metric(metric, response),
-                        n_resamples=N_RESAMPLES,
-                        random_state=self.seed,
-                    )
+                found = self._interval(metric, response)
                 # Normal intervals are unbounded, the scores are not.
                 low, high = found.low, found.high
                 low, high = np.clip((low, high), 0, 1) if metric in _SHARES else (low, high)
                 place = feature_set, clf, metric
                 rows.append((*place, found.estimate, np.nan, low, high, found.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
+
+    def _interval(self, metric: str, response: np.ndarray) -> Estimate:
+        """Compute a score and its 95 % interval."""
+        groups = self.study.test_groups
+        if self._by_delong(metric):
+            return delong_interval(self.y, response[:, -1], groups=groups)
+        if groups is not None:
+            return Estimate(self._value(metric, response), np.nan, np.nan, _GROUPED)
+        if metric == CONCORDANCE:
+            return self._concordance(response[:, -1])
+        return bootstrap_interval(
+            self.y,
+            self.rows,
+            self._metric(metric, response),
+            n_resamples=N_RESAMPLES,
+            random_state=self.seed,
+        )
 
     def tests(self) -> pd.DataFrame:
         """Test differences by DeLong or, for other metrics, the paired bootstrap."""
@@ -272,13 +282,16 @@ class TestSet:
 
     def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[Difference, str]:
         """Test the difference between two responses, and name the method."""
-        method = "DeLong" if self._by_delong(metric) else "paired bootstrap"
-        if metric == CONCORDANCE:
-            method = "paired concordance"
+        groups = self.study.test_groups
+        if self._by_delong(metric):
+            method = "DeLong" if groups is None else "DeLong, clustered"
+            return delong_test(self.y, a[:, -1], b[:, -1], groups=groups), method
+        method = "paired concordance" if metric == CONCORDANCE else "paired bootstrap"
+        if groups is not None:
+            difference = self._value(metric, a) - self._value(metric, b)
+            return not_estimable(difference, _GROUPED), method
         if metric == CONCORDANCE:
             return self._compare_concordance(a[:, -1], b[:, -1]), method
-        if self._by_delong(metric):
-            return delong_test(self.y, a[:, -1], b[:, -1]), method
         both = np.vstack([a, b])
         found = paired_bootstrap(
             self.y,
@@ -307,6 +320,12 @@ class TestSet:
             # All comparable pairs share one patient.
             difference = concordance_index(*times, a) - concordance_index(*times, b)
             return not_estimable(difference, str(error))
+
+    def _value(self, metric: str, response: np.ndarray) -> float:
+        """Compute a score without its error."""
+        if metric == CONCORDANCE:
+            return concordance_index(self.y["event"], self.y["time"], response[:, -1])
+        return self._metric(metric, response)(self.y, self.rows)
 
     def _by_delong(self, metric: str) -> bool:
         """Return whether the metric is the AUC of two classes."""

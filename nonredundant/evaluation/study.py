@@ -93,6 +93,8 @@ class Study:
         Options of the audit; None for no audit.
     groups : array of shape (n,) or None
         Groups of samples that are never on both sides of a split.
+    test_groups : array or None
+        Groups of the samples of the test set.
     clinical : transformer, list of str or None
         The clinical columns, fitted in each fold.
     cases : DataFrame or None
@@ -119,6 +121,7 @@ class Study:
     cvae: Any = None
     audit: AuditOptions | None = None
     groups: np.ndarray | None = None
+    test_groups: np.ndarray | None = None
     clinical: Any = None
     cases: pd.DataFrame | None = None
     root: Any = None

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.statistics.delong import levels
+from nonredundant.statistics.delong import levels, placements
 from nonredundant.statistics.estimates import (
     LEVEL,
     POWER,
@@ -171,13 +171,10 @@ def _influence(y: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> tuple[fl
             positive, negative = rows[y[rows]], rows[~y[rows]]
             if not len(positive) or not len(negative):
                 continue
-            level = levels(scores[rows, column])
-            up, down = level[y[rows]], level[~y[rows]]
-            wins = (up[:, None] > down).astype(float) + 0.5 * (up[:, None] == down)
-            auc = float(wins.mean())
-            aucs.append(auc)
-            influence[positive] += (wins.mean(axis=1) - auc) / len(positive)
-            influence[negative] += (wins.mean(axis=0) - auc) / len(negative)
+            found, below, above = placements(y[rows], levels(scores[rows, column])[None])
+            aucs.append(float(found[0]))
+            influence[positive] += (below[0] - found[0]) / len(positive)
+            influence[negative] += (above[0] - found[0]) / len(negative)
     if not aucs:
         raise ValueError("no fold holds out both classes: use fewer or stratified folds")
     return float(np.mean(aucs)), influence / len(aucs)

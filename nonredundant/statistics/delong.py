@@ -69,6 +69,44 @@ def covariance(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
     )
 
 
+def clustered_covariance(
+    y: np.ndarray, groups: Any, positive: np.ndarray, negative: np.ndarray
+) -> np.ndarray:
+    """Compute the covariance of the AUCs where the cases of a group depend on each other.
+
+    Obuchowski 1997 (Biometrics 53, 567): the placement values of a group are summed before they
+    are squared, so that groups, not cases, are the independent units.
+
+    Parameters
+    ----------
+    y : bool array of shape (n,)
+        Which cases are positive.
+    groups : array-like of shape (n,)
+        Group of each case, such as its patient.
+    positive, negative : array of shape (n_scores, n_positive), (n_scores, n_negative)
+        Placement values from `placements`.
+
+    Returns
+    -------
+    array of shape (n_scores, n_scores)
+        Variances of the AUCs and covariances of each pair.
+
+    Raises
+    ------
+    ValueError
+        If y and groups differ in length.
+    """
+    found, place = np.unique(np.asarray(groups), return_inverse=True)
+    if len(place) != len(y):
+        raise ValueError(f"y has {len(y)} labels but groups has {len(place)}")
+    influence = np.empty((len(positive), len(y)))
+    auc = positive.mean(axis=1, keepdims=True)
+    influence[:, y] = (positive - auc) / positive.shape[1]
+    influence[:, ~y] = (negative - auc) / negative.shape[1]
+    sums = np.array([np.bincount(place, row, minlength=len(found)) for row in influence])
+    return sums @ sums.T * len(found) / max(len(found) - 1, 1)
+
+
 def levels(scores: np.ndarray) -> np.ndarray:
     """Return the rank of each score among the distinct ones; rounding does not make a difference.
 
@@ -95,7 +133,7 @@ def levels(scores: np.ndarray) -> np.ndarray:
     return level
 
 
-def delong_interval(y: Any, score: Any) -> Estimate:
+def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
     """Compute an AUC with DeLong's 95 % interval on the logit scale.
 
     On the logit scale the interval stays within (0, 1) and keeps its coverage for an AUC near 1,
@@ -109,6 +147,9 @@ def delong_interval(y: Any, score: Any) -> Estimate:
         Labels, 1 or True for positive.
     score : array-like of shape (n,)
         Scores, higher for positive cases.
+    groups : array-like of shape (n,), optional
+        Group of each case, such as its patient: cases of a group may depend on each other. See
+        `clustered_covariance`.
 
     Returns
     -------
@@ -132,15 +173,20 @@ def delong_interval(y: Any, score: Any) -> Estimate:
     positive, score = check_scored(y, score)
     check_size(positive)
     aucs, *parts = placements(positive, score[None])
-    auc, error = float(aucs[0]), float(np.sqrt(covariance(*parts)[0, 0]))
+    if groups is None:
+        variance, units = covariance(*parts), np.arange(len(positive))
+    else:
+        variance, units = clustered_covariance(positive, groups, *parts), np.asarray(groups)
+    auc, error = float(aucs[0]), float(np.sqrt(variance[0, 0]))
     if auc in (0.0, 1.0):
-        edge = float((1 - LEVEL) ** (1 / min(positive.sum(), (~positive).sum())))
+        rarer = min(len(np.unique(units[rows])) for rows in (positive, ~positive))
+        edge = float((1 - LEVEL) ** (1 / rarer))
         return Estimate(auc, edge, 1.0) if auc else Estimate(auc, 0.0, 1 - edge)
     reach = norm.ppf((1 + LEVEL) / 2) * error / (auc * (1 - auc))
     return Estimate(auc, float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach)))
 
 
-def delong_test(y: Any, a: Any, b: Any) -> Difference:
+def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     """Test the difference of two AUCs on the same cases, AUC(a) − AUC(b).
 
     DeLong, DeLong & Clarke-Pearson 1988 (doi 10.2307/2531595), in the O(n log n) form of
@@ -153,6 +199,8 @@ def delong_test(y: Any, a: Any, b: Any) -> Difference:
         Labels, 1 or True for positive.
     a, b : array-like of shape (n,)
         Two scores of each case, higher for positive ones.
+    groups : array-like of shape (n,), optional
+        As in `delong_interval`.
 
     Returns
     -------
@@ -174,7 +222,10 @@ def delong_test(y: Any, a: Any, b: Any) -> Difference:
     positive, a, b = check_scored(y, a, b)
     check_size(positive)
     aucs, *parts = placements(positive, np.vstack([levels(a), levels(b)]))
-    (aa, ab), (_, bb) = covariance(*parts)
+    if groups is None:
+        (aa, ab), (_, bb) = covariance(*parts)
+    else:
+        (aa, ab), (_, bb) = clustered_covariance(positive, groups, *parts)
     difference = float(aucs[0] - aucs[1])
     error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
     return normal_difference(difference, error)

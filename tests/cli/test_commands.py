@@ -241,3 +241,33 @@ def _quick_fit():
 
     fit = LesionGraphClassifier.fit
     return lambda self, X, y: fit(self.set_params(max_epochs=2), X, y)
+
+
+@pytest.mark.parametrize(
+    ("ids", "groups", "clusters"),
+    [
+        (["a", "a", "b"], [], ["a", "a", "b"]),
+        (["a", "b", "c"], ["--groups", "hospital"], ["x", "y", "y"]),
+        (["a", "b", "c"], [], None),
+    ],
+    ids=["an id has several rows", "a column of groups", "every row is a patient"],
+)
+def test_rows_of_one_group_of_the_test_set_stay_together(
+    folder, monkeypatch, ids, groups, clusters
+):
+    given = {}
+
+    def stop(*arguments, test, **settings):
+        given["test"] = test
+        raise ValueError("that is enough")
+
+    monkeypatch.setattr("nonredundant.evaluation.compare.compare_feature_sets", stop)
+    table = pd.read_csv(folder / "cases.csv").assign(hospital="x")
+    table.to_csv(folder / "grouped.csv", index=False)
+    held = table.iloc[:3].assign(patient=ids, hospital=["x", "y", "y"])
+    held.to_csv(folder / "held.csv", index=False)
+    options = ["--target", "relapse", "--test", "held.csv", *groups, "-o", "out"]
+    result = run(folder, monkeypatch, "evaluate", "grouped.csv", *options)
+    assert "that is enough" in result.output
+    found = given["test"][2].tolist() if len(given["test"]) == 3 else None
+    assert found == clusters

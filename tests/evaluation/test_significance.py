@@ -8,6 +8,7 @@ from cohorts_for_tests import (
     compare,
     compare_patients,
     make_patients,
+    make_table,
     make_times,
 )
 from sklearn.model_selection import StratifiedShuffleSplit
@@ -95,3 +96,22 @@ def test_a_held_out_test_set_of_times(patient_cohort, times):
     assert row["mean"] == pytest.approx(expected)
     assert row["low"] < expected < row["high"]
     assert found.tests["method"].unique().tolist() == ["paired concordance"]
+
+
+def test_samples_of_a_group_in_the_test_set_are_not_independent():
+    table, y = make_table(150)
+    new, truth = table[90:], y[90:]
+    twice = np.repeat(np.arange(60), 2)
+    copies = new[twice].replace(index=[f"copy{i}" for i in range(120)])
+    settings = {"feature_sets": ["HCR", "HCR+DLR"], "scoring": ["roc_auc", "balanced_accuracy"]}
+    once = compare(table[:90], y[:90], test=(new, truth), **settings).summary
+    found = compare(table[:90], y[:90], test=(copies, truth[twice], twice), **settings)
+    summary = found.summary
+    auc, other = (summary["metric"] == name for name in ("roc_auc", "balanced_accuracy"))
+    width = (once["high"] - once["low"])[auc]
+    np.testing.assert_allclose((summary["high"] - summary["low"])[auc], width, rtol=0.1)
+    assert summary.loc[other, ["low", "high"]].isna().all(axis=None)
+    assert summary.loc[other, "reason"].str.contains("groups").all()
+    tests = found.tests.set_index("metric")
+    assert tests.loc["roc_auc", "method"] == "DeLong, clustered"
+    assert np.isnan(tests.loc["balanced_accuracy", "p_value"])

@@ -57,6 +57,22 @@ def test_equal_orders_have_no_p_value(other):
     assert found.reason == "both order all cases alike"
 
 
+def test_a_group_of_equal_cases_counts_once():
+    rng = np.random.default_rng(3)
+    y, scores = draw_scores(rng, ties=False)
+    auc, low, high, _ = delong_interval(y, scores[0], groups=np.arange(len(y)))
+    plain = delong_interval(y, scores[0])
+    assert (low, high) == pytest.approx((plain.low, plain.high), abs=0.01)
+    three = np.repeat(np.arange(len(y)), 3)
+    found = delong_interval(y[three], scores[0][three], groups=three)
+    assert found == (pytest.approx(auc), pytest.approx(low), pytest.approx(high), "")
+    a, b = scores[:2]
+    once = delong_test(y, a, b, groups=np.arange(len(y)))
+    thrice = delong_test(y[three], a[three], b[three], groups=three)
+    assert thrice.p_value == pytest.approx(once.p_value)
+    assert thrice.p_value > delong_test(y[three], a[three], b[three]).p_value
+
+
 @pytest.mark.parametrize("shift", [1.0, 2.6])
 def test_delongs_interval_covers_the_truth(shift):
     rng, truth = np.random.default_rng(1), binormal_auc(shift)
