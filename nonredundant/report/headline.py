@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
 from nonredundant.displays.names import metric_name
@@ -99,11 +100,25 @@ def _primary_test(comparison: Any) -> Any:
 
 def _best_simple(comparison: Any) -> str:
     """Return the simple feature set that scored best; an empty text if there is none."""
-    primary = comparison.primary
-    at = {name: primary[name] for name in ("classifier", "metric")}
-    summary = rows_with(comparison.summary, at)
-    simple = summary[summary["feature_set"].isin(comparison.settings.simple_sets)]
+    simple = _simple_rows(comparison)
     return "" if simple.empty else str(simple.set_index("feature_set")["mean"].idxmax())
+
+
+def _simple_rows(comparison: Any) -> pd.DataFrame:
+    """Return the scores of the simple sets, by the primary classifier or else by the first one.
+
+    A graph is not fitted on sets without columns of lesions; the classifier that was is named.
+    """
+    primary = comparison.primary
+    summary = rows_with(comparison.summary, {"metric": primary["metric"]})
+    summary = summary[summary["feature_set"].isin(comparison.settings.simple_sets)]
+    other = (summary["classifier"] != primary["classifier"]).to_numpy()
+    summary = summary.iloc[np.argsort(other, kind="stable")].drop_duplicates("feature_set")
+    names = [
+        name if clf == primary["classifier"] else f"{name} ({clf})"
+        for name, clf in zip(summary["feature_set"], summary["classifier"], strict=True)
+    ]
+    return summary.assign(feature_set=names)
 
 
 def _primary_table(comparison: Any) -> Table:
@@ -112,10 +127,10 @@ def _primary_table(comparison: Any) -> Table:
     at = {name: primary[name] for name in ("classifier", "metric")}
     summary = rows_with(comparison.summary, at)
     tests = rows_with(comparison.tests, {**at, "feature_set": primary["feature_set"]})
-    names = [*tests["reference"], primary["feature_set"], *comparison.settings.simple_sets]
-    # A graph is not fitted on sets without columns of lesions.
-    names = [name for name in dict.fromkeys(names) if (summary["feature_set"] == name).any()]
-    own = summary.set_index("feature_set").loc[names].reset_index()
+    simple = _simple_rows(comparison)
+    names = [*tests["reference"], primary["feature_set"]]
+    names = [name for name in dict.fromkeys(names) if not (simple["feature_set"] == name).any()]
+    own = pd.concat([summary.set_index("feature_set").loc[names].reset_index(), simple])
     # Without a fused set the primary one is what the others were tested against.
     reference = primary.get("reference", primary["feature_set"])
     versus = rows_with(comparison.tests, {**at, "reference": reference})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from cohorts_for_tests import make_table
+from cohorts_for_tests import GRAPH, compare_patients, make_patients, make_table
 from pages_for_tests import changed, compare, read
 
 from nonredundant.evaluation.baselines import CHEAP, CheapBaseline
@@ -59,3 +59,16 @@ def test_clinical_columns_alone_are_a_simple_baseline(tmp_path, no_pictures):
         assert f"The best of the simple baselines is “{name}”" in page.text
         done, which = page.answer_to("Comparison with models without")
         assert (done, which.split(", ")[-1]) == ("yes", name)
+
+
+def test_a_graph_is_shown_beside_baselines_of_another_classifier(tmp_path, no_pictures):
+    table, y, _ = make_patients(40)
+    found = compare_patients(
+        table, y, patients=GRAPH, feature_sets=["HCR", "HCR+DLR"], baselines=True
+    )
+    assert found.primary["classifier"] == "graph"
+    page = read(found, tmp_path)
+    start = next(i for i, row in enumerate(page.rows) if row[:2] == ["feature set", "AUC"])
+    shown = [row[0] for row in page.rows[start + 1 : start + 6]]
+    assert {"volume (LR)", "max intensity (LR)"} <= set(shown)
+    assert "The best of the simple baselines is “" in page.text
