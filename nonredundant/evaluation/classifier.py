@@ -29,7 +29,7 @@ from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.fold_model import FoldModel
 from nonredundant.evaluation.folds import Fold
-from nonredundant.evaluation.identity import align, check_target
+from nonredundant.evaluation.identity import check_target
 from nonredundant.evaluation.inputs import resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
 from nonredundant.evaluation.representations import (
@@ -40,6 +40,7 @@ from nonredundant.evaluation.representations import (
 from nonredundant.evaluation.tuning import respond
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.lesions.features import check_columns, check_usable
+from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.survival import check_survival, concordance_index
 from nonredundant.utils.user_warnings import warn_user

@@ -47,7 +47,7 @@ from nonredundant.evaluation.feature_sets import (
 )
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.folds import Fold, make_folds, read_cv
-from nonredundant.evaluation.identity import align, check_groups, check_target
+from nonredundant.evaluation.identity import check_groups, check_target
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant.evaluation.repeats import default_repeats
@@ -56,6 +56,7 @@ from nonredundant.evaluation.run import run
 from nonredundant.evaluation.settings import describe_settings
 from nonredundant.evaluation.study import LEAST_AUDIT_ROWS, AuditOptions, Primary, Study
 from nonredundant.evaluation.tables import comparison_of, warning_list
+from nonredundant.lesions.labels import align
 from nonredundant.utils.context import recorded_warnings
 
 AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor", "largest-pair")

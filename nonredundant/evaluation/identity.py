@@ -1,4 +1,4 @@
-"""Who is who: labels and groups by the index of the cases, and cases that occur twice."""
+"""Who is who: groups by the index of the cases, and cases that occur twice."""
 
 from __future__ import annotations
 
@@ -9,59 +9,11 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.extraction.case_table import is_transformer, listed_columns
+from nonredundant.lesions.labels import align, only_counts
 from nonredundant.lesions.table import LesionTable
 
 #: Number of cases that a message names.
 _SHOWN = 5
-
-
-def align(values: Any, X: Any, name: str) -> Any:
-    """Bring labels or groups that carry an index into the order of the cases.
-
-    Values without an index, or with one that only counts, are taken by position; so are all
-    values if the cases have no ids themselves and the values' index has.
-
-    Parameters
-    ----------
-    values : array, Series or DataFrame
-        One row per case.
-    X : DataFrame or LesionTable
-        The cases.
-    name : str
-        What the values are, for the message.
-
-    Returns
-    -------
-    array, Series or DataFrame
-        The values in the order of the cases.
-
-    Raises
-    ------
-    ValueError
-        If the indices differ.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> X = pd.DataFrame({"image": ["a.nii", "b.nii"]}, index=["anna", "bert"])
-    >>> align(pd.Series([1, 0], index=["bert", "anna"]), X, "y").tolist()
-    [0, 1]
-    """
-    index = getattr(X, "index", None)
-    if not isinstance(values, pd.Series | pd.DataFrame) or index is None:
-        return values
-    if len(values) != len(index) or values.index.equals(index) or _counts(values.index):
-        return values
-    if values.index.is_unique and index.is_unique and index.isin(values.index).all():
-        return values.loc[index]
-    if _counts(index) and not pd.api.types.is_integer_dtype(values.index.dtype):
-        return values
-    other = values.index[~values.index.isin(index)].tolist()
-    raise ValueError(
-        f"{name} has another index than the cases: {len(other)} of {len(values)} labels are not "
-        f"among theirs, {other[:_SHOWN]}; the cases have {index[:_SHOWN].tolist()}. Give both the "
-        "same index, or an array in the order of the cases"
-    )
 
 
 def check_groups(groups: Any, X: Any) -> np.ndarray:
@@ -92,7 +44,11 @@ def check_groups(groups: Any, X: Any) -> np.ndarray:
     """
     found = np.asarray(align(groups, X, "groups"))
     if found.shape != (len(X),):
-        raise ValueError(f"groups has shape {found.shape} but there are {len(X)} samples")
+        name = groups if isinstance(groups, str) else "hospital"
+        raise ValueError(
+            f"groups has shape {found.shape} but there are {len(X)} samples: give one group per "
+            f"sample, for instance a column, cases[{name!r}]"
+        )
     missing = np.flatnonzero(pd.isna(found))
     if len(missing):
         labels = [X.index[row] for row in missing[:_SHOWN]]
@@ -190,7 +146,7 @@ def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
     """
     shared: list[Any] = []
     what = ""
-    if not (_counts(X.index) or _counts(held.index)):
+    if not (only_counts(X.index) or only_counts(held.index)):
         shared, what = held.index[held.index.isin(X.index)].tolist(), "ids"
     if not shared and isinstance(X, pd.DataFrame):
         paths = set(_paths(X))
@@ -232,8 +188,3 @@ def _digest(table: LesionTable, features: np.ndarray, i: int) -> bytes | None:
         return None
     content = values.tobytes() if patches is None else values.tobytes() + patches.tobytes()
     return hashlib.sha256(content).digest() if content else None
-
-
-def _counts(index: pd.Index) -> bool:
-    """Check whether an index only counts the rows."""
-    return index.equals(pd.RangeIndex(len(index)))

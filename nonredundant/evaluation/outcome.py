@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.labels import check_one_kind, check_spelling
 from nonredundant.statistics.survival import check_survival, concordance_index, null_residuals
 
 #: The metric of times to an event.
@@ -160,22 +161,8 @@ def _classes(y: Any, labels: np.ndarray) -> np.ndarray:
         order = np.asarray(dtype.categories)
         order = order.astype(str) if order.dtype == object else order
         classes = order[np.isin(order, classes)]
-    if classes.dtype.kind == "U":
-        _check_spelling(classes)
+    check_spelling(classes.tolist())
     return classes
-
-
-def _check_spelling(classes: np.ndarray) -> None:
-    """Raise if labels differ by spaces or case alone."""
-    spelled: dict[str, list[str]] = {}
-    for label in classes.tolist():
-        spelled.setdefault(" ".join(label.split()).casefold(), []).append(label)
-    alike = [same for same in spelled.values() if len(same) > 1]
-    if alike:
-        raise ValueError(
-            f"y has labels that differ by spaces or case alone: {alike}; are they one class? "
-            "Spell them alike, or rename one"
-        )
 
 
 def _labels(y: Any, name: str, n: int) -> np.ndarray:
@@ -199,15 +186,8 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
         )
     values = series.to_numpy()
     # NumPy writes the numbers of a list as text if there is text among them.
-    _check_one_kind(y if isinstance(y, list | tuple) else values, name)
+    check_one_kind(y if isinstance(y, list | tuple) else values, name)
     return values.astype(str) if values.dtype == object else values
-
-
-def _check_one_kind(labels: Any, name: str) -> None:
-    """Raise if text is among labels of another kind."""
-    if 0 < sum(isinstance(label, str) for label in labels) < len(labels):
-        shown = list(dict.fromkeys(labels))[:5]
-        raise ValueError(f"{name} mixes text and other labels, {shown}: write all of them alike")
 
 
 def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:

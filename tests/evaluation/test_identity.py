@@ -8,7 +8,7 @@ import pytest
 from sklearn.compose import make_column_transformer
 
 from nonredundant import LesionTable
-from nonredundant.evaluation.identity import align, check_groups, check_held_out, check_target
+from nonredundant.evaluation.identity import check_groups, check_held_out, check_target
 from nonredundant.evaluation.outcome import read_outcome
 
 
@@ -17,30 +17,6 @@ def cohort(n=6, start=0):
     rng = np.random.default_rng(start)
     features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
     return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
-
-
-def test_labels_in_another_order_are_aligned():
-    table = cohort()
-    y = pd.Series([0, 1, 0, 1, 1, 1], index=table.index)
-    assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
-    times = pd.DataFrame({"event": y, "time": np.arange(6)})
-    pd.testing.assert_frame_equal(align(times.sort_values("event"), table, "y"), times)
-
-
-def test_labels_without_ids_are_taken_by_position():
-    table = cohort()
-    for y in (np.arange(6), list(range(6)), pd.Series(range(6))):
-        assert list(align(y, table, "y")) == list(range(6))
-    y = pd.Series(range(6), index=table.index)
-    assert align(y, table.replace(index=pd.RangeIndex(6)), "y").tolist() == y.tolist()
-
-
-def test_labels_of_other_patients_are_refused():
-    table = cohort()
-    with pytest.raises(ValueError, match=r"y has another index.*3 of 6.*\['P6', 'P7', 'P8'\]"):
-        align(pd.Series(range(6), index=cohort(start=3).index), table, "y")
-    with pytest.raises(ValueError, match="another index"):
-        align(pd.Series(range(6), index=range(3, 9)), table.replace(index=pd.RangeIndex(6)), "y")
 
 
 def test_groups_are_aligned_and_complete():

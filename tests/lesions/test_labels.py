@@ -1,0 +1,66 @@
+"""Labels follow the index of the cases and are spelled in one way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nonredundant import LesionTable
+from nonredundant.lesions.labels import align, check_one_kind, check_spelling
+
+
+def cohort(n=6, start=0):
+    """Return a table of patients with ids."""
+    rng = np.random.default_rng(start)
+    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
+    return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
+
+
+def test_labels_in_another_order_are_aligned():
+    table = cohort()
+    y = pd.Series([0, 1, 0, 1, 1, 1], index=table.index)
+    assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
+    times = pd.DataFrame({"event": y, "time": np.arange(6)})
+    pd.testing.assert_frame_equal(align(times.sort_values("event"), table, "y"), times)
+
+
+def test_labels_without_ids_are_taken_by_position():
+    table = cohort()
+    for y in (np.arange(6), list(range(6)), pd.Series(range(6))):
+        assert list(align(y, table, "y")) == list(range(6))
+    y = pd.Series(range(6), index=table.index)
+    assert align(y, table.replace(index=pd.RangeIndex(6)), "y").tolist() == y.tolist()
+
+
+def test_labels_of_other_patients_are_refused():
+    table = cohort()
+    with pytest.raises(ValueError, match=r"y has another index.*3 of 6.*\['P6', 'P7', 'P8'\]"):
+        align(pd.Series(range(6), index=cohort(start=3).index), table, "y")
+    with pytest.raises(ValueError, match="another index"):
+        align(pd.Series(range(6), index=range(3, 9)), table.replace(index=pd.RangeIndex(6)), "y")
+
+
+def test_splits_of_a_table_without_ids_are_taken_by_position():
+    table = cohort()
+    rows = [1, 3, 5]
+    y = pd.Series(range(6))
+    assert align(y.iloc[rows], table[rows], "y").tolist() == rows
+    named = pd.Series(range(6), index=table.index)
+    plain = table.replace(index=pd.RangeIndex(6))
+    assert align(named.iloc[rows], plain[rows], "y").tolist() == rows
+
+
+def test_numbers_that_are_the_text_of_the_ids_are_aligned():
+    table = cohort().replace(index=[str(k) for k in range(10, 16)])
+    y = pd.Series(range(6), index=range(10, 16))
+    assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
+
+
+def test_labels_are_of_one_kind_and_spelled_alike():
+    check_one_kind(["a", "b"], "y")
+    with pytest.raises(ValueError, match=r"y mixes text and other labels, \['a', 1\]"):
+        check_one_kind(["a", 1, 1], "y")
+    check_spelling([0, 1])
+    with pytest.raises(ValueError, match=r"\[\['no', 'No '\]\]; are they one class"):
+        check_spelling(["no", "yes", "No "])
