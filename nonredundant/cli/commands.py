@@ -169,6 +169,9 @@ def evaluate(
         typer.Option(help="Groups kept on one side of each split.", metavar="COL"),
     ] = None,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
+    shared_test: Annotated[
+        bool, typer.Option("--shared-test", help="Accept held-out cases of training patients.")
+    ] = False,
     baselines: Annotated[
         bool, typer.Option(help="Add volume, principal components, clinical columns, …")
     ] = True,
@@ -218,6 +221,7 @@ def evaluate(
         n_repeats=repeats,
         groups=None if groups is None else table[groups],
         test=held,
+        shared_test=shared_test,
         scoring=split_list(scoring),
         experiment=experiment,
         baselines=baselines,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -167,12 +167,14 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
         classifiers = [classifiers]
     if isinstance(classifiers, Mapping):
         classifiers = [*classifiers.items()]
+    if not isinstance(classifiers, Iterable):
+        raise TypeError(
+            f"classifiers must be names among {names}, estimators, or a dict of both, got "
+            f"{classifiers!r}"
+        )
     found: dict[str, Any] = {}
     for entry in classifiers:
-        pair = isinstance(entry, tuple)
-        name, estimator = entry if pair else (entry, None)
-        if not pair and not isinstance(entry, str):
-            name, estimator = type(entry).__name__, entry
+        name, estimator = _named_classifier(entry)
         if estimator is None and name not in names:
             raise ValueError(f"unknown classifier {name!r}: choose from {names} or pass one")
         if estimator is not None and not (hasattr(estimator, "fit") and not callable(estimator)):
@@ -183,6 +185,13 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
     if not found:
         raise ValueError(f"classifiers is empty: choose from {names} or pass an estimator")
     return found
+
+
+def _named_classifier(entry: Any) -> tuple[str, Any]:
+    """Return the name of an entry, and its classifier or None."""
+    if isinstance(entry, tuple):
+        return entry[0], entry[1]
+    return (entry, None) if isinstance(entry, str) else (type(entry).__name__, entry)
 
 
 def check_sampler(sampler: Any, *, times: bool, graph: bool) -> None:

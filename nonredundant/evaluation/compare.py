@@ -50,6 +50,7 @@ from nonredundant.evaluation.folds import Fold, make_folds, read_cv
 from nonredundant.evaluation.identity import check_groups, check_target
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
+from nonredundant.evaluation.parameters import check_parameters
 from nonredundant.evaluation.repeats import default_repeats
 from nonredundant.evaluation.representations import check_independence, resolve_network
 from nonredundant.evaluation.run import run
@@ -77,6 +78,7 @@ def compare_feature_sets(
     n_repeats: int | None = None,
     groups: Any = None,
     test: tuple[Any, ...] | None = None,
+    shared_test: bool = False,
     scoring: Any = "roc_auc",
     baselines: bool = True,
     experiment: str | None = None,
@@ -134,6 +136,9 @@ def compare_feature_sets(
     test : tuple (X, y) or (X, y, groups), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
         groups, errors of an AUC are those of independent groups (Obuchowski 1997).
+    shared_test : bool, default=False
+        Accept a test set that shares patients, images or voxels with the cohort, which is an
+        error otherwise.
     scoring : str or sequence of str, default="roc_auc"
         scikit-learn scoring names; the first is the primary one.
     baselines : bool, default=True
@@ -197,6 +202,7 @@ def compare_feature_sets(
     >>> print(found.answer())
     HCR with logistic regression reached AUC 0.8... in cross-validation.
     """
+    check_parameters(locals())
     start = time.perf_counter()
     if not isinstance(random_state, Integral):
         # The seed in the report must, given as random_state, repeat this run.
@@ -206,7 +212,15 @@ def compare_feature_sets(
     test, test_groups = _split_test(test)
     level = resolve_patients(patients)
     with recorded_warnings() as found:
-        cohorts = read_cohorts(X, test, extractor, n_jobs=n_jobs, memory=memory, verbose=verbose)
+        cohorts = read_cohorts(
+            X,
+            test,
+            extractor,
+            shared_test=shared_test,
+            n_jobs=n_jobs,
+            memory=memory,
+            verbose=verbose,
+        )
     y = align(y, X, "y")
     check_target(y, X, getattr(extractor, "clinical", None))
     groups = None if groups is None else check_groups(groups, X)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.case_table import is_transformer, listed_columns
+from nonredundant.extraction.case_table import clinical_sources
 from nonredundant.lesions.labels import align, only_counts
 from nonredundant.lesions.table import LesionTable
 
@@ -85,7 +85,7 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
     if isinstance(X, LesionTable):
         columns = X.features[X.columns_of("clinical")] if X.n_lesions == len(X) else None
     else:
-        columns = X[[name for name in _clinical_columns(clinical, X) if name in X.columns]]
+        columns = X[[name for name in clinical_sources(clinical) if name in X.columns]]
     # Events and times are two values per case, no single column can be both.
     if columns is None or isinstance(y, pd.DataFrame) or np.asarray(y).dtype.names:
         return
@@ -103,23 +103,6 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
             f"the clinical columns {same} are the outcome y itself: the model would be told the "
             "answer; leave them out"
         )
-
-
-def _clinical_columns(clinical: Any, X: pd.DataFrame) -> list[Any]:
-    """Return the columns of the case table that are clinical variables, as far as is known."""
-    if not is_transformer(clinical):
-        return listed_columns(clinical)
-    found: list[Any] = []
-    for _, _, columns in getattr(clinical, "transformers", ()):
-        found += (
-            [columns] if isinstance(columns, str) else list(columns) if _is_list(columns) else []
-        )
-    return [name for name in found if name in X.columns]
-
-
-def _is_list(columns: Any) -> bool:
-    """Check whether columns are listed by name."""
-    return isinstance(columns, list | tuple | np.ndarray | pd.Index)
 
 
 def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
@@ -158,7 +141,7 @@ def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
         raise ValueError(
             f"the test set shares {len(shared)} {what} with the training cohort: "
             f"{shared[:_SHOWN]}; a test on training patients tests nothing. Leave them out of "
-            "one of the two"
+            "one of the two, or set shared_test=True (--shared-test) if this is meant"
         )
 
 

@@ -13,6 +13,7 @@ from sklearn.metrics import get_scorer
 
 from nonredundant.evaluation.identity import check_held_out
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
+from nonredundant.extraction.case_table import SOURCE_COLUMNS, clinical_sources
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
 from nonredundant.lesions.features import check_usable
@@ -38,7 +39,14 @@ class Cohorts:
         return self.clinical is not None or bool(self.table.columns_of("clinical"))
 
 
-def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **settings: Any) -> Cohorts:
+def read_cohorts(
+    X: Any,
+    test: tuple[Any, Any] | None,
+    extractor: Any,
+    *,
+    shared_test: bool = False,
+    **settings: Any,
+) -> Cohorts:
     """Extract or check the lesions of the cohort and of the held-out test set.
 
     Raises
@@ -46,14 +54,17 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
     TypeError
         If X is neither a LesionTable nor a case table, or the test set is of another type.
     ValueError
-        If `test` is not a pair, the tables do not match, or the test set shares patients, files or
-        voxels with the cohort.
+        If `test` is not a pair, the tables do not match, or, without `shared_test`, the test set
+        shares patients, files or voxels with the cohort.
     """
     if test is not None and not (isinstance(test, (tuple, list)) and len(test) == 2):
         raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
     held = None if test is None else test[0]
     if isinstance(X, LesionTable):
-        return _read_tables(check_usable(X), held)
+        cohorts = _read_tables(check_usable(X), held)
+        if held is not None and not shared_test:
+            check_held_out(X, held, cohorts.table)
+        return cohorts
     if not isinstance(X, pd.DataFrame):
         raise TypeError(
             "X must be a case table (DataFrame with the columns 'image' and 'mask') or a "
@@ -62,7 +73,10 @@ def read_cohorts(X: Any, test: tuple[Any, Any] | None, extractor: Any, **setting
         )
     if held is not None and not isinstance(held, pd.DataFrame):
         raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
-    return _extract(X, held, extractor, settings)
+    cohorts = _extract(X, held, extractor, settings)
+    if held is not None and not shared_test:
+        check_held_out(X, held, cohorts.table)
+    return cohorts
 
 
 def _read_tables(X: LesionTable, held: Any) -> Cohorts:
@@ -74,9 +88,7 @@ def _read_tables(X: LesionTable, held: Any) -> Cohorts:
     shown = check_usable(held, "the test set")
     if held.index.isin(X.index).any():
         shown = held.replace(index=[f"test {label}" for label in held.index])
-    table = LesionTable.concat([X, shown])
-    check_held_out(X, held, table)
-    return Cohorts(table, len(X))
+    return Cohorts(LesionTable.concat([X, shown]), len(X))
 
 
 def _extract(
@@ -91,14 +103,25 @@ def _extract(
     plain = clone(extractor).set_params(clinical=None, **unset)
     cases = X
     if held is not None:
+        _check_same_sources(X, held, own.get("clinical"))
         shown = held
         if held.index.isin(X.index).any():
             shown = held.set_axis([f"test {label}" for label in held.index], axis=0)
         cases = pd.concat([X, shown])
     table = plain.fit(cases).transform(cases)
-    if held is not None:
-        check_held_out(X, held, table)
     return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor), own.get("root"))
+
+
+def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: Any) -> None:
+    """Raise if one of two case tables lacks a column of sources or clinical variables."""
+    wanted = [*SOURCE_COLUMNS, *clinical_sources(clinical)]
+    for name, table, other in (("the test set", held, X), ("X", X, held)):
+        missing = [c for c in wanted if c in other.columns and c not in table.columns]
+        if missing:
+            raise ValueError(
+                f"{name} lacks the columns {missing}; it has {list(table.columns)}. Cohort and "
+                "test set need the same images, masks and clinical columns"
+            )
 
 
 def drop_failed(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,11 +143,34 @@ def listed_columns(clinical: Any) -> list[str]:
     return [] if clinical is None or is_transformer(clinical) else list(clinical)
 
 
+def clinical_sources(clinical: Any) -> list[Any]:
+    """Return the columns of the case table that are clinical variables, as far as is known."""
+    if not is_transformer(clinical):
+        return listed_columns(clinical)
+    parts = getattr(clinical, "transformers_", getattr(clinical, "transformers", ()))
+    found: list[Any] = []
+    for _, transformer, columns in parts:
+        if isinstance(columns, str):
+            columns = [columns]
+        # Callables, masks and slices select by what the table holds.
+        if transformer not in ("drop", "remainder") and _are_names(columns):
+            found += list(columns)
+    return found
+
+
+def _are_names(columns: Any) -> bool:
+    """Check whether columns are listed by name."""
+    listed = isinstance(columns, list | tuple | np.ndarray | pd.Index)
+    return listed and all(isinstance(name, str) for name in columns)
+
+
 def fit_clinical(clinical: Any, X: pd.DataFrame, y: Any) -> Any:
     """Return a fitted clone of a transformer; a list of columns needs no fit."""
     if not is_transformer(clinical):
         return clinical
-    return clone(clinical).fit(_table(X), y)
+    _check_clinical_columns(clinical, X)
+    with _naming_cells(clinical, X):
+        return clone(clinical).fit(_table(X), y)
 
 
 def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
@@ -155,11 +179,52 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
         return None
     if not is_transformer(clinical):
         return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
-    values = clinical.transform(_table(X))
+    _check_clinical_columns(clinical, X)
+    with _naming_cells(clinical, X):
+        values = clinical.transform(_table(X))
     if not isinstance(values, pd.DataFrame):
         dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
         values = pd.DataFrame(dense, columns=clinical.get_feature_names_out())
     return _numbers(values.set_axis(X.index, axis=0), "use a transformer that returns numbers")
+
+
+def _check_clinical_columns(clinical: Any, X: pd.DataFrame) -> None:
+    """Raise if the table lacks clinical columns."""
+    missing = [name for name in clinical_sources(clinical) if name not in X.columns]
+    if missing:
+        raise ValueError(
+            f"the case table lacks the clinical columns {missing}: found columns {list(X.columns)}"
+        )
+
+
+@contextlib.contextmanager
+def _naming_cells(clinical: Any, X: pd.DataFrame) -> Iterator[None]:
+    """Name the cells that are no number in the error of a transformer that needs numbers."""
+    try:
+        yield
+    except ValueError as error:
+        columns = _failing_columns(clinical, X) if hasattr(clinical, "transformers") else []
+        odd = [found for name in columns if (found := describe_odd_cells(X[name], mostly=False))]
+        if not odd:
+            raise
+        raise ValueError(
+            f"clinical columns of numbers have other cells: {'; '.join(odd)}; correct them, or "
+            "leave unknown cells empty"
+        ) from error
+
+
+def _failing_columns(clinical: Any, X: pd.DataFrame) -> list[Any]:
+    """List the columns of the parts of a ColumnTransformer that cannot convert them."""
+    fitted = hasattr(clinical, "transformers_")
+    found: list[Any] = []
+    for _, one, columns in clinical.transformers_ if fitted else clinical.transformers:
+        if not hasattr(one, "fit") or not _are_names(columns):
+            continue
+        try:
+            one.transform(X[list(columns)]) if fitted else clone(one).fit(X[list(columns)])
+        except ValueError:
+            found += list(columns)
+    return found
 
 
 def clinical_names(clinical: Any) -> list[str]:

@@ -22,10 +22,11 @@ def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def describe_odd_cells(column: pd.Series) -> str:
+def describe_odd_cells(column: pd.Series, *, mostly: bool = True) -> str:
     """Describe the cells that keep a column of numbers from being one; empty if it is none.
 
-    A column is meant as numbers if more than half of its cells are, counting decimal commas.
+    A column is meant as numbers if more than half of its cells are, counting decimal commas;
+    without `mostly`, any column is.
     """
     if pd.api.types.is_numeric_dtype(column.dtype) or pd.api.types.is_bool_dtype(column.dtype):
         return ""
@@ -33,7 +34,7 @@ def describe_odd_cells(column: pd.Series) -> str:
     cells = cells[cells != ""]
     meant = pd.to_numeric(cells.str.replace(",", ".", n=1, regex=False), errors="coerce").notna()
     odd = cells[pd.to_numeric(cells, errors="coerce").isna()]
-    if odd.empty or 2 * meant.sum() <= len(cells):
+    if odd.empty or (mostly and 2 * meant.sum() <= len(cells)):
         return ""
     shown = ", ".join(f"{cell!r} ({label})" for label, cell in odd.iloc[:5].items())
     more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""

@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_parameter_constraints,
 )
 from sklearn.utils.validation import validate_data
 
@@ -23,4 +24,5 @@ __all__ = [
     "Options",
     "StrOptions",
     "validate_data",
+    "validate_parameter_constraints",
 ]

@@ -10,7 +10,8 @@ from cohorts_for_tests import (
     make_table,
 )
 
-from nonredundant import LesionTable, compare_feature_sets
+from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
+from nonredundant.evaluation.inputs import read_cohorts
 
 
 def test_failed_samples_are_left_out_and_named(cohort):
@@ -68,3 +69,37 @@ def test_features_in_a_data_frame_are_told_how_to_become_lesions(cohort):
         compare_feature_sets(table.features, y)
     with pytest.raises(TypeError, match=r"got str; .*LesionTable.load\(path\)"):
         compare_feature_sets("lesions.npz", y)
+
+
+def test_a_shared_test_set_is_accepted_on_request(cohort):
+    table, y = cohort
+    held = (table[:20], y[:20])
+    found = compare(table, y, test=held, shared_test=True, feature_sets=["HCR"])
+    assert len(found.predictions["sample"].unique()) == 20
+    with pytest.raises(ValueError, match=r"shared_test=True \(--shared-test\) if this is meant"):
+        compare(table, y, test=held, feature_sets=["HCR"])
+
+
+def test_columns_of_the_test_set_are_matched_by_name(cohort):
+    table, y = cohort
+    held, truth = make_table(20, seed=1)
+    held = held.replace(index=[f"new{i}" for i in range(20)])
+    turned = held.replace(features=held.features[held.columns[::-1]])
+    found = [
+        compare(table, y, test=(one, truth), feature_sets=["HCR"]).predictions
+        for one in (held, turned)
+    ]
+    pd.testing.assert_frame_equal(*found)
+    fewer = held.replace(features=held.features[held.columns[1:]])
+    with pytest.raises(ValueError, match=rf"missing in the second \['{held.columns[0]}'\]"):
+        compare(table, y, test=(fewer, truth), feature_sets=["HCR"])
+
+
+def test_case_tables_of_cohort_and_test_set_have_the_same_sources():
+    cases = pd.DataFrame({"image": ["a.nii"], "mask": ["b.nii"], "age": [50]}, index=["anna"])
+    tool = RadiomicsExtractor(clinical=["age"])
+    held = cases.set_axis(["bert"])
+    with pytest.raises(ValueError, match=r"the test set lacks the columns \['age'\]"):
+        read_cohorts(cases, (held.drop(columns="age"), [0]), tool)
+    with pytest.raises(ValueError, match=r"X lacks the columns \['spacing'\]"):
+        read_cohorts(cases, (held.assign(spacing=[(1, 1, 1)]), [0]), tool)

@@ -8,6 +8,7 @@ import pytest
 from bad_cases_for_tests import box, extractor, image_of, one_case
 from cases_for_tests import cohort, quick
 from sklearn.compose import make_column_transformer
+from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from nonredundant.io import CaseError
@@ -93,3 +94,21 @@ def test_images_are_whole_only_if_asked():
     table = quick(whole_image=True).fit_transform(alone)
     sizes = [np.asarray(one).size for one in alone["image"]]
     assert table.features["original_shape_VoxelVolume"].tolist() == sizes
+
+
+def test_a_word_in_a_clinical_column_of_numbers_is_named_at_transform():
+    cases = cohort(4)
+    numbers = (SimpleImputer(), ["age"])
+    tool = quick(clinical=make_column_transformer(numbers, (OneHotEncoder(), ["sex"])))
+    tool.fit(cases)
+    word = cases.astype({"age": object})
+    word.loc["p2", "age"] = "unknown"
+    message = r"age: 1 of 4 cells is no number: 'unknown' \(p2\)"
+    with pytest.raises(ValueError, match=message):
+        tool.transform(word)
+    with pytest.raises(ValueError, match=message):
+        tool.fit(word)
+    with pytest.raises(ValueError, match=r"1 of 1 cells .*'unknown' \(p2\)"):
+        tool.transform(word.loc[["p2"]])
+    with pytest.raises(ValueError, match=r"lacks the clinical columns \['sex'\]: found"):
+        tool.transform(cases.drop(columns="sex"))

@@ -1,0 +1,63 @@
+"""Check of the parameters of a comparison, before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+from nonredundant.metrics import METHODS
+from nonredundant.utils.validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
+
+_TRANSFORMER = [HasMethods(["fit", "transform", "get_params"]), None]
+_CONSTRAINTS: dict[str, Any] = {
+    "extractor": _TRANSFORMER,
+    "cvae": _TRANSFORMER,
+    "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
+    "baselines": ["boolean"],
+    "shared_test": ["boolean"],
+    "class_weight": [dict, StrOptions({"balanced"}), None],
+    "audit": ["boolean", list, tuple, str],
+    "memory": [str, Path, HasMethods(["cache"]), None],
+    "n_jobs": [Integral, None],
+    "random_state": ["random_state"],
+    "verbose": ["verbose"],
+}
+
+
+def check_parameters(given: Mapping[str, Any]) -> None:
+    """Raise unless the parameters of a comparison are of the right types.
+
+    Parameters
+    ----------
+    given : mapping of str to object
+        The arguments of `compare_feature_sets`; those that have an own check are passed over.
+
+    Raises
+    ------
+    InvalidParameterError
+        Naming the parameter and what it may be.
+    """
+    checked = {name: given[name] for name in _CONSTRAINTS}
+    for name in ("extractor", "cvae"):
+        if isinstance(given[name], type):
+            kind = given[name].__name__
+            raise InvalidParameterError(
+                f"The {name!r} parameter of compare_feature_sets must be an estimator, got the "
+                f"class {kind}: write {kind}()"
+            )
+    validate_parameter_constraints(_CONSTRAINTS, checked, caller_name="compare_feature_sets")
+    audit = given["audit"]
+    unknown = [] if isinstance(audit, bool) else [name for name in audit if name not in METHODS]
+    if isinstance(audit, str) or unknown:
+        raise InvalidParameterError(
+            f"The 'audit' parameter of compare_feature_sets must be True, False or a list of "
+            f"methods among {list(METHODS)}. Got {audit!r} instead."
+        )
