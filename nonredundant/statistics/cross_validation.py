@@ -12,6 +12,7 @@ from nonredundant.statistics.estimates import (
     POWER,
     Difference,
     Estimate,
+    check_labels,
     not_estimable,
 )
 
@@ -136,9 +137,7 @@ def cross_validated_auc_difference(
 
 def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """Return labels as booleans, and scores and folds with one column per repeat."""
-    labels = np.asarray(y)
-    if labels.ndim != 1 or sorted(set(labels.tolist())) != [0, 1]:
-        raise ValueError(f"y must contain both classes, coded 0 and 1, got {np.unique(y)[:5]}")
+    labels = check_labels(y)
     places = np.asarray(folds)
     places = places[:, None] if places.ndim == 1 else places
     parts = []
@@ -153,7 +152,7 @@ def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarra
         if n_bad:
             raise ValueError(f"{n_bad} held-out scores are not finite numbers")
         parts.append(values)
-    return labels.astype(bool), parts, places
+    return labels, parts, places
 
 
 def _influence(y: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> tuple[float, np.ndarray]:

@@ -110,6 +110,21 @@ def normal_difference(difference: float, error: float) -> Difference:
     return Difference(difference, difference - reach, difference + reach, p, detectable)
 
 
+def check_labels(y: Any) -> np.ndarray:
+    """Convert labels to booleans.
+
+    Raises
+    ------
+    ValueError
+        If y does not contain both 0 and 1 (or False and True) and nothing else.
+    """
+    labels = np.asarray(y)
+    if labels.ndim != 1 or sorted(set(labels.tolist())) != [0, 1]:
+        found = sorted(set(labels.ravel().tolist()), key=str)[:5]
+        raise ValueError(f"y must contain both classes, coded 0 and 1, got {found}")
+    return labels.astype(bool)
+
+
 def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:
     """Convert y to booleans and each score to floats.
 
@@ -119,10 +134,7 @@ def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:
         If y does not contain both 0 and 1 (or False and True) and nothing else, lengths differ, or
         a score is not finite.
     """
-    labels = np.asarray(y)
-    if labels.ndim != 1 or sorted(set(labels.tolist())) != [0, 1]:
-        found = sorted(set(labels.ravel().tolist()), key=str)[:5]
-        raise ValueError(f"y must contain both classes, coded 0 and 1, got {found}")
+    labels = check_labels(y)
     checked = []
     for score in scores:
         values = np.asarray(score, dtype=float)
@@ -132,7 +144,7 @@ def check_scored(y: Any, *scores: Any) -> tuple[np.ndarray, ...]:
             n_bad = int((~np.isfinite(values)).sum())
             raise ValueError(f"{n_bad} of {len(values)} scores are not finite numbers")
         checked.append(values)
-    return labels.astype(bool), *checked
+    return labels, *checked
 
 
 def check_size(positive: np.ndarray) -> None:
