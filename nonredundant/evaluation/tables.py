@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any
 
 import numpy as np
@@ -118,13 +120,22 @@ def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
 
 
 def warning_list(results: Results) -> list[str]:
-    """List every warning once, with the number of fits that raised it."""
-    counts: dict[str, int] = {}
+    """List the warnings of fits, one of each kind, with the number of fits that raised it."""
+    kinds: dict[str, list[str]] = {}
     raised = [one.warnings for one in results.learned] + [one.warnings for one in results.fitted]
-    for messages in raised:
-        for message in messages:
-            counts[message] = counts.get(message, 0) + 1
-    return [f"{message} ({n} fits)" if n > 1 else message for message, n in counts.items()]
+    for message in itertools.chain.from_iterable(raised):
+        kinds.setdefault(_kind_of(message), []).append(message)
+    found = []
+    for messages in kinds.values():
+        n = len(messages)
+        others = ", with other numbers in some" if len(set(messages)) > 1 else ""
+        found.append(f"{messages[0]} ({n} fits{others})" if n > 1 else messages[0])
+    return found
+
+
+def _kind_of(message: str) -> str:
+    """Return a warning without its numbers and the names that it lists after a colon."""
+    return re.sub(r": [^;:]*|\d[\d.,]*", "", message)
 
 
 def comparison_of(

@@ -11,6 +11,9 @@ import pandas as pd
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.validation import validate_data
 
+#: An array (n, c, h, w) with more channels is taken for one of volumes (n, d, h, w).
+_MOST_CHANNELS = 4
+
 
 def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
     """List the columns that are neither real numbers nor booleans."""
@@ -51,6 +54,34 @@ def check_numeric(features: pd.DataFrame) -> None:
             "those that describe the case, and encode categories, for instance with "
             "RadiomicsExtractor(clinical=ColumnTransformer(...))"
         )
+
+
+def refuse_images(X: Any, name: str) -> None:
+    """Raise if X is a case table or an array of images, where lesions or a matrix are needed.
+
+    Raises
+    ------
+    TypeError
+        If X is a case table.
+    ValueError
+        If X is an array of more than two dimensions.
+    """
+    if isinstance(X, pd.DataFrame) and "image" in X.columns:
+        raise TypeError(
+            f"{name} learns from lesions, and X is a case table of images: extract them by "
+            "RadiomicsExtractor().fit_transform(X), or put the extractor before it in a Pipeline"
+        )
+    shape: tuple[int, ...] = getattr(X, "shape", ())
+    if isinstance(X, LesionTable) or len(shape) < 3:
+        return
+    # Images of few channels, such as (n, 3, 28, 28), have the axis already.
+    has_channels = len(shape) == 5 or (len(shape) == 4 and shape[1] <= _MOST_CHANNELS)
+    patches = "X" if has_channels else "X[:, None]"
+    raise ValueError(
+        f"Found array with dim {len(shape)}: {name} takes a matrix or lesions, and X has the shape "
+        f"{tuple(shape)}; images become lesions by LesionTable.from_arrays(patches={patches}), "
+        "with masks=... if there are any"
+    )
 
 
 def check_finite(features: pd.DataFrame) -> None:
@@ -112,6 +143,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> LesionTable:
     ValueError
         If X has no samples, features are not numbers or the columns differ from those at fit.
     """
+    refuse_images(X, type(estimator).__name__)
     if not isinstance(X, LesionTable):
         matrix = validate_data(
             estimator, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"

@@ -13,7 +13,7 @@ from sklearn.base import TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.lesions.features import check_columns
+from nonredundant.lesions.features import check_columns, refuse_images
 from nonredundant.lesions.table import LesionTable
 from nonredundant.models.inputs import (
     Cohort,
@@ -87,6 +87,7 @@ class VAEEstimator(
 
     def _read(self, X: Any, *, reset: bool) -> Cohort:
         """Return the cohort of a table or matrix; without `reset`, check it against `fit`."""
+        refuse_images(X, type(self).__name__)
         if not isinstance(X, LesionTable):
             matrix = validate_data(
                 self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
@@ -332,8 +333,8 @@ class VAEEstimator(
         check_is_fitted(self, "net_")
         names = self._latent_names()
         n = len(names)
-        place = names.index(index) if index in names else index
-        if isinstance(place, str) or not -n <= place < n:
+        place: Any = names.index(index) if index in names else index
+        if not isinstance(place, int | np.integer) or not -n <= place < n:
             raise ValueError(
                 f"index must name one of {n} latents, got {index!r}: names are {names[0]} to "
                 f"{names[-1]}, positions {-n} to {n - 1}"

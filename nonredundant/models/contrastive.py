@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independence
+from nonredundant.lesions.labels import align
 from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, target_labels
 from nonredundant.nn.estimator import TrainingPlan
@@ -55,7 +56,8 @@ class CommonSalientModel(VAEEstimator):
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches; features are not used. Or a matrix, whose rows are encoded.
         y : array-like of shape (n_samples,)
-            0 for background; each other value is a class of target.
+            0 for background; each other value is a class of target. A Series is aligned by its
+            index.
 
         Returns
         -------
@@ -73,7 +75,7 @@ class CommonSalientModel(VAEEstimator):
         self._validate_params()
         with unchanged_on_failure(self):
             cohort = self._read(X, reset=True)
-            self._train(cohort, self._plan(cohort, y))
+            self._train(cohort, self._plan(cohort, align(y, X, "y")))
         return self
 
     def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nonredundant.lesions.labels import align
 from nonredundant.models.cvae import CONDITIONED_CONSTRAINTS, ConditionedVAE
 from nonredundant.models.inputs import Cohort, target_labels
 from nonredundant.nn.estimator import TrainingPlan
@@ -186,7 +187,8 @@ default="dcor"
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches and hand-crafted features.
         y : array-like of shape (n_samples,)
-            0 for background; each other value is a class of target.
+            0 for background; each other value is a class of target. A Series is aligned by its
+            index.
 
         Returns
         -------
@@ -204,7 +206,7 @@ default="dcor"
         self._validate_params()
         with unchanged_on_failure(self):
             cohort = self._read(X, reset=True)
-            self._train(cohort, self._plan(cohort, y))
+            self._train(cohort, self._plan(cohort, align(y, X, "y")))
         self.n_dlr_ = self.dlr_size
         return self
 

@@ -26,6 +26,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.independence.density_ratio import TotalCorrelation
 from nonredundant.independence.terms import TERM_CONSTRAINT, resolve_independence
+from nonredundant.lesions.labels import align
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
@@ -414,7 +415,8 @@ default="dcor"
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches; the rows of a plain matrix are encoded without HCR.
         y : array-like of shape (n_samples,), optional
-            Labels for the label term; NaN or -1: unlabelled. Ignored if `gamma` is 0.
+            Labels for the label term; NaN or -1: unlabelled. Ignored if `gamma` is 0. A Series is
+            aligned by its index.
 
         Returns
         -------
@@ -432,7 +434,7 @@ default="dcor"
         self._validate_params()
         with unchanged_on_failure(self):
             cohort = self._read(X, reset=True)
-            self._train(cohort, self._plan(cohort, y))
+            self._train(cohort, self._plan(cohort, align(y, X, "y") if self.gamma > 0 else None))
         self.n_dlr_ = self.dlr_size
         return self
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.labels import check_one_kind, check_spelling
 from nonredundant.lesions.table import LesionTable
 
 #: Largest number of masked voxels that the percentiles of the intensities are computed from.
@@ -49,10 +50,13 @@ def cohort_of_table(table: LesionTable) -> Cohort:
         If the table has no patches, patches have fewer than 8 voxels per side, a usable patch
         has NaN or infinite voxels, or no patch is usable.
     """
+    if not table.n_samples:
+        raise ValueError("X is a table without samples: the selection that made it is empty")
     if table.patches is None:
         raise ValueError(
             "the table has no patches to learn from: extract it with "
-            "RadiomicsExtractor(patch_shape=(32, 32, 32))"
+            "RadiomicsExtractor(patch_shape=(32, 32, 32)), or add them by "
+            "table.replace(patches=..., masks=...)"
         )
     if min(table.patches.shape[2:]) < 8:
         raise ValueError(f"patches must have at least 8 voxels per side, got {table.patches.shape}")
@@ -144,9 +148,11 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     Raises
     ------
     ValueError
-        If y has a wrong length, is continuous, or has fewer than two classes.
+        If y has a wrong length, is continuous, has fewer than two classes, or spells one in
+        several ways.
     """
     labels, missing = _labels_of_samples(y, cohort)
+    check_one_kind(labels[~missing].tolist(), "y")
     n_samples = len(labels)
     if pd.api.types.is_numeric_dtype(labels.dtype):
         fractional = labels[~missing] % 1 != 0
@@ -156,6 +162,7 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
                 f"as {labels[~missing][fractional].iloc[0]}"
             )
     classes, codes = np.unique(labels[~missing].to_numpy(), return_inverse=True)
+    check_spelling(classes.tolist())
     if len(classes) < 2:
         if (labels == -1).any():
             raise ValueError(
@@ -226,7 +233,8 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
         raise ValueError(
             f"y holds {int(background.sum())} samples of background (0) and "
             f"{int((~background).sum())} targets (other values; here {targets[:5].tolist()}): "
-            "a contrastive model needs both; check the coding of y"
+            "a contrastive model needs both; code the background as 0, for instance "
+            "y = (labels != 'healthy').astype(int)"
         )
     classes = np.concatenate([np.zeros(1, dtype=targets.dtype), targets])
     positions = np.zeros(len(labels), dtype=np.int64)

@@ -8,6 +8,7 @@ trains it. torch is imported only then, so that estimators can be listed and clo
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -151,7 +152,7 @@ class NetworkEstimator(BaseEstimator):
                 net = self._net_to_continue(plan, valid, len(train), seed)
             if net is None:
                 module = self._build_module(plan.spec, arrays())
-                net = self._build_net(module, plan, valid, len(train), seed)
+                net = self._new_net(module, plan, valid, len(train), seed)
                 net.fit(train) if fit is None else fit(net)
             else:
                 net.partial_fit(train)
@@ -163,6 +164,19 @@ class NetworkEstimator(BaseEstimator):
         elif hasattr(self, "classes_"):
             # An earlier fit had labels, this one has none.
             del self.classes_
+
+    def _new_net(self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:
+        """Build the net; raise if `net_params` names an option that it does not have."""
+        net = self._build_net(module, plan, valid, n_rows, seed)
+        known = {name for cls in type(net).__mro__ for name in inspect.signature(cls).parameters}
+        # Options with a prefix, such as optimizer__weight_decay, belong to a part of the net.
+        unknown = [n for n in self._net_options() if n not in known and "__" not in n]
+        if unknown:
+            raise InvalidParameterError(
+                f"net_params names {unknown}, which are neither options of this model, "
+                f"{list(self._own_options)}, nor arguments of skorch's NeuralNet"
+            )
+        return net
 
     def _net_to_continue(self, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:
         """Return the fitted net if `net_params` requests a warm start, else None."""

@@ -234,10 +234,24 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 def resolve_device(device: str) -> str:
-    """Return the name of the device; "auto" is CUDA if a GPU is available."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """Return the name of the device; "auto" is CUDA if a GPU is available.
+
+    Raises
+    ------
+    InvalidParameterError
+        If this machine has no such device.
+    """
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidParameterError(
+            f"device={device!r} cannot be used on this machine ({reason}); 'auto' takes a GPU if "
+            "there is one, and the CPU otherwise"
+        ) from error
+    return device
 
 
 def restored_net(module: torch.nn.Module) -> TermNet:

@@ -13,6 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
+from nonredundant.lesions.labels import align
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
 from nonredundant.utils.context import unchanged_on_failure
@@ -183,7 +184,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             The lesions with their positions; the block "clinical" has one value per patient. A
             row of a matrix is a patient with one lesion.
         y : array-like of shape (n_samples,)
-            The classes of the patients.
+            The classes of the patients. A Series is aligned by its index.
 
         Returns
         -------
@@ -201,7 +202,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
         self._check_parameters()
         with unchanged_on_failure(self):
             patients = self._read(X, reset=True)
-            plan = self._plan(patients, y)
+            plan = self._plan(patients, align(y, X, "y"))
             self._train(patients, plan, strata=plan.labels)
         return self
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.lesions.labels import align
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
 from nonredundant.statistics.survival import (
@@ -204,7 +205,7 @@ class LesionGraphSurvival(PatientGraphEstimator):
         self._check_parameters()
         with unchanged_on_failure(self):
             patients = self._read(X, reset=True)
-            plan = self._plan(patients, y)
+            plan = self._plan(patients, align(y, X, "y"))
             event, time = plan.labels[:, 0] > 0, plan.labels[:, 1]
             self._train(patients, plan, strata=event)
             risk = self._outputs(patients)[0][:, 0].astype(np.float64)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from sklearn.metrics import roc_auc_score
+
+from nonredundant.evaluation.tables import warning_list
 
 
 def test_tables_have_the_documented_columns(found):
@@ -45,3 +49,17 @@ def test_latents_are_those_of_the_held_out_rows(found, cohort):
     latents = found.latents["DLR-MI"]
     assert set(latents.index) == set(cohort[0].index)
     assert list(latents) == ["fold", "dlr00", "dlr01", "dlr02"]
+
+
+def test_one_warning_of_each_kind_with_the_number_of_fits():
+    texts = [
+        "3 of 3 latents are collapsed (below 0.01): dlr00, dlr01, dlr02; lower beta",
+        "2 of 3 latents are collapsed (below 0.01): dlr00, dlr02; lower beta",
+        "overflow encountered in square",
+    ]
+    fits = [SimpleNamespace(warnings=[one]) for one in (*texts, texts[2])]
+    found = warning_list(SimpleNamespace(learned=fits[:2], fitted=fits[2:]))
+    assert found == [
+        f"{texts[0]} (2 fits, with other numbers in some)",
+        f"{texts[2]} (2 fits)",
+    ]

@@ -87,7 +87,9 @@ def test_options_of_the_user_override_the_settings():
 def test_without_a_gpu_auto_is_the_cpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == "cpu"
-    assert resolve_device("cuda:1") == "cuda:1"
+    assert resolve_device("cpu:0") == "cpu:0"
+    with pytest.raises(ValueError, match="device='gpu' cannot be used .*'auto' takes a GPU"):
+        resolve_device("gpu")
 
 
 def test_seeded_draws_leave_the_global_random_state_unchanged():
