@@ -22,6 +22,7 @@ from nonredundant.cli.tools import (
     cores,
     echo,
     echo_stderr,
+    held_out_cases,
     load_model,
     parse_patients,
     read_cases,
@@ -193,11 +194,7 @@ def evaluate(
     check_distinct_ids(table, cases, groups)
     held: tuple[Any, ...] | None = None
     if test is not None:
-        held_table = read_cases(test, *needed)
-        held = held_table, read_labels(held_table, target, test, event)
-        clusters = groups if groups in held_table else repeated_ids(held_table)
-        if clusters:
-            held = *held, held_table[clusters]
+        held = held_out_cases(test, needed, target, event, groups)
     cache = output / "cache"
     if cache.exists() and not resume:
         shutil.rmtree(cache)
@@ -283,7 +280,12 @@ def fit(
         cvae=_cvae(epochs),
         random_state=seed,
     )
-    model.fit(table, read_labels(table, target, cases, event))
+    ids = repeated_ids(table)
+    model.fit(
+        table,
+        read_labels(table, target, cases, event),
+        groups=table[ids] if ids else None,
+    )
     output.parent.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, output)
     n_fitted = model.fingerprint_["n_samples"]
@@ -343,7 +345,7 @@ def _extractor(
     from nonredundant.extraction.extractor import RadiomicsExtractor
 
     return RadiomicsExtractor(
-        modality=modality,
+        modality=None if modality is None else modality.upper(),
         settings=None if settings is None else str(settings),
         bin_width=bin_width,
         patch_shape=(patch, patch, patch),

@@ -12,7 +12,8 @@ from typing import Any
 import typer
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
-#: Words in the name of a column of ids, which may repeat; other first columns may not.
+#: Words in the name of a column of ids, which may repeat; ids of a first column of another name
+#: may not.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
 #: Packages whose classes a model file may contain, besides those that skops trusts by default.
 _TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
@@ -61,8 +62,9 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
 def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
     """Read a case table from a CSV file, with paths resolved against the file's folder.
 
-    Ids are the first column, exactly as written, unless it is one of `needed`; they label the
-    rows. The second row of an id is labelled "id #2". Empty rows are dropped with a message.
+    Ids are the first column, unless it is one of `needed`, or another one that is named for ids,
+    exactly as written; they label the rows, and the index has the name of their column. The
+    second row of an id is labelled "id #2". Empty rows are dropped with a message.
 
     Raises
     ------
@@ -79,11 +81,13 @@ def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
         raise ValueError(f"{path} lacks the columns {missing}; it has {list(text.columns)}{hint}")
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
-    first = text.columns[0]
-    if first not in ("image", "mask", *needed) and _are_ids(text[first]):
-        cases = cases.set_axis(_row_labels(text[first], path), axis=0)
+    ids = _id_column(text, ("image", "mask", *needed))
+    if ids is not None:
+        cases = cases.set_axis(_row_labels(text[ids], path), axis=0)
         # It is kept as a column, too: it may name the groups.
-        cases[first] = text[first].to_numpy()
+        cases[ids] = text[ids].to_numpy()
+    if groups is not None:
+        cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
     for name in ("image", "mask"):
         if name in cases:
             cases[name] = [_resolve(cell, path.parent) for cell in text[name]]
@@ -92,9 +96,8 @@ def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
 
 def repeated_ids(cases: Any) -> str:
     """Return the name of the id column if an id has several rows; empty if none has."""
-    first = cases.columns[0]
-    repeats = first not in ("image", "mask") and cases.index.dtype == object
-    return first if repeats and cases[first].duplicated().any() else ""
+    name = cases.index.name
+    return name if name is not None and cases[name].duplicated().any() else ""
 
 
 def check_distinct_ids(cases: Any, path: Path, groups: str | None) -> None:
@@ -118,8 +121,12 @@ def _read_text(path: Path) -> Any:
         )
     except FileNotFoundError as error:
         raise ValueError(f"there is no table {path}; the folder is {Path.cwd()}") from error
+    except IsADirectoryError as error:
+        raise ValueError(f"{path} is a folder; give a CSV file with one row per case") from error
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not a CSV table: {error}") from error
+        raise ValueError(
+            f"{path} is not a CSV table in UTF-8 ({error}); spreadsheets write one as 'CSV UTF-8'"
+        ) from error
 
 
 def _without_empty_rows(text: Any, path: Path) -> Any:
@@ -141,13 +148,26 @@ def _inferred(text: Any) -> Any:
     return cases.set_axis(text.columns, axis=1)
 
 
+def _id_column(text: Any, others: tuple[str, ...]) -> Any:
+    """Return the name of the column of ids: the first one, or one that is named for ids."""
+    first = text.columns[0]
+    if first not in others and _are_ids(text[first]):
+        return first
+    named = [name for name in text.columns if name not in others and _words(name) <= _ID_WORDS]
+    return named[0] if named else None
+
+
+def _words(name: str) -> set[str]:
+    """Return the words of a column's name."""
+    return set(re.findall(r"[a-z]+", str(name).lower())) or {""}
+
+
 def _are_ids(column: Any) -> bool:
     """Check whether the first column names the cases: by its name, or as its cells differ.
 
     Decimal fractions are a measurement, such as an age, even where all of them differ.
     """
-    words = re.split(r"[^a-z]+", str(column.name).lower())
-    if _ID_WORDS & set(words):
+    if _ID_WORDS & _words(column.name):
         return True
     measured = column.str.fullmatch(r"\s*-?\d+\.\d+\s*").any()
     return bool(column.is_unique and (column.str.strip() != "").all() and not measured)
@@ -165,7 +185,7 @@ def _row_labels(ids: Any, path: Path) -> Any:
         )
     number = ids.groupby(ids).cumcount() + 1
     labels = [one if k == 1 else f"{one} #{k}" for one, k in zip(ids, number, strict=True)]
-    return pd.Index(labels, dtype=object)
+    return pd.Index(labels, dtype=object, name=ids.name)
 
 
 def _resolve(cell: str, folder: Path) -> Any:
@@ -196,6 +216,16 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
         odd = cases[event][~cases[event].isin([0, 1])].unique()[:5].tolist()
         raise ValueError(f"{path}: the event {event!r} must be 0 or 1 (or true, false), got {odd}")
     return cases[[event, target]].astype({event: bool})
+
+
+def held_out_cases(
+    path: Path, needed: list[str], target: str, event: str | None, groups: str | None = None
+) -> tuple:
+    """Read held-out cases and their labels, and their groups, by default patients that repeat."""
+    cases = read_cases(path, *needed)
+    clusters = groups if groups in cases else repeated_ids(cases)
+    found = (cases[clusters],) if clusters else ()
+    return cases, read_labels(cases, target, path, event), *found
 
 
 def check_not_clinical(names: list[str], target: str, event: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.fold_model import FoldModel
 from nonredundant.evaluation.folds import Fold
-from nonredundant.evaluation.identity import check_target
+from nonredundant.evaluation.identity import check_target, read_groups
 from nonredundant.evaluation.inputs import resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
 from nonredundant.evaluation.representations import (
@@ -141,7 +142,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.sampler = sampler
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> FeatureSetClassifier:
+    def fit(self, X: Any, y: Any, groups: Any = None) -> FeatureSetClassifier:
         """Extract, learn and tune on the whole cohort.
 
         Parameters
@@ -150,6 +151,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             Cases or lesions.
         y : array-like of shape (n_samples,)
             Labels; or times to an event, as in `compare_feature_sets`.
+        groups : array-like of shape (n_samples,), optional
+            Samples of one group are never on both sides of the inner splits; by default samples
+            with the same label of the index.
 
         Returns
         -------
@@ -167,6 +171,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         if isinstance(X, LesionTable):
             check_usable(X)
+        groups = read_groups(groups, X)
         outcome = read_outcome(y, None, len(X), 0)
         table = X if isinstance(X, LesionTable) else self._extract(X, outcome)
         self.columns_ = list(table.columns)
@@ -175,8 +180,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             # Failed cases are left out, and with them a class that no other case has.
             kept = y[fine] if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)[fine]
             table, outcome = table[fine], read_outcome(kept, None, int(fine.sum()), 0)
+            groups = None if groups is None else groups[fine]
         (one,) = name_clinical([one], [], clinical=bool(table.columns_of("clinical")))
-        model = self._fold_model(one, table, outcome, seed)
+        model = replace(self._fold_model(one, table, outcome, seed), groups=groups)
         model.learn([one])
         self.representation_, fitted = model.fit(one, *self._estimator(model))
         messages = [*(m for own in model.learned.values() for m in own.warnings), *fitted.warnings]

@@ -47,7 +47,7 @@ from nonredundant.evaluation.feature_sets import (
 )
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.folds import Fold, make_folds, read_cv
-from nonredundant.evaluation.identity import check_groups, check_target
+from nonredundant.evaluation.identity import check_distinct, check_groups, check_target
 from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant.evaluation.parameters import check_parameters
@@ -223,6 +223,7 @@ def compare_feature_sets(
         )
     y = align(y, X, "y")
     check_target(y, X, getattr(extractor, "clinical", None))
+    check_distinct(X, groups)
     groups = None if groups is None else check_groups(groups, X)
     held = None if test is None else align(test[1], test[0], "the test set's y")
     outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)

@@ -59,6 +59,66 @@ def check_groups(groups: Any, X: Any) -> np.ndarray:
     return found
 
 
+def read_groups(groups: Any, X: Any) -> np.ndarray | None:
+    """Return the groups in the order of the cases: by default the ids, if some repeat.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_samples,) or None
+        The groups.
+    X : DataFrame or LesionTable
+        The cases.
+
+    Returns
+    -------
+    array of shape (n_samples,) or None
+        The groups; None if every case is its own.
+
+    Raises
+    ------
+    ValueError
+        If their number is wrong, their index is another one, or some are missing.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> read_groups(None, pd.DataFrame({"image": ["1.nii", "2.nii"]}, index=["a", "a"])).tolist()
+    ['a', 'a']
+    """
+    if groups is not None:
+        return check_groups(groups, X)
+    index = getattr(X, "index", None)
+    return None if index is None or index.is_unique else np.asarray(index)
+
+
+def check_distinct(X: Any, groups: Any) -> None:
+    """Raise if an id has several rows that no groups keep on one side of each split.
+
+    Parameters
+    ----------
+    X : DataFrame or LesionTable
+        The cases.
+    groups : array-like or None
+        The groups.
+
+    Raises
+    ------
+    ValueError
+        If there are none, and the index names samples more than once.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> check_distinct(pd.DataFrame({"image": ["1.nii", "2.nii"]}, index=["a", "b"]), None)
+    """
+    if groups is None and not X.index.is_unique:
+        twice = X.index[X.index.duplicated()].unique().tolist()
+        raise ValueError(
+            f"{len(twice)} ids have several rows: {twice[:_SHOWN]}; set groups=X.index to keep "
+            "the rows of a patient on one side of each split"
+        )
+
+
 def check_target(y: Any, X: Any, clinical: Any) -> None:
     """Raise if the outcome is among the clinical columns.
 

@@ -8,6 +8,7 @@ from nonredundant.cli.tools import (
     check_distinct_ids,
     check_not_clinical,
     clinical_columns,
+    held_out_cases,
     read_cases,
 )
 
@@ -50,6 +51,44 @@ def test_repeated_ids_stay_and_need_groups(tmp_path):
     check_distinct_ids(cases, tmp_path, "patient_id")
     with pytest.raises(ValueError, match=r"1 ids in 'patient_id'.*\['P0'\]; set --groups patient"):
         check_distinct_ids(table_of(tmp_path, text), tmp_path, None)
+
+
+def test_ids_are_found_by_their_name_in_any_column(tmp_path):
+    cases = table_of(tmp_path, "image,mask,Patient ID,age\na,m,007,50\nb,m,NA,60\n", "age")
+    assert cases.index.tolist() == ["007", "NA"]
+    assert cases["Patient ID"].tolist() == ["007", "NA"]
+    twice = table_of(tmp_path, "image,mask,age,id\na,m,50,1\nb,m,60,1\n", "age")
+    assert twice.index.tolist() == ["1", "1 #2"]
+    with pytest.raises(ValueError, match="set --groups id to keep"):
+        check_distinct_ids(twice, tmp_path, None)
+    other = table_of(tmp_path, "image,scanner_id,patient_age\na,1,50\nb,1,50\n")
+    assert other.index.tolist() == [0, 1]
+
+
+def test_groups_are_text_and_empty_ones_are_missing(tmp_path):
+    text = "id,image,centre\nx,a,01\ny,b,1\nz,c,NA\nw,d,\n"
+    cases = table_of(tmp_path, text, groups="centre")
+    assert cases["centre"].tolist()[:3] == ["01", "1", "NA"]
+    assert cases["centre"].isna().tolist() == [False, False, False, True]
+
+
+def test_held_out_cases_of_one_patient_are_grouped(tmp_path):
+    path = tmp_path / "test.csv"
+    path.write_text("id,image,y\nx,a,0\nx,b,0\nz,c,1\n")
+    _, y, groups = held_out_cases(path, ["y"], "y", None)
+    assert (y.tolist(), groups.tolist()) == ([0, 0, 1], ["x", "x", "z"])
+    path.write_text("id,image,y\nx,a,0\ny,b,0\nz,c,1\n")
+    assert len(held_out_cases(path, ["y"], "y", None)) == 2
+    assert held_out_cases(path, ["y"], "y", None, "y")[2].tolist() == [0, 0, 1]
+
+
+def test_a_file_that_is_no_csv_says_how_to_write_one(tmp_path):
+    path = tmp_path / "cases.xlsx"
+    path.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(ValueError, match="cases.xlsx is not a CSV table in UTF-8 .*'CSV UTF-8'"):
+        read_cases(path)
+    with pytest.raises(ValueError, match="is a folder; give a CSV file"):
+        read_cases(tmp_path)
 
 
 def test_a_first_column_of_values_is_no_id(tmp_path):

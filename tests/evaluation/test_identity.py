@@ -7,8 +7,10 @@ import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 
-from nonredundant import LesionTable
-from nonredundant.evaluation.identity import check_groups, check_held_out, check_target
+from nonredundant import LesionTable, compare_feature_sets
+from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.evaluation.folds import inner_splits
+from nonredundant.evaluation.identity import check_groups, check_held_out, check_target, read_groups
 from nonredundant.evaluation.outcome import read_outcome
 
 
@@ -84,3 +86,32 @@ def test_an_ordered_categorical_keeps_its_order():
     assert found.y.tolist() == [2, 0, 1, 0]
     assert found.test.y.tolist() == [2, 0]
     assert read_outcome(y.astype(str), None, 4, 0).classes.tolist() == sorted(order)
+
+
+def test_repeated_ids_need_groups_in_a_comparison_and_group_a_fit():
+    rng = np.random.default_rng(0)
+    ids = [f"P{k // 2}" for k in range(24)]
+    table = LesionTable(pd.DataFrame({"a": rng.normal(size=24)}), index=ids)
+    y = np.arange(24) // 2 % 2
+    quick = {"feature_sets": ["HCR"], "classifiers": "LR", "cv": 2, "n_repeats": 1}
+    with pytest.raises(ValueError, match=r"12 ids have several rows: \['P0', .*groups=X.index"):
+        compare_feature_sets(table, y, **quick, baselines=False)
+    found = compare_feature_sets(table, y, groups=table.index, baselines=False, **quick)
+    for _, one in found.predictions.groupby("sample"):
+        assert one["fold"].nunique() == 1
+    assert read_groups(None, table).tolist() == ids
+    assert read_groups(None, cohort()) is None
+
+
+def test_a_fit_tunes_on_splits_of_whole_patients(monkeypatch):
+    ids = [f"P{k // 2}" for k in range(40)]
+    table = LesionTable(pd.DataFrame({"a": np.arange(40) // 2 * 1.0}), index=ids)
+    seen = []
+
+    def spy(y, groups, seed, **more):
+        seen.append(groups)
+        return inner_splits(y, groups, seed, **more)
+
+    monkeypatch.setattr("nonredundant.evaluation.fold_model.inner_splits", spy)
+    FeatureSetClassifier("HCR").fit(table, np.arange(40) // 2 % 2)
+    assert seen[0].tolist() == ids
