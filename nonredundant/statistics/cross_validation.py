@@ -10,9 +10,11 @@ from nonredundant.statistics.delong import levels, placements
 from nonredundant.statistics.estimates import (
     LEVEL,
     POWER,
+    ROUNDING,
     Difference,
     Estimate,
     check_labels,
+    no_error,
     not_estimable,
 )
 
@@ -57,7 +59,8 @@ def cross_validated_auc(y: Any, scores: Any, folds: Any, *, groups: Any = None) 
     10.1214/15-EJS1035), averaged over the repeats of each sample, because repeats only permute
     the same samples. It takes the fitted models as given, and its intervals covered the mean AUC
     over new cohorts in 83, 90 and 93 % of simulated cohorts of 50, 150 and 500; the variance is
-    therefore multiplied by 1.2 + 60 / n, fitted to that simulation. The interval is a t interval
+    therefore multiplied by 1.2 + 60 / n, fitted to that simulation; of groups, n is the number of
+    samples over the design effect, at least the number of groups. The interval is a t interval
     on the logit scale, with as many degrees of freedom as independent units of the rarer class
     less one.
 
@@ -69,10 +72,12 @@ def cross_validated_auc(y: Any, scores: Any, folds: Any, *, groups: Any = None) 
     0.875
     """
     labels, parts, places = _check(y, folds, scores)
-    auc, influence = _influence(labels, parts[0], places)
+    auc, influence = _influence(labels, parts[0], places, groups)
     error, df, reason = _standard_error(influence, labels, places, groups)
-    if not reason and not 0 < auc < 1:
+    if not reason and not ROUNDING < auc < 1 - ROUNDING:
         reason = "every pair of held-out cases is ordered alike"
+    if not reason and not error > ROUNDING:
+        reason = "the score does not differ between held-out cases"
     if reason:
         return Estimate(auc, float("nan"), float("nan"), reason)
     from scipy.special import expit, logit
@@ -104,7 +109,8 @@ def cross_validated_auc_difference(
     Difference
         Difference, t interval, two-sided p-value, and as `detectable` the difference that a
         cohort of this size shows with 80 % power. Where the two order all held-out cases alike,
-        interval and p-value are NaN and `reason` says so.
+        or differ for all of them by the same amount, interval and p-value are NaN and `reason`
+        says so.
 
     Raises
     ------
@@ -116,16 +122,16 @@ def cross_validated_auc_difference(
     >>> y, folds = [0, 0, 1, 1, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1, 1]
     >>> score = [0.1, 0.5, 0.4, 0.9, 0.2, 0.3, 0.8, 0.6]
     >>> cross_validated_auc_difference(y, score, score, folds).reason
-    'both order all held-out cases alike'
+    'both order all cases alike'
     """
     from scipy.stats import t
 
     labels, parts, places = _check(y, folds, a, b)
-    (first, left), (second, right) = (_influence(labels, part, places) for part in parts)
+    (first, left), (second, right) = (_influence(labels, part, places, groups) for part in parts)
     difference, influence = first - second, left - right
     error, df, reason = _standard_error(influence, labels, places, groups)
-    if not np.abs(influence).max() > 1e-12:
-        reason = "both order all held-out cases alike"
+    if not reason and not error > ROUNDING:
+        reason = no_error(difference)
     if reason:
         return not_estimable(difference, reason)
     law = t(df)
@@ -136,7 +142,7 @@ def cross_validated_auc_difference(
 
 
 def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Return labels as booleans, and scores and folds with one column per repeat."""
+    """Return labels as booleans, scores with one column per repeat, and their usable folds."""
     labels = check_labels(y)
     places = np.asarray(folds)
     places = places[:, None] if places.ndim == 1 else places
@@ -152,31 +158,44 @@ def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarra
         if n_bad:
             raise ValueError(f"{n_bad} held-out scores are not finite numbers")
         parts.append(values)
-    return labels, parts, places
+    return labels, parts, _informative(labels, places)
 
 
-def _influence(y: np.ndarray, scores: np.ndarray, folds: np.ndarray) -> tuple[float, np.ndarray]:
+def _informative(y: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """Return the folds without those that hold out one class, which have no AUC."""
+    kept = np.full_like(folds, -1)
+    for column in range(folds.shape[1]):
+        both = np.intersect1d(folds[y, column], folds[~y, column])
+        rows = np.isin(folds[:, column], both)
+        kept[rows, column] = folds[rows, column]
+    if (kept < 0).all():
+        raise ValueError("no fold holds out both classes: use fewer or stratified folds")
+    return kept
+
+
+def _influence(
+    y: np.ndarray, scores: np.ndarray, folds: np.ndarray, groups: Any
+) -> tuple[float, np.ndarray]:
     """Return the mean AUC over folds and the influence of each sample on it.
 
     The influence of a positive is its share of negatives with a lower score, less the AUC of its
-    fold, over the number of positives; those of the negatives likewise.
+    fold, over the number of positives; those of the negatives likewise. They sum to zero in each
+    fold, and so would those of a group that is a fold of its own. Of groups, the difference of
+    the fold's AUC to the mean is therefore added, in equal parts to both classes.
     """
-    influence, aucs = np.zeros(len(y)), []
+    parts = []
     for column in range(folds.shape[1]):
-        for fold in np.unique(folds[:, column]):
-            if fold < 0:
-                continue
+        for fold in np.setdiff1d(folds[:, column], -1):
             rows = np.flatnonzero(folds[:, column] == fold)
-            positive, negative = rows[y[rows]], rows[~y[rows]]
-            if not len(positive) or not len(negative):
-                continue
             found, below, above = placements(y[rows], levels(scores[rows, column])[None])
-            aucs.append(float(found[0]))
-            influence[positive] += (below[0] - found[0]) / len(positive)
-            influence[negative] += (above[0] - found[0]) / len(negative)
-    if not aucs:
-        raise ValueError("no fold holds out both classes: use fewer or stratified folds")
-    return float(np.mean(aucs)), influence / len(aucs)
+            parts.append((rows[y[rows]], rows[~y[rows]], float(found[0]), below[0], above[0]))
+    mean = float(np.mean([auc for _, _, auc, _, _ in parts]))
+    influence = np.zeros(len(y))
+    for positive, negative, auc, below, above in parts:
+        own = 0.0 if groups is None else (auc - mean) / 2
+        influence[positive] += (below - auc + own) / len(positive)
+        influence[negative] += (above - auc + own) / len(negative)
+    return mean, influence / len(parts)
 
 
 def _standard_error(
@@ -193,6 +212,10 @@ def _standard_error(
         return float("nan"), float("nan"), f"{rarer} independent cases of one class are too few"
     n = len(sums)
     variance = np.square(sums - sums.mean()).sum() * n / (n - 1)
+    # Fitted models depend on the number of cases; those of a group count for fewer where groups
+    # scatter more than as many independent cases would (the design effect).
+    single = np.square(influence[held]).sum()
+    cases = np.clip(held.sum() * single / variance, n, held.sum()) if variance > 0 else n
     # The classes are sampled apart, so that each loses a degree of freedom.
-    variance *= (_TRAINING_SHARE + _TRAINING_CASES / n) * rarer / (rarer - 1)
+    variance *= (_TRAINING_SHARE + _TRAINING_CASES / cases) * rarer / (rarer - 1)
     return float(np.sqrt(variance)), float(rarer - 1), ""

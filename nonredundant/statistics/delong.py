@@ -9,15 +9,19 @@ from scipy.stats import rankdata
 
 from nonredundant.statistics.estimates import (
     LEVEL,
+    ROUNDING,
     Difference,
     Estimate,
     check_scored,
     check_size,
     normal_difference,
+    not_estimable,
 )
 
 #: Scores that differ by less than this share of their range are equal.
-_ROUNDING = 1e-9
+_EQUAL = 1e-9
+#: Fewer groups with cases of a class tell nothing of the variance between groups.
+_LEAST_GROUPS = 3
 
 
 # `sklearn.metrics.roc_auc_score` gives the same AUC, but not the placements for its variance.
@@ -127,7 +131,7 @@ def levels(scores: np.ndarray) -> np.ndarray:
     [0, 0, 1]
     """
     order = np.argsort(scores, kind="stable")
-    least = _ROUNDING * max(float(np.ptp(scores)), float(np.abs(scores).max()) * 1e-3)
+    least = _EQUAL * max(float(np.ptp(scores)), float(np.abs(scores).max()) * 1e-3)
     level = np.empty(len(scores), dtype=int)
     level[order] = np.concatenate([[0], np.cumsum(np.diff(scores[order]) > least)])
     return level
@@ -154,7 +158,8 @@ def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
     Returns
     -------
     Estimate
-        AUC, lower and upper bound.
+        AUC, lower and upper bound; NaN with the reason if all scores are equal, up to rounding,
+        or fewer than three groups hold a class.
 
     Raises
     ------
@@ -172,16 +177,17 @@ def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
 
     positive, score = check_scored(y, score)
     check_size(positive)
-    aucs, *parts = placements(positive, score[None])
-    if groups is None:
-        variance, units = covariance(*parts), np.arange(len(positive))
-    else:
-        variance, units = clustered_covariance(positive, groups, *parts), np.asarray(groups)
+    aucs, *parts = placements(positive, levels(score)[None])
+    variance = _covariance(positive, groups, parts)
     auc, error = float(aucs[0]), float(np.sqrt(variance[0, 0]))
+    rarer = _units(positive, groups)
+    if groups is not None and rarer < _LEAST_GROUPS:
+        return Estimate(auc, float("nan"), float("nan"), _few_groups(rarer))
     if auc in (0.0, 1.0):
-        rarer = min(len(np.unique(units[rows])) for rows in (positive, ~positive))
         edge = float((1 - LEVEL) ** (1 / rarer))
         return Estimate(auc, edge, 1.0) if auc else Estimate(auc, 0.0, 1 - edge)
+    if not error > ROUNDING:
+        return Estimate(auc, float("nan"), float("nan"), "the score does not differ between cases")
     reach = norm.ppf((1 + LEVEL) / 2) * error / (auc * (1 - auc))
     return Estimate(auc, float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach)))
 
@@ -206,7 +212,8 @@ def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     -------
     Difference
         Difference, 95 % interval and two-sided p-value; NaN with the reason if both scores
-        order every pair equally, up to rounding.
+        order every pair equally, up to rounding, if the difference is the same for every case,
+        or if fewer than three groups hold a class.
 
     Raises
     ------
@@ -222,10 +229,26 @@ def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     positive, a, b = check_scored(y, a, b)
     check_size(positive)
     aucs, *parts = placements(positive, np.vstack([levels(a), levels(b)]))
-    if groups is None:
-        (aa, ab), (_, bb) = covariance(*parts)
-    else:
-        (aa, ab), (_, bb) = clustered_covariance(positive, groups, *parts)
+    (aa, ab), (_, bb) = _covariance(positive, groups, parts)
     difference = float(aucs[0] - aucs[1])
+    rarer = _units(positive, groups)
+    if groups is not None and rarer < _LEAST_GROUPS:
+        return not_estimable(difference, _few_groups(rarer))
     error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
     return normal_difference(difference, error)
+
+
+def _covariance(y: np.ndarray, groups: Any, parts: list[np.ndarray]) -> np.ndarray:
+    """Compute the covariance of the AUCs, of groups where there are some."""
+    return covariance(*parts) if groups is None else clustered_covariance(y, groups, *parts)
+
+
+def _units(y: np.ndarray, groups: Any) -> int:
+    """Return the number of cases of the rarer class, or of groups that hold such cases."""
+    units = np.arange(len(y)) if groups is None else np.asarray(groups)
+    return min(len(np.unique(units[rows])) for rows in (y, ~y))
+
+
+def _few_groups(n: int) -> str:
+    """Return the reason why groups allow no error."""
+    return f"one class lies in {n} group{'s' if n > 1 else ''}, too few for an error"

@@ -10,6 +10,8 @@ import numpy as np
 LEVEL = 0.95
 #: Power at which a detectable difference is stated.
 POWER = 0.8
+#: Errors and differences of shares of pairs below this are zero but for rounding.
+ROUNDING = 1e-12
 
 
 class Estimate(NamedTuple):
@@ -81,6 +83,30 @@ def not_estimable(difference: float, reason: str) -> Difference:
     return Difference(difference, unknown, unknown, unknown, unknown, reason)
 
 
+def no_error(difference: float) -> str:
+    """Return the reason why the error of a difference of two scores is zero.
+
+    Parameters
+    ----------
+    difference : float
+        The difference.
+
+    Returns
+    -------
+    str
+        The reason: either the two are the same, or one of them, such as a perfect score beside a
+        constant one, is better by the same amount for every case.
+
+    Examples
+    --------
+    >>> no_error(0.5)
+    'the difference is the same for every case'
+    """
+    if abs(difference) > ROUNDING:
+        return "the difference is the same for every case"
+    return "both order all cases alike"
+
+
 def normal_difference(difference: float, error: float) -> Difference:
     """Test a normally distributed difference of known standard error.
 
@@ -101,9 +127,8 @@ def normal_difference(difference: float, error: float) -> Difference:
     """
     from scipy.stats import norm
 
-    # The error of scores that order all cases alike is zero up to rounding.
-    if not error > 1e-12:
-        return not_estimable(difference, "both order all cases alike")
+    if not error > ROUNDING:
+        return not_estimable(difference, no_error(difference))
     reach = float(norm.ppf((1 + LEVEL) / 2)) * error
     p = float(2 * norm.sf(abs(difference) / error))
     detectable = reach + float(norm.ppf(POWER)) * error

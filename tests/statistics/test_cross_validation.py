@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
@@ -59,13 +60,32 @@ def test_lesions_of_one_patient_do_not_pretend_to_be_patients():
     assert naive.high - naive.low < 0.85 * (once.high - once.low)
 
 
+@pytest.mark.parametrize(("n_groups", "n_folds"), [(5, 5), (10, 5), (40, 5)])
+def test_groups_as_large_as_folds_keep_the_level(n_groups, n_folds):
+    """A hospital that is a fold of its own has influences that sum to zero within the fold."""
+    rng = np.random.default_rng(0)
+    p, covered, widths = [], [], []
+    for _ in range(150):
+        groups = rng.permutation(200) % n_groups
+        y = rng.integers(0, 2, 200)
+        a, b = y + rng.normal(size=(2, 200))
+        folds = groups % n_folds
+        p.append(cross_validated_auc_difference(y, a, b, folds, groups=groups).p_value)
+        found = cross_validated_auc(y, a, folds, groups=groups)
+        covered.append(found.low < norm.cdf(np.sqrt(0.5)) < found.high)
+        widths.append(found.high - found.low)
+    assert np.mean(np.array(p) < 0.05) <= 0.08
+    assert np.mean(covered) >= 0.93
+    assert 0.1 < np.mean(widths) < 0.3
+
+
 @pytest.mark.parametrize("change", [lambda s: s, lambda s: 3 * s - 1, lambda s: s + 1e-13])
 def test_equal_orders_are_not_tested(change):
     y, scores, folds = draw()
     found = cross_validated_auc_difference(y, scores, change(scores), folds)
     assert found.estimate == pytest.approx(0)
     assert np.isnan(found[1:5]).all()
-    assert found.reason == "both order all held-out cases alike"
+    assert found.reason == "both order all cases alike"
 
 
 @pytest.mark.parametrize("direction", [1, -1])
@@ -74,6 +94,30 @@ def test_perfect_order_has_no_interval(direction):
     found = cross_validated_auc(y, direction * y[:, None].astype(float), folds)
     assert np.isnan([found.low, found.high]).all()
     assert "ordered alike" in found.reason
+
+
+@pytest.mark.parametrize("rounding", [0.0, 1e-14])
+def test_a_constant_score_has_no_interval(rounding):
+    y, scores, folds = draw()
+    found = cross_validated_auc(y, 0.3 + rounding * scores, folds)
+    assert found.estimate == 0.5
+    assert np.isnan([found.low, found.high]).all()
+    assert "does not differ" in found.reason
+
+
+def test_a_perfect_score_does_not_order_as_a_constant_one():
+    y, scores, folds = draw()
+    found = cross_validated_auc_difference(y, y[:, None], 0 * scores, folds)
+    assert found.estimate == 0.5
+    assert found.reason == "the difference is the same for every case"
+
+
+def test_folds_of_one_class_count_for_nothing():
+    y, scores, folds = draw(n=60)
+    more = np.r_[y, np.zeros(30, dtype=int)]
+    held = np.r_[folds, np.full((30, 1), 5)]
+    found = cross_validated_auc(more, np.r_[scores, np.zeros((30, 1))], held)
+    assert found == cross_validated_auc(y, scores, folds)
 
 
 def test_few_cases_of_a_class_have_no_interval():

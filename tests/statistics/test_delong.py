@@ -73,6 +73,38 @@ def test_a_group_of_equal_cases_counts_once():
     assert thrice.p_value > delong_test(y[three], a[three], b[three]).p_value
 
 
+@pytest.mark.parametrize("rounding", [0.0, 1e-17, 1e-15])
+def test_a_constant_score_has_no_interval(rounding):
+    y, scores = draw_scores(np.random.default_rng(0))
+    auc, low, high, reason = delong_interval(y, 0.3 + rounding * scores[0])
+    assert auc == 0.5
+    assert np.isnan([low, high]).all()
+    assert "does not differ" in reason
+
+
+def test_a_perfect_score_does_not_order_as_a_constant_one():
+    found = delong_test([0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1], [0] * 6)
+    assert found.estimate == 0.5
+    assert np.isnan(found[1:5]).all()
+    assert found.reason == "the difference is the same for every case"
+
+
+@pytest.mark.parametrize(
+    ("groups", "n"), [([0] * 40, "1 group,"), (np.arange(40) // 20, "1 group,")]
+)
+def test_few_groups_have_no_error(groups, n):
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 20)
+    score, other = y + rng.normal(size=(2, 40))
+    for found in (
+        delong_interval(y, score, groups=groups),
+        delong_test(y, score, other, groups=groups),
+        delong_interval(y, y, groups=groups),
+    ):
+        assert np.isnan(found[1:3]).all()
+        assert n in found.reason
+
+
 @pytest.mark.parametrize("shift", [1.0, 2.6])
 def test_delongs_interval_covers_the_truth(shift):
     rng, truth = np.random.default_rng(1), binormal_auc(shift)

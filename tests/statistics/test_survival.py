@@ -98,6 +98,13 @@ def test_the_comparison_is_antisymmetric_and_knows_equals():
     assert same.reason
 
 
+def test_a_perfect_risk_does_not_order_as_a_constant_one():
+    time = np.arange(1.0, 21.0)
+    found = compare_concordance(np.ones(20, dtype=bool), time, -time, np.zeros(20))
+    assert found.estimate == 0.5
+    assert found.reason == "the difference is the same for every case"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
