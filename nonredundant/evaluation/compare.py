@@ -25,9 +25,11 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -44,11 +46,12 @@ from nonredundant.evaluation.feature_sets import (
     FeatureSet,
     choose_feature_sets,
     references,
+    resolve_feature_sets,
 )
 from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.folds import Fold, make_folds, read_cv
 from nonredundant.evaluation.identity import check_distinct, check_groups, check_target
-from nonredundant.evaluation.inputs import drop_failed, read_cohorts, resolve_scoring
+from nonredundant.evaluation.inputs import check_cases, drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
 from nonredundant.evaluation.parameters import check_parameters
 from nonredundant.evaluation.repeats import default_repeats
@@ -211,6 +214,22 @@ def compare_feature_sets(
     named = None if experiment is None else get_experiment(experiment)
     test, test_groups = _split_test(test)
     level = resolve_patients(patients)
+    check_cases(X, test, extractor)
+    y = align(y, X, "y")
+    check_target(y, X, getattr(extractor, "clinical", None))
+    check_distinct(X, groups)
+    groups = None if groups is None else check_groups(groups, X)
+    held = None if test is None else align(test[1], test[0], "the test set's y")
+    outcome = read_outcome(y, held, len(X), 0 if test is None else len(test[0]))
+    # Names and folds are checked before images are read, which may take hours.
+    level = level.for_outcome(outcome)
+    check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
+    asked = resolve_feature_sets(named.sets if named else feature_sets, baselines=False)
+    estimators = level.classifiers(_classifiers(classifiers, outcome, named))
+    scorers = resolve_scoring(scoring, outcome)
+    cv = read_cv(cv, np.ones(len(X), dtype=bool))
+    split = partial(make_folds, seed=seed, names=outcome.states)
+    split(outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=groups)
     with recorded_warnings() as found:
         cohorts = read_cohorts(
             X,
@@ -221,12 +240,6 @@ def compare_feature_sets(
             memory=memory,
             verbose=verbose,
         )
-    y = align(y, X, "y")
-    check_target(y, X, getattr(extractor, "clinical", None))
-    check_distinct(X, groups)
-    groups = None if groups is None else check_groups(groups, X)
-    held = None if test is None else align(test[1], test[0], "the test set's y")
-    outcome = read_outcome(y, held, cohorts.n, cohorts.table.n_samples - cohorts.n)
     if test_groups is not None:
         read = (cohorts.table.status == "ok").to_numpy()[cohorts.n :]
         test_groups = test_groups[read]
@@ -235,26 +248,12 @@ def compare_feature_sets(
     level.check(cohorts.table)
     groups = None if groups is None else groups[kept]
     extraction_seconds = time.perf_counter() - start
-    level = level.for_outcome(outcome)
-    check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
     sets, left_out = choose_feature_sets(
-        named.sets if named else feature_sets,
-        cohorts.table,
-        clinical=cohorts.has_clinical,
-        baselines=baselines,
+        asked, cohorts.table, clinical=cohorts.has_clinical, baselines=baselines
     )
-    estimators = level.classifiers(_classifiers(classifiers, outcome, named))
-    scorers = resolve_scoring(scoring, outcome)
     if n_repeats is None:
         n_repeats = default_repeats(cohorts.n) if isinstance(cv, Integral) else 1
-    folds = make_folds(
-        outcome.strata,
-        cv=read_cv(cv, kept),
-        n_repeats=n_repeats,
-        groups=groups,
-        seed=seed,
-        names=outcome.states,
-    )
+    folds = split(outcome.strata, cv=read_cv(cv, kept), n_repeats=n_repeats, groups=groups)
     _check_pairs(outcome, folds)
     study = Study(
         table=cohorts.table,

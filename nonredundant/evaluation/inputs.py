@@ -13,7 +13,7 @@ from sklearn.metrics import get_scorer
 
 from nonredundant.evaluation.identity import check_held_out
 from nonredundant.evaluation.outcome import CONCORDANCE, Outcome, concordance_scorer
-from nonredundant.extraction.case_table import SOURCE_COLUMNS, clinical_sources
+from nonredundant.extraction.case_table import SOURCE_COLUMNS, check_case_table, clinical_sources
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
 from nonredundant.lesions.features import check_usable
@@ -39,6 +39,43 @@ class Cohorts:
         return self.clinical is not None or bool(self.table.columns_of("clinical"))
 
 
+def check_cases(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> None:
+    """Check the cohort and the held-out test set before anything is extracted.
+
+    Raises
+    ------
+    TypeError
+        If X is neither a LesionTable nor a case table, or the test set is of another type.
+    ValueError
+        If `test` is not a pair, a table is empty, features are text or infinite, or one of two
+        case tables lacks columns.
+    """
+    if test is not None and not (isinstance(test, (tuple, list)) and len(test) == 2):
+        raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
+    held = None if test is None else test[0]
+    if isinstance(X, LesionTable):
+        if held is not None and not isinstance(held, LesionTable):
+            kind = type(held).__name__
+            raise TypeError(f"X is a LesionTable, so test must hold one, got {kind}")
+        check_usable(X)
+        if held is not None:
+            check_usable(held, "the test set")
+        return
+    if not isinstance(X, pd.DataFrame):
+        raise TypeError(
+            "X must be a case table (DataFrame with the columns 'image' and 'mask') or a "
+            f"LesionTable, got {type(X).__name__}; features in a DataFrame become one by "
+            "LesionTable(features), saved lesions by LesionTable.load(path)"
+        )
+    clinical = getattr(extractor, "clinical", None)
+    whole = getattr(extractor, "whole_image", False)
+    check_case_table(X, clinical_sources(clinical), whole_image=whole)
+    if held is not None:
+        if not isinstance(held, pd.DataFrame):
+            raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
+        _check_same_sources(X, held, clinical)
+
+
 def read_cohorts(
     X: Any,
     test: tuple[Any, Any] | None,
@@ -47,33 +84,19 @@ def read_cohorts(
     shared_test: bool = False,
     **settings: Any,
 ) -> Cohorts:
-    """Extract or check the lesions of the cohort and of the held-out test set.
+    """Extract or join the lesions of the checked cohort and of the held-out test set.
 
     Raises
     ------
-    TypeError
-        If X is neither a LesionTable nor a case table, or the test set is of another type.
     ValueError
-        If `test` is not a pair, the tables do not match, or, without `shared_test`, the test set
-        shares patients, files or voxels with the cohort.
+        If the tables do not match, or, without `shared_test`, the test set shares patients, files
+        or voxels with the cohort.
     """
-    if test is not None and not (isinstance(test, (tuple, list)) and len(test) == 2):
-        raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
     held = None if test is None else test[0]
     if isinstance(X, LesionTable):
-        cohorts = _read_tables(check_usable(X), held)
-        if held is not None and not shared_test:
-            check_held_out(X, held, cohorts.table)
-        return cohorts
-    if not isinstance(X, pd.DataFrame):
-        raise TypeError(
-            "X must be a case table (DataFrame with the columns 'image' and 'mask') or a "
-            f"LesionTable, got {type(X).__name__}; features in a DataFrame become one by "
-            "LesionTable(features), saved lesions by LesionTable.load(path)"
-        )
-    if held is not None and not isinstance(held, pd.DataFrame):
-        raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
-    cohorts = _extract(X, held, extractor, settings)
+        cohorts = _read_tables(X, held)
+    else:
+        cohorts = _extract(X, held, extractor, settings)
     if held is not None and not shared_test:
         check_held_out(X, held, cohorts.table)
     return cohorts
@@ -83,9 +106,7 @@ def _read_tables(X: LesionTable, held: Any) -> Cohorts:
     """Join the lesions of the cohort and of the test set."""
     if held is None:
         return Cohorts(X, len(X))
-    if not isinstance(held, LesionTable):
-        raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
-    shown = check_usable(held, "the test set")
+    shown = held
     if held.index.isin(X.index).any():
         shown = held.replace(index=[f"test {label}" for label in held.index])
     return Cohorts(LesionTable.concat([X, shown]), len(X))
@@ -103,7 +124,6 @@ def _extract(
     plain = clone(extractor).set_params(clinical=None, **unset)
     cases = X
     if held is not None:
-        _check_same_sources(X, held, own.get("clinical"))
         shown = held
         if held.index.isin(X.index).any():
             shown = held.set_axis([f"test {label}" for label in held.index], axis=0)

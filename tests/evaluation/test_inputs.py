@@ -11,7 +11,7 @@ from cohorts_for_tests import (
 )
 
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
-from nonredundant.evaluation.inputs import read_cohorts
+from nonredundant.evaluation.inputs import check_cases
 
 
 def test_failed_samples_are_left_out_and_named(cohort):
@@ -100,6 +100,28 @@ def test_case_tables_of_cohort_and_test_set_have_the_same_sources():
     tool = RadiomicsExtractor(clinical=["age"])
     held = cases.set_axis(["bert"])
     with pytest.raises(ValueError, match=r"the test set lacks the columns \['age'\]"):
-        read_cohorts(cases, (held.drop(columns="age"), [0]), tool)
+        check_cases(cases, (held.drop(columns="age"), [0]), tool)
     with pytest.raises(ValueError, match=r"X lacks the columns \['spacing'\]"):
-        read_cohorts(cases, (held.assign(spacing=[(1, 1, 1)]), [0]), tool)
+        check_cases(cases, (held.assign(spacing=[(1, 1, 1)]), [0]), tool)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"feature_sets": ["HRC"]}, "unknown feature set 'HRC'"),
+        ({"classifiers": "XGB"}, "unknown classifier 'XGB'"),
+        ({"scoring": "auc"}, "unknown scoring 'auc'"),
+        ({"sampler": "smite"}, "unknown sampler 'smite'"),
+        ({"cv": 4}, "the rarest class, 0, has 3 samples"),
+        ({"groups": ["a", None, "b", "c", "d", "e"]}, r"groups is missing for 1 samples: \['P1'\]"),
+    ],
+)
+def test_what_is_wrong_is_told_before_images_are_read(parameters, message):
+    class Unread(RadiomicsExtractor):
+        def transform(self, X):
+            raise AssertionError("images are read")
+
+    ids = [f"P{k}" for k in range(6)]
+    cases = pd.DataFrame({"image": ids, "mask": ids}, index=ids)
+    with pytest.raises(ValueError, match=message):
+        compare_feature_sets(cases, [0, 1] * 3, extractor=Unread(), **{"cv": 2, **parameters})
