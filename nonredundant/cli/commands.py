@@ -16,6 +16,7 @@ from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
     check_distinct_ids,
+    check_ending,
     check_not_clinical,
     clinical_columns,
     command,
@@ -119,11 +120,9 @@ def extract(
     jobs: Jobs = 0,
 ) -> int:
     """Measure lesions: hand-crafted radiomics and patches."""
-    if output.suffix != ".npz":
-        raise ValueError(
-            f"--output {output} must end in .npz, the format of lesions with their patches; write "
-            "the features as a table with --csv FILE.csv"
-        )
+    check_ending(
+        output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
+    )
     table = read_cases(cases)
     extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions)
     found = extractor.fit(table).transform(table)
@@ -260,6 +259,7 @@ def fit(
     from nonredundant.evaluation.classifier import FeatureSetClassifier
     from nonredundant.evaluation.classifiers import long_name
 
+    check_ending(output, ".skops", "a saved model")
     names = split_list(clinical)
     check_not_clinical(names, target, event)
     table = read_cases(cases, target, *names, *([event] if event else []))
@@ -303,6 +303,7 @@ def predict(
     jobs: Jobs = 0,
 ) -> int:
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
+    check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
     table = read_cases(cases)
     fitted.extractor_.set_params(n_jobs=cores(jobs))

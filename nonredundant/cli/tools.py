@@ -94,6 +94,12 @@ def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
     return cases
 
 
+def check_ending(output: Path, ending: str, what: str) -> None:
+    """Raise if a file would not be what its name says."""
+    if output.suffix != ending:
+        raise ValueError(f"--output {output} must end in {ending}, the format of {what}")
+
+
 def repeated_ids(cases: Any) -> str:
     """Return the name of the id column if an id has several rows; empty if none has."""
     name = cases.index.name
@@ -203,6 +209,8 @@ def split_list(value: str | None) -> list[str]:
 
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
+    from nonredundant.lesions.features import describe_odd_cells
+
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
         if missing.any():
@@ -212,6 +220,9 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
             )
     if event is None:
         return cases[target]
+    odd = describe_odd_cells(cases[target], mostly=False)
+    if odd:
+        raise ValueError(f"{path}: times must be numbers, but {odd}")
     if not cases[event].isin([0, 1]).all():
         odd = cases[event][~cases[event].isin([0, 1])].unique()[:5].tolist()
         raise ValueError(f"{path}: the event {event!r} must be 0 or 1 (or true, false), got {odd}")
@@ -313,6 +324,8 @@ def load_model(path: Path) -> Any:
 
     from nonredundant.evaluation.classifier import FeatureSetClassifier
 
+    if not path.is_file():
+        raise ValueError(f"there is no model {path}; `nonredundant fit` makes one")
     try:
         found = skops.io.get_untrusted_types(file=path)
     except (zipfile.BadZipFile, KeyError) as error:

@@ -173,6 +173,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             check_usable(X)
         groups = read_groups(groups, X)
         outcome = read_outcome(y, None, len(X), 0)
+        # Names are checked before images are read, which may take hours.
+        self._named_classifier(outcome)
         table = X if isinstance(X, LesionTable) else self._extract(X, outcome)
         self.columns_ = list(table.columns)
         fine = (table.status == "ok").to_numpy()
@@ -348,12 +350,17 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         """Return name and classifier; the graph if there is one."""
         if model.level.graph is not None:
             return GRAPH, model.level.graph
-        times = model.outcome.is_survival
-        classifier = self.classifier
+        return self._named_classifier(model.outcome)
+
+    def _named_classifier(self, outcome: Outcome) -> tuple[str, Any]:
+        """Return name and classifier, for lesions that are pooled."""
+        classifier, times = self.classifier, outcome.is_survival
         if classifier is None:
             classifier = (SURVIVAL_NAMES if times else NAMES)[0]
-        ((name, estimator),) = resolve_classifiers(classifier, times=times).items()
-        return name, estimator
+        found = list(resolve_classifiers(classifier, times=times).items())
+        if len(found) != 1:
+            raise ValueError(f"classifier must be one name or estimator, got {classifier!r}")
+        return found[0]
 
     def _features(self, table: LesionTable) -> Any:
         """Return the input of the fitted classifier, or of the graph."""

@@ -84,6 +84,17 @@ def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
         (["evaluate", "cases.csv", "--target", "relapse", "--classifiers", "XGB"], "XGB"),
         (["evaluate", "cases.csv", "--target", "relapse", "--experiment", "mine"], "mine"),
         (["predict", "cases.csv", "cases.csv", "-o", "p.csv"], "not a model file"),
+        (["predict", "m.skops", "cases.csv", "-o", "p.csv"], "there is no model m.skops; `nonredu"),
+        (["predict", "m.skops", "cases.csv", "-o", "p.xlsx"], "must end in .csv, the format of"),
+        (["fit", "cases.csv", "--target", "relapse", "-o", "m.pkl"], "must end in .skops"),
+        (
+            ["fit", "cases.csv", "--target", "relapse", "-o", "m.skops", "--classifier", "Cox"],
+            "unknown classifier 'Cox': choose from ('LR', 'SVM', 'RF')",
+        ),
+        (
+            ["fit", "cases.csv", "--target", "patient", "--event", "relapse", "-o", "m.skops"],
+            "times must be numbers, but patient: 30 of 30 cells are no number",
+        ),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(folder, monkeypatch, arguments, message):
