@@ -282,3 +282,52 @@ def test_rows_of_one_group_of_the_test_set_stay_together(
     assert "that is enough" in result.output
     found = given["test"][2].tolist() if len(given["test"]) == 3 else None
     assert found == clusters
+
+
+def test_predict_takes_the_columns_of_fit_by_name_and_names_unseen_categories(folder, monkeypatch):
+    cases = pd.read_csv(folder / "cases.csv").assign(sex=["F", "M", "M"] * 10)
+    cases.to_csv(folder / "sexes.csv", index=False)
+    fitted = run(
+        folder, monkeypatch, "fit", "sexes.csv", "--target", "relapse", "-o", "clinical.skops",
+        "--feature-set", "HCR", "--clinical", "age,sex", *QUICK,
+    )  # fmt: skip
+    assert fitted.exit_code == 0, fitted.output
+    new = cases.head(4)[["sex", "mask", "age", "patient", "image"]]
+    predict = ["predict", "clinical.skops", "new.csv", "-o", "p.csv", "--jobs", "1"]
+
+    def predictions(table):
+        table.to_csv(folder / "new.csv", index=False)
+        result = run(folder, monkeypatch, *predict)
+        assert result.exit_code == 0, result.output
+        return pd.read_csv(folder / "p.csv", index_col="sample"), result.output
+
+    turned, _ = predictions(new.assign(hospital="X"))
+    assert turned["outside"].isna().all()
+    same, _ = predictions(cases.head(4))
+    pd.testing.assert_frame_equal(turned, same)
+    empty, _ = predictions(new.assign(sex=["", *new["sex"][1:]]))
+    male, output = predictions(new.assign(sex=["male", *new["sex"][1:]]))
+    assert male["outside"].iloc[0] == "sex: category 'male' was not seen in training"
+    assert male["p_1"].iloc[0] == empty["p_1"].iloc[0] != same["p_1"].iloc[0]
+    assert f"Warning: {cases['patient'][0]} lies outside of the training cohort: sex" in output
+    for table, message in (
+        (new.drop(columns="sex"), "lacks the clinical columns ['sex']"),
+        (new.assign(age=["?", 50, 60, 70]), "age: 1 of 4 cells is no number: '?'"),
+    ):
+        table.to_csv(folder / "new.csv", index=False)
+        result = run(folder, monkeypatch, *predict)
+        assert result.exit_code == 2
+        assert message in result.output
+
+
+def test_a_test_set_of_training_patients_is_refused_unless_asked(folder, monkeypatch):
+    options = [
+        "--target", "relapse", "--test", "cases.csv", "--feature-sets", "HCR", "--classifiers",
+        "LR", "--folds", "2", "--repeats", "1", "--no-baselines", "-o", "shared",
+    ]  # fmt: skip
+    refused = run(folder, monkeypatch, "evaluate", "cases.csv", *options, *QUICK)
+    assert refused.exit_code == 2
+    assert "shares 30 ids with the training cohort" in refused.output
+    told = run(folder, monkeypatch, "evaluate", "cases.csv", *options, "--shared-test", *QUICK)
+    assert told.exit_code == 0, told.output
+    assert "on the held-out test set" in told.output
