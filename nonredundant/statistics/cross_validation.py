@@ -9,13 +9,12 @@ import numpy as np
 from nonredundant.statistics.delong import levels, placements
 from nonredundant.statistics.estimates import (
     LEVEL,
-    POWER,
     ROUNDING,
     Difference,
     Estimate,
     check_labels,
-    no_error,
     not_estimable,
+    t_difference,
 )
 
 #: Variance of a cross-validated AUC over new cohorts, relative to that of its influence curve,
@@ -124,21 +123,11 @@ def cross_validated_auc_difference(
     >>> cross_validated_auc_difference(y, score, score, folds).reason
     'both order all cases alike'
     """
-    from scipy.stats import t
-
     labels, parts, places = _check(y, folds, a, b)
     (first, left), (second, right) = (_influence(labels, part, places, groups) for part in parts)
     difference, influence = first - second, left - right
     error, df, reason = _standard_error(influence, labels, places, groups)
-    if not reason and not error > ROUNDING:
-        reason = no_error(difference)
-    if reason:
-        return not_estimable(difference, reason)
-    law = t(df)
-    reach = float(law.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * law.sf(abs(difference) / error))
-    detectable = float(law.ppf((1 + LEVEL) / 2) + law.ppf(POWER)) * error
-    return Difference(difference, difference - reach, difference + reach, p, detectable)
+    return not_estimable(difference, reason) if reason else t_difference(difference, error, df)
 
 
 def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:

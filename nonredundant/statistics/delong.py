@@ -14,8 +14,8 @@ from nonredundant.statistics.estimates import (
     Estimate,
     check_scored,
     check_size,
-    normal_difference,
     not_estimable,
+    t_difference,
 )
 
 #: Scores that differ by less than this share of their range are equal.
@@ -153,7 +153,8 @@ def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
         Scores, higher for positive cases.
     groups : array-like of shape (n,), optional
         Group of each case, such as its patient: cases of a group may depend on each other. See
-        `clustered_covariance`.
+        `clustered_covariance`. The interval is then one of Student's t, with as many degrees of
+        freedom as groups that hold the rarer class less one.
 
     Returns
     -------
@@ -173,7 +174,7 @@ def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
     (0.889, True)
     """
     from scipy.special import expit, logit
-    from scipy.stats import norm
+    from scipy.stats import t
 
     positive, score = check_scored(y, score)
     check_size(positive)
@@ -188,7 +189,8 @@ def delong_interval(y: Any, score: Any, *, groups: Any = None) -> Estimate:
         return Estimate(auc, edge, 1.0) if auc else Estimate(auc, 0.0, 1 - edge)
     if not error > ROUNDING:
         return Estimate(auc, float("nan"), float("nan"), "the score does not differ between cases")
-    reach = norm.ppf((1 + LEVEL) / 2) * error / (auc * (1 - auc))
+    df = np.inf if groups is None else rarer - 1
+    reach = t.ppf((1 + LEVEL) / 2, df) * error / (auc * (1 - auc))
     return Estimate(auc, float(expit(logit(auc) - reach)), float(expit(logit(auc) + reach)))
 
 
@@ -235,7 +237,7 @@ def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     if groups is not None and rarer < _LEAST_GROUPS:
         return not_estimable(difference, _few_groups(rarer))
     error = float(np.sqrt(max(aa + bb - 2 * ab, 0.0)))
-    return normal_difference(difference, error)
+    return t_difference(difference, error, np.inf if groups is None else rarer - 1)
 
 
 def _covariance(y: np.ndarray, groups: Any, parts: list[np.ndarray]) -> np.ndarray:

@@ -107,13 +107,15 @@ def no_error(difference: float) -> str:
     return "both order all cases alike"
 
 
-def normal_difference(difference: float, error: float) -> Difference:
-    """Test a normally distributed difference of known standard error.
+def t_difference(difference: float, error: float, df: float = float("inf")) -> Difference:
+    """Test a difference of known standard error by Student's t.
 
     Parameters
     ----------
     difference, error : float
         The difference and its standard error.
+    df : float, default=inf
+        Degrees of freedom of the error; infinite for a normal law.
 
     Returns
     -------
@@ -122,16 +124,16 @@ def normal_difference(difference: float, error: float) -> Difference:
 
     Examples
     --------
-    >>> round(normal_difference(0.1, 0.05).p_value, 3)
+    >>> round(t_difference(0.1, 0.05).p_value, 3)
     0.046
     """
-    from scipy.stats import norm
+    from scipy.stats import t
 
     if not error > ROUNDING:
         return not_estimable(difference, no_error(difference))
-    reach = float(norm.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * norm.sf(abs(difference) / error))
-    detectable = reach + float(norm.ppf(POWER)) * error
+    reach = float(t.ppf((1 + LEVEL) / 2, df)) * error
+    p = float(2 * t.sf(abs(difference) / error, df))
+    detectable = reach + float(t.ppf(POWER, df)) * error
     return Difference(difference, difference - reach, difference + reach, p, detectable)
 
 

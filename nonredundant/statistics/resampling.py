@@ -10,13 +10,12 @@ import numpy as np
 from nonredundant.statistics.estimates import (
     LEVEL,
     POWER,
+    ROUNDING,
     Difference,
     Estimate,
     not_estimable,
+    t_difference,
 )
-
-#: Smaller differences of scores are rounding.
-_ROUNDING = 1e-12
 
 
 def bootstrap_interval(
@@ -65,7 +64,7 @@ def bootstrap_interval(
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
     estimate = float(metric(labels, values))
-    if high - low <= _ROUNDING:
+    if high - low <= ROUNDING:
         reason = "the metric is the same in every resample"
         return Estimate(estimate, float("nan"), float("nan"), reason)
     return Estimate(estimate, float(low), float(high))
@@ -127,7 +126,7 @@ def paired_bootstrap(
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
     difference = float(metric(labels, first) - metric(labels, second))
-    if high - low <= _ROUNDING:
+    if high - low <= ROUNDING:
         reason = "the difference is the same in every resample"
         return not_estimable(difference, reason)
     side = min((resampled <= 0).mean(), (resampled >= 0).mean())
@@ -206,24 +205,18 @@ def resampled_test(differences: Any, n_train: float, n_test: float) -> Differenc
     >>> round(resampled_test([0.02, 0.01, 0.03, 0.0, 0.02], 80, 20).p_value, 3)
     0.105
     """
-    from scipy.stats import t
-
     values = _finite(differences)
     k = values.size
     mean = float(values.mean())
-    differ = int((np.abs(values) > _ROUNDING).sum())
+    differ = int((np.abs(values) > ROUNDING).sum())
     spread = float(values.std(ddof=1)) if k > 1 else 0.0
-    if differ < 2 or spread <= _ROUNDING:
+    if differ < 2 or spread <= ROUNDING:
         reason = "one fold" if k == 1 else f"the scores differ in {differ} of {k} folds"
         if differ > 1:
             reason = "the difference is the same in every fold"
         return not_estimable(mean, reason)
     error = float(np.sqrt(1 / k + n_test / n_train)) * spread
-    law = t(df=k - 1)
-    reach = float(law.ppf((1 + LEVEL) / 2)) * error
-    p = float(2 * law.sf(abs(mean) / error))
-    detectable = reach + float(law.ppf(POWER)) * error
-    return Difference(mean, mean - reach, mean + reach, p, detectable)
+    return t_difference(mean, error, k - 1)
 
 
 def _finite(values: Any) -> np.ndarray:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.statistics.estimates import Difference, normal_difference
+from nonredundant.statistics.estimates import Difference, t_difference
 
 #: Largest number of pairs of patients that are compared at once, to bound the memory.
 MOST_PAIRS = 4_000_000
@@ -233,7 +233,7 @@ def compare_concordance(event: Any, time: Any, a: Any, b: Any) -> Difference:
     difference = float(gain.sum() / 2 / total)
     without = (gain.sum() / 2 - gain) / left
     error = float(np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2)))
-    return normal_difference(difference, error)
+    return t_difference(difference, error)
 
 
 def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -73,6 +73,22 @@ def test_a_group_of_equal_cases_counts_once():
     assert thrice.p_value > delong_test(y[three], a[three], b[three]).p_value
 
 
+@pytest.mark.parametrize("n_groups", [3, 5, 10])
+def test_few_groups_keep_the_level(n_groups):
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(n_groups), 60 // n_groups)
+    p, covered = [], []
+    for _ in range(300):
+        y = rng.integers(0, 2, 60)
+        own = 0.5 * rng.normal(size=(2, n_groups))[:, groups] * np.where(y, 1, -1)
+        a, b = y + own + rng.normal(size=(2, 60))
+        found = delong_interval(y, a, groups=groups)
+        covered.append(found.low <= norm.cdf(1 / np.sqrt(2.5)) <= found.high)
+        p.append(delong_test(y, a, b, groups=groups).p_value)
+    assert np.mean(covered) >= 0.93
+    assert np.mean(np.array(p) < 0.05) <= 0.07
+
+
 @pytest.mark.parametrize("rounding", [0.0, 1e-17, 1e-15])
 def test_a_constant_score_has_no_interval(rounding):
     y, scores = draw_scores(np.random.default_rng(0))
