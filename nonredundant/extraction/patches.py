@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from nonredundant.extraction.regions import Region
 
@@ -38,7 +39,10 @@ def crop_patch(
 ) -> Patch:
     """Resample the surroundings of a lesion to an isotropic grid of fixed size.
 
-    The grid is centred on the lesion's bounding box and parallel to the image's axes. Intensities
+    The grid is centred on the lesion's bounding box and parallel to the image's axes. The axes of
+    the patch (z-y-x) point to superior, posterior and left (the order LPS of DICOM, in arrays
+    reversed), whatever way the file is stored; those of an oblique image are the nearest to these.
+    Images in 2-D and arrays without geometry keep their axes. Intensities
     are interpolated linearly, after a Gaussian matched to the coarser grid (Cardoso et al. 2015,
     doi 10.1007/978-3-319-24571-3_81) where the patch's voxels are larger than the image's.
     Outside the image the nearest voxel is repeated. The lesion's mask is interpolated in the
@@ -74,50 +78,86 @@ def crop_patch(
     """
     import SimpleITK as sitk
 
-    voxel = np.array(image.GetSpacing()[::-1])
-    extent = lesion.extent * voxel
+    order, flipped = _axes_to_lps(image)
+    voxel = np.array(image.GetSpacing()[::-1])[order]
+    shape_in = np.array(image.GetSize()[::-1])[order]
+    box = [_turned(lesion.box[k], shape_in[i], flipped[i]) for i, k in enumerate(order)]
+    extent = lesion.extent[order] * voxel
     size = np.array(shape)
     fitting = float((extent / np.maximum(size - 2 * margin, 1)).max())
     step = fitting if spacing == "fit" else float(spacing)
-    centre = np.array([(one.start + one.stop - 1) / 2 for one in lesion.box])
-    reference = _grid(image, centre, size, step)
+    centre = np.array([(one.start + one.stop - 1) / 2 for one in box])
     # Along an axis where the image has one slice there is nothing to smooth or interpolate.
     ratio = step / voxel
     blur = np.where(ratio > 1, voxel * np.sqrt(np.maximum(ratio**2 - 1, 0)) / _FWHM, 0.0)
     reach = (size * step / 2 + 3 * blur) / voxel + _CONTEXT
-    values = _smooth_and_resample(_crop_around(image, centre, reach), reference, blur, repeat=True)
-    inside = _resample_mask(image, lesion, reference, blur)
+    low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
+    high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
+    slices = [slice(a, b) for a, b in zip(low, high, strict=True)]
+    values = _smooth_and_resample(
+        _placed(_read_turned(image, slices, order, flipped), low - centre, voxel),
+        size,
+        step,
+        blur,
+        repeat=True,
+    )
+    turned = np.flip(lesion.inside.transpose(order), tuple(np.flatnonzero(flipped)))
+    corner = np.array([one.start for one in box]) - centre
+    inside = _resample_mask(turned, corner, voxel, size, step, blur)
     complete = bool((extent <= size * step * (1 + 1e-9)).all())
     return Patch(sitk.GetArrayFromImage(values)[None], inside[None], step, complete)
 
 
-def _grid(image: sitk.Image, centre: np.ndarray, size: np.ndarray, step: float) -> dict[str, Any]:
-    """Compute the patch's grid as arguments of SimpleITK's resampling."""
+def _axes_to_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+    """Find the order of the array axes (z-y-x) that is closest to LPS, and the axes to flip.
+
+    In this order the axes point to superior, posterior and left, whatever way the file is stored.
+    A 2-D image has no anatomical axes and stays as it is.
+    """
     n_dim = image.GetDimension()
-    direction = np.array(image.GetDirection()).reshape(n_dim, n_dim)
-    middle = np.array(image.TransformContinuousIndexToPhysicalPoint(centre[::-1].tolist()))
-    origin = middle - direction @ ((size[::-1] - 1) / 2 * step)
-    return {
-        "size": size[::-1].tolist(),
-        "outputOrigin": origin.tolist(),
-        "outputSpacing": [step] * n_dim,
-        "outputDirection": image.GetDirection(),
-    }
+    if n_dim == 2:
+        return np.arange(2), np.zeros(2, dtype=bool)
+    # Rows: world z-y-x; columns: array axes z-y-x.
+    cosines = np.array(image.GetDirection()).reshape(n_dim, n_dim)[::-1, ::-1]
+    _, order = linear_sum_assignment(-np.abs(cosines))
+    return order, cosines[np.arange(n_dim), order] < 0
 
 
-def _crop_around(image: sitk.Image, centre: np.ndarray, reach: np.ndarray) -> sitk.Image:
-    """Crop the image around a centre and convert it to float32, without copying the rest."""
+def _turned(box: slice, size: int, flip: bool) -> slice:
+    """Return the extent of a box along an axis that may be flipped."""
+    return slice(size - box.stop, size - box.start) if flip else box
+
+
+def _read_turned(
+    image: sitk.Image, slices: Sequence[slice], order: np.ndarray, flipped: np.ndarray
+) -> np.ndarray:
+    """Read a part of the image, given in turned axes, as float32, without copying the rest."""
     import SimpleITK as sitk
 
     shape = np.array(image.GetSize()[::-1])
-    low = np.clip(np.floor(centre - reach), 0, shape - 1).astype(int)
-    high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape).astype(int)
-    part = sitk.RegionOfInterest(image, (high - low)[::-1].tolist(), low[::-1].tolist())
-    return sitk.Cast(part, sitk.sitkFloat32)
+    stored: list[slice] = [slice(0, 0)] * len(slices)
+    for i, k in enumerate(order):
+        stored[k] = _turned(slices[i], int(shape[k]), bool(flipped[i]))
+    part = sitk.GetArrayViewFromImage(image)[tuple(stored)].transpose(order)
+    return np.flip(part, tuple(np.flatnonzero(flipped))).astype(np.float32)
+
+
+def _placed(array: np.ndarray, corner: np.ndarray, voxel: np.ndarray) -> sitk.Image:
+    """Return an image whose first voxel lies at an offset (in voxels) from the patch's centre.
+
+    Positions relative to the centre are the same numbers for any origin and any way of storage,
+    and so are the patches, to the last bit.
+    """
+    import SimpleITK as sitk
+
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
+    image.SetSpacing(voxel[::-1].tolist())
+    image.SetOrigin((corner * voxel)[::-1].tolist())
+    return image
 
 
 def _smooth_and_resample(
-    part: sitk.Image, reference: dict[str, Any], blur: np.ndarray, *, repeat: bool
+    part: sitk.Image, size: np.ndarray, step: float, blur: np.ndarray, *, repeat: bool
 ) -> sitk.Image:
     """Smooth with a Gaussian (standard deviation in mm, z-y-x) and interpolate linearly."""
     import SimpleITK as sitk
@@ -131,27 +171,31 @@ def _smooth_and_resample(
         defaultPixelValue=0.0,
         outputPixelType=sitk.sitkFloat32,
         useNearestNeighborExtrapolator=repeat,
-        **reference,
+        size=size[::-1].tolist(),
+        outputOrigin=(-(size[::-1] - 1) / 2 * step).tolist(),
+        outputSpacing=[step] * len(size),
+        outputDirection=np.eye(len(size)).ravel().tolist(),
     )
 
 
 def _resample_mask(
-    image: sitk.Image, lesion: Region, reference: dict[str, Any], blur: np.ndarray
+    lesion: np.ndarray,
+    corner: np.ndarray,
+    voxel: np.ndarray,
+    size: np.ndarray,
+    step: float,
+    blur: np.ndarray,
 ) -> np.ndarray:
     """Resample the lesion's voxels to the patch's grid; at least one voxel is kept."""
     import SimpleITK as sitk
 
-    pad = _CONTEXT + int(np.ceil((3 * blur / np.array(image.GetSpacing()[::-1])).max()))
-    mask = sitk.GetImageFromArray(np.pad(lesion.inside.astype(np.float32), pad))
-    corner = [float(one.start - pad) for one in lesion.box][::-1]
-    mask.SetSpacing(image.GetSpacing())
-    mask.SetDirection(image.GetDirection())
-    mask.SetOrigin(image.TransformContinuousIndexToPhysicalPoint(corner))
-    resampled = _smooth_and_resample(mask, reference, blur, repeat=False)
+    pad = _CONTEXT + int(np.ceil((3 * blur / voxel).max()))
+    mask = _placed(np.pad(lesion.astype(np.float32), pad), corner - pad, voxel)
+    resampled = _smooth_and_resample(mask, size, step, blur, repeat=False)
     inside = sitk.GetArrayFromImage(resampled) >= 0.5
     if not inside.any():
         # Thinner than a patch voxel: mark the patch voxels that contain a voxel of the lesion.
-        for index in np.argwhere(lesion.inside) + pad:
+        for index in np.argwhere(lesion) + pad:
             point = mask.TransformIndexToPhysicalPoint(index[::-1].tolist())
             target = np.array(resampled.TransformPhysicalPointToIndex(point))[::-1]
             if ((target >= 0) & (target < inside.shape)).all():

@@ -124,3 +124,36 @@ def test_patches_are_not_masked():
     patch = crop_patch(image, lesion_of(mask), (16, 16, 16), spacing=1.0)
     assert patch.values[0, 0, 0, 0] == 2.0
     assert patch.values[patch.inside].mean() == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LAI", "SPL", "PIR", "ASL"])
+@pytest.mark.parametrize(("shape", "spacing"), [((9, 8, 7), "fit"), ((6, 6, 6), 1.7)])
+def test_a_scan_gives_the_same_patch_whatever_way_it_is_stored(orientation, shape, spacing):
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(20, 24, 28)).astype(np.float32)
+    mask = np.zeros(values.shape, np.uint8)
+    mask[3:9, 5:9, 14:24] = 1
+    mask[3, 5, 14] = 0
+    images = []
+    for array in (values, mask):
+        image = sitk.GetImageFromArray(array)
+        image.SetSpacing((0.8, 1.1, 2.3))
+        image.SetOrigin((-17.3, 5.1, 100.7))
+        images.append(image)
+    turned = [sitk.DICOMOrient(one, orientation) for one in images]
+    first = crop_patch(images[0], lesion_of(mask), shape, spacing)
+    second = crop_patch(turned[0], lesion_of(sitk.GetArrayFromImage(turned[1])), shape, spacing)
+    np.testing.assert_array_equal(first.values, second.values)
+    np.testing.assert_array_equal(first.inside, second.inside)
+    assert first.spacing == second.spacing
+
+
+def test_axes_of_a_patch_point_to_superior_posterior_and_left():
+    # A bright voxel on each side of the centre, in world coordinates, stored as PIR.
+    image = sitk.GetImageFromArray(np.zeros((11, 11, 11), np.float32))
+    image[5, 5, 8], image[5, 8, 5], image[8, 5, 5] = 1.0, 2.0, 3.0  # superior, posterior, left
+    stored = sitk.DICOMOrient(image, "PIR")
+    mask = np.zeros((11, 11, 11), bool)
+    mask[1:10, 1:10, 1:10] = True
+    patch = crop_patch(stored, lesion_of(mask), (11, 11, 11)).values[0]
+    assert (patch[8, 5, 5], patch[5, 8, 5], patch[5, 5, 8]) == (1.0, 2.0, 3.0)
