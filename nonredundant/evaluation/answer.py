@@ -11,6 +11,8 @@ import pandas as pd
 from nonredundant.displays.names import estimate_name, metric_name, p_text
 from nonredundant.evaluation.classifiers import long_name
 from nonredundant.evaluation.outcome import CONCORDANCE
+from nonredundant.evaluation.significance import SHARES
+from nonredundant.statistics.estimates import ROUNDING
 from nonredundant.statistics.multiplicity import holm
 
 #: Significance level of every statement.
@@ -41,11 +43,12 @@ def is_new(redundancy: pd.DataFrame, block: str) -> Finding:
     Finding
         "dependent", "none seen" or "not audited".
     """
-    own = redundancy[redundancy["feature_set"] == block]
-    own = own[own["p_value"].notna()].reset_index(drop=True)
+    every = redundancy[redundancy["feature_set"] == block]
+    own = every[every["p_value"].notna()].reset_index(drop=True)
     if own.empty:
-        text = f"Whether {block} repeats the hand-crafted features was not audited."
-        return Finding("not audited", text)
+        text = f"Whether {block} repeats the hand-crafted features was not audited"
+        reason = "" if every.empty else f": {every['detail'].iloc[0]}"
+        return Finding("not audited", f"{text}{reason}.")
     corrected = holm(own["p_value"].to_numpy())
     n = len(own)
     family = f"smallest of {n} p-values after Holm" if n > 1 else "one method"
@@ -163,9 +166,14 @@ def _verdict(found: Evidence) -> str:
 
 
 def _beats_chance(found: Evidence) -> bool:
-    """Return whether the interval of the fused set lies above chance, where chance is known."""
+    """Return whether the interval of the fused set lies above chance, where chance is known.
+
+    A set that orders all cases correctly has no interval.
+    """
     chance = _CHANCE.get(found.chosen["metric"])
-    return chance is None or bool(found.fused["low"] > chance)
+    if chance is None:
+        return True
+    return bool(found.fused["low"] > chance or found.fused["mean"] > 1 - ROUNDING)
 
 
 def _difference(test: pd.Series) -> str:
@@ -196,7 +204,12 @@ def _information(found: Evidence) -> str:
 def _power(found: Evidence) -> str:
     """State the smallest difference that the cohort would have shown."""
     assert found.test is not None
+    assert found.base is not None
     smallest = found.test.get("detectable", np.nan)
     if np.isnan(smallest) or found.test["p_value"] < LEVEL:
         return ""
-    return f" With 80 % power this cohort would have shown a difference of {smallest:.3f} or more."
+    text = f" With 80 % power this cohort would have shown a difference of {smallest:.3f} or more"
+    room = 1 - found.base["mean"]
+    if found.chosen["metric"] in SHARES and smallest > room:
+        return f"{text}, but no set can be better than {found.test['reference']} by {room:.3f}."
+    return f"{text}."

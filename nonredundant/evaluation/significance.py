@@ -49,7 +49,7 @@ _TESTS = [
 #: Two pairs of feature set and classifier, and the names of the row of their difference.
 _Pair = tuple[tuple[str, str], tuple[str, str], tuple[str, str, str]]
 #: Metrics that lie between 0 and 1.
-_SHARES = (
+SHARES = (
     "accuracy",
     "average_precision",
     "balanced_accuracy",
@@ -97,7 +97,7 @@ class FoldTests:
             else:
                 found = resampled_interval(values, *self.sizes)
             low, high = found.low, found.high
-            if metric in _SHARES:
+            if metric in SHARES:
                 # A t interval is unbounded; clipping it to possible values keeps its coverage.
                 low, high = np.clip((low, high), 0.0, 1.0)
             spread = values.std(ddof=1) if len(values) > 1 else float("nan")
@@ -165,9 +165,21 @@ def _pairs(study: Study) -> Iterator[tuple[str, str]]:
 
 
 def _test_row(names: tuple[str, ...], found: Difference, method: str) -> tuple:
-    """Return a row of the table of tests."""
-    numbers = (found.estimate, found.low, found.high, found.p_value, found.detectable)
-    return (*names, *numbers, method, found.reason)
+    """Return a row of the table of tests; the last name is that of the metric."""
+    low, high = found.low, found.high
+    if names[-1] in SHARES:
+        # A t interval is unbounded; clipping it to possible values keeps its coverage.
+        low, high = np.clip((low, high), -1.0, 1.0)
+    return (
+        *names,
+        found.estimate,
+        low,
+        high,
+        found.p_value,
+        found.detectable,
+        method,
+        found.reason,
+    )
 
 
 def _with_holm(rows: list[tuple]) -> pd.DataFrame:
@@ -219,6 +231,8 @@ def ensemble_predictions(
     return pd.concat(parts, ignore_index=True)
 
 
+#: Why an AUC has no error on a test set where one case is all that there is of a class.
+_ONE_CASE = "one case of a class is too few"
 #: Why scores other than the AUC have no error on a test set of groups.
 _GROUPED = "errors of groups of samples are known for the AUC of two classes only"
 
@@ -236,6 +250,7 @@ class TestSet:
         self.rows = np.arange(len(self.y))
         self.binary = len(held.classes) == 2
         self.n_classes = len(held.classes)
+        self.one_case = self.binary and int(np.bincount(self.y).min()) < 2
 
     def summary(self) -> pd.DataFrame:
         """Compute scores and 95 % intervals, by DeLong or by the stratified bootstrap."""
@@ -245,7 +260,7 @@ class TestSet:
                 found = self._interval(metric, response)
                 # Normal intervals are unbounded, the scores are not.
                 low, high = found.low, found.high
-                low, high = np.clip((low, high), 0, 1) if metric in _SHARES else (low, high)
+                low, high = np.clip((low, high), 0, 1) if metric in SHARES else (low, high)
                 place = feature_set, clf, metric
                 rows.append((*place, found.estimate, np.nan, low, high, found.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
@@ -253,6 +268,8 @@ class TestSet:
     def _interval(self, metric: str, response: np.ndarray) -> Estimate:
         """Compute a score and its 95 % interval."""
         groups = self.study.test_groups
+        if self._by_delong(metric) and self.one_case:
+            return Estimate(self._value(metric, response), np.nan, np.nan, _ONE_CASE)
         if self._by_delong(metric):
             return delong_interval(self.y, response[:, -1], groups=groups)
         if groups is not None:
@@ -285,6 +302,9 @@ class TestSet:
         groups = self.study.test_groups
         if self._by_delong(metric):
             method = "DeLong" if groups is None else "DeLong, clustered"
+            if self.one_case:
+                difference = self._value(metric, a) - self._value(metric, b)
+                return not_estimable(difference, _ONE_CASE), method
             return delong_test(self.y, a[:, -1], b[:, -1], groups=groups), method
         method = "paired concordance" if metric == CONCORDANCE else "paired bootstrap"
         if groups is not None:

@@ -98,6 +98,20 @@ def test_an_audit_that_saw_nothing_says_what_it_could_have_seen():
     assert "sees a distance correlation of 0.12 or more" in found.text
 
 
+def test_a_perfect_set_is_better_than_chance_though_it_has_no_interval():
+    perfect = evidence(p=0.001, estimate=0.3)._replace(
+        fused=pd.Series({"mean": 1.0, "low": np.nan})
+    )
+    assert does_help(perfect).verdict == "gain"
+
+
+def test_a_gain_beyond_the_best_score_is_not_offered():
+    text = does_help(evidence(low=0.8, detectable=0.4)).text
+    assert text.endswith("0.400 or more, but no set can be better than HCR by 0.120.")
+
+
 @pytest.mark.parametrize("p_values", [[], [np.nan, np.nan]])
 def test_without_an_audit_nothing_is_claimed(p_values):
-    assert is_new(audit(p_values), "DLR-MI").verdict == "not audited"
+    found = is_new(audit(p_values, detail="no null: too few groups"), "DLR-MI")
+    assert found.verdict == "not audited"
+    assert found.text.endswith("audited: no null: too few groups." if p_values else "audited.")

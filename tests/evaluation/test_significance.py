@@ -58,6 +58,27 @@ def test_the_test_set_is_compared_by_delong_and_other_scores_by_bootstrap(cohort
     assert "held-out test set" in found.answer()
 
 
+def test_a_test_set_with_one_positive_has_scores_without_errors(cohort):
+    table, y = cohort
+    test = np.r_[np.flatnonzero(y == 1)[:1], np.flatnonzero(y == 0)[:10]]
+    train = np.setdiff1d(np.arange(len(y)), test)
+    found = compare(table[train], y[train], test=(table[test], y[test]))
+    assert found.summary["mean"].between(0, 1).all()
+    assert (found.summary["reason"] == "one case of a class is too few").all()
+    assert found.tests["p_value"].isna().all()
+    assert "one case of a class is too few" in found.answer()
+
+
+def test_differences_of_concordances_end_where_differences_end():
+    table, _, hottest = make_patients(40)
+    y = make_times(hottest)
+    y["event"][np.flatnonzero(y["event"])[5:]] = False
+    tests = compare(table, y, classifiers=["Cox"]).tests
+    assert tests["low"].dropna().ge(-1).all()
+    assert tests["high"].dropna().le(1).all()
+    assert tests["low"].notna().any()
+
+
 def test_graph_and_pooling_are_compared_fold_by_fold(graphs):
     wide = graphs.scores.pivot_table(
         index="fold", columns=["feature_set", "classifier"], values="score"
