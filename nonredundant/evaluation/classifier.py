@@ -33,6 +33,7 @@ from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.identity import check_target, read_groups
 from nonredundant.evaluation.inputs import resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
+from nonredundant.evaluation.parameters import check_estimator
 from nonredundant.evaluation.representations import (
     Blocks,
     check_independence,
@@ -45,6 +46,7 @@ from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.survival import check_survival, concordance_index
 from nonredundant.utils.user_warnings import warn_user
+from nonredundant.utils.validation import InvalidParameterError
 
 
 def _predicts_classes(model: FeatureSetClassifier) -> bool:
@@ -165,7 +167,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
-        one = parse_feature_set(self.feature_set)
+        one = self._check_parameters()
         y = align(y, X, "y")
         check_target(y, X, getattr(self.extractor, "clinical", None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -175,6 +177,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         outcome = read_outcome(y, None, len(X), 0)
         # Names are checked before images are read, which may take hours.
         self._named_classifier(outcome)
+        if isinstance(X, LesionTable):
+            # That of an earlier fit would read images with which this one has nothing to do.
+            self.__dict__.pop("extractor_", None)
         table = X if isinstance(X, LesionTable) else self._extract(X, outcome)
         self.columns_ = list(table.columns)
         fine = (table.status == "ok").to_numpy()
@@ -317,7 +322,11 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if outcome is not None:
             extractor = RadiomicsExtractor() if self.extractor is None else self.extractor
             self.extractor_ = clone(extractor).fit(X, outcome.strata)
-        check_is_fitted(self, "extractor_")
+        if not hasattr(self, "extractor_"):
+            raise TypeError(
+                "the model was fitted on a LesionTable and cannot read images: give a LesionTable "
+                f"with the same columns, got {type(X).__name__}"
+            )
         return self.extractor_.transform(X)
 
     def _fold_model(
@@ -351,6 +360,17 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if model.level.graph is not None:
             return GRAPH, model.level.graph
         return self._named_classifier(model.outcome)
+
+    def _check_parameters(self) -> FeatureSet:
+        """Return the feature set; raise if a parameter is of another type."""
+        if not isinstance(self.feature_set, str):
+            raise InvalidParameterError(
+                f"The 'feature_set' parameter of FeatureSetClassifier must be the name of one "
+                f"set, such as 'HCR'. Got {self.feature_set!r} instead."
+            )
+        for name in ("extractor", "cvae"):
+            check_estimator(getattr(self, name), name, "FeatureSetClassifier")
+        return parse_feature_set(self.feature_set)
 
     def _named_classifier(self, outcome: Outcome) -> tuple[str, Any]:
         """Return name and classifier, for lesions that are pooled."""

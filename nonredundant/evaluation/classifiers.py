@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
@@ -205,7 +207,13 @@ def check_sampler(sampler: Any, *, times: bool, graph: bool) -> None:
 def make_sampler(sampler: Any, seed: int, smallest: int = 6) -> Any:
     """Make a seeded imbalanced-learn sampler from its name, or clone one.
 
-    `smallest` is the size of the rarest class, which limits the number of neighbours of SMOTE.
+    `smallest` is the number of training samples of the rarest class, which limits the number of
+    neighbours of SMOTE.
+
+    Raises
+    ------
+    ValueError
+        If the sampler is unknown, or needs more samples of the rarest class.
     """
     if sampler is None:
         return None
@@ -216,10 +224,34 @@ def make_sampler(sampler: Any, seed: int, smallest: int = 6) -> Any:
         sampler = known[sampler.lower()]()
         if isinstance(sampler, SMOTE):
             sampler.set_params(k_neighbors=max(1, min(5, smallest - 1)))
+    if not hasattr(sampler, "fit_resample") or isinstance(sampler, type):
+        raise ValueError(
+            f"sampler must be 'smote', 'over', 'under' or a sampler of imbalanced-learn, got "
+            f"{sampler!r}"
+        )
+    _check_neighbours(sampler, smallest)
     sampler = clone(sampler)
     if "random_state" in sampler.get_params():
         sampler.set_params(random_state=seed)
     return sampler
+
+
+def _check_neighbours(sampler: Any, smallest: int) -> None:
+    """Raise if a sampler interpolates between more neighbours than the rarest class has."""
+    own = sampler.get_params(deep=False)
+    for name in ("k_neighbors", "n_neighbors"):
+        k = own.get(name)
+        if (
+            isinstance(sampler, BaseOverSampler)
+            and isinstance(k, int | np.integer)
+            and k >= smallest
+        ):
+            raise ValueError(
+                f"{type(sampler).__name__}({name}={k}) interpolates between {k + 1} samples of a "
+                f"class, and a part that is trained on has {smallest} of the rarest: use "
+                "sampler='over' or class_weight='balanced', fewer folds, or, with 3 samples or "
+                "more, 'smote', which takes fewer neighbours"
+            )
 
 
 def make_pipeline(

@@ -16,10 +16,7 @@ from nonredundant.utils.validation import (
     validate_parameter_constraints,
 )
 
-_TRANSFORMER = [HasMethods(["fit", "transform", "get_params"]), None]
 _CONSTRAINTS: dict[str, Any] = {
-    "extractor": _TRANSFORMER,
-    "cvae": _TRANSFORMER,
     "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
     "baselines": ["boolean"],
     "shared_test": ["boolean"],
@@ -47,12 +44,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
     """
     checked = {name: given[name] for name in _CONSTRAINTS}
     for name in ("extractor", "cvae"):
-        if isinstance(given[name], type):
-            kind = given[name].__name__
-            raise InvalidParameterError(
-                f"The {name!r} parameter of compare_feature_sets must be an estimator, got the "
-                f"class {kind}: write {kind}()"
-            )
+        check_estimator(given[name], name, "compare_feature_sets")
     validate_parameter_constraints(_CONSTRAINTS, checked, caller_name="compare_feature_sets")
     audit = given["audit"]
     unknown = [] if isinstance(audit, bool) else [name for name in audit if name not in METHODS]
@@ -61,3 +53,29 @@ def check_parameters(given: Mapping[str, Any]) -> None:
             f"The 'audit' parameter of compare_feature_sets must be True, False or a list of "
             f"methods among {list(METHODS)}. Got {audit!r} instead."
         )
+
+
+def check_estimator(value: Any, name: str, caller: str) -> None:
+    """Raise unless a parameter is None or a transformer.
+
+    Parameters
+    ----------
+    value : object
+        The value.
+    name, caller : str
+        The parameter and whose it is, for the message.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is a class, or no transformer.
+    """
+    what = f"The {name!r} parameter of {caller} must be None or a transformer."
+    if isinstance(value, type):
+        raise InvalidParameterError(
+            f"{what} Got the class {value.__name__}: write {value.__name__}()"
+        )
+    if value is not None and not HasMethods(["fit", "transform", "get_params"]).is_satisfied_by(
+        value
+    ):
+        raise InvalidParameterError(f"{what} Got {value!r} instead.")

@@ -36,9 +36,12 @@ def check_case_table(
     wanted = "one row per sample, a column 'image' and a column 'mask'"
     if not isinstance(X, pd.DataFrame):
         shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
+        hint = ""
+        if shape and X.ndim == 2:
+            hint = "; features become lesions by LesionTable.from_arrays(features=X)"
         raise TypeError(
             f"X must be a case table: a pandas DataFrame with {wanted}; got "
-            f"{type(X).__name__}{shape}"
+            f"{type(X).__name__}{shape}{hint}"
         )
     found = f"found columns {list(X.columns)}"
     missing = [name for name in ("image", *clinical) if name not in X.columns]
@@ -104,7 +107,8 @@ def case_name(label: Any, sources: Sources) -> str:
     shown = repr(label) if isinstance(label, str) else str(label)
     empty = "no mask" if sources.whole else "empty mask cell"
     mask = empty if sources.mask is None else f"mask {describe(sources.mask)}"
-    return f"case {shown} (image {describe(sources.image)}, {mask})"
+    image = "image cell empty" if sources.image is None else f"image {describe(sources.image)}"
+    return f"case {shown} ({image}, {mask})"
 
 
 def _present(cell: Any) -> Any:
@@ -243,10 +247,15 @@ def _table(X: pd.DataFrame) -> pd.DataFrame:
 
 def _numbers(frame: pd.DataFrame, remedy: str) -> pd.DataFrame:
     """Convert the columns to floats, or raise an error that names those that are not numbers."""
-    words = [f"{name} ({frame[name].dtype})" for name in non_numeric_columns(frame)]
     odd = [found for name in frame.columns if (found := describe_odd_cells(frame[name]))]
     if odd:
         raise ValueError(f"clinical columns of numbers have other cells: {'; '.join(odd)}")
+    words = [
+        describe_odd_cells(frame[name], mostly=False) or f"{name} ({frame[name].dtype})"
+        for name in non_numeric_columns(frame)
+    ]
     if words:
-        raise ValueError(f"clinical columns must be numbers, but these are not: {words}; {remedy}")
+        raise ValueError(
+            f"clinical columns must be numbers, but these are not: {'; '.join(words)}; {remedy}"
+        )
     return frame.astype(np.float64)

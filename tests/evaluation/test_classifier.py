@@ -166,3 +166,26 @@ def test_columns_are_matched_by_name(cohort):
         model.predict_proba(fewer)
     with pytest.raises(ValueError, match=r"Unseen at fit: \['more'\]"):
         model.predict_proba(table.replace(features=table.features.assign(more=1.0)))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"feature_set": ["HCR"]}, "'feature_set' .* name of one set, .*Got .'HCR'."),
+        ({"feature_set": None}, "'feature_set' .* Got None"),
+        ({"classifier": ["LR", "SVM"]}, "classifier must be one name or estimator"),
+        ({"extractor": "PET"}, "'extractor' parameter of FeatureSetClassifier .* Got 'PET'"),
+        ({"cvae": CheapNetwork}, "Got the class CheapNetwork: write CheapNetwork"),
+    ],
+)
+def test_parameters_of_a_wrong_kind_are_named(cohort, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        FeatureSetClassifier(**{"feature_set": "HCR", **parameters}).fit(*cohort)
+
+
+def test_a_model_of_lesions_says_that_it_cannot_read_images(cohort):
+    table, y = cohort
+    model = FeatureSetClassifier("HCR").fit(table, y)
+    for X in (pd.DataFrame({"image": ["a.nii"], "mask": ["b.nii"]}), np.zeros((2, 3))):
+        with pytest.raises(TypeError, match="fitted on a LesionTable and cannot read images"):
+            model.predict(X)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from cohorts_for_tests import (
     compare,
     compare_patients,
     make_table,
 )
+from imblearn.over_sampling import ADASYN, SMOTE
+from imblearn.under_sampling import EditedNearestNeighbours
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from nonredundant.evaluation.classifiers import NAMES
+from nonredundant import LesionTable
+from nonredundant.evaluation.classifiers import NAMES, make_sampler
 from nonredundant.patients import LesionPooling
 
 
@@ -115,3 +119,33 @@ def test_stored_predictions_rank_as_what_was_scored(name, n_classes):
             p = fold[[f"score_{k}" for k in range(3)]].to_numpy()
             stored = np.mean([roc_auc_score(truth == k, p[:, k]) for k in range(3)])
         assert score[place] == pytest.approx(stored)
+
+
+@pytest.mark.parametrize(
+    ("sampler", "message"),
+    [
+        (SMOTE(), r"SMOTE\(k_neighbors=5\) interpolates between 6 samples .* has 2 of the rarest"),
+        (ADASYN(), r"ADASYN\(n_neighbors=5\)"),
+        (SMOTE, "sampler must be 'smote', 'over', 'under' or a sampler"),
+        (3, "got 3"),
+    ],
+)
+def test_a_sampler_that_cannot_resample_says_why(sampler, message):
+    with pytest.raises(ValueError, match=message):
+        make_sampler(sampler, 0, smallest=2)
+
+
+def test_smote_takes_as_many_neighbours_as_the_rarest_class_has():
+    assert make_sampler("smote", 0, smallest=4).k_neighbors == 3
+    assert make_sampler("smote", 0, smallest=2).k_neighbors == 1
+    with pytest.raises(ValueError, match="1 of the rarest: use sampler='over'"):
+        make_sampler("smote", 0, smallest=1)
+    assert make_sampler(EditedNearestNeighbours(), 0, smallest=1) is not None
+
+
+def test_four_of_a_class_are_resampled_by_smote():
+    rng = np.random.default_rng(0)
+    table = LesionTable(pd.DataFrame(rng.normal(size=(30, 2)), columns=["a", "b"]))
+    y = np.repeat([0, 1], [26, 4])
+    found = compare(table, y, classifiers="SVM", feature_sets=["HCR"], cv=4, sampler="smote")
+    assert found.scores["score"].notna().all()

@@ -14,7 +14,7 @@ TABLE = LesionTable(pd.DataFrame(np.random.default_rng(0).normal(size=(20, 2)), 
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"cvae": NonRedundantCVAE}, r"'cvae' .* the class NonRedundantCVAE: write Non.*\(\)"),
+        ({"cvae": NonRedundantCVAE}, r"'cvae' .* Got the class NonRedundantCVAE: write Non.*\(\)"),
         ({"cvae": 3}, "'cvae' parameter of compare_feature_sets"),
         ({"extractor": "PET"}, "'extractor' parameter"),
         ({"n_repeats": 1.5}, "'n_repeats' parameter .* range"),

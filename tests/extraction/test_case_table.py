@@ -40,7 +40,7 @@ def test_clinical_columns_that_are_missing_or_words_are_named():
     cases = one_case(image_of(), box()).assign(sex="f", age=50)
     with pytest.raises(ValueError, match=r"lacks the columns \['weight'\]"):
         extractor(clinical=["weight"]).fit(cases)
-    with pytest.raises(ValueError, match=r"not: \['sex \(.*\)'\].*ColumnTransformer"):
+    with pytest.raises(ValueError, match=r"not: sex: 1 of 1 cells .*; .*ColumnTransformer"):
         extractor(clinical=["age", "sex"]).fit(cases)
 
 
@@ -112,3 +112,20 @@ def test_a_word_in_a_clinical_column_of_numbers_is_named_at_transform():
         tool.transform(word.loc[["p2"]])
     with pytest.raises(ValueError, match=r"lacks the clinical columns \['sex'\]: found"):
         tool.transform(cases.drop(columns="sex"))
+
+
+def test_an_empty_image_cell_and_features_are_named():
+    with pytest.raises(
+        CaseError, match=r"case 'bert' \(image cell empty, mask array .* cell is empty"
+    ):
+        extractor().fit_transform(one_case(None, box()))
+    with pytest.raises(TypeError, match=r"LesionTable.from_arrays\(features=X\)"):
+        extractor().fit(np.zeros((3, 4)))
+
+
+def test_clinical_words_are_named_with_their_cells():
+    cases = one_case(image_of(), box()).assign(sex="f")
+    with pytest.raises(
+        ValueError, match=r"sex: 1 of 1 cells is no number: 'f' \(bert\); encode .*Column"
+    ):
+        extractor(clinical=["sex"]).fit(cases)
