@@ -99,7 +99,8 @@ class Evidence(NamedTuple):
     test : Series or None
         The row of `tests`.
     information : Series or None
-        The row of `added_information`.
+        The row of `added_information`: of the permutation test, or of the projected covariance
+        measure where the audit saw that learned features depend on known ones.
     where : str
         On which samples the sets were scored.
     """
@@ -198,7 +199,10 @@ def _information(found: Evidence) -> str:
         return ""
     if np.isnan(row["p_value"]):
         return f"; test of added information not estimable ({row['reason']})"
-    return f"; test of added information {p_text(row['p_value'])}"
+    by = ""
+    if row.get("method") == "projected-covariance":
+        by = " (projected covariance, which also holds for features that depend on known ones)"
+    return f"; test of added information {p_text(row['p_value'])}{by}"
 
 
 def _power(found: Evidence) -> str:

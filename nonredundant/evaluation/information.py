@@ -13,11 +13,14 @@ from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.out_of_fold import OutOfFold
 from nonredundant.evaluation.outcome import Outcome
 from nonredundant.evaluation.representations import Learned
-from nonredundant.evaluation.study import Study
+from nonredundant.evaluation.study import Study, study_table
+from nonredundant.lesions.measures import pool_samples
 from nonredundant.statistics.added_information import (
+    AddedInformation,
     added_information_of_residuals,
     class_residuals,
     martingale_residuals,
+    projected_covariance,
 )
 
 COLUMNS = [
@@ -60,7 +63,9 @@ def information_table(
 
     Latents come from a network that was trained without labels on the whole cohort, so that one
     coordinate system serves all samples. A network that sees labels is trained per fold, and its
-    latents are compared within the fold that held them out.
+    latents are compared within the fold that held them out. The permutation test is exact if the
+    latents are independent of the known columns; latents of the whole cohort are also tested by
+    the projected covariance measure, which stands where they are not.
 
     Parameters
     ----------
@@ -82,26 +87,60 @@ def information_table(
     rows = []
     for one, reference in tested_sets(study):
         assert one.variant is not None
+        known = None
         if one.variant in whole:
             d, strata = whole[one.variant].d[: study.n], None
+            known = _known_columns(study, one)
         else:
             d, strata = _held_out(study, learned, one.variant)
         for name in study.estimators:
             if (reference, name) not in held.responses:
                 continue
             residuals = outcome_residuals(study.outcome, held.mean(reference, name))
-            known = ~np.isnan(residuals).any(axis=1) & ~np.isnan(d).any(axis=1)
-            found = added_information_of_residuals(
-                residuals[known],
-                d[known],
-                groups=None if study.groups is None else study.groups[known],
-                strata=None if strata is None else strata[known],
-                n_permutations=N_PERMUTATIONS,
-                random_state=study.folds[0].seed,
-            )
             place = {"feature_set": one.name, "reference": reference, "classifier": name}
-            rows.append(place | asdict(found))
+            tests = _tests(study, residuals, d, known, strata)
+            rows += [place | asdict(found) for found in tests]
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _tests(
+    study: Study,
+    residuals: np.ndarray,
+    d: np.ndarray,
+    known: np.ndarray | None,
+    strata: np.ndarray | None,
+) -> list[AddedInformation]:
+    """Test on the samples that have residuals and latents, by every test that applies."""
+    kept = ~np.isnan(residuals).any(axis=1) & ~np.isnan(d).any(axis=1)
+    seed = study.folds[0].seed
+    groups = None if study.groups is None else study.groups[kept]
+    by_permutation = added_information_of_residuals(
+        residuals[kept],
+        d[kept],
+        groups=groups,
+        strata=None if strata is None else strata[kept],
+        n_permutations=N_PERMUTATIONS,
+        random_state=seed,
+    )
+    if known is None:
+        return [by_permutation]
+    projected = projected_covariance(
+        residuals[kept], known[kept], d[kept], groups=groups, random_state=seed
+    )
+    return [by_permutation, projected]
+
+
+def _known_columns(study: Study, one: FeatureSet) -> np.ndarray:
+    """Return the columns of a fused set that are known without the network, medians for gaps."""
+    parts = []
+    if one.selection is not None:
+        parts.append(study.level.hcr(study.table))
+    if one.clinical:
+        fold = whole_cohort(study.n, study.folds[0].seed)
+        table = study_table(study, fold)
+        parts.append(pool_samples(table, table.clinical))
+    frame = pd.concat(parts, axis=1).iloc[: study.n]
+    return frame.fillna(frame.median()).fillna(0.0).to_numpy(dtype=float)
 
 
 def _held_out(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohorts_for_tests import PLAIN, TIMES, CheapNetwork, compare, make_table
+from sklearn.linear_model import LogisticRegression
 
 from nonredundant.evaluation.information import outcome_residuals
 from nonredundant.evaluation.outcome import read_outcome
@@ -41,6 +42,34 @@ def test_only_networks_that_no_label_affects_see_the_whole_cohort(reference, n_w
     assert row[["feature_set", "reference"]].tolist() == [f"{reference}+DLR", reference]
     assert row["n_samples"] == 60
     assert 0 < row["p_value"] <= 1
+
+
+class Copy(CheapNetwork):
+    """Stands in for a network whose latents repeat a hand-crafted feature with little noise."""
+
+    def transform(self, X):
+        seen = np.log(X.features["original_firstorder_Maximum"].to_numpy())
+        noise = np.random.default_rng(0).normal(size=(len(seen), 2))
+        return np.column_stack([seen / 0.3 + 0.2 * noise[:, 0], noise[:, 1]])
+
+
+def test_latents_that_copy_a_known_feature_add_nothing():
+    """The permutation test, which assumes independence, is misled here; the other one is not."""
+    table, _ = make_table(120)
+    seen = np.log(table.features["original_firstorder_Maximum"].to_numpy()) / 0.3
+    y = (seen + np.random.default_rng(2).logistic(size=120) > 0).astype(int)
+    strong = {"LR": LogisticRegression(C=0.003)}
+    found = compare(table, y, cvae=Copy(), classifiers=strong, feature_sets=["HCR", "HCR+DLR"])
+    p = found.added_information.set_index("method")["p_value"]
+    assert p["permutation"] < 0.01
+    assert p["projected-covariance"] > 0.05
+
+
+def test_what_is_new_is_found_by_both_tests():
+    table, y = make_table(120)
+    found = compare(table, y, feature_sets=["HCR", "HCR+DLR-MI"])
+    assert found.added_information["method"].tolist() == ["permutation", "projected-covariance"]
+    assert (found.added_information["p_value"] < 0.05).all()
 
 
 def test_residuals_of_classes_are_label_minus_probability():
