@@ -201,7 +201,7 @@ def _information(found: Evidence) -> str:
         return f"; test of added information not estimable ({row['reason']})"
     by = ""
     if row.get("method") == "projected-covariance":
-        by = " (projected covariance, which also holds for features that depend on known ones)"
+        by = " (projected covariance, which allows for linear dependence on known features)"
     return f"; test of added information {p_text(row['p_value'])}{by}"
 
 

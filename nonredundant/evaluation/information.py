@@ -65,7 +65,7 @@ def information_table(
     coordinate system serves all samples. A network that sees labels is trained per fold, and its
     latents are compared within the fold that held them out. The permutation test is exact if the
     latents are independent of the known columns; latents of the whole cohort are also tested by
-    the projected covariance measure, which stands where they are not.
+    the projected covariance measure, which allows for linear dependence.
 
     Parameters
     ----------

@@ -111,8 +111,9 @@ def added_information(
     power. Audit the independence first (`metrics.redundancy_report`). The projected covariance
     measure follows Lundborg et al. 2022 (arXiv 2211.02039), which builds on Shah & Peters 2020
     (doi 10.1214/19-AOS1857): half of the rows choose the direction of d, the other half tests its
-    covariance with the residuals after h has been regressed out of both; p-values of several
-    random halves are combined as twice their median (Meinshausen et al. 2009, doi
+    covariance with the residuals after h has been regressed out of both (out of d by ridge
+    regression, so that it also holds where the estimator explains y from h, however d depends on
+    h); p-values of several random halves are combined as twice their median (Meinshausen et al. 2009, doi
     10.1198/jasa.2009.tm08647).
 
     Examples
@@ -219,7 +220,7 @@ def added_information_of_residuals(
 def projected_covariance(
     residuals: Any, h: Any, d: Any, *, groups: Any = None, random_state: Any = None
 ) -> AddedInformation:
-    """Test whether d predicts residuals beyond h, also where d depends on h.
+    """Test whether d predicts residuals beyond h, also where d depends linearly on h.
 
     Parameters
     ----------
