@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from reporting import write_section
-from scipy.special import expit
+from scipy import special
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
@@ -44,7 +44,7 @@ def draw(n: int, effect: float, shared: float, seed: int) -> tuple:
     d = rng.normal(size=(n, N_D))
     copy = (h - h.mean(axis=0)) / h.std(axis=0)
     d = np.sqrt(1 - shared) * d + np.sqrt(shared) * copy[:, :N_D]
-    y = rng.uniform(size=n) < expit(factors[:, 0] + effect * d[:, 0])
+    y = rng.uniform(size=n) < special.expit(factors[:, 0] + effect * d[:, 0])
     return h, d, y.astype(int)
 
 

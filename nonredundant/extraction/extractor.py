@@ -44,6 +44,7 @@ from nonredundant.extraction.case_table import (
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
 from nonredundant.extraction.measurement import (
+    UNKEYED,
     CaseFailure,
     CaseMeasurement,
     CaseResult,
@@ -54,7 +55,6 @@ from nonredundant.extraction.measurement import (
 from nonredundant.extraction.radiomics import feature_names
 from nonredundant.extraction.regions import OK
 from nonredundant.extraction.settings import PRESETS, resolve_parameters
-from nonredundant.io.errors import CaseError
 from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.output import NamedOutputMixin
@@ -127,11 +127,17 @@ class RadiomicsExtractor(
     clinical : list of str, transformer or None, default=None
         Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
         to fit on the other columns of the case table.
+    plain_formulas : bool, default=False
+        Compute with pyradiomics' own classes. By default the same formulas are computed in a
+        faster order (`nonredundant.extraction.texture`); values agree to about 1e-12.
     root : path or None, default=None
         Folder that relative paths start from; None: the working directory.
     on_error : {"raise", "nan"}, default="raise"
         Stop at a case that cannot be measured, or set its features to NaN and store the reason in
         `.status`.
+    max_memory : float or None, default=None
+        GiB that a case may need: by its headers before it is read, by its grey levels before
+        it is measured. More is an error of that case. None: half of the machine's memory.
     memory : path, joblib.Memory or None, default=None
         Cache of single cases, identified by voxels, geometry, settings and versions.
     n_jobs : int or None, default=None
@@ -159,6 +165,9 @@ class RadiomicsExtractor(
     Notes
     -----
     Values are pyradiomics' own (van Griethuysen et al. 2017, doi 10.1158/0008-5472.CAN-17-0339).
+    With `settings` and without `modality`, images are also resampled in the type of their file, as
+    pyradiomics does; otherwise as real numbers, and those of `modality="CT"` are then rounded to
+    integers (IBSI). Patches are in LPS orientation however a file is stored.
     A mask whose grid agrees with that of the image to a thousandth of a voxel is used unchanged;
     one on another grid of the same space is resampled with a warning; one that lies outside the
     image is an error.
@@ -201,12 +210,14 @@ class RadiomicsExtractor(
         "label": [Interval(Integral, 1, None, closed="left")],
         "roi": [str, None],
         "whole_image": ["boolean"],
+        "plain_formulas": ["boolean"],
         "min_voxels": [Interval(Integral, 1, None, closed="left")],
         "min_volume": [Interval(Real, 0, None, closed="neither"), None],
         "small_lesions": [StrOptions({"drop", "shape"})],
         "clinical": [tuple, list, HasMethods(["fit", "transform"]), None],
         "root": [str, Path, None],
         "on_error": [StrOptions({"raise", "nan"})],
+        "max_memory": [Interval(Real, 0, None, closed="neither"), None],
         "memory": [str, Path, HasMethods(["cache"]), None],
         "n_jobs": [Integral, None],
         "verbose": ["verbose"],
@@ -232,8 +243,10 @@ class RadiomicsExtractor(
         min_volume: float | None = None,
         small_lesions: str = "drop",
         clinical: Any = None,
+        plain_formulas: bool = False,
         root: str | Path | None = None,
         on_error: str = "raise",
+        max_memory: float | None = None,
         memory: Any = None,
         n_jobs: int | None = None,
         verbose: int = 0,
@@ -255,8 +268,10 @@ class RadiomicsExtractor(
         self.min_volume = min_volume
         self.small_lesions = small_lesions
         self.clinical = clinical
+        self.plain_formulas = plain_formulas
         self.root = root
         self.on_error = on_error
+        self.max_memory = max_memory
         self.memory = memory
         self.n_jobs = n_jobs
         self.verbose = verbose
@@ -404,6 +419,9 @@ class RadiomicsExtractor(
             patch_spacing=self.patch_spacing,
             roi=self.roi,
             modality=self.modality,
+            plain_formulas=bool(self.plain_formulas),
+            as_stored=self.settings is not None and self.modality is None,
+            max_memory=None if self.max_memory is None else float(self.max_memory),
             verbose=int(self.verbose),
         )
 
@@ -412,7 +430,7 @@ class RadiomicsExtractor(
         import radiomics
         import SimpleITK as sitk
 
-        content = {name: value for name, value in asdict(plan).items() if name != "verbose"}
+        content = {name: value for name, value in asdict(plan).items() if name not in UNKEYED}
         content["patch_shape"] = None if plan.patch_shape is None else list(plan.patch_shape)
         versions = {
             "nonredundant": __version__,
@@ -441,7 +459,7 @@ def _first_dimension(sources: list[Sources]) -> int:
     for one in sources:
         try:
             return n_dimensions(one.image)
-        except CaseError:
+        except Exception:
             # `transform` reports this case as `on_error` requires.
             continue
     return 3

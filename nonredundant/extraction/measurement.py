@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nonredundant.extraction.case_table import Sources
+from nonredundant.extraction.memory import check_grey_levels, check_sources, memory_limit
 from nonredundant.extraction.patches import crop_patch
 from nonredundant.extraction.radiomics import compute_features, quiet
 from nonredundant.extraction.regions import (
@@ -26,9 +27,11 @@ from nonredundant.extraction.regions import (
     find_regions,
     whole_image,
 )
+from nonredundant.extraction.resampling import is_resampled, resample_lesion
+from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.geometry import align_mask
-from nonredundant.io.images import content_key, read_image, read_mask
+from nonredundant.io.images import content_key, has_grid, read_image, read_mask, take_grid
 from nonredundant.io.suv import check_suv, to_suv
 
 if TYPE_CHECKING:
@@ -36,16 +39,22 @@ if TYPE_CHECKING:
 
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
-FORMAT = 2
+FORMAT = 3
 #: Begins the status of a case whose files cannot be read.
 UNREADABLE = "unreadable: "
+#: Fields of a plan that do not change values.
+UNKEYED = ("verbose", "max_memory")
 #: Seconds of work after which a progress bar appears by itself.
 _PATIENCE = 2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured of each case; `parameters` are in pyradiomics' layout."""
+    """What is measured of each case; `parameters` are in pyradiomics' layout.
+
+    `as_stored`: images are resampled in the type of their file, as pyradiomics does. `max_memory`
+    is in GiB.
+    """
 
     parameters: Mapping[str, Any]
     lesions: str = "label"
@@ -57,6 +66,9 @@ class Plan:
     patch_spacing: float | str = "fit"
     roi: str | None = None
     modality: str | None = None
+    as_stored: bool = False
+    max_memory: float | None = None
+    plain_formulas: bool = False
     verbose: int = 0
 
     @property
@@ -65,7 +77,7 @@ class Plan:
         import radiomics
         import SimpleITK as sitk
 
-        settings = {name: value for name, value in asdict(self).items() if name != "verbose"}
+        settings = {name: value for name, value in asdict(self).items() if name not in UNKEYED}
         versions = [FORMAT, radiomics.__version__, sitk.Version.VersionString(), np.__version__]
         content = json.dumps([settings, versions], sort_keys=True, default=float)
         return hashlib.sha256(content.encode()).hexdigest()
@@ -79,9 +91,16 @@ class CaseFailure:
     is_file_error: bool
 
     @classmethod
-    def from_error(cls, error: CaseError) -> CaseFailure:
-        """Record the error of a case."""
-        return cls(str(error), isinstance(error, ImageFileError))
+    def from_error(cls, error: Exception) -> CaseFailure:
+        """Record the error of a case, also one that nobody foresaw."""
+        reason = str(error).strip()
+        if isinstance(error, MemoryError):
+            reason = reason or "there is not enough memory for it"
+        elif isinstance(error, RuntimeError):
+            reason = f"SimpleITK failed: {reason}"
+        elif not isinstance(error, CaseError | ImportError):
+            reason = f"unexpected {type(error).__name__}: {reason}; are its files damaged?"
+        return cls(reason, isinstance(error, OSError))
 
     @property
     def status(self) -> str:
@@ -173,7 +192,7 @@ def _group_by_content(
     for i, one in enumerate(sources):
         try:
             groups.setdefault(case_key(one, plan_key), []).append(i)
-        except CaseError as error:
+        except Exception as error:
             failures.append((i, CaseFailure.from_error(error)))
     return failures, list(groups.items())
 
@@ -235,14 +254,14 @@ def _measure_groups(
 
 
 def _run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
-    """Measure a case, with the cache if there is one; an ITK error is a failure of the case."""
+    """Measure a case, with the cache if there is one; any error is a failure of this case."""
     try:
         if memory is None:
             return measure_case(sources, plan)
         return _cached(memory)(key, sources, plan)
-    except RuntimeError as error:
+    except Exception as error:
         # For instance out of memory: the content is not the cause, so it is not cached.
-        return CaseFailure(f"SimpleITK failed: {str(error).strip()}", is_file_error=False)
+        return CaseFailure.from_error(error)
 
 
 # One case ------------------------------------------------------------------------------------
@@ -275,15 +294,20 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     """Read image and mask, find the lesions, and measure and crop each of them."""
     import SimpleITK as sitk
 
+    limit = memory_limit(plan.max_memory)
+    check_sources(sources.image, sources.mask, limit)
     image = read_image(sources.image, spacing=sources.spacing)
     if plan.modality == "PET":
         image = to_suv(image)
     notes: dict[str, str] = {}
     regions = _read_regions(image, sources, plan, notes)
     _check_voxels(image, regions)
+    values = sitk.GetArrayViewFromImage(image)
     if plan.modality == "PET":
-        values = sitk.GetArrayViewFromImage(image)
         check_suv(image, [values[one.box][one.inside] for one in regions])
+    for one in regions:
+        if one.status == OK:
+            check_grey_levels(values[one.box][one.inside], one.extent, plan.parameters, limit)
     regions, rows, levels = _measure_regions(image, regions, plan, notes)
     if sources.mask is not None:
         slicewise = bool(plan.parameters["setting"].get("force2D"))
@@ -321,11 +345,12 @@ def _read_regions(
         channel=setting.get("label_channel", 0),
         roi=plan.roi,
         several=plan.lesions == "labels",
+        located=has_grid(sources.image),
     )
-    if isinstance(sources.image, np.ndarray) and mask.GetSize() == image.GetSize():
-        # An array has no position in space, so a mask of the same size takes its grid.
-        mask = sitk.Image(mask)  # a copy, so that the caller's mask keeps its geometry
-        mask.CopyInformation(image)
+    if has_grid(sources.mask) and not has_grid(sources.image):
+        # A copy, so that the caller's mask keeps its geometry.
+        mask = sitk.Image(mask)
+        take_grid(image, mask, stated=sources.spacing is not None)
     mask, resampled = align_mask(mask, image, setting.get("geometryTolerance"))
     if resampled is not None:
         notes["resampled"] = resampled
@@ -379,7 +404,7 @@ def _measure_regions(
     for region in regions:
         parameters = plan.parameters if region.status == OK else _shape_alone(plan.parameters)
         try:
-            values, found = _region_features(image, region, parameters)
+            values, found = _region_features(image, region, parameters, plan)
         except CaseError as error:
             rejection = rejection or _on_grid(image, region, parameters) + str(error)
             continue
@@ -425,11 +450,21 @@ def _volume_change(image: sitk.Image, region: Region, values: Mapping[str, float
 
 
 def _region_features(
-    image: sitk.Image, region: Region, parameters: Mapping[str, Any]
+    image: sitk.Image, region: Region, parameters: Mapping[str, Any], plan: Plan
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
     """Compute pyradiomics' features and the grey levels of one lesion."""
     import SimpleITK as sitk
 
+    adapted = for_dimension(parameters, image.GetDimension())
+    if is_resampled(adapted, image.GetDimension()):
+        image, mask, parameters = resample_lesion(
+            image,
+            region,
+            adapted,
+            as_stored=plan.as_stored,
+            rounded=plan.modality == "CT" and not plan.as_stored,
+        )
+        return compute_features(image, mask, parameters, plain=plan.plain_formulas)
     if _depends_on_box_alone(parameters):
         box = region.box[::-1]
         size = [one.stop - one.start for one in box]
@@ -440,7 +475,7 @@ def _region_features(
         inside[region.box] = region.inside
     mask = sitk.GetImageFromArray(inside)
     mask.CopyInformation(image)
-    return compute_features(image, mask, parameters)
+    return compute_features(image, mask, parameters, plain=plan.plain_formulas)
 
 
 def shape_classes(parameters: Mapping[str, Any]) -> dict[str, Any]:

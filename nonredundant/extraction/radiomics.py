@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def compute_features(
-    image: sitk.Image, mask: sitk.Image, parameters: Mapping[str, Any]
+    image: sitk.Image, mask: sitk.Image, parameters: Mapping[str, Any], *, plain: bool = False
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
     """Compute pyradiomics' features of the voxels with label 1.
 
@@ -31,6 +31,8 @@ def compute_features(
         Mask on the image's grid, 1 inside the lesion.
     parameters : mapping
         Parameters from `resolve_parameters`.
+    plain : bool, default=False
+        Compute with pyradiomics' own classes instead of the faster ones of `texture`.
 
     Returns
     -------
@@ -56,7 +58,7 @@ def compute_features(
     >>> features["original_firstorder_Mean"], levels["original"]
     (62.0, (13, 124.0))
     """
-    extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())))
+    extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())), plain)
     extractor.levels = {}
     try:
         with np.errstate(all="ignore"):
@@ -81,9 +83,11 @@ def _widen_small_integers(image: sitk.Image) -> sitk.Image:
 
 
 @functools.lru_cache(maxsize=8)
-def _extractor(parameters: str) -> Any:
-    """Build a pyradiomics extractor that also counts grey levels."""
-    from radiomics import featureextractor, imageoperations
+def _extractor(parameters: str, plain: bool) -> Any:
+    """Build a pyradiomics extractor that discretises once, and counts grey levels."""
+    from radiomics import featureextractor, getFeatureClasses
+
+    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
@@ -93,19 +97,26 @@ def _extractor(parameters: str) -> Any:
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any
         ) -> Any:
-            """Count grey levels, then compute the features."""
-            import SimpleITK as sitk
-
-            if all(name.startswith("shape") for name in self.enabledFeatures):
+            """Discretise, then compute the features of each class."""
+            classes = {
+                name: features
+                for name, features in self.enabledFeatures.items()
+                if not name.startswith("shape") and name in getFeatureClasses()
+            }
+            if not classes:
                 return {}
-            inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
-            values = sitk.GetArrayViewFromImage(image)[inside]
-            # The bins of the two extremes suffice: the span does not depend on the other values.
-            ends = np.array([values.min(), values.max()])
-            edges = imageoperations.getBinEdges(ends, **kwargs)
-            low, high = np.digitize(ends, edges)
-            self.levels[image_type_name] = (int(high - low + 1), float(ends[1] - ends[0]))
-            return super().computeFeatures(image, mask, image_type_name, **kwargs)
+            found = discretise(image, mask, **kwargs)
+            self.levels[image_type_name] = (found.span, found.extent)
+            if plain:
+                return super().computeFeatures(image, mask, image_type_name, **kwargs)
+            values = {}
+            for name, features in classes.items():
+                measured = CLASSES[name](image, mask, **{**kwargs, DISCRETISED: found})
+                for feature in features or ():
+                    measured.enableFeatureByName(feature)
+                for feature, value in measured.execute().items():
+                    values[f"{image_type_name}_{name}_{feature}"] = value
+            return values
 
     content = json.loads(parameters)
     extractor = CountingExtractor(**{**content["setting"], "additionalInfo": False})
@@ -157,7 +168,7 @@ def _names_from_phantom(parameters: str, n_dim: int) -> tuple[str, ...]:
     content = json.loads(parameters)
     setting = content["setting"]
     image, mask, box = _phantom(content, n_dim)
-    extractor = _extractor(parameters)
+    extractor = _extractor(parameters, False)
     extractor.levels = {}
     bounds = np.array([end for one in box[::-1] for end in (one.start, one.stop - 1)])
     with quiet(), np.errstate(all="ignore"):
