@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,9 @@ from nonredundant.lesions.table import LesionTable
 
 #: Number of cases that a message names.
 _SHOWN = 5
+#: With fewer rows a column may go with the outcome by chance; with 16 rows, 3 of 100,000 columns
+#: of two equally likely values do.
+_LEAST_RECODED = 16
 
 
 def check_groups(groups: Any, X: Any) -> np.ndarray:
@@ -134,7 +139,8 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
     Raises
     ------
     ValueError
-        If a clinical column has the name of y, or equals it in every row.
+        If a clinical column has the name of y or of its times, equals it in every row, or is the
+        same in another coding.
 
     Examples
     --------
@@ -146,23 +152,44 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
         columns = X.features[X.columns_of("clinical")] if X.n_lesions == len(X) else None
     else:
         columns = X[[name for name in clinical_sources(clinical) if name in X.columns]]
-    # Events and times are two values per case, no single column can be both.
-    if columns is None or isinstance(y, pd.DataFrame) or np.asarray(y).dtype.names:
+    if columns is None or len(columns) != len(y):
         return
-    labels = pd.Series(np.asarray(y).ravel())
-    if len(labels) != len(columns):
-        return
-    own = getattr(y, "name", None)
-    same = [
-        name
+    found = {
+        name: reason
         for name in columns.columns
-        if name == own or (columns[name].reset_index(drop=True).astype(object) == labels).all()
-    ]
-    if same:
+        for outcome in _outcomes(y)
+        if (reason := _same_values(columns[name], outcome))
+    }
+    if found:
+        reasons = ", ".join(f"{name!r} {reason}" for name, reason in found.items())
         raise ValueError(
-            f"the clinical columns {same} are the outcome y itself: the model would be told the "
-            "answer; leave them out"
+            f"clinical columns are the outcome y itself: {reasons}; the model would be told the "
+            f"answer; leave {list(found)} out"
         )
+
+
+def _outcomes(y: Any) -> list[pd.Series]:
+    """Return the labels, or the events and the times, as columns."""
+    if isinstance(y, pd.DataFrame):
+        return [y[name] for name in y.columns]
+    array = np.asarray(y)
+    if array.dtype.names:
+        return [pd.Series(array[name], name=name) for name in array.dtype.names]
+    return [pd.Series(array.ravel(), name=getattr(y, "name", None))]
+
+
+def _same_values(column: pd.Series, outcome: pd.Series) -> str:
+    """Say how a column is the outcome; empty if it is not."""
+    if column.name == outcome.name:
+        return "has its name"
+    own, other = column.reset_index(drop=True).astype(object), outcome.reset_index(drop=True)
+    if (own == other).all():
+        return "equals it in every row"
+    pairs = pd.DataFrame({"own": own.astype(str), "other": other.astype(str)}).drop_duplicates()
+    one_to_one = pairs["own"].is_unique and pairs["other"].is_unique
+    if one_to_one and own.notna().all() and len(own) >= _LEAST_RECODED and 1 < len(pairs) < 10:
+        return "is the same in another coding"
+    return ""
 
 
 def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
@@ -193,7 +220,7 @@ def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
         shared, what = held.index[held.index.isin(X.index)].tolist(), "ids"
     if not shared and isinstance(X, pd.DataFrame):
         paths = set(_paths(X))
-        shared = [one for one in _paths(held) if one in paths]
+        shared = [one for path, one in _paths(held).items() if path in paths]
         what = "image files"
     if not shared:
         shared, what = _same_voxels(table, len(X)), "cases with the same voxels"
@@ -205,9 +232,10 @@ def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
         )
 
 
-def _paths(cases: pd.DataFrame) -> list[str]:
-    """Return the images that are given by their path."""
-    return [str(one) for one in cases["image"] if isinstance(one, str) or hasattr(one, "suffix")]
+def _paths(cases: pd.DataFrame) -> dict[str, str]:
+    """Return the images that are given by their path: the real path, and as it is written."""
+    written = [str(one) for one in cases["image"] if isinstance(one, str | Path)]
+    return {os.path.realpath(os.path.expanduser(one)): one for one in written}
 
 
 def _same_voxels(table: LesionTable, n: int) -> list[Any]:

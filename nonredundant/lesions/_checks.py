@@ -42,6 +42,27 @@ def read_features(features: Any) -> pd.DataFrame:
     return features.drop(columns=drop)
 
 
+def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
+    """List the columns that are neither real numbers nor booleans."""
+    return [
+        str(name)
+        for name, dtype in frame.dtypes.items()
+        if pd.api.types.is_complex_dtype(dtype)
+        or not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
+    ]
+
+
+def check_numeric(features: pd.DataFrame) -> None:
+    """Raise if a feature is not numeric."""
+    names = non_numeric_columns(features)
+    if names:
+        raise ValueError(
+            f"features must be numbers, but {len(names)} columns are not: {names[:10]}; drop "
+            "those that describe the case, and encode categories, for instance with "
+            "RadiomicsExtractor(clinical=ColumnTransformer(...))"
+        )
+
+
 def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
     """Check that the sample positions of the lesions ascend from 0 without a gap."""
     if sample is None:

@@ -8,21 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions._checks import check_numeric as check_numeric
+from nonredundant.lesions._checks import non_numeric_columns as non_numeric_columns
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.validation import validate_data
 
 #: An array (n, c, h, w) with more channels is taken for one of volumes (n, d, h, w).
 _MOST_CHANNELS = 4
-
-
-def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
-    """List the columns that are neither real numbers nor booleans."""
-    return [
-        str(name)
-        for name, dtype in frame.dtypes.items()
-        if pd.api.types.is_complex_dtype(dtype)
-        or not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype))
-    ]
 
 
 def describe_odd_cells(column: pd.Series, *, mostly: bool = True) -> str:
@@ -43,17 +35,6 @@ def describe_odd_cells(column: pd.Series, *, mostly: bool = True) -> str:
     more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
     verb = "is" if len(odd) == 1 else "are"
     return f"{column.name}: {len(odd)} of {len(column)} cells {verb} no number: {shown}{more}"
-
-
-def check_numeric(features: pd.DataFrame) -> None:
-    """Raise if a feature is not numeric."""
-    names = non_numeric_columns(features)
-    if names:
-        raise ValueError(
-            f"features must be numbers, but {len(names)} columns are not: {names[:10]}; drop "
-            "those that describe the case, and encode categories, for instance with "
-            "RadiomicsExtractor(clinical=ColumnTransformer(...))"
-        )
 
 
 def refuse_images(X: Any, name: str) -> None:

@@ -14,6 +14,7 @@ from nonredundant.lesions._checks import (
     check_blocks,
     check_grids,
     check_length,
+    check_numeric,
     check_part,
     check_same_columns,
     check_sample,
@@ -306,7 +307,11 @@ class LesionTable:
             )
         if copy is False:
             raise ValueError("the feature matrix of a LesionTable is always a copy")
-        return self.features.to_numpy(dtype=np.float64 if dtype is None else dtype)
+        try:
+            return self.features.to_numpy(dtype=np.float64 if dtype is None else dtype)
+        except (TypeError, ValueError):
+            check_numeric(self.features)
+            raise
 
     def __getitem__(self, key: Any) -> LesionTable:
         if isinstance(key, tuple):

@@ -38,12 +38,41 @@ def test_the_outcome_is_no_clinical_column():
     encoded = make_column_transformer(("passthrough", ["age", "relapse"]))
     for clinical in (["age", "relapse"], encoded):
         for labels in (y, y.to_numpy()):
-            with pytest.raises(ValueError, match=r"\['relapse'\] are the outcome y itself"):
+            with pytest.raises(ValueError, match=r"y itself: 'relapse' (has its name|equals it)"):
                 check_target(labels, cases, clinical)
     features = cases[["age", "relapse"]].astype(float)
     table = LesionTable(features, blocks={"age": "clinical", "relapse": "clinical"})
-    with pytest.raises(ValueError, match=r"\['relapse'\]"):
+    with pytest.raises(ValueError, match=r"leave \['relapse'\] out"):
         check_target(y.to_numpy(), table, None)
+
+
+def test_the_outcome_in_another_coding_and_its_times_are_no_clinical_columns():
+    n = 20
+    y = np.arange(n) % 2
+    cases = pd.DataFrame({"image": ["a.nii"] * n, "state": np.array(["alive", "dead"])[y]})
+    encoded = make_column_transformer(("passthrough", ["state"]))
+    with pytest.raises(ValueError, match="'state' is the same in another coding"):
+        check_target(y, cases, encoded)
+    # Few patients may share a value by chance, and one that differs is another variable.
+    check_target(y[:6], cases[:6], encoded)
+    check_target(np.r_[y[:-1], 0], cases, encoded)
+    times = pd.DataFrame({"seen": y > 0, "months": np.linspace(1, 9, n)})
+    pairs = np.array(list(times.itertuples(index=False)), dtype=[("e", bool), ("t", float)])
+    cases = cases.assign(months=times["months"], follow_up=times["months"], age=50.0)
+    for outcome, names in ((times, ["months", "follow_up"]), (pairs, ["follow_up"])):
+        for name in names:
+            with pytest.raises(ValueError, match=f"y itself: '{name}'"):
+                check_target(outcome, cases, [name])
+        check_target(outcome, cases, ["age"])
+
+
+def test_the_same_image_by_another_path_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    cases = pd.DataFrame({"image": ["a.nii", "b.nii"]}, index=["anna", "bert"])
+    held = pd.DataFrame({"image": [str(tmp_path / "x" / ".." / "b.nii")]}, index=["carl"])
+    table = LesionTable(pd.DataFrame({"a": [1.0, 2.0, 3.0]}), index=["anna", "bert", "carl"])
+    with pytest.raises(ValueError, match="shares 1 image files"):
+        check_held_out(cases, held, table)
 
 
 def test_a_test_set_of_training_patients_is_refused():

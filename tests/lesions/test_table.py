@@ -338,3 +338,9 @@ def test_what_is_no_table_is_named(tmp_path, content):
         LesionTable.load(tmp_path / "voxels.npy")
     with pytest.raises(FileNotFoundError, match="no table .*none.npz; the working directory is"):
         LesionTable.load(tmp_path / "none")
+
+
+def test_a_matrix_of_text_names_the_columns():
+    table = LesionTable(pd.DataFrame({"Image": ["a.nii", "b.nii"], "volume": [1.0, 2.0]}))
+    with pytest.raises(ValueError, match=r"1 columns are not: \['Image'\]"):
+        make_pipeline(StandardScaler(), LogisticRegression()).fit(table, [0, 1])
