@@ -79,11 +79,13 @@ def _visible(own: pd.DataFrame) -> str:
     known = own[own.get("detectable", pd.Series(np.nan, own.index)).notna()]
     if known.empty:
         return ""
+    # The power of a method is that of its own p-value.
+    before = " before correction" if len(own) > 1 else ""
     # Distance correlation can be read without knowing the estimator.
     row = known.sort_values("method", key=lambda m: m != "dcor", kind="stable").iloc[0]
     return (
         f"; with 80 % power this audit sees a {estimate_name(row['method'])} of "
-        f"{row['detectable']:.2f} or more"
+        f"{row['detectable']:.2f} or more{before}"
     )
 
 
@@ -128,8 +130,10 @@ def does_help(found: Evidence) -> Finding:
     name, metric = long_name(found.chosen["classifier"]), metric_name(found.chosen["metric"])
     set_name = found.chosen["feature_set"]
     if found.test is None or found.base is None:
-        text = f"{set_name} with {name} reached {metric} {found.fused['mean']:.3f} {found.where}."
-        return Finding("not compared", text)
+        low, high = found.fused["low"], found.fused["high"]
+        interval = "" if np.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
+        reached = f"reached {metric} {found.fused['mean']:.3f}{interval} {found.where}"
+        return Finding("not compared", f"{set_name} with {name} {reached}.")
     reference = str(found.test["reference"])
     numbers = (
         f"{metric} {found.base['mean']:.3f} with {reference}, {found.fused['mean']:.3f} with "
@@ -215,5 +219,6 @@ def _power(found: Evidence) -> str:
     text = f" With 80 % power this cohort would have shown a difference of {smallest:.3f} or more"
     room = 1 - found.base["mean"]
     if found.chosen["metric"] in SHARES and smallest > room:
-        return f"{text}, but no set can be better than {found.test['reference']} by {room:.3f}."
+        best = f"no set can be better than {found.test['reference']} by more than {room:.3f}"
+        return f"{text}, but {best}."
     return f"{text}."

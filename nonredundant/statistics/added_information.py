@@ -113,8 +113,8 @@ def added_information(
     (doi 10.1214/19-AOS1857): half of the rows choose the direction of d, the other half tests its
     covariance with the residuals after h has been regressed out of both (out of d by ridge
     regression, so that it also holds where the estimator explains y from h, however d depends on
-    h); p-values of several random halves are combined as twice their median (Meinshausen et al. 2009, doi
-    10.1198/jasa.2009.tm08647).
+    h); p-values of several random halves are combined as twice their median (Meinshausen et al.
+    2009, doi 10.1198/jasa.2009.tm08647).
 
     Examples
     --------

@@ -95,7 +95,9 @@ def test_dependence_is_stated_after_correction_for_the_number_of_methods():
 
 def test_an_audit_that_saw_nothing_says_what_it_could_have_seen():
     found = is_new(audit([0.3, 0.6]), "DLR-MI")
-    assert "sees a distance correlation of 0.12 or more" in found.text
+    assert "sees a distance correlation of 0.12 or more before correction" in found.text
+    alone = is_new(audit([0.3], method="dcor"), "DLR-MI")
+    assert alone.text.endswith("sees a distance correlation of 0.12 or more).")
 
 
 def test_a_perfect_set_is_better_than_chance_though_it_has_no_interval():
@@ -105,9 +107,17 @@ def test_a_perfect_set_is_better_than_chance_though_it_has_no_interval():
     assert does_help(perfect).verdict == "gain"
 
 
+def test_a_single_set_is_reported_with_its_interval():
+    alone = evidence()._replace(
+        test=None, base=None, fused=pd.Series({"mean": 0.8, "low": 0.7, "high": 0.87})
+    )
+    text = "HCR+DLR-MI with logistic regression reached AUC 0.800 (95 % interval 0.700 to 0.870) "
+    assert does_help(alone).text == f"{text}in cross-validation."
+
+
 def test_a_gain_beyond_the_best_score_is_not_offered():
     text = does_help(evidence(low=0.8, detectable=0.4)).text
-    assert text.endswith("0.400 or more, but no set can be better than HCR by 0.120.")
+    assert text.endswith("0.400 or more, but no set can be better than HCR by more than 0.120.")
 
 
 @pytest.mark.parametrize("p_values", [[], [np.nan, np.nan]])
