@@ -456,13 +456,9 @@ def _region_features(
     import SimpleITK as sitk
 
     adapted = for_dimension(parameters, image.GetDimension())
-    if is_resampled(adapted, image.GetDimension()):
+    if is_resampled(adapted, image.GetDimension()) and not plan.as_stored:
         image, mask, parameters = resample_lesion(
-            image,
-            region,
-            adapted,
-            as_stored=plan.as_stored,
-            rounded=plan.modality == "CT" and not plan.as_stored,
+            image, region, adapted, rounded=plan.modality == "CT"
         )
         return compute_features(image, mask, parameters, plain=plan.plain_formulas)
     if _depends_on_box_alone(parameters):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nonredundant.io.contours import read_contours
-from nonredundant.io.errors import ImageFileError
+from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.headers import open_header
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
 
@@ -61,8 +62,12 @@ def read_file(path: Path) -> sitk.Image:
         ) from error
 
 
-def read_mask_file(path: Path, image: sitk.Image, roi: str | None, several: bool) -> sitk.Image:
+def read_mask_file(
+    path: Path, image: sitk.Image, roi: str | None, several: bool, *, located: bool = True
+) -> sitk.Image:
     """Read a mask from a file or folder; contours and segments are chosen by `roi`.
+
+    `located`: whether the image has a place in space, which contours need.
 
     Raises
     ------
@@ -82,6 +87,11 @@ def read_mask_file(path: Path, image: sitk.Image, roi: str | None, several: bool
     read_on = find_format(path).read_on
     if read_on is None:
         return read_file(path)
+    if read_on is read_contours and not located:
+        raise CaseError(
+            f"{path} holds contours in mm, but the image is an array or pixels without a place in "
+            "space; give the image as the DICOM series that they were drawn on"
+        )
     return read_on(path, image, roi=roi, several=several)
 
 
@@ -108,9 +118,10 @@ def _has_suffix(*suffixes: str) -> Callable[[Path], bool]:
 
 
 def _read_with_itk(path: Path) -> sitk.Image:
-    """Read a file with SimpleITK."""
+    """Read a file with SimpleITK, if its size agrees with what its header claims."""
     import SimpleITK as sitk
 
+    open_header(path)
     return sitk.ReadImage(str(path))
 
 

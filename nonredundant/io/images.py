@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.formats import file_content, find_format, read_file, read_mask_file
+from nonredundant.io.headers import read_header
 from nonredundant.io.labels import as_labels
 
 if TYPE_CHECKING:
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 #: Endings of files whose compression alters values.
 _LOSSY = (".jpg", ".jpeg")
+#: Endings of files of pixels, which have no place in space; a size of pixels in them is often that
+#: of a printer.
+_WITHOUT_GRID = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
+#: Relative difference of voxel sizes that are the same size, rounded.
+_SAME_SIZE = 1e-3
 
 
 def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
@@ -29,7 +35,8 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     source : path, SimpleITK.Image or ndarray of shape (D, H, W) or (H, W)
         A file (NIfTI, NRRD, MHA, …), a folder with one DICOM series, or the image itself.
     spacing : float or sequence of float, optional
-        Voxel size of an array in mm, in the order x-y-z; 1 by default. Ignored for other sources.
+        Voxel size in mm, in the order x-y-z, of an array (1 by default), PNG, TIFF or JPEG. Of
+        other sources it must be that of the header.
 
     Returns
     -------
@@ -39,7 +46,8 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     Raises
     ------
     CaseError
-        If the image has several values per voxel, or not two or three dimensions.
+        If the image has several values per voxel, not two or three dimensions, or another voxel
+        size than `spacing`.
     ImageFileError
         If the file is missing or not an image.
 
@@ -49,14 +57,100 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     >>> read_image(np.zeros((4, 8, 8)), spacing=(1, 1, 3)).GetSpacing()
     (1.0, 1.0, 3.0)
     """
-    image = _read(source, spacing)
+    image = _read(source)
     values = image.GetNumberOfComponentsPerPixel()
     if values > 1:
         raise CaseError(
             f"the image has {values} values per voxel; give one grey-level image, for instance "
             "one channel of it"
         )
-    return _drop_fourth_dimension(image, "image")
+    image = _drop_fourth_dimension(image, "image")
+    return image if spacing is None else _with_spacing(image, source, spacing)
+
+
+def _with_spacing(image: sitk.Image, source: Any, spacing: Any) -> sitk.Image:
+    """Set the voxel size of an image that has none, or check that of its header."""
+    values = _spacing(spacing, image.GetSize()[::-1])
+    if not has_grid(source):
+        image.SetSpacing(values.tolist())
+    elif not np.allclose(values, image.GetSpacing(), rtol=_SAME_SIZE, atol=0):
+        raise CaseError(
+            f"the spacing of the case is {_in_mm(values)}, but the image states "
+            f"{_in_mm(image.GetSpacing())}; leave the cell 'spacing' empty, or correct the header"
+        )
+    return image
+
+
+def has_grid(source: Any) -> bool:
+    """Check whether a source knows the size of its voxels and its place in space.
+
+    Parameters
+    ----------
+    source : object
+        A cell of the case table.
+
+    Returns
+    -------
+    bool
+        False for arrays and for PNG, JPEG, TIFF and BMP.
+
+    Examples
+    --------
+    >>> has_grid("a.nii.gz"), has_grid("a.png")
+    (True, False)
+    """
+    if isinstance(source, str | Path):
+        return Path(source).suffix.lower() not in _WITHOUT_GRID
+    return not isinstance(source, np.ndarray)
+
+
+def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
+    """Give an image without a grid that of its mask.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        An image made from an array or pixels, changed in place.
+    mask : SimpleITK.Image
+        Its mask, from a source that knows its grid.
+    stated : bool
+        Whether the voxel size of the image was given.
+
+    Raises
+    ------
+    CaseError
+        If the sizes differ, or the mask has other voxels than were given.
+
+    Examples
+    --------
+    >>> import numpy as np, SimpleITK as sitk
+    >>> image, mask = (sitk.GetImageFromArray(np.zeros((4, 8, 8))) for _ in range(2))
+    >>> mask.SetSpacing((4, 4, 3))
+    >>> take_grid(image, mask, stated=False)
+    >>> image.GetSpacing()
+    (4.0, 4.0, 3.0)
+    """
+    if mask.GetSize() != image.GetSize():
+        raise CaseError(
+            f"the image is an array or pixels of shape {image.GetSize()[::-1]} without a place in "
+            f"space, and the mask has the shape {mask.GetSize()[::-1]}, so it is unknown where "
+            "they overlap; give the image as a file with a header (NIfTI, NRRD, MHA, DICOM)"
+        )
+    unset = set(mask.GetSpacing()) == {1.0} and not any(mask.GetOrigin())
+    if stated and unset:
+        mask.CopyInformation(image)
+        return
+    if stated and not np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=_SAME_SIZE, atol=0):
+        raise CaseError(
+            f"the spacing of the case is {_in_mm(image.GetSpacing())}, but the mask states "
+            f"{_in_mm(mask.GetSpacing())}; leave the cell 'spacing' empty to take that of the mask"
+        )
+    image.CopyInformation(mask)
+
+
+def _in_mm(spacing: Any) -> str:
+    """Describe a voxel size."""
+    return "×".join(f"{one:.4g}" for one in spacing) + " mm"
 
 
 def read_mask(
@@ -66,6 +160,7 @@ def read_mask(
     channel: int = 0,
     roi: str | None = None,
     several: bool = False,
+    located: bool = True,
 ) -> sitk.Image:
     """Read a mask as labels on its own grid; an array gets the grid of the image.
 
@@ -81,11 +176,13 @@ def read_mask(
         Name or pattern of the region of an RTSTRUCT or DICOM SEG file.
     several : bool, default=False
         Whether `roi` may match several regions, which get the labels 1, 2, …
+    located : bool, default=True
+        Whether the image has a place in space, without which contours cannot be drawn on it.
 
     Returns
     -------
     SimpleITK.Image
-        The labels.
+        The labels. A mask without a grid (an array, a PNG) gets that of the image.
 
     Raises
     ------
@@ -105,9 +202,9 @@ def read_mask(
     import SimpleITK as sitk
 
     if isinstance(source, str | Path):
-        mask = read_mask_file(_existing(source), image, roi, several)
+        mask = read_mask_file(_existing(source), image, roi, several, located=located)
     else:
-        mask = _read(source, None)
+        mask = _read(source)
     values = mask.GetNumberOfComponentsPerPixel()
     if values > 1:
         if not 0 <= channel < values:
@@ -116,11 +213,12 @@ def read_mask(
     mask = _drop_fourth_dimension(mask, "mask")
     lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
     mask = as_labels(mask, lossy=lossy)
-    if isinstance(source, np.ndarray):
+    if not has_grid(source):
         if mask.GetSize() != image.GetSize():
+            kind = "an array" if isinstance(source, np.ndarray) else "a file of pixels"
             raise CaseError(
-                f"the mask is an array of shape {source.shape}, but the image has shape "
-                f"{image.GetSize()[::-1]}; an array has no geometry to resample by, so give it "
+                f"the mask is {kind} of shape {mask.GetSize()[::-1]}, but the image has shape "
+                f"{image.GetSize()[::-1]}; {kind} has no geometry to resample by, so give it "
                 "the image's shape"
             )
         mask.CopyInformation(image)
@@ -190,7 +288,7 @@ def n_dimensions(source: Any) -> int:
     path = _existing(source)
     if path.is_dir():
         return 3
-    return min(_read_header(path).GetDimension(), 3)
+    return min(read_header(path).GetDimension(), 3)
 
 
 def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
@@ -201,7 +299,8 @@ def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
     source : path, SimpleITK.Image or ndarray
         A cell of the case table.
     spacing : float or sequence of float, optional
-        Voxel size of an array in mm, in the order x-y-z; 1 by default. Ignored for other sources.
+        Voxel size in mm, in the order x-y-z, of an array (1 by default), PNG, TIFF or JPEG.
+        Ignored for other sources.
 
     Returns
     -------
@@ -222,24 +321,13 @@ def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
     array([1., 1., 3.])
     """
     if isinstance(source, np.ndarray):
-        return _spacing(spacing, source)
+        return _spacing(spacing, source.shape)
+    if spacing is not None and not has_grid(source):
+        return _spacing(spacing, read_header(_existing(source)).GetSize()[:3])
     if isinstance(source, str | Path) and not _existing(source).is_dir():
-        return np.asarray(_read_header(_existing(source)).GetSpacing()[:3])
+        return np.asarray(read_header(_existing(source)).GetSpacing()[:3])
     # The slice distance of a DICOM series follows from all of its files.
-    return np.asarray(_read(source, spacing).GetSpacing()[:3])
-
-
-def _read_header(path: Path) -> sitk.ImageFileReader:
-    """Read the header of an image file."""
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise ImageFileError(f"{path} cannot be read as an image") from error
-    return reader
+    return np.asarray(_read(source).GetSpacing()[:3])
 
 
 def content_key(source: Any, spacing: Any = None) -> str:
@@ -253,7 +341,7 @@ def content_key(source: Any, spacing: Any = None) -> str:
     source : path, SimpleITK.Image, ndarray or None
         A cell of the case table.
     spacing : float or sequence of float, optional
-        Voxel size of an array.
+        Voxel size that is given beside the source.
 
     Returns
     -------
@@ -285,6 +373,8 @@ def _content(source: Any, spacing: Any) -> Iterator[Any]:
 
     if source is None:
         return
+    if spacing is not None and not isinstance(source, np.ndarray):
+        yield repr(np.ravel(spacing).tolist()).encode()
     if isinstance(source, str | Path):
         path = _existing(source)
         if find_format(path).is_self_contained:
@@ -292,7 +382,7 @@ def _content(source: Any, spacing: Any) -> Iterator[Any]:
             return
         source = read_file(path)
     if isinstance(source, np.ndarray):
-        yield repr((source.shape, source.dtype.str, np.ravel(_spacing(spacing, source)))).encode()
+        yield repr((source.shape, source.dtype.str, _spacing(spacing, source.shape))).encode()
         yield np.ascontiguousarray(source).data.cast("B") if source.size else b""
         return
     if not isinstance(source, sitk.Image):
@@ -302,14 +392,14 @@ def _content(source: Any, spacing: Any) -> Iterator[Any]:
     yield np.ascontiguousarray(sitk.GetArrayViewFromImage(source)).data.cast("B")
 
 
-def _read(source: Any, spacing: Any) -> sitk.Image:
+def _read(source: Any) -> sitk.Image:
     """Read or convert any source to a SimpleITK image."""
     import SimpleITK as sitk
 
     if isinstance(source, sitk.Image):
         return source
     if isinstance(source, np.ndarray):
-        return _from_array(source, spacing)
+        return _from_array(source)
     if not isinstance(source, str | Path):
         raise _unknown_kind(source)
     return read_file(_existing(source))
@@ -336,7 +426,7 @@ def _existing(source: str | Path) -> Path:
     return path
 
 
-def _from_array(array: np.ndarray, spacing: Any) -> sitk.Image:
+def _from_array(array: np.ndarray) -> sitk.Image:
     """Convert an array to an image at the origin."""
     import SimpleITK as sitk
 
@@ -354,13 +444,11 @@ def _from_array(array: np.ndarray, spacing: Any) -> sitk.Image:
         array = array.astype(np.float64)
     # SimpleITK supports the native byte order only.
     array = array.astype(array.dtype.newbyteorder("="), copy=False)
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing(_spacing(spacing, array).tolist())
-    return image
+    return sitk.GetImageFromArray(array)
 
 
-def _spacing(spacing: Any, array: np.ndarray) -> np.ndarray:
-    """Check the voxel size of an array and convert it to one number per axis, x-y-z."""
+def _spacing(spacing: Any, shape: Sequence[int]) -> np.ndarray:
+    """Check a voxel size and convert it to one number per axis, x-y-z."""
     if spacing is None:
         spacing = 1.0
     try:
@@ -368,11 +456,11 @@ def _spacing(spacing: Any, array: np.ndarray) -> np.ndarray:
     except (TypeError, ValueError) as error:
         raise CaseError(f"spacing must be numbers in mm, got {spacing!r}") from error
     if values.ndim == 0:
-        values = np.full(array.ndim, values)
-    if values.shape != (array.ndim,) or not (np.isfinite(values) & (values > 0)).all():
+        values = np.full(len(shape), values)
+    if values.shape != (len(shape),) or not (np.isfinite(values) & (values > 0)).all():
         raise CaseError(
-            f"spacing must be {array.ndim} positive numbers in mm (x-y-z) for an array of shape "
-            f"{array.shape}, got {spacing!r}"
+            f"spacing must be {len(shape)} positive numbers in mm (x-y-z) for an image of shape "
+            f"{tuple(shape)}, got {spacing!r}"
         )
     return values
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nonredundant.io.contours import FRAME_OF_REFERENCE, read_dataset
 from nonredundant.io.errors import ImageFileError
+from nonredundant.io.headers import read_header
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -125,7 +126,7 @@ def read_single(path: str) -> sitk.Image:
     """
     import SimpleITK as sitk
 
-    header = read_header(path)
+    header = read_header(Path(path))
     frames = int(_text(header, _FRAMES) or 1)
     image = sitk.ReadImage(path)
     if frames > 1:
@@ -134,40 +135,6 @@ def read_single(path: str) -> sitk.Image:
         _check_alone(path, header)
     image.SetMetaData(ACQUIRED_FIRST, path)
     return _with_metadata(image, header)
-
-
-def read_header(path: str) -> sitk.ImageFileReader:
-    """Read the header of one file.
-
-    Parameters
-    ----------
-    path : str
-        The file.
-
-    Returns
-    -------
-    SimpleITK.ImageFileReader
-        The reader that holds the header.
-
-    Raises
-    ------
-    ImageFileError
-        If it is no image.
-
-    Examples
-    --------
-    >>> read_header("1.dcm").GetMetaData("0008|0060")  # doctest: +SKIP
-    'CT'
-    """
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(path)
-    try:
-        reader.ReadImageInformation()
-    except RuntimeError as error:
-        raise ImageFileError(f"{path} cannot be read as an image; copy it again") from error
-    return reader
 
 
 def _text(header: sitk.ImageFileReader, tag: str) -> str:
@@ -185,7 +152,7 @@ def _with_metadata(image: sitk.Image, header: sitk.ImageFileReader) -> sitk.Imag
 
 def _read_slice(path: str) -> _Slice:
     """Read position and orientation of one file."""
-    header = read_header(path)
+    header = read_header(Path(path))
     try:
         origin = np.array(_text(header, _POSITION).split("\\"), dtype=float)
         axes = np.array(_text(header, _ORIENTATION).split("\\"), dtype=float).reshape(2, 3)

@@ -19,6 +19,7 @@ from nonredundant.io import (
     read_spacing,
 )
 from nonredundant.io.errors import CaseError
+from nonredundant.io.images import take_grid
 
 
 @pytest.mark.parametrize(
@@ -144,3 +145,46 @@ def test_voxel_size_of_other_sources(tmp_path):
     np.testing.assert_array_equal(read_spacing(np.zeros((3, 4)), spacing=2.0), [2.0, 2.0])
     with pytest.raises(ImageFileError, match="no file or folder"):
         read_spacing(tmp_path / "nowhere.nii")
+
+
+def test_pixels_take_the_spacing_that_is_given_and_headers_are_compared(tmp_path):
+    pixels = sitk.GetImageFromArray(np.arange(30, dtype=np.uint8).reshape(5, 6))
+    sitk.WriteImage(pixels, str(tmp_path / "a.png"))
+    assert read_image(tmp_path / "a.png", spacing=(0.5, 0.25)).GetSpacing() == (0.5, 0.25)
+    np.testing.assert_array_equal(read_spacing(tmp_path / "a.png", spacing=0.5), [0.5, 0.5])
+    keys = {content_key(tmp_path / "a.png", spacing) for spacing in (None, 0.5, (0.5, 0.25))}
+    assert len(keys) == 3
+    path = tmp_path / "a.nii"
+    sitk.WriteImage(volume(), str(path))
+    stated = read_image(path).GetSpacing()
+    assert read_image(path, spacing=np.array(stated) * 1.0001).GetSpacing() == stated
+    with pytest.raises(CaseError, match="spacing of the case is 9×9×9 mm, but the image states"):
+        read_image(path, spacing=9)
+    with pytest.raises(CaseError, match="spacing of the case is 9×9×9 mm, but the image states"):
+        read_image(volume(), spacing=9)
+
+
+def test_a_mask_of_pixels_lies_on_its_image(tmp_path):
+    labels = sitk.GetImageFromArray(np.eye(6, dtype=np.uint8))
+    sitk.WriteImage(labels, str(tmp_path / "m.png"))
+    image = read_image(np.zeros((6, 6)), spacing=(0.5, 0.25))
+    assert read_mask(tmp_path / "m.png", image).GetSpacing() == (0.5, 0.25)
+    with pytest.raises(CaseError, match=r"a file of pixels of shape \(6, 6\), but the image has"):
+        read_mask(tmp_path / "m.png", read_image(np.zeros((6, 7))))
+
+
+def test_an_image_without_a_grid_takes_that_of_its_mask():
+    mask = sitk.GetImageFromArray(np.ones((4, 5, 6), np.uint8))
+    mask.SetSpacing((4, 4, 3))
+    mask.SetOrigin((1, 2, 3))
+    image = read_image(np.zeros((4, 5, 6)))
+    take_grid(image, mask, stated=False)
+    assert (image.GetSpacing(), image.GetOrigin()) == ((4, 4, 3), (1, 2, 3))
+    with pytest.raises(CaseError, match="spacing of the case is 2×2×2 mm, but the mask states 4×4"):
+        take_grid(read_image(np.zeros((4, 5, 6)), spacing=2), mask, stated=True)
+    with pytest.raises(CaseError, match="unknown where they overlap"):
+        take_grid(read_image(np.zeros((4, 5, 7))), mask, stated=False)
+    plain = sitk.GetImageFromArray(np.ones((4, 5, 6), np.uint8))
+    image = read_image(np.zeros((4, 5, 6)), spacing=2)
+    take_grid(image, plain, stated=True)
+    assert image.GetSpacing() == plain.GetSpacing() == (2, 2, 2)

@@ -1,0 +1,164 @@
+"""Headers of image files: how much they claim to hold, and whether the file can hold so much."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nonredundant.io.errors import ImageFileError
+
+if TYPE_CHECKING:
+    import SimpleITK as sitk
+
+#: Deflate, the strongest compression of these formats, makes at most 1032 bytes of one (RFC 1951).
+_RATIO = 1032
+#: Files below this size are not compared: what they claim is harmless.
+_HARMLESS = 1 << 26
+
+
+def read_header(path: Path) -> sitk.ImageFileReader:
+    """Read the header of an image file and check that the file can hold what it claims.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    SimpleITK.ImageFileReader
+        The reader that holds the header.
+
+    Raises
+    ------
+    ImageFileError
+        If it is no image, or claims more voxels than a file of its size can hold.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> read_header(Path("scan.nii.gz")).GetSize()  # doctest: +SKIP
+    (512, 512, 300)
+    """
+    try:
+        return open_header(path)
+    except RuntimeError as error:
+        raise ImageFileError(f"{path} cannot be read as an image; copy it again") from error
+
+
+def open_header(path: Path) -> sitk.ImageFileReader:
+    """Read a header like `read_header`, but leave the errors of SimpleITK as they are.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    SimpleITK.ImageFileReader
+        The reader that holds the header.
+
+    Raises
+    ------
+    RuntimeError
+        If it is no image.
+    ImageFileError
+        If it claims more voxels than a file of its size can hold.
+
+    Examples
+    --------
+    >>> open_header(Path("scan.nii.gz")).GetSize()  # doctest: +SKIP
+    (512, 512, 300)
+    """
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    reader.ReadImageInformation()
+    claimed, size = header_bytes(reader), path.stat().st_size
+    if claimed > _HARMLESS and claimed > _RATIO * size and not _is_detached(path):
+        raise ImageFileError(
+            f"the header of {path} claims {'×'.join(map(str, reader.GetSize()))} voxels "
+            f"({claimed / 2**30:,.3g} GiB), which a file of {size:,} bytes cannot hold: it is "
+            "damaged; copy or export it again"
+        )
+    return reader
+
+
+def header_bytes(reader: sitk.ImageFileReader) -> int:
+    """Compute the bytes of the voxels that a header claims.
+
+    Parameters
+    ----------
+    reader : SimpleITK.ImageFileReader
+        The reader that holds the header.
+
+    Returns
+    -------
+    int
+        The bytes.
+
+    Examples
+    --------
+    >>> header_bytes(read_header("scan.nii.gz"))  # doctest: +SKIP
+    157286400
+    """
+    import SimpleITK as sitk
+
+    bits = re.search(r"(\d+)-bit", sitk.GetPixelIDValueAsString(reader.GetPixelID()))
+    width = int(bits.group(1)) // 8 if bits else 8
+    return math.prod(reader.GetSize()) * reader.GetNumberOfComponents() * width
+
+
+def stored_bytes(source: Any) -> int:
+    """Compute the bytes of the voxels of a source, from its header if it is a file.
+
+    Parameters
+    ----------
+    source : path, SimpleITK.Image or ndarray
+        A cell of the case table.
+
+    Returns
+    -------
+    int
+        The bytes; 0 for sources of an unknown kind and files that are no images, which are
+        refused when they are read. Of a folder: the size of its files.
+
+    Raises
+    ------
+    ImageFileError
+        If a file claims more than it can hold.
+
+    Examples
+    --------
+    >>> stored_bytes(np.zeros((4, 8, 8), np.float32))
+    1024
+    """
+    import SimpleITK as sitk
+
+    if isinstance(source, np.ndarray):
+        return source.nbytes
+    if isinstance(source, sitk.Image):
+        return source.GetNumberOfPixels() * source.GetNumberOfComponentsPerPixel() * 8
+    if not isinstance(source, str | Path):
+        return 0
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return sum(one.stat().st_size for one in path.iterdir() if one.is_file())
+    if not path.is_file():
+        return 0
+    try:
+        return header_bytes(open_header(path))
+    except RuntimeError:
+        # Contours, or no image: whoever reads it tells the reason.
+        return 0
+
+
+def _is_detached(path: Path) -> bool:
+    """Check whether the voxels are in another file."""
+    return path.suffix.lower() in (".mhd", ".nhdr", ".hdr")
