@@ -210,11 +210,13 @@ def describe_unmeasured(mask: np.ndarray, lesions: str, label: int) -> str:
     """Describe the labels of the mask that are not measured; empty if there is none."""
     if lesions == "labels":
         return ""
-    others = mask[(mask != 0) & (mask != label)]
-    if not others.size:
+    # Slice by slice: of a large scan, every copy of the mask would count.
+    values = distinct_labels(mask)
+    values = values[values != label]
+    if not values.size:
         return ""
-    values, counts = np.unique(others, return_counts=True)
-    pairs = zip(values[:_SHOWN], counts[:_SHOWN], strict=True)
+    counts = [sum(int((part == value).sum()) for part in mask) for value in values[:_SHOWN]]
+    pairs = zip(values[:_SHOWN], counts, strict=True)
     shown = ", ".join(f"label {value:g} ({count:,} voxels)" for value, count in pairs)
     return shown + (f" and {values.size - _SHOWN} more" if values.size > _SHOWN else "")
 
