@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import norm
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from nonredundant.statistics import cross_validated_auc, cross_validated_auc_difference
+from nonredundant.statistics.estimates import Estimate
 
 
 def draw(n=120, shift=1.0, seed=0, repeats=1):
@@ -58,6 +60,25 @@ def test_lesions_of_one_patient_do_not_pretend_to_be_patients():
     assert clustered.high - clustered.low == pytest.approx(once.high - once.low, rel=0.02)
     naive = cross_validated_auc(*twice)
     assert naive.high - naive.low < 0.85 * (once.high - once.low)
+
+
+def test_the_interval_covers_where_one_case_in_ten_is_positive():
+    """Ten positives of a hundred teach a model less than fifty of a hundred do."""
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(80):
+        X = rng.normal(size=(100, 6))
+        logit = X[:, 0] + rng.normal(size=100) + rng.logistic(size=100)
+        y = (logit > np.quantile(logit, 0.9)).astype(int)
+        scores, folds = np.zeros((100, 2)), np.zeros((100, 2), dtype=int)
+        for r in range(2):
+            splits = StratifiedKFold(5, shuffle=True, random_state=r).split(X, y)
+            for k, (train, test) in enumerate(splits):
+                model = LogisticRegression(C=0.1).fit(X[train], y[train])
+                scores[test, r], folds[test, r] = model.decision_function(X[test]), k
+        found.append(cross_validated_auc(y, scores, folds))
+    auc, low, high = (np.array([getattr(one, k) for one in found]) for k in Estimate._fields[:3])
+    assert ((low <= auc.mean()) & (auc.mean() <= high)).mean() >= 0.92
 
 
 @pytest.mark.parametrize(("n_groups", "n_folds"), [(5, 5), (10, 5), (40, 5)])
