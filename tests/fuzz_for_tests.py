@@ -120,14 +120,18 @@ def says_something_else(cells: dict[str, str], originals: Path) -> bool:
     """Check whether the damaged files, read by SimpleITK alone, are another scan or mask.
 
     A byte of a voxel or of a spacing may change without a trace, and the values are then right for
-    what the file says. Compressed voxels carry a checksum, by which their damage is known.
+    what the file says. Compressed voxels carry a checksum, by which their damage is known, and
+    what is truncated is never another scan.
     """
     for path in map(Path, cells.values()):
         if path.suffix == ".dcm" or path.is_dir():
             before = originals / path.name
             files = [path] if path.is_file() else sorted(path.iterdir())
             first = [before] if before.is_file() else sorted(before.iterdir())
-            if [f.read_bytes() for f in files] != [f.read_bytes() for f in first]:
+            pairs = list(zip(files, first, strict=True))
+            if any(one.stat().st_size < other.stat().st_size for one, other in pairs):
+                return False
+            if any(one.read_bytes() != other.read_bytes() for one, other in pairs):
                 return True
             continue
         if path.suffix == ".gz":
@@ -135,6 +139,8 @@ def says_something_else(cells: dict[str, str], originals: Path) -> bool:
                 gzip.decompress(path.read_bytes())
             except (OSError, EOFError, ValueError):
                 return False
+        elif path.stat().st_size < (originals / path.name).stat().st_size:
+            return False
         one, other = sitk.ReadImage(str(path)), sitk.ReadImage(str(originals / path.name))
         same = [
             getattr(one, name)() == getattr(other, name)()
