@@ -185,15 +185,19 @@ def _test_row(names: tuple[str, ...], found: Difference, method: str) -> tuple:
 def _with_holm(rows: list[tuple]) -> pd.DataFrame:
     """Make the table of tests, with p-values corrected over all tests against a reference.
 
-    Differences that are not estimable, such as those of sets that are equal by construction, do
-    not count.
+    Differences that are not estimable do not count, and those of sets that are equal by
+    construction, whose numbers are the same, count once.
     """
     tests = pd.DataFrame(rows, columns=_TESTS)
     tests.insert(8, "p_holm", np.nan)
     for _, family in tests.groupby(["reference", "metric"], sort=False):
-        known = family.index[family["p_value"].notna()]
+        known = family[family["p_value"].notna()]
         if len(known):
-            tests.loc[known, "p_holm"] = holm(tests.loc[known, "p_value"].to_numpy())
+            numbers = known[["estimate", "low", "high", "p_value"]].to_numpy(dtype=float)
+            _, first, place = np.unique(
+                numbers.round(9), axis=0, return_index=True, return_inverse=True
+            )
+            tests.loc[known.index, "p_holm"] = holm(numbers[first, -1])[place.ravel()]
     return tests
 
 

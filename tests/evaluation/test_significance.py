@@ -58,6 +58,14 @@ def test_the_test_set_is_compared_by_delong_and_other_scores_by_bootstrap(cohort
     assert "held-out test set" in found.answer()
 
 
+def test_sets_that_are_equal_by_construction_count_once_in_holms_method(cohort):
+    """The network of these tests ignores its independence term."""
+    sets = ["HCR", "HCR+DLR", "HCR+DLR-MI"]
+    both = compare(*cohort, feature_sets=sets).tests.query("reference == 'HCR'")
+    assert both["p_value"].nunique() == 1
+    assert both["p_holm"].tolist() == pytest.approx(both["p_value"].tolist())
+
+
 def test_a_test_set_with_one_positive_has_scores_without_errors(cohort):
     table, y = cohort
     test = np.r_[np.flatnonzero(y == 1)[:1], np.flatnonzero(y == 0)[:10]]
