@@ -31,7 +31,7 @@ from nonredundant.evaluation.fitting import FitOptions
 from nonredundant.evaluation.fold_model import FoldModel
 from nonredundant.evaluation.folds import Fold
 from nonredundant.evaluation.identity import check_target, read_groups
-from nonredundant.evaluation.inputs import resolve_scoring
+from nonredundant.evaluation.inputs import check_cases, resolve_scoring
 from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
 from nonredundant.evaluation.parameters import check_estimator
 from nonredundant.evaluation.representations import (
@@ -168,11 +168,10 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
         one = self._check_parameters()
+        check_cases(X, None, self.extractor)
         y = align(y, X, "y")
         check_target(y, X, getattr(self.extractor, "clinical", None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        if isinstance(X, LesionTable):
-            check_usable(X)
         groups = read_groups(groups, X)
         outcome = read_outcome(y, None, len(X), 0)
         # Names are checked before images are read, which may take hours.

@@ -68,8 +68,10 @@ def check_cases(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> None:
             "LesionTable(features), saved lesions by LesionTable.load(path)"
         )
     clinical = getattr(extractor, "clinical", None)
-    whole = getattr(extractor, "whole_image", False)
-    check_case_table(X, clinical_sources(clinical), whole_image=whole)
+    if extractor is None or isinstance(extractor, RadiomicsExtractor):
+        # Extractors of the user's own may read other columns.
+        whole = getattr(extractor, "whole_image", False)
+        check_case_table(X, clinical_sources(clinical), whole_image=whole)
     if held is not None:
         if not isinstance(held, pd.DataFrame):
             raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")

@@ -46,9 +46,9 @@ def check_case_table(
     found = f"found columns {list(X.columns)}"
     missing = [name for name in ("image", *clinical) if name not in X.columns]
     if missing:
-        features = "" if "image" in X.columns else "; features become lesions by LesionTable(X)"
         raise ValueError(
-            f"the case table lacks the columns {missing}: {found}; it needs {wanted}{features}"
+            f"the case table lacks the columns {missing}: {found}; it needs {wanted}"
+            f"{_instead_of_images(X)}"
         )
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -66,6 +66,21 @@ def check_case_table(
     return X
 
 
+def _instead_of_images(X: pd.DataFrame) -> str:
+    """Say what a table without the column 'image' may be meant to be; empty if it has one."""
+    if "image" in X.columns:
+        return ""
+    alike = _alike(X, _IMAGE_NAMES)
+    if alike:
+        return f"; rename {alike[0]!r} to 'image', if it holds the images"
+    return "; a table of features becomes lesions by LesionTable(X)"
+
+
+def _alike(X: pd.DataFrame, names: frozenset[str]) -> list[str]:
+    """List the columns of these names, whatever their case."""
+    return [one for one in X.columns if isinstance(one, str) and one.strip().lower() in names]
+
+
 def _check_mask_column(X: pd.DataFrame, whole_image: bool) -> None:
     """Raise unless the table has masks, or images are to be measured whole; never guess."""
     if "mask" in X.columns:
@@ -77,9 +92,7 @@ def _check_mask_column(X: pd.DataFrame, whole_image: bool) -> None:
         return
     if whole_image:
         return
-    alike = [
-        name for name in X.columns if isinstance(name, str) and name.strip().lower() in _MASK_NAMES
-    ]
+    alike = _alike(X, _MASK_NAMES)
     rename = f"rename {alike[0]!r} to 'mask'; or " if alike else "add it; or "
     found = f"columns that may be meant: {alike}; " if alike else ""
     raise ValueError(
@@ -126,6 +139,11 @@ def _resolved(cell: Any, base: Path | None) -> Any:
     return cell
 
 
+#: Names of columns that may hold images under another name than "image".
+_IMAGE_NAMES = frozenset(
+    "image images image_path img scan scans volume ct pet mr mri nifti file files filename path "
+    "dicom series".split()
+)
 #: Names of columns that may hold masks under another name than "mask".
 _MASK_NAMES = frozenset(
     "mask masks mask_path segmentation segmentations seg roi rois label_map labelmap rtstruct "

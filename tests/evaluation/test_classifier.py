@@ -148,6 +148,8 @@ def test_an_empty_selection_and_infinity_are_named_at_fit_and_predict(cohort):
     model = FeatureSetClassifier("HCR").fit(table, y)
     with pytest.raises(ValueError, match="X is a table without samples"):
         FeatureSetClassifier("HCR").fit(table[:0], y[:0])
+    with pytest.raises(ValueError, match="the case table has no rows"):
+        FeatureSetClassifier("HCR").fit(pd.DataFrame({"image": [], "mask": []}), [])
     with pytest.raises(ValueError, match="X is a table without samples"):
         model.predict(table[:0])
     features = table.features.copy()

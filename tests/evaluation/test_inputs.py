@@ -65,7 +65,7 @@ def test_an_empty_selection_text_and_infinity_are_named(cohort):
 
 def test_features_in_a_data_frame_are_told_how_to_become_lesions(cohort):
     table, y = cohort
-    with pytest.raises(ValueError, match=r"features become lesions by LesionTable\(X\)"):
+    with pytest.raises(ValueError, match=r"features becomes lesions by LesionTable\(X\)"):
         compare_feature_sets(table.features, y)
     with pytest.raises(TypeError, match=r"got str; .*LesionTable.load\(path\)"):
         compare_feature_sets("lesions.npz", y)

@@ -19,7 +19,12 @@ from nonredundant.io import CaseError
     [
         (np.zeros((3, 4)), TypeError, r"a pandas DataFrame.*got ndarray of shape \(3, 4\)"),
         ([1, 2], TypeError, "got list"),
-        (pd.DataFrame({"scan": [1]}), ValueError, r"lacks the columns \['image'\].*\['scan'\]"),
+        (
+            pd.DataFrame({"scan": [1]}),
+            ValueError,
+            r"lacks the columns \['image'\].*\['scan'\].*; rename 'scan'",
+        ),
+        (pd.DataFrame({"mean": [1]}), ValueError, r"becomes lesions by LesionTable\(X\)"),
         (pd.DataFrame({"image": []}), ValueError, "no rows"),
         (
             pd.DataFrame({"image": [1, 2]}, index=["anna", "anna"]),
