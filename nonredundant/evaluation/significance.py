@@ -254,6 +254,8 @@ class TestSet:
         self.rows = np.arange(len(self.y))
         self.binary = len(held.classes) == 2
         self.n_classes = len(held.classes)
+        #: Scores of resamples, by metric and response.
+        self.known: dict[tuple[str, int], dict[int, float]] = {}
         self.one_case = self.binary and int(np.bincount(self.y).min()) < 2
 
     def summary(self) -> pd.DataFrame:
@@ -316,12 +318,12 @@ class TestSet:
             return not_estimable(difference, _GROUPED), method
         if metric == CONCORDANCE:
             return self._compare_concordance(a[:, -1], b[:, -1]), method
-        both = np.vstack([a, b])
+        n, of_a, of_b = len(self.y), self._metric(metric, a), self._metric(metric, b)
         found = paired_bootstrap(
             self.y,
             self.rows,
-            self.rows + len(self.y),
-            self._metric(metric, both),
+            self.rows + n,
+            lambda y, rows: of_a(y, rows) if rows[0] < n else of_b(y, rows - n),
             n_resamples=N_RESAMPLES,
             random_state=self.seed,
         )
@@ -356,6 +358,19 @@ class TestSet:
         return self.binary and metric == "roc_auc"
 
     def _metric(self, metric: str, response: np.ndarray) -> Callable[..., float]:
-        """Return the scorer as a function of labels and row numbers."""
+        """Return the scorer as a function of labels and row numbers.
+
+        All sets are scored on the same resamples; each value is computed once.
+        """
         recorded, scorer = Recorded(response, self.n_classes), self.study.options.scorers[metric]
-        return lambda y, rows: float(scorer(recorded, np.asarray(rows, dtype=int), y))
+        known = self.known.setdefault((metric, id(response)), {})
+
+        def value(y: Any, rows: Any) -> float:
+            """Score the rows."""
+            rows = np.asarray(rows, dtype=int)
+            key = hash(rows.tobytes())
+            if key not in known:
+                known[key] = float(scorer(recorded, rows, y))
+            return known[key]
+
+        return value
