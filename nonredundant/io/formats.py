@@ -11,9 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
-from nonredundant.io.headers import open_header
+from nonredundant.io.headers import header_bytes, open_header
+from nonredundant.io.labels import fits_bytes
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
 
@@ -86,7 +89,7 @@ def read_mask_file(
         path = masks[0] if masks else path
     read_on = find_format(path).read_on
     if read_on is None:
-        return read_file(path)
+        return _read_labels(path)
     if read_on is read_contours and not located:
         raise CaseError(
             f"{path} holds contours in mm, but the image is an array or pixels without a place in "
@@ -219,41 +222,88 @@ def _series_files(folder: Path) -> Sequence[str]:
 #: Length of the longest NIfTI header, in bytes.
 _NIFTI_HEADER = 540
 _CHUNK = 1 << 20
+#: Bytes of a large mask that are read at a time.
+_PART = 1 << 26
+#: The format of gzip files in zlib's numbering.
+_GZIP = zlib.MAX_WBITS | 16
 
 
 def _read_nifti(path: Path) -> sitk.Image:
     """Read a NIfTI file and check that it is complete, which ITK does not."""
     image = _read_with_itk(path)
+    _check_complete(path)
+    return image
+
+
+def _check_complete(path: Path) -> None:
+    """Raise if a NIfTI file is shorter than it should be, or its checksum is wrong."""
     missing = _missing_bytes(path)
     if missing:
         raise ImageFileError(
             f"{path} ({_size(path)}) is truncated: {missing:,} bytes of its voxels are missing; "
             "copy or export it again"
         )
-    return image
 
 
 def _missing_bytes(path: Path) -> int:
     """Compute by how many bytes a NIfTI file is shorter than its header declares.
 
-    Files that are not NIfTI count as complete.
+    Files that are not NIfTI count as complete. Of a compressed file the checksum is compared too,
+    which ITK does not reach: it stops at the last voxel.
     """
     compressed = path.name.lower().endswith(".gz")
-    try:
-        with gzip.open(path) if compressed else path.open("rb") as file:
-            declared = _declared_size(file.read(_NIFTI_HEADER))
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return 0
+    with path.open("rb") as file:
+        head = file.read(_CHUNK if compressed else _NIFTI_HEADER)
+    if compressed:
+        try:
+            # Unlike `gzip.open`, this returns what is there of a truncated file.
+            head = zlib.decompressobj(_GZIP).decompress(head, _NIFTI_HEADER)
+        except zlib.error:
+            return 0
+    declared = _declared_size(head)
     if declared is None:
         return 0
-    if not compressed:
-        return max(0, declared - path.stat().st_size)
-    with path.open("rb") as file:
-        file.seek(-4, 2)
-        if struct.unpack("<I", file.read(4))[0] == declared % 2**32:
-            return 0
-    # The trailer counts the last member only, so that it may be wrong in a complete file.
-    return max(0, declared - _uncompressed_size(path))
+    size = _uncompressed_size(path, declared) if compressed else path.stat().st_size
+    return max(0, declared - size)
+
+
+def _read_labels(path: Path) -> sitk.Image:
+    """Read a mask; a large one part by part into bytes, if all of it are small whole numbers.
+
+    ITK holds the voxels of a NIfTI file twice while it reads them, and masks are often stored in
+    wide types.
+    """
+    import SimpleITK as sitk
+
+    if find_format(path).read is not _read_nifti:
+        return read_file(path)
+    try:
+        header = open_header(path)
+    except RuntimeError:
+        return read_file(path)
+    stored = header_bytes(header)
+    plain = header.GetDimension() == 3 and header.GetNumberOfComponents() == 1
+    if stored <= _PART or not plain or header.GetPixelID() == sitk.sitkUInt8:
+        return read_file(path)
+    _check_complete(path)
+    size = header.GetSize()
+    labels = np.empty(size[::-1], dtype=np.uint8)
+    step = max(1, size[2] * _PART // stored)
+    for start in range(0, size[2], step):
+        stop = min(start + step, size[2])
+        header.SetExtractIndex([0, 0, start])
+        header.SetExtractSize([size[0], size[1], stop - start])
+        part = header.Execute()
+        values = sitk.GetArrayViewFromImage(part)
+        if not fits_bytes(values):
+            return read_file(path)
+        labels[start:stop] = np.rint(values)
+    del part, values
+    mask = sitk.GetImageFromArray(labels)
+    mask.SetSpacing(header.GetSpacing())
+    mask.SetOrigin(header.GetOrigin())
+    mask.SetDirection(header.GetDirection())
+    return mask
 
 
 def _declared_size(header: bytes) -> int | None:
@@ -277,15 +327,23 @@ def _declared_size(header: bytes) -> int | None:
     return offset + voxels * bits // 8
 
 
-def _uncompressed_size(path: Path) -> int:
-    """Count the bytes that can be decompressed."""
+def _uncompressed_size(path: Path, declared: int) -> int:
+    """Count the bytes that can be decompressed, and raise if their checksum is wrong."""
     size = 0
     try:
         with gzip.open(path) as file:
-            while chunk := file.read(_CHUNK):
+            # Unlike `read`, this returns what comes before an error.
+            while chunk := file.read1(_CHUNK):
                 size += len(chunk)
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except EOFError:
         return size
+    except (zlib.error, gzip.BadGzipFile) as error:
+        # What follows a complete file is not part of it.
+        if size < declared or "Not a gzipped" not in str(error):
+            raise ImageFileError(
+                f"{path} ({_size(path)}) is damaged: its compressed content disagrees with its "
+                f"checksum ({error}); copy or export it again"
+            ) from error
     return size
 
 

@@ -56,8 +56,8 @@ def as_labels(mask: sitk.Image, *, lossy: bool = False) -> sitk.Image:
     array = sitk.GetArrayViewFromImage(mask)
     if array.dtype.kind == "f":
         _check_whole(array)
-        mask = sitk.Cast(sitk.Round(mask), sitk.sitkInt32)
-        array = sitk.GetArrayViewFromImage(mask)
+    mask = _narrowed(mask, array)
+    array = sitk.GetArrayViewFromImage(mask)
     values = distinct_labels(array)
     if values.size and values[0] < 0:
         raise CaseError(
@@ -76,6 +76,48 @@ def as_labels(mask: sitk.Image, *, lossy: bool = False) -> sitk.Image:
             f"{_LOSSLESS}, or threshold it"
         )
     return mask
+
+
+def fits_bytes(values: np.ndarray) -> bool:
+    """Check whether all values are whole numbers from 0 to 255, up to rounding.
+
+    Parameters
+    ----------
+    values : array of any shape
+        Labels.
+
+    Returns
+    -------
+    bool
+        Whether they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fits_bytes(np.array([0.0, 254.9999])), fits_bytes(np.array([0.5]))
+    (True, False)
+    """
+    if not values.size or values.dtype == np.uint8:
+        return True
+    low, high = float(values.min()), float(values.max())
+    if not (low >= -TOLERANCE and high <= np.iinfo(np.uint8).max + TOLERANCE):
+        return False
+    return values.dtype.kind != "f" or bool((np.abs(values - np.rint(values)) <= TOLERANCE).all())
+
+
+def _narrowed(mask: sitk.Image, array: np.ndarray) -> sitk.Image:
+    """Return the mask in the smallest type of its labels: of a large scan, each copy counts."""
+    import SimpleITK as sitk
+
+    small = all(fits_bytes(part) for part in array)
+    if array.dtype == np.uint8 or not (small or array.dtype.kind == "f"):
+        return mask
+    labels = np.empty(array.shape, dtype=np.uint8 if small else np.int32)
+    for target, part in zip(labels, array, strict=True):
+        target[...] = np.rint(part)
+    narrow = sitk.GetImageFromArray(labels)
+    narrow.CopyInformation(mask)
+    return narrow
 
 
 def distinct_labels(array: np.ndarray) -> np.ndarray:

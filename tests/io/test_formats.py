@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import shutil
+import zlib
 
 import numpy as np
 import pytest
@@ -117,3 +118,53 @@ def test_an_entry_of_the_table_is_all_that_a_new_format_needs(tmp_path, monkeypa
     before = content_key(path)
     path.write_text("1 5")
     assert content_key(path) != before
+
+
+def test_damage_of_compressed_voxels_is_known_by_their_checksum(tmp_path):
+    path = tmp_path / "image.nii.gz"
+    noise = np.random.default_rng(0).integers(0, 2**15, (60, 60, 60)).astype(np.int16)
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path))
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 1  # in the checksum, after the last voxel
+    path.write_bytes(bytes(content))
+    with pytest.raises(ImageFileError, match="damaged.*checksum"):
+        read_image(path)
+    # What follows the compressed file is not read.
+    sitk.WriteImage(sitk.GetImageFromArray(noise), str(path))
+    path.write_bytes(path.read_bytes() + b"trailing bytes")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(path)), noise)
+
+
+@pytest.mark.parametrize("kept", [380, 480, 600])
+def test_a_file_that_ends_within_or_behind_its_header_is_truncated(tmp_path, kept):
+    path = tmp_path / "image.nii.gz"
+    sitk.WriteImage(volume(), str(path))
+    content = gzip.decompress(path.read_bytes())
+    packed = zlib.compressobj(wbits=31)
+    path.write_bytes(packed.compress(content[:kept]) + packed.flush(zlib.Z_SYNC_FLUSH))
+    with pytest.raises(ImageFileError, match="truncated|cannot be read"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("ending", ["nii", "nii.gz"])
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [([0, 1, 255], np.int16), ([0, 1, 2.0001], np.float64), ([0, 1, 300], np.float32)],
+)
+def test_a_large_mask_is_read_in_parts(tmp_path, monkeypatch, ending, values, dtype):
+    monkeypatch.setattr(formats, "_PART", 2000)
+    rng = np.random.default_rng(0)
+    image = volume()
+    array = np.kron(rng.choice(values, (3, 3, 4)), np.ones((2, 2, 2)))[:5, :6, :7].astype(dtype)
+    mask = sitk.GetImageFromArray(np.repeat(array, 3, axis=0))
+    mask.SetSpacing((1, 2, 3))
+    mask.SetOrigin((4, 5, 6))
+    path = tmp_path / f"mask.{ending}"
+    sitk.WriteImage(mask, str(path))
+    found = read_mask(path, image)
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), np.rint(np.repeat(array, 3, 0)))
+    assert found.GetSpacing() == mask.GetSpacing()
+    assert found.GetOrigin() == mask.GetOrigin()
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ImageFileError):
+        read_mask(path, image)

@@ -97,3 +97,15 @@ def test_a_few_labels_of_single_voxels_are_read():
     points = np.zeros((20, 20, 20), dtype=np.uint8)
     points[range(2, 9), range(2, 9), range(2, 9)] = range(1, 8)
     assert sitk.GetArrayFromImage(as_labels(sitk.GetImageFromArray(points))).max() == 7
+
+
+@pytest.mark.parametrize("dtype", [np.int16, np.uint32, np.int64, np.float32, np.float64])
+def test_labels_are_held_in_the_smallest_type(dtype):
+    mask = sitk.GetImageFromArray(np.array([[[0, 1], [255, 2]]]).astype(dtype))
+    mask.SetSpacing((1, 2, 3))
+    found = as_labels(mask)
+    assert found.GetPixelID() == sitk.sitkUInt8
+    assert found.GetSpacing() == (1, 2, 3)
+    assert sitk.GetArrayFromImage(found).tolist() == [[[0, 1], [255, 2]]]
+    large = sitk.GetImageFromArray(np.array([[[0, 70000]]]).astype(np.float64))
+    assert sitk.GetArrayFromImage(as_labels(large)).tolist() == [[[0, 70000]]]
