@@ -121,10 +121,16 @@ def _read_text(path: Path) -> Any:
     """Read the cells of a CSV file as they are written."""
     import pandas as pd
 
+    settings: dict[str, Any] = {
+        "dtype": str,
+        "keep_default_na": False,
+        "encoding": "utf-8-sig",
+        "skip_blank_lines": False,
+    }
     try:
-        return pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skip_blank_lines=False
-        )
+        table = pd.read_csv(path, **settings)
+        # pandas renames the second of two columns of one name.
+        header = pd.read_csv(path, header=None, nrows=1, **settings).iloc[0]
     except FileNotFoundError as error:
         raise ValueError(f"there is no table {path}; the folder is {Path.cwd()}") from error
     except IsADirectoryError as error:
@@ -133,6 +139,16 @@ def _read_text(path: Path) -> Any:
         raise ValueError(
             f"{path} is not a CSV table in UTF-8 ({error}); spreadsheets write one as 'CSV UTF-8'"
         ) from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise ValueError(
+            f"{path}: rows have more cells than the header has names ({len(header)}): "
+            f"{list(header)}"
+        )
+    names = header[header != ""]
+    if names.duplicated().any():
+        twice = names[names.duplicated()].unique().tolist()
+        raise ValueError(f"{path} has several columns of the same name: {twice}; rename them")
+    return table
 
 
 def _without_empty_rows(text: Any, path: Path) -> Any:

@@ -82,6 +82,18 @@ def test_held_out_cases_of_one_patient_are_grouped(tmp_path):
     assert held_out_cases(path, ["y"], "y", None, "y")[2].tolist() == [0, 0, 1]
 
 
+def test_rows_longer_than_the_header_are_not_shifted(tmp_path):
+    with pytest.raises(ValueError, match=r"more cells than the header has names \(3\)"):
+        table_of(tmp_path, "id,image,y\nx,a,0,\nz,b,1,\n", "y")
+    with pytest.raises(ValueError, match="Expected 3 fields in line 3, saw 4"):
+        table_of(tmp_path, "id,image,y\nx,a,0\nz,b,1,2\n", "y")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"several columns of the same name: \['y'\]"):
+        table_of(tmp_path, "id,image,y,y\nx,a,0,1\n", "y")
+
+
 def test_a_file_that_is_no_csv_says_how_to_write_one(tmp_path):
     path = tmp_path / "cases.xlsx"
     path.write_bytes(b"PK\x03\x04\xff\xfe")
