@@ -145,9 +145,9 @@ def compare_feature_sets(
     scoring : str or sequence of str, default="roc_auc"
         scikit-learn scoring names; the first is the primary one.
     baselines : bool, default=True
-        Add volume, maximum intensity, both, HCR with principal components of the patches, HCR
-        with residualised latents, the dissemination of lesions where samples have several, and
-        clinical columns alone where there are any.
+        Add volume, maximum intensity, both, the dissemination of lesions where samples have
+        several, clinical columns alone where there are any, and, if a set has learned features,
+        HCR with principal components of the patches and HCR with residualised latents.
     experiment : {"petvsclin", "vetil2023"}, optional
         A published set of feature sets and hyper-parameters, in place of `feature_sets`.
     class_weight : dict of label to weight or "balanced", optional

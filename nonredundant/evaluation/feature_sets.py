@@ -195,6 +195,9 @@ def choose_feature_sets(
     for one in chosen:
         check_feature_set(one, table, clinical=clinical)
     added, messages = _baselines(table, clinical=clinical) if baselines else ([], [])
+    if not any(one.variant is not None for one in chosen):
+        # Learned features are compared with others of their kind; networks take minutes to train.
+        added = [one for one in added if one.variant is None]
     return name_clinical(chosen, added, clinical=clinical), messages
 
 

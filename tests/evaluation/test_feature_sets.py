@@ -7,11 +7,13 @@ import pandas as pd
 import pytest
 from cohorts_for_tests import (
     compare,
+    make_table,
 )
 
 from nonredundant import LesionTable
 from nonredundant.evaluation.feature_sets import (
     Selection,
+    choose_feature_sets,
     name_clinical,
     parse_feature_set,
     pick_columns,
@@ -136,7 +138,7 @@ def test_without_clinical_columns_no_set_is_named_for_them():
 
 def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):
     table, y = cohort
-    joined = table.join(pd.DataFrame({"age": y + 0.5}))
+    joined = table.join(pd.DataFrame({"age": y + np.linspace(0, 0.4, len(y))}))
     names = ["HCR", "Clinical", "Clinical+HCR", "Clinical+HCR+DLR-MI"]
     found = compare(joined, y, feature_sets=names)
     mean = found.summary.set_index("feature_set")["mean"]
@@ -146,3 +148,11 @@ def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):
     assert found.primary["reference"] == "Clinical+HCR"
     with pytest.raises(ValueError, match="needs clinical columns"):
         compare(table, y, feature_sets=names)
+
+
+def test_no_network_is_trained_for_baselines_of_sets_without_one():
+    table, _ = make_table(20)
+    for names, learned in ((["HCR"], False), (["HCR", "HCR+DLR"], True)):
+        sets, _ = choose_feature_sets(names, table, clinical=False, baselines=True)
+        assert any(one.name == "HCR+DLR-residual" for one in sets) == learned
+        assert any(one.name == "volume" for one in sets)
