@@ -130,6 +130,9 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     >>> image.GetSpacing()
     (4.0, 4.0, 3.0)
     """
+    if mask.GetDimension() != image.GetDimension():
+        # `align_mask` tells it for all sources.
+        return
     if mask.GetSize() != image.GetSize():
         raise CaseError(
             f"the image is an array or pixels of shape {image.GetSize()[::-1]} without a place in "
