@@ -66,6 +66,10 @@ Event = Annotated[
 Lesions = Annotated[
     str, typer.Option(help="Definition of a lesion: label, components or labels of the mask.")
 ]
+Roi = Annotated[
+    str | None,
+    typer.Option(help="Region of a structure set or segmentation, or a pattern such as GTV*."),
+]
 Patients = Annotated[
     str,
     typer.Option(
@@ -116,6 +120,7 @@ def extract(
     bin_width: BinWidth = None,
     patch: Patch = 32,
     lesions: Lesions = "label",
+    roi: Roi = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the features as CSV.")] = None,
     jobs: Jobs = 0,
 ) -> int:
@@ -124,7 +129,7 @@ def extract(
         output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
     )
     table = read_cases(cases)
-    extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions)
+    extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions, roi=roi)
     found = extractor.fit(table).transform(table)
     output.parent.mkdir(parents=True, exist_ok=True)
     found.save(output)
@@ -148,6 +153,7 @@ def evaluate(
     patch: Patch = 32,
     clinical: Clinical = None,
     lesions: Lesions = "label",
+    roi: Roi = None,
     patients: Patients = "mean",
     event: Event = None,
     experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
@@ -208,6 +214,7 @@ def evaluate(
             jobs,
             clinical=clinical_columns(table, names),
             lesions=lesions,
+            roi=roi,
         ),
         cvae=_cvae(epochs),
         patients=parse_patients(patients),
@@ -248,6 +255,7 @@ def fit(
     patch: Patch = 32,
     clinical: Clinical = None,
     lesions: Lesions = "label",
+    roi: Roi = None,
     patients: Patients = "mean",
     epochs: Epochs = None,
     jobs: Jobs = 0,
@@ -271,6 +279,7 @@ def fit(
         jobs,
         clinical=clinical_columns(table, names),
         lesions=lesions,
+        roi=roi,
     )
     model = FeatureSetClassifier(
         feature_set,

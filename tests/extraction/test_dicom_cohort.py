@@ -61,3 +61,13 @@ def test_evaluate_runs_from_folders_and_structure_sets_in_one_command(cohort, mo
     assert result.exit_code == 0, result.output
     assert (cohort / "report" / "index.html").exists()
     assert "failed" not in result.output
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("roi", "code"), [("G*", 0), ("liver", 1)])
+def test_a_region_is_chosen_on_the_command_line(cohort, monkeypatch, roi, code):
+    monkeypatch.chdir(cohort)
+    arguments = f"extract cases.csv -o l.npz --modality PET --patch 8 --jobs 1 --roi {roi}"
+    result = CliRunner().invoke(app, arguments.split())
+    assert result.exit_code == code, result.output
+    assert ("the file has 'GTV'" in result.output) == bool(code)
