@@ -202,10 +202,13 @@ class FeatureSetComparison:
         block = self.settings.learned_blocks.get(chosen["feature_set"])
         if block is not None and "reference" in chosen:
             found["new"] = is_new(self.redundancy, block)
-        found["helps"] = does_help(self._evidence(chosen))
+        # The permutation test holds for independent features only.
+        dependent = "new" in found and found["new"].verdict == "dependent"
+        method = "projected-covariance" if dependent else "permutation"
+        found["helps"] = does_help(self._evidence(chosen, method))
         return found
 
-    def _evidence(self, chosen: dict[str, str]) -> Evidence:
+    def _evidence(self, chosen: dict[str, str], method: str) -> Evidence:
         """Collect the rows of the tables that concern one fused set."""
         at = {key: chosen[key] for key in ("classifier", "metric")}
         test = _row(self.tests, {"reference": "", **chosen})
@@ -218,7 +221,9 @@ class FeatureSetComparison:
             fused=fused,
             base=_row(self.summary, {"feature_set": reference, **at}),
             test=test,
-            information=_row(self.added_information, {**pair, "reference": reference}),
+            information=_row(
+                self.added_information, {**pair, "reference": reference, "method": method}
+            ),
             where="on the held-out test set" if self.settings.n_test else "in cross-validation",
         )
 

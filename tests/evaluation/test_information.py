@@ -89,3 +89,28 @@ def test_residuals_of_times_add_up_to_zero_and_are_unknown_where_there_is_no_ris
     assert residuals.shape == (8, 1)
     assert np.isnan(residuals[3, 0])
     assert np.nansum(residuals) == pytest.approx(0.0, abs=1e-9)
+
+
+class RepeatingNetwork(CheapNetwork):
+    """Stands in for a network whose latents repeat a feature that the label depends on."""
+
+    def transform(self, X):
+        seen = np.log(X.features["original_firstorder_Maximum"].to_numpy())
+        noise = np.random.default_rng(0).normal(size=(2, len(seen)))
+        return np.column_stack([seen + 0.05 * noise[0], noise[1]])
+
+
+def test_what_repeats_the_features_is_not_said_to_inform():
+    table, _ = make_table(120, hidden=0.0)
+    seen = np.log(table.features["original_firstorder_Maximum"].to_numpy()) / 0.3
+    y = (seen + np.random.default_rng(2).logistic(size=120) > 0).astype(int)
+    found = compare(
+        table, y, cvae=RepeatingNetwork(), audit=["dcor"], cv=4, feature_sets=["HCR", "HCR+DLR-MI"]
+    )
+    findings = found.findings()
+    assert findings["new"].verdict == "dependent"
+    rows = found.added_information.set_index("method")
+    assert rows.loc["projected-covariance", "p_value"] > 0.05
+    said = f"{rows.loc['projected-covariance', 'p_value']:.3f}"
+    assert f"test of added information p = {said}" in findings["helps"].text
+    assert findings["helps"].verdict == "none seen"

@@ -92,7 +92,7 @@ def _tests(settings: Any) -> Markup:
     return text + (
         ". Holm's method corrects p for the number of tests. Added information is tested by "
         "permuting the learned features of patients against what the reference leaves unexplained "
-        "of the outcome."
+        "of the outcome; where the audit sees dependence, by the projected covariance measure."
     )
 
 
