@@ -39,7 +39,7 @@ from nonredundant.extraction.case_table import read_rows
 from nonredundant.inspection.atlas import LatentAtlas, latent_atlas
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
-from nonredundant.metrics.audit import audit_with_null
+from nonredundant.metrics.audit import COLUMNS, METHODS, audit_with_null
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 
@@ -121,15 +121,16 @@ def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) ->
     """Audit every variant on the held-out samples of the first repeat's folds.
 
     A fold that holds out too few groups, such as one hospital, has nothing that a permutation
-    could exchange, and is left out.
+    could exchange, and is left out; a variant without any other fold gets rows that say so.
     """
     if study.audit is None:
         return []
     first = {model.fold.fold: model for model in models if model.fold.repeat == 0}
-    tasks = []
+    tasks, names = [], {}
     for one in learned:
         if one.repeat != 0:
             continue
+        names[one.variant.name] = None
         model = first[one.fold]
         test, groups = model.fold.test, study.groups
         if groups is not None and len(np.unique(groups[test])) < LEAST_AUDIT_ROWS:
@@ -138,9 +139,19 @@ def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) ->
         h = h.fillna(h.iloc[model.fold.train].median()).fillna(0.0)
         d = pd.DataFrame(one.d, index=h.index, columns=one.columns)
         tasks.append((one.variant.name, h, d, model.fold, study.audit, groups))
-    if not tasks or not tasks[0][1].shape[1]:
+    if not tasks:
+        return [_no_audit(name, study.audit) for name in names]
+    if not tasks[0][1].shape[1]:
         return []
     return _parallel(study, _cached(study, audit_variant, []), tasks, "audit")
+
+
+def _no_audit(name: str, options: AuditOptions) -> Audit:
+    """Return an audit without estimates, whose detail is the reason."""
+    report = pd.DataFrame(np.nan, index=list(options.methods), columns=COLUMNS, dtype=object)
+    report["unit"] = [METHODS[method] for method in options.methods]
+    report["detail"] = f"each fold holds out fewer than {LEAST_AUDIT_ROWS} groups"
+    return Audit(name, report, {method: np.empty(0) for method in options.methods})
 
 
 def _known(model: FoldModel, variant: Variant) -> pd.DataFrame:

@@ -493,7 +493,10 @@ def pool_redundancy(
         draws = min(len(null[name]) for _, null in tested)
         null = np.mean([null[name][:draws] for _, null in tested], axis=0)
         largest = own[int(estimates.argmax())]
-        rows[name] = _row(name, float(estimates.mean()), null, str(largest["detail"]))
+        detail = str(largest["detail"])
+        if name == "largest-pair" and len(tested) > 1 and detail:
+            detail = f"in one part, {detail}"
+        rows[name] = _row(name, float(estimates.mean()), null, detail)
     report = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
     report.index.name = "method"
     return report

@@ -139,3 +139,14 @@ def test_each_variant_is_fitted_once_a_fold(cohort):
     compare(*cohort, cvae=Counting(), classifiers={**PLAIN, "other": LogisticRegression()})
     assert len(Counting.seen) == len(set(Counting.seen)) == (3 + 1) * 2
     assert {term for term, _ in Counting.seen} == {None, "dcor"}
+
+
+def test_an_audit_that_no_fold_allows_says_why():
+    table, y = make_table(100)
+    hospitals = np.repeat(np.arange(5), 20)
+    found = compare(
+        table, y, audit=("dcor",), groups=hospitals, cv=5, feature_sets=["HCR", "HCR+DLR-MI"]
+    )
+    assert found.redundancy["estimate"].isna().all()
+    assert "fewer than" in found.redundancy["detail"].iloc[0]
+    assert "was not audited: each fold holds out fewer than" in found.answer()
