@@ -126,7 +126,8 @@ def _audit_all(study: Study, models: list[FoldModel], learned: list[Learned]) ->
     if study.audit is None:
         return []
     first = {model.fold.fold: model for model in models if model.fold.repeat == 0}
-    tasks, names = [], {}
+    tasks: list[tuple] = []
+    names: dict[str, None] = {}
     for one in learned:
         if one.repeat != 0:
             continue
