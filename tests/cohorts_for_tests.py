@@ -66,6 +66,13 @@ def make_table(n=90, *, hidden=3.0, visible=2.0, n_noise=6, n_classes=2, seed=0)
     return LesionTable(features, patches=patches, masks=masks, index=index), y
 
 
+def make_rows(n=6, start=0):
+    """Return a table of patients with ids."""
+    rng = np.random.default_rng(start)
+    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
+    return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
+
+
 def make_patients(n=60, seed=0):
     """Return patients with one to four lesions; the label lies in the hottest one."""
     rng = np.random.default_rng(seed)

@@ -273,13 +273,11 @@ class TestSet:
 
     def _interval(self, metric: str, response: np.ndarray) -> Estimate:
         """Compute a score and its 95 % interval."""
-        groups = self.study.test_groups
-        if self._by_delong(metric) and self.one_case:
-            return Estimate(self._value(metric, response), np.nan, np.nan, _ONE_CASE)
+        reason = self._no_error(metric)
+        if reason:
+            return Estimate(self._value(metric, response), np.nan, np.nan, reason)
         if self._by_delong(metric):
-            return delong_interval(self.y, response[:, -1], groups=groups)
-        if groups is not None:
-            return Estimate(self._value(metric, response), np.nan, np.nan, _GROUPED)
+            return delong_interval(self.y, response[:, -1], groups=self.study.test_groups)
         if metric == CONCORDANCE:
             return self._concordance(response[:, -1])
         return bootstrap_interval(
@@ -305,17 +303,13 @@ class TestSet:
 
     def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[Difference, str]:
         """Test the difference between two responses, and name the method."""
-        groups = self.study.test_groups
-        if self._by_delong(metric):
-            method = "DeLong" if groups is None else "DeLong, clustered"
-            if self.one_case:
-                difference = self._value(metric, a) - self._value(metric, b)
-                return not_estimable(difference, _ONE_CASE), method
-            return delong_test(self.y, a[:, -1], b[:, -1], groups=groups), method
-        method = "paired concordance" if metric == CONCORDANCE else "paired bootstrap"
-        if groups is not None:
+        groups, method = self.study.test_groups, self._method(metric)
+        reason = self._no_error(metric)
+        if reason:
             difference = self._value(metric, a) - self._value(metric, b)
-            return not_estimable(difference, _GROUPED), method
+            return not_estimable(difference, reason), method
+        if self._by_delong(metric):
+            return delong_test(self.y, a[:, -1], b[:, -1], groups=groups), method
         if metric == CONCORDANCE:
             return self._compare_concordance(a[:, -1], b[:, -1]), method
         n, of_a, of_b = len(self.y), self._metric(metric, a), self._metric(metric, b)
@@ -346,6 +340,18 @@ class TestSet:
             # All comparable pairs share one patient.
             difference = concordance_index(*times, a) - concordance_index(*times, b)
             return not_estimable(difference, str(error))
+
+    def _method(self, metric: str) -> str:
+        """Name the test of a metric."""
+        if self._by_delong(metric):
+            return "DeLong" if self.study.test_groups is None else "DeLong, clustered"
+        return "paired concordance" if metric == CONCORDANCE else "paired bootstrap"
+
+    def _no_error(self, metric: str) -> str:
+        """Return why the scores of a metric have no error on this test set; empty if they have."""
+        if self._by_delong(metric):
+            return _ONE_CASE if self.one_case else ""
+        return "" if self.study.test_groups is None else _GROUPED
 
     def _value(self, metric: str, response: np.ndarray) -> float:
         """Compute a score without its error."""

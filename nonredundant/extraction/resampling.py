@@ -114,12 +114,17 @@ def resample_lesion(
     return Resampled(sitk.Round(values) if rounded else values, inside, left)
 
 
+def _ends(region: Region) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first voxel of a lesion's box, and the one after its last, in the order x-y-z."""
+    box = region.box[::-1]
+    return np.array([one.start for one in box]), np.array([one.stop for one in box])
+
+
 def _grid(image: sitk.Image, region: Region, spacing: np.ndarray, padding: float) -> dict[str, Any]:
     """Compute pyradiomics' grid as arguments of SimpleITK's resampling."""
     old, size = np.array(image.GetSpacing()), np.array(image.GetSize())
     ratio = old / spacing
-    first = np.array([one.start for one in region.box[::-1]])
-    last = np.array([one.stop for one in region.box[::-1]])
+    first, last = _ends(region)
     low = np.maximum(np.floor((first - 0.5) * ratio - padding), 0)
     high = np.minimum(np.ceil((last - 0.5) * ratio + padding), np.ceil(size * ratio) - 1)
     # The corners of the two grids coincide, not the centres of their first voxels.
@@ -144,8 +149,7 @@ def _crop(
     import SimpleITK as sitk
 
     size = np.array(image.GetSize())
-    first = np.array([one.start for one in region.box[::-1]])
-    last = np.array([one.stop for one in region.box[::-1]])
+    first, last = _ends(region)
     high = np.minimum(last + reach, size)
     low = np.maximum(first - reach, 0)
     if whole_at_end:

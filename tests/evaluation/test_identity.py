@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts_for_tests import make_rows
 from sklearn.compose import make_column_transformer
 
 from nonredundant import LesionTable, compare_feature_sets
@@ -14,15 +15,8 @@ from nonredundant.evaluation.identity import check_groups, check_held_out, check
 from nonredundant.evaluation.outcome import read_outcome
 
 
-def cohort(n=6, start=0):
-    """Return a table of patients with ids."""
-    rng = np.random.default_rng(start)
-    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
-    return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
-
-
 def test_groups_are_aligned_and_complete():
-    table = cohort()
+    table = make_rows()
     groups = pd.Series(list("aabbcc"), index=table.index)
     assert check_groups(groups.iloc[::-1], table).tolist() == list("aabbcc")
     with pytest.raises(ValueError, match=r"groups is missing for 2 samples: \['P1', 'P4'\]"):
@@ -76,20 +70,20 @@ def test_the_same_image_by_another_path_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_test_set_of_training_patients_is_refused():
-    table = cohort(12)
+    table = make_rows(12)
     with pytest.raises(ValueError, match=r"shares 3 ids.*'P0', 'P1', 'P2'"):
         check_held_out(table, table[:3], LesionTable.concat([table, table[:3]]))
     other = table[4:6].replace(index=["x", "y"])
     with pytest.raises(ValueError, match=r"2 cases with the same voxels.*'x', 'y'"):
         check_held_out(table, other, LesionTable.concat([table, other]))
-    new = cohort(4, start=20)
+    new = make_rows(4, start=20)
     check_held_out(table, new, LesionTable.concat([table, new]))
 
 
 def test_a_test_set_with_a_training_image_is_refused():
     cases = pd.DataFrame({"image": ["a.nii", "b.nii"]})
     held = pd.DataFrame({"image": ["b.nii", "c.nii"]})
-    table = cohort(4)
+    table = make_rows(4)
     with pytest.raises(ValueError, match=r"1 image files.*\['b.nii'\]"):
         check_held_out(cases, held, table)
     check_held_out(cases, held.iloc[1:], table)
@@ -129,7 +123,7 @@ def test_repeated_ids_need_groups_in_a_comparison_and_group_a_fit():
     for _, one in found.predictions.groupby("sample"):
         assert one["fold"].nunique() == 1
     assert read_groups(None, table).tolist() == ids
-    assert read_groups(None, cohort()) is None
+    assert read_groups(None, make_rows()) is None
 
 
 def test_a_fit_tunes_on_splits_of_whole_patients(monkeypatch):

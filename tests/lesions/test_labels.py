@@ -5,20 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from cohorts_for_tests import make_rows
 
-from nonredundant import LesionTable
 from nonredundant.lesions.labels import align, check_one_kind, check_spelling
 
 
-def cohort(n=6, start=0):
-    """Return a table of patients with ids."""
-    rng = np.random.default_rng(start)
-    features = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
-    return LesionTable(features, index=[f"P{k}" for k in range(start, start + n)])
-
-
 def test_labels_in_another_order_are_aligned():
-    table = cohort()
+    table = make_rows()
     y = pd.Series([0, 1, 0, 1, 1, 1], index=table.index)
     assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
     times = pd.DataFrame({"event": y, "time": np.arange(6)})
@@ -26,7 +19,7 @@ def test_labels_in_another_order_are_aligned():
 
 
 def test_labels_without_ids_are_taken_by_position():
-    table = cohort()
+    table = make_rows()
     for y in (np.arange(6), list(range(6)), pd.Series(range(6))):
         assert list(align(y, table, "y")) == list(range(6))
     y = pd.Series(range(6), index=table.index)
@@ -34,15 +27,15 @@ def test_labels_without_ids_are_taken_by_position():
 
 
 def test_labels_of_other_patients_are_refused():
-    table = cohort()
+    table = make_rows()
     with pytest.raises(ValueError, match=r"y has another index.*3 of 6.*\['P6', 'P7', 'P8'\]"):
-        align(pd.Series(range(6), index=cohort(start=3).index), table, "y")
+        align(pd.Series(range(6), index=make_rows(start=3).index), table, "y")
     with pytest.raises(ValueError, match="another index"):
         align(pd.Series(range(6), index=range(3, 9)), table.replace(index=pd.RangeIndex(6)), "y")
 
 
 def test_splits_of_a_table_without_ids_are_taken_by_position():
-    table = cohort()
+    table = make_rows()
     rows = [1, 3, 5]
     y = pd.Series(range(6))
     assert align(y.iloc[rows], table[rows], "y").tolist() == rows
@@ -52,7 +45,7 @@ def test_splits_of_a_table_without_ids_are_taken_by_position():
 
 
 def test_numbers_that_are_the_text_of_the_ids_are_aligned():
-    table = cohort().replace(index=[str(k) for k in range(10, 16)])
+    table = make_rows().replace(index=[str(k) for k in range(10, 16)])
     y = pd.Series(range(6), index=range(10, 16))
     assert align(y.iloc[::-1], table, "y").tolist() == y.tolist()
 
