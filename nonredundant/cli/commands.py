@@ -33,6 +33,7 @@ from nonredundant.cli.tools import (
     split_list,
     write_results,
 )
+from nonredundant.utils.files import make_folder, replaced_file, write_text
 
 app = typer.Typer(
     help="Non-redundant deep radiomics: extract, compare, fit and predict.",
@@ -131,10 +132,10 @@ def extract(
     table = read_cases(cases)
     extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions, roi=roi)
     found = extractor.fit(table).transform(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(output.parent)
     found.save(output)
     if csv is not None:
-        found.to_frame().to_csv(csv, index_label="sample")
+        write_text(csv, found.to_frame().to_csv(index_label="sample"))
     echo(f"{found}\nwritten to {output}")
     return report_failures(found.status)
 
@@ -295,8 +296,9 @@ def fit(
         read_labels(table, target, cases, event),
         groups=table[ids] if ids else None,
     )
-    output.parent.mkdir(parents=True, exist_ok=True)
-    skops.io.dump(model, output)
+    make_folder(output.parent)
+    with replaced_file(output) as file:
+        skops.io.dump(model, file)
     n_fitted = model.fingerprint_["n_samples"]
     echo(f"{feature_set} with {long_name(model.classifier_name_)}, fitted on {n_fitted} cases")
     echo(f"written to {output}")
@@ -320,8 +322,8 @@ def predict(
     found = _predictions(fitted, lesions)
     found["status"] = lesions.status
     found["outside"] = fitted.outside(table, lesions=lesions)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    found.to_csv(output, index_label="sample")
+    make_folder(output.parent)
+    write_text(output, found.to_csv(index_label="sample"))
     for label, reason in found["outside"][found["outside"] != ""].items():
         echo_stderr(f"Warning: {label} lies outside of the training cohort: {reason}")
     n_predicted = int((lesions.status == "ok").sum())

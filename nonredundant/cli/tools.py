@@ -11,6 +11,8 @@ from typing import Any
 
 import typer
 
+from nonredundant.utils.files import make_folder
+
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: Words in the name of a column of ids, which may repeat; ids of a first column of another name
 #: may not.
@@ -315,7 +317,7 @@ def report_failures(status: Any) -> int:
 
 def write_results(comparison: Any, output: Path, *more: str) -> None:
     """Write the report and the tables, and print the answer and where the files are."""
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     comparison.to_csv(output / "tables")
     page = comparison.to_html(output / "index.html")
     echo("")

@@ -25,6 +25,7 @@ from nonredundant.statistics.calibration import (
     net_benefit,
     sensitivity_specificity,
 )
+from nonredundant.utils.files import make_folder, write_text
 
 _TABLES = (
     "scores",
@@ -374,7 +375,7 @@ class FeatureSetComparison:
             The file.
         """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_report(self, path)
         return path
 
@@ -391,17 +392,15 @@ class FeatureSetComparison:
         Path
             The folder.
         """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = make_folder(folder)
         for name in (*_TABLES, *(_FOLD_TABLES if self.settings.n_test else ())):
-            getattr(self, name).to_csv(folder / f"{name}.csv", index=False)
+            write_text(folder / f"{name}.csv", getattr(self, name).to_csv(index=False))
         if self.atlas is not None:
-            self.atlas.table.to_csv(folder / "atlas.csv", index=False)
-        (folder / "settings.json").write_text(
-            json.dumps(self.settings.to_dict(), indent=2, default=str), encoding="utf-8"
-        )
+            write_text(folder / "atlas.csv", self.atlas.table.to_csv(index=False))
+        settings = json.dumps(self.settings.to_dict(), indent=2, default=str)
+        write_text(folder / "settings.json", settings)
         lines = [self.answer(), "", *self.warnings]
-        (folder / "answer.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_text(folder / "answer.txt", "\n".join(lines) + "\n")
         return folder
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from nonredundant.utils.files import replaced_file
+
 _FORMAT = "nonredundant lesion table 1"
 _ARRAYS = ("patches", "masks", "positions", "spacing", "sample")
 
@@ -33,12 +35,13 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "provenance": parts["provenance"],
     }
     arrays = {name: parts[name] for name in _ARRAYS if parts[name] is not None}
-    np.savez(
-        _file(path),
-        header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-        features=features.to_numpy(dtype=np.float64),
-        **arrays,
-    )
+    with replaced_file(_file(path)) as file:
+        np.savez(
+            file,
+            header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+            features=features.to_numpy(dtype=np.float64),
+            **arrays,
+        )
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

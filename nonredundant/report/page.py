@@ -14,6 +14,7 @@ from nonredundant.report.figures import Figure, draw_figures
 from nonredundant.report.headline import headline
 from nonredundant.report.section import Block
 from nonredundant.report.sections import SECTIONS
+from nonredundant.utils.files import write_text
 
 
 class _Shown(NamedTuple):
@@ -78,7 +79,7 @@ def write_report(comparison: Any, path: str | os.PathLike[str]) -> Path:
         made=settings.made,
     )
     path = Path(path)
-    path.write_text(page, encoding="utf-8")
+    write_text(path, page)
     return path
 
 
