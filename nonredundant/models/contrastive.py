@@ -56,8 +56,8 @@ class CommonSalientModel(VAEEstimator):
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches; features are not used. Or a matrix, whose rows are encoded.
         y : array-like of shape (n_samples,)
-            0 for background; each other value is a class of target. A Series is aligned by its
-            index.
+            0 for background; each other value is a class of target. Of numbers without a 0 the
+            lowest is the background, with a warning. A Series is aligned by its index.
 
         Returns
         -------
@@ -161,7 +161,7 @@ class CommonSalientModel(VAEEstimator):
 
         Returns
         -------
-        array of shape (n_lesions, C, *spatial)
+        array of shape (n_lesions, C, ...)
             Patches in the images' intensity units.
         """
         cohort, z = self._latents(X)
@@ -179,7 +179,7 @@ class CommonSalientModel(VAEEstimator):
 
         Returns
         -------
-        array of shape (n_lesions, C, *spatial)
+        array of shape (n_lesions, C, ...)
             Patches in the images' intensity units.
 
         Raises

@@ -99,7 +99,7 @@ default="dcor"
         Number of latents.
     dead_latents_ : list of str
         Latents that collapsed to their prior; `fit` warns if most did.
-    dlr_median_ : array of shape (n_dlr_,)
+    dlr_median_ : array of shape (`n_dlr_`,)
         Median latents of the training cohort.
     feature_names_in_ : array of str
         Columns of the table at `fit`.
@@ -187,8 +187,8 @@ default="dcor"
         X : LesionTable or array of shape (n_samples, n_features)
             Lesions with patches and hand-crafted features.
         y : array-like of shape (n_samples,)
-            0 for background; each other value is a class of target. A Series is aligned by its
-            index.
+            0 for background; each other value is a class of target. Of numbers without a 0 the
+            lowest is the background, with a warning. A Series is aligned by its index.
 
         Returns
         -------

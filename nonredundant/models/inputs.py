@@ -10,6 +10,7 @@ import pandas as pd
 
 from nonredundant.lesions.labels import check_one_kind, check_spelling
 from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.user_warnings import warn_user
 
 #: Largest number of masked voxels that the percentiles of the intensities are computed from.
 _MOST_VOXELS = 4_000_000
@@ -201,7 +202,8 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
     Parameters
     ----------
     y : array-like of shape (n_samples,)
-        0 for background; each other value is a class of target.
+        0 for background; each other value is a class of target. Of numbers without a 0, the
+        lowest is the background, with a warning.
     cohort : Cohort
         The lesions.
 
@@ -227,7 +229,8 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
             f"{int(np.argmax(unlabelled))}: a contrastive model needs the label of every sample, "
             "0 for background and another value for targets; leave these samples out"
         )
-    background = (labels == 0).to_numpy()
+    zero = _background(labels)
+    background = (labels == zero).to_numpy()
     targets = np.unique(labels[~background].to_numpy())
     if background.all() or not background.any():
         raise ValueError(
@@ -236,7 +239,21 @@ def target_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
             "a contrastive model needs both; code the background as 0, for instance "
             "y = (labels != 'healthy').astype(int)"
         )
-    classes = np.concatenate([np.zeros(1, dtype=targets.dtype), targets])
+    classes = np.concatenate([np.full(1, zero, dtype=targets.dtype), targets])
     positions = np.zeros(len(labels), dtype=np.int64)
     positions[~background] = 1 + np.searchsorted(targets, labels[~background].to_numpy())
     return classes, positions[cohort.sample], label_weights(cohort)
+
+
+def _background(labels: pd.Series) -> Any:
+    """Return the label of the background: 0, else the lowest of several numbers, with a warning."""
+    numbers = pd.api.types.is_numeric_dtype(labels.dtype) and not (labels == 0).any()
+    if not numbers or labels.nunique() < 2:
+        return 0
+    lowest = labels.min()
+    warn_user(
+        f"y has no label 0, so that the lowest label, {lowest}, is taken for the background of "
+        f"{int((labels == lowest).sum())} samples; code the background as 0 if it is another one",
+        "background",
+    )
+    return lowest
