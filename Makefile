@@ -6,7 +6,7 @@ REPORT ?= report
 # The versions that were tested; `CONSTRAINTS=/dev/null` installs the newest.
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: demo test test-all lint install benchmarks clean
+.PHONY: demo test test-all lint install benchmarks docs linkcheck clean
 
 install: $(STAMP)
 
@@ -34,5 +34,13 @@ test-all: lint
 benchmarks: install
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
+# SPHINXOPTS="-D plot_gallery=0" builds without running the examples.
+docs: install
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[docs]"
+	$(BIN)/python -m sphinx -W --keep-going -b html $(SPHINXOPTS) docs docs/_build/html
+
+linkcheck: docs
+	$(BIN)/python -m sphinx -b linkcheck -D plot_gallery=0 docs docs/_build/linkcheck
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv build *.egg-info docs/_build docs/gallery docs/generated

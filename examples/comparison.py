@@ -1,4 +1,8 @@
-"""Compare hand-crafted, deep and fused features, on phantoms where the deep ones add information.
+"""
+Do deep features add to hand-crafted ones?
+==========================================
+
+Compare hand-crafted, deep and fused features, on phantoms where the deep ones add information.
 
 Draws phantoms as a case table, compares the feature sets in one cross-validation, prints the answer
 and saves the figure of the README. Run `python examples/comparison.py` (about two minutes on two

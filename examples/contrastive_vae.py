@@ -1,4 +1,8 @@
-"""Compare the salient spaces of three contrastive VAEs, on digits on textures.
+"""
+Which contrastive model finds the digit?
+========================================
+
+Compare the salient spaces of three contrastive VAEs, on digits on textures.
 
 Targets show a digit, 0 or 1, on a texture, background images the texture alone. The models are
 trained with the label "target" but not with the digit. Draws images and, for each model, the plane

@@ -1,4 +1,8 @@
-"""Draw the atlas of the latents of a NonRedundantCVAE, and their stability between seeds.
+"""
+What does each latent show, and would it come back?
+===================================================
+
+Draw the atlas of the latents of a NonRedundantCVAE, and their stability between seeds.
 
 Trains on lesions with a factor that hand-crafted radiomics do not measure. Draws the region of the
 image that each latent changes and the hand-crafted feature that it correlates with most (weakly,

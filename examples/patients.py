@@ -1,4 +1,8 @@
-"""Compare pooling and the lesion graph for patients with many lesions, from files to a report.
+"""
+How do many lesions become one prediction?
+==========================================
+
+Compare pooling and the lesion graph for patients with many lesions, from files to a report.
 
 Writes a cohort of phantoms as NIfTI files with a case table, and runs the command that compares
 imaging and clinical features as predictors of relapse, with the lesion graph and with classifiers

@@ -1,4 +1,8 @@
-"""Remove the pattern of target images with SepVAE, and transfer it to other images.
+"""
+What do targets have that the background lacks?
+===============================================
+
+Remove the pattern of target images with SepVAE, and transfer it to other images.
 
 Background images show an organ; targets also have a blob or a ring, and the model is trained only
 with the label "target". Draws targets, their background counterparts, the removed pattern, and the

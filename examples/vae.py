@@ -1,4 +1,8 @@
-"""Compare the redundancy of a VAE and a NonRedundantCVAE, and draw traversals of the latents.
+"""
+Do the latents repeat the hand-crafted features?
+================================================
+
+Compare the redundancy of a VAE and a NonRedundantCVAE, and draw traversals of the latents.
 
 Trains both on the same lesions, prints how much of the hand-crafted features is predictable from
 the latents of each, and draws how the latents of the second change one lesion. Run

@@ -28,6 +28,18 @@ PROJECT = {
 TYPES_ONLY = {"polars"}
 #: Imported by another name: plugins, programs, stubs.
 TOOLS = {"mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
+#: Named as text: by docs/conf.py, by the kernel of a notebook, by torch.utils.tensorboard.
+SITE = {
+    "ipykernel",
+    "jupytext",
+    "myst-parser",
+    "nbclient",
+    "pydata-sphinx-theme",
+    "sphinx",
+    "sphinx-design",
+    "sphinx-gallery",
+    "tensorboard",
+}
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "pyproject.toml").exists(), reason="the package is installed without its sources"
@@ -74,7 +86,7 @@ def test_required_packages_are_imported():
 
 def test_extras_are_imported():
     groups = declared()
-    everything = imported(PACKAGE, ROOT / "tests") | TOOLS
+    everything = imported(PACKAGE, ROOT / "tests") | TOOLS | SITE
     unused = {extra: groups[extra] - everything for extra in groups if groups[extra] - everything}
     assert not unused
 

@@ -1,0 +1,100 @@
+"""Configuration of the Sphinx site; `make docs` builds it.
+
+`-D plot_gallery=0` leaves the examples out: the pages then build in a minute.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import matplotlib as mpl
+
+import nonredundant
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+mpl.use("Agg")
+
+project = "nonredundant"
+author = "The nonredundant developers"
+copyright = f"2026, {author}"
+version = release = nonredundant.__version__
+
+extensions = [
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_templates", "**.ipynb_checkpoints"]
+templates_path = ["_templates"]
+# Names in single backticks of docstrings are links where they are known, code otherwise.
+default_role = "obj"
+
+# Pages are Markdown that GitHub shows as well: dollar maths, anchors of headings as there.
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 4
+myst_links_external_new_tab = False
+
+autosummary_generate = True
+autodoc_typehints = "none"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+html_theme = "pydata_sphinx_theme"
+html_title = "nonredundant"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "nonredundant"},
+    "navbar_align": "left",
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+}
+#: Pages with one level of content need no column of sections on the left.
+html_sidebars = {"CHANGELOG": [], "CONTRIBUTING": [], "glossary": [], "faq": []}
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples"],
+    "gallery_dirs": ["gallery"],
+    "filename_pattern": r"\.py$",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "capture_repr": ("_repr_html_", "__repr__"),
+    "download_all_examples": False,
+    "matplotlib_animations": False,
+    "min_reported_time": 1,
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+}
+
+linkcheck_anchors = False
+linkcheck_timeout = 20
+linkcheck_workers = 4
+
+# Networks of the examples are trained for moments; the pages say so where it matters.
+warnings.filterwarnings("ignore", message=".*latents are collapsed")
+
+
+def skip_inherited(
+    app: Any, what: str, name: str, obj: Any, skip: bool, options: Any
+) -> bool | None:
+    """Leave out methods that other packages document (`get_params`, metadata routing)."""
+    function = getattr(obj, "fget", obj)
+    module = getattr(function, "__module__", None) or ""
+    return True if module.partition(".")[0] in {"sklearn", "builtins"} else None
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Connect the hook above."""
+    app.connect("autodoc-skip-member", skip_inherited)
+    return {"parallel_read_safe": True}
