@@ -152,7 +152,7 @@ class LatentStabilityDisplay:
     table : DataFrame
         `LatentStability.table`.
     chance : float
-        Mean |correlation| of matched latents if rows are shuffled.
+        Mean absolute correlation of matched latents if rows are shuffled.
 
     Attributes
     ----------

@@ -59,7 +59,7 @@ class CorrelationMapDisplay:
         h, d : DataFrame of shape (n_samples, n_features), (n_samples, n_latents)
             Hand-crafted and learned features of the same samples, in the same order.
         n_features : int, default=20
-            Number of columns of h to draw: those with the largest |correlation|.
+            Number of columns of h to draw: those with the largest absolute correlation.
         ax : Axes, optional
             Axes to draw on; a new figure by default.
 
@@ -90,7 +90,7 @@ class CorrelationMapDisplay:
         features : sequence of str, optional
             Hand-crafted features; all by default.
         n_features : int, default=20
-            Number of them to draw: those with the largest |correlation|.
+            Number of them to draw: those with the largest absolute correlation.
         ax : Axes, optional
             Axes to draw on; a new figure by default.
 

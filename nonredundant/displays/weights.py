@@ -20,7 +20,8 @@ class FeatureWeightsDisplay:
     Parameters
     ----------
     hcr_weights, dlr_weights : array of shape (n_models, n_hcr), (n_models, n_dlr)
-        |weight| of each fold model, in descending order; NaN where a model has fewer features.
+        Absolute weights of each fold model, in descending order; NaN where a model has fewer
+        features.
     k : int, default=10
         Number of largest weights among which learned features are counted.
     feature_set, classifier : str
@@ -218,7 +219,7 @@ def _counts(hcr: np.ndarray, dlr: np.ndarray) -> np.ndarray:
 
 
 def _descending(table: pd.DataFrame) -> np.ndarray:
-    """Sort |weight| of each fold model in descending order, padded with NaN."""
+    """Sort absolute weights of each fold model in descending order, padded with NaN."""
     rows = [
         np.sort(group["weight"].abs().to_numpy(dtype=float))[::-1]
         for _, group in table.groupby(["repeat", "fold"])

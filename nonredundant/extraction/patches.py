@@ -64,7 +64,7 @@ def crop_patch(
     Returns
     -------
     Patch
-        `values` (float32, shape `(1, *shape)`, not masked), `inside` (bool, same shape),
+        `values` (float32, shape `(1, ...)`, not masked), `inside` (bool, same shape),
         `spacing` in mm, and `complete`, whether the patch contains the whole lesion.
 
     Examples

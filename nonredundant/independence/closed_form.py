@@ -11,7 +11,22 @@ from nonredundant.utils.validation import Interval
 
 
 class ClosedFormTerm(BaseEstimator):
-    """Base of the terms without parameters: `reset` and `update` do nothing."""
+    """Base of the terms without parameters: `reset` and `update` do nothing.
+
+    A subclass defines `penalty(h, d)`, a scalar tensor that is zero at independence.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from nonredundant.independence import ClosedFormTerm
+    >>> class LargestCorrelation(ClosedFormTerm):
+    ...     def penalty(self, h, d):
+    ...         h, d = ((x - x.mean(0)).div(x.std(0)) for x in (h, d))
+    ...         return (h.T @ d / (len(h) - 1)).abs().max()
+    >>> x = torch.randn(100, 1, generator=torch.Generator().manual_seed(0))
+    >>> round(float(LargestCorrelation().penalty(x, -x)), 3)
+    1.0
+    """
 
     #: When training calls `update`: never.
     fit_mode = "closed-form"

@@ -28,13 +28,27 @@ class LatentAtlas:
     correlations : DataFrame
         `latent, feature, correlation, low, high, p_value, p_holm`: Spearman's, with 95 %
         intervals (Bonett & Wright 2000, Psychometrika 65, 23).
-    maps : array of shape (n_latents, C, *spatial)
+    maps : array of shape (n_latents, C, ...)
         Mean absolute change of the image, in its units, when the latent varies by one standard
         deviation; 0 outside the lesions.
 
     See Also
     --------
     nonredundant.displays.LatentAtlasDisplay : Draw the atlas.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant import LesionTable, NonRedundantCVAE
+    >>> from nonredundant.inspection import latent_atlas
+    >>> rng = np.random.default_rng(0)
+    >>> table = LesionTable.from_arrays(
+    ...     patches=rng.normal(size=(20, 1, 8, 8)), features=rng.normal(size=(20, 3))
+    ... )
+    >>> cvae = NonRedundantCVAE(dlr_size=2, max_epochs=2, random_state=0).fit(table)
+    >>> atlas = latent_atlas(cvae, table)
+    >>> atlas.correlations.shape  # each latent with each feature
+    (6, 7)
     """
 
     table: pd.DataFrame

@@ -51,7 +51,7 @@ def rank_correlations(latents: pd.DataFrame, features: pd.DataFrame) -> pd.DataF
 
 
 def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Match the columns of two matrices by |correlation|, and compute canonical correlations.
+    """Match the columns of two matrices by absolute correlation; compute canonical correlations.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def matched_correlations(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.n
     Returns
     -------
     matched : array of shape (n_columns,)
-        |correlation| of each column of a with its partner in b, by the assignment with the
+        Absolute correlation of each column of a with its partner in b, by the assignment with the
         largest sum; 0 for constants.
     canonical : array of shape (n_columns,)
         Cosines of the angles between the two centred column spaces, in descending order.

@@ -25,16 +25,29 @@ class LatentStability:
     Attributes
     ----------
     table : DataFrame
-        One row per latent: `matched`, the mean |correlation| with its partner in each other fit;
-        `matched_low`, the smallest; `recovered`, the mean held-out R² of a ridge regression of
+        One row per latent: `matched`, the mean absolute correlation with its partner in each other
+        fit; `matched_low`, the smallest; `recovered`, the mean held-out R² of a ridge regression of
         it on all latents of another fit, which is invariant to rotations; `comes_back`, whether
         the squared `matched` is 0.5 or more.
     canonical : array of shape (n_fits, n_latents)
         Canonical correlations of the model's latents with those of each other fit.
     chance : float
-        Mean |correlation| of partners if the rows of the other fits are shuffled.
+        Mean absolute correlation of partners if the rows of the other fits are shuffled.
     score : float
         Mean of `matched` over latents: 1 if latents differ only in order and sign.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant import LesionTable
+    >>> from nonredundant.contrastive import VAE
+    >>> from nonredundant.inspection import latent_stability
+    >>> patches = np.random.default_rng(0).normal(size=(20, 1, 8, 8))
+    >>> table = LesionTable.from_arrays(patches=patches)
+    >>> vae = VAE(2, max_epochs=20, random_state=0).fit(table)
+    >>> found = latent_stability(vae, table, n_fits=2, random_state=0)
+    >>> found.canonical.shape, 0 <= found.score <= 1
+    ((2, 2), True)
     """
 
     table: pd.DataFrame
@@ -96,7 +109,8 @@ def latent_stability(
 
     Notes
     -----
-    Latents are matched one to one so that the sum of |correlation| is largest (Hungarian method).
+    Latents are matched one to one so that the sum of absolute correlations is largest (Hungarian
+    method).
     The prior of a VAE is invariant to rotations, so that another fit may span the same space with
     other axes: then `matched` is low, and `recovered` and `canonical` are high.
 

@@ -60,9 +60,9 @@ class LesionTable:
         warning.
     blocks : mapping of str to {"hcr", "clinical"}, optional
         The block of each column, HCR by default. HCR come first.
-    patches : float32 array of shape (n_lesions, C, *spatial), optional
+    patches : float32 array of shape (n_lesions, C, ...), optional
         Unmasked crops in the intensity units of the image.
-    masks : bool array of shape (n_lesions, 1, *spatial), optional
+    masks : bool array of shape (n_lesions, 1, ...), optional
         The voxels of each lesion in its patch.
     sample : int array of shape (n_lesions,), optional
         Position of the sample of each lesion, in ascending order. By default each lesion is a
@@ -166,9 +166,9 @@ class LesionTable:
         ----------
         features : DataFrame or array of shape (n_lesions, n_features), optional
             HCR; the columns of an array are named `feature0`, …; no columns by default.
-        patches : array of shape (n_lesions, C, *spatial), optional
+        patches : array of shape (n_lesions, C, ...), optional
             Unmasked crops.
-        masks : array of shape (n_lesions, 1, *spatial), optional
+        masks : array of shape (n_lesions, 1, ...), optional
             Lesion masks.
         sample : int array of shape (n_lesions,), optional
             Position of the sample of each lesion; by default each lesion is a separate sample.

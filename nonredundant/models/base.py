@@ -298,7 +298,7 @@ class VAEEstimator(
 
         Returns
         -------
-        array of shape (n_lesions, C, *spatial)
+        array of shape (n_lesions, C, ...)
             Patches in the images' intensity units; meaningful inside the lesion's mask.
         """
         cohort, d = self._latents(X)
@@ -322,7 +322,7 @@ class VAEEstimator(
 
         Returns
         -------
-        array of shape (n_lesions, n_steps, C, *spatial)
+        array of shape (n_lesions, n_steps, C, ...)
             Patches in the images' intensity units.
 
         Raises

@@ -198,7 +198,7 @@ class ConditionedVAE(VAEEstimator):
 
         Returns
         -------
-        array of shape (n_lesions, C, *spatial)
+        array of shape (n_lesions, C, ...)
             Patches in the images' intensity units; meaningful inside the lesion's mask.
         """
         cohort, d = self._latents(X)
@@ -216,7 +216,7 @@ class ConditionedVAE(VAEEstimator):
 
         Returns
         -------
-        array of shape (n_lesions, C, *spatial)
+        array of shape (n_lesions, C, ...)
             Patches in the images' intensity units.
         """
         check_is_fitted(self, "net_")
@@ -329,7 +329,7 @@ default="dcor"
         Number of latents.
     dead_latents_ : list of str
         Latents that collapsed to their prior; `fit` warns if most did.
-    dlr_median_ : array of shape (n_dlr_,)
+    dlr_median_ : array of shape (`n_dlr_`,)
         Median latents of the training cohort.
     feature_names_in_ : array of str
         Columns of the table at `fit`.

@@ -168,7 +168,7 @@ class VAE(VAEEstimator):
 
         Returns
         -------
-        array of shape (n_samples, C, *spatial)
+        array of shape (n_samples, C, ...)
             Patches in the intensity units of the images.
         """
         check_is_fitted(self, "net_")

@@ -40,6 +40,17 @@ class AddedInformation:
         Number of rows.
     reason : str
         Why the test is not possible; empty if it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from nonredundant.statistics import added_information
+    >>> rng = np.random.default_rng(0)
+    >>> h, d = rng.normal(size=(80, 3)), rng.normal(size=(80, 2))
+    >>> y = h[:, 0] + 2 * d[:, 0] + rng.logistic(size=80) > 0
+    >>> found = added_information(h, d, y, random_state=0)
+    >>> found.method, found.n_permutations, found.statistic > found.null_95
+    ('permutation', 499, True)
     """
 
     statistic: float

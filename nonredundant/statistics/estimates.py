@@ -25,6 +25,13 @@ class Estimate(NamedTuple):
         Bounds of the interval; NaN if it is not estimable.
     reason : str
         Why the interval is not estimable; empty if it is.
+
+    Examples
+    --------
+    >>> from nonredundant.statistics import delong_interval
+    >>> found = delong_interval([0, 0, 0, 1, 1, 1], [0.1, 0.3, 0.6, 0.5, 0.8, 0.9])
+    >>> round(found.estimate, 2), found.low < found.estimate < found.high
+    (0.89, True)
     """
 
     estimate: float
@@ -49,6 +56,16 @@ class Difference(NamedTuple):
         is unknown.
     reason : str
         Why interval and p-value are not estimable; empty if they are.
+
+    Examples
+    --------
+    >>> from nonredundant.statistics import delong_test
+    >>> y = [0, 0, 0, 0, 1, 1, 1, 1]
+    >>> found = delong_test(
+    ...     y, [0.1, 0.3, 0.6, 0.2, 0.5, 0.8, 0.9, 0.7], [0.4, 0.3, 0.6, 0.2, 0.5, 0.1, 0.9, 0.7]
+    ... )
+    >>> f"{found.estimate:+.3f} ({found.low:+.2f} to {found.high:+.2f})"
+    '+0.250 (-0.24 to +0.74)'
     """
 
     estimate: float
