@@ -11,10 +11,11 @@ from sklearn.linear_model import LogisticRegression
 from nonredundant import compare_feature_sets
 from nonredundant.report import write_report
 
-#: Names that end a tag, open one or stand for another letter if they are not escaped.
-CLASSES = np.array(["<b>benign & co", 'malignant "&lt;"'])
-FEATURE = "original_glcm_<script>alert('1')</script>"
-LOST = "case </table><img src=x>"
+#: Names that end a tag, open one or stand for another letter if they are not escaped, and names
+#: that matplotlib takes for formulas, some of them with errors.
+CLASSES = np.array(["<b>benign & co $\\frac$", 'malignant "&lt;"'])
+FEATURE = "original_glcm_<script>alert('1')</script>$x_{$"
+LOST = "case </table><img src=x>$^$"
 VOID = {"meta", "link", "img", "br"}
 
 

@@ -139,7 +139,7 @@ def does_help(found: Evidence) -> Finding:
         f"{metric} {found.base['mean']:.3f} with {reference}, {found.fused['mean']:.3f} with "
         f"{set_name} ({name}, {found.where})"
     )
-    verdict = _verdict(found)
+    verdict = _verdict(found, found.test)
     opening = {
         "gain": f"{set_name} predicts better than {reference}",
         "loss": f"{set_name} predicts worse than {reference}",
@@ -149,14 +149,14 @@ def does_help(found: Evidence) -> Finding:
         "none seen": "No gain from the learned features was seen",
         "unknown": "Whether the learned features help is not estimable",
     }[verdict]
-    text = f"{opening}: {numbers}; {_difference(found.test)}{_information(found)}.{_power(found)}"
+    text = f"{opening}: {numbers}; {_difference(found.test)}{_information(found)}."
+    text += _power(found.test, found.base, found.chosen["metric"])
     return Finding(verdict, text)
 
 
-def _verdict(found: Evidence) -> str:
+def _verdict(found: Evidence, test: pd.Series) -> str:
     """Decide which of the verdicts holds."""
-    assert found.test is not None
-    p, estimate = found.test["p_value"], found.test["estimate"]
+    p, estimate = test["p_value"], test["estimate"]
     informs = found.information is not None and found.information["p_value"] < LEVEL
     if p < LEVEL and estimate < 0:
         return "loss"
@@ -209,16 +209,14 @@ def _information(found: Evidence) -> str:
     return f"; test of added information {p_text(row['p_value'])}{by}"
 
 
-def _power(found: Evidence) -> str:
+def _power(test: pd.Series, base: pd.Series, metric: str) -> str:
     """State the smallest difference that the cohort would have shown."""
-    assert found.test is not None
-    assert found.base is not None
-    smallest = found.test.get("detectable", np.nan)
-    if np.isnan(smallest) or found.test["p_value"] < LEVEL:
+    smallest = test.get("detectable", np.nan)
+    if np.isnan(smallest) or test["p_value"] < LEVEL:
         return ""
     text = f" With 80 % power this cohort would have shown a difference of {smallest:.3f} or more"
-    room = 1 - found.base["mean"]
-    if found.chosen["metric"] in SHARES and smallest > room:
-        best = f"no set can be better than {found.test['reference']} by more than {room:.3f}"
+    room = 1 - base["mean"]
+    if metric in SHARES and smallest > room:
+        best = f"no set can be better than {test['reference']} by more than {room:.3f}"
         return f"{text}, but {best}."
     return f"{text}."

@@ -216,7 +216,12 @@ class FeatureSetComparison:
         reference = None if test is None else test["reference"]
         pair = {"feature_set": chosen["feature_set"], "classifier": chosen["classifier"]}
         fused = _row(self.summary, {"feature_set": chosen["feature_set"], **at})
-        assert fused is not None
+        if fused is None:
+            scored = sorted(self.summary["classifier"].unique())
+            raise ValueError(
+                f"{chosen['feature_set']} has no score by {chosen['classifier']!r}; the "
+                f"classifiers are {scored}"
+            )
         return Evidence(
             chosen=chosen,
             fused=fused,

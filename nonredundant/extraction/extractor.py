@@ -14,7 +14,10 @@ The path of `RadiomicsExtractor.transform`, one module per step:
    d. `patches.crop_patch` crops its patch.
 
 4. `case_warnings.warn_of_cases` summarises irregularities in warnings.
-5. `assemble`, below, puts the results of all cases into a `LesionTable`.
+5. `assembly.assemble` puts the results of all cases into a `LesionTable`.
+
+`RadiomicsExtractor.to_store` measures batches of cases, whose workers write them to a store
+(`streaming`).
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from nonredundant._version import __version__
+from nonredundant.extraction.assembly import assemble, common_dimension
 from nonredundant.extraction.case_table import (
     Sources,
     case_name,
@@ -46,16 +50,17 @@ from nonredundant.extraction.case_warnings import warn_of_cases
 from nonredundant.extraction.measurement import (
     UNKEYED,
     CaseFailure,
-    CaseMeasurement,
-    CaseResult,
     Plan,
     measure_cases,
     shape_classes,
 )
 from nonredundant.extraction.radiomics import feature_names
-from nonredundant.extraction.regions import OK
 from nonredundant.extraction.settings import PRESETS, resolve_parameters
+from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
+from nonredundant.lesions._index import calendar_type
+from nonredundant.lesions.parts import Layout
+from nonredundant.lesions.store import LesionStore
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.validation import (
@@ -352,6 +357,100 @@ class RadiomicsExtractor(
         table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
 
+    def to_store(
+        self,
+        cases: pd.DataFrame,
+        path: str | Path,
+        *,
+        shard: tuple[int, int] = (0, 1),
+        batch_size: int | None = None,
+    ) -> LesionTable:
+        """Measure the lesions of each case and write them to a store on the disk, in batches.
+
+        The lesions of a cohort then need not fit into memory. A store that exists is continued:
+        cases that it has are not measured again, others are added, and those that have failed are
+        tried again. An interrupted or killed run leaves complete batches only, and the same call
+        goes on from there. Several processes or machines may write to one store at the same time,
+        each with its own `shard` of the same table.
+
+        Parameters
+        ----------
+        cases : DataFrame of shape (n_samples, n_columns)
+            Case table. The labels of its rows identify the cases in the store.
+        path : str or path-like
+            Folder of the store, which is created; with several machines, on a file system that
+            all of them see.
+        shard : (int, int), default=(0, 1)
+            The number of this writer, from 0, and the number of writers: (2, 8) measures the third
+            of eight equal parts of the table.
+        batch_size : int or None, default=None
+            Cases that are measured and written by one task of `n_jobs`, Dask or Ray. None: up to
+            128, fewer if there are too few tasks for all workers.
+
+        Returns
+        -------
+        LesionTable
+            The table of all complete cases of the store, as `LesionTable.open` returns it.
+
+        Raises
+        ------
+        CaseError
+            With `on_error="raise"`, if a case cannot be measured; those before it are kept.
+        ValueError
+            If the folder holds something else, a store of other settings, or a case of the same
+            label with other voxels, geometry or clinical variables.
+        ImportError
+            If the extra `store` is not installed.
+
+        See Also
+        --------
+        LesionTable.open : Opens the store.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd, tempfile
+        >>> rng = np.random.default_rng(0)
+        >>> mask = np.ones((12, 12, 12))
+        >>> cases = pd.DataFrame(
+        ...     {"image": [rng.normal(size=mask.shape) for _ in range(3)], "mask": [mask] * 3},
+        ...     index=["anna", "bert", "carl"],
+        ... )
+        >>> extractor = RadiomicsExtractor(bin_count=8, feature_classes=["firstorder"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table = extractor.to_store(cases[:2], f"{folder}/lesions")
+        ...     table = extractor.to_store(cases, f"{folder}/lesions")
+        ...     table, table.index.tolist()
+        (LesionTable(3 samples, 3 lesions, 18 HCR, 0 clinical, patches 1x32x32x32),
+         ['anna', 'bert', 'carl'])
+        """
+        plan = self._plan()
+        _check_shard(shard, batch_size)
+        cases = check_case_table(cases, listed_columns(self.clinical), whole_image=self.whole_image)
+        clinical = transform_clinical(self._clinical(), cases)
+        sources = read_rows(cases, self.root)
+        n_dim = getattr(self, "n_dim_", None) or _first_dimension(sources)
+        hcr = feature_names(plan.parameters, n_dim)
+        added = [] if clinical is None else list(clinical.columns)
+        layout = Layout(
+            columns=[*hcr, *added],
+            blocks={**dict.fromkeys(hcr, "hcr"), **dict.fromkeys(added, "clinical")},
+            n_dim=n_dim,
+            grid=None if plan.patch_shape is None else [1, *plan.patch_shape[-n_dim:]],
+            calendar=calendar_type(cases.index),
+            index_name=cases.index.name,
+            provenance=self._provenance(plan),
+        )
+        summary = write_cases(
+            Cases.of_table(cases.index, sources, clinical),
+            LesionStore.create(path, layout),
+            Writing(plan, hcr, self.on_error == "raise", self.memory),
+            shard=shard,
+            batch_size=batch_size,
+            n_jobs=self.n_jobs,
+        )
+        summary.warn(plan.parameters["setting"])
+        return LesionTable.open(path)
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """List the names of the columns of `.features`.
 
@@ -454,80 +553,24 @@ def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(int(n) for n in shape)
 
 
+def _check_shard(shard: Any, batch_size: Any) -> None:
+    """Raise if the arguments of `to_store` are out of range."""
+    whole = isinstance(shard, tuple | list) and len(shard) == 2
+    if not (whole and all(isinstance(n, Integral) for n in shard) and 0 <= shard[0] < shard[1]):
+        raise InvalidParameterError(
+            "shard must be the number of this writer, from 0, and the number of writers, such as "
+            f"(0, 4) for the first of four, got {shard!r}"
+        )
+    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
+        raise InvalidParameterError(
+            f"batch_size must be a number of cases, at least 1, or None, got {batch_size!r}"
+        )
+
+
 def _first_dimension(sources: list[Sources]) -> int:
     """Return the number of dimensions of the first image that can be read."""
     for one in sources:
-        try:
+        # `transform` reports a case that cannot be read as `on_error` requires.
+        with contextlib.suppress(Exception):
             return n_dimensions(one.image)
-        except Exception:
-            # `transform` reports this case as `on_error` requires.
-            continue
     return 3
-
-
-def common_dimension(names: Sequence[str], results: Sequence[CaseResult]) -> int | None:
-    """Return the number of dimensions of all images; raise if two images differ."""
-    seen = {
-        result.n_dim: name
-        for name, result in zip(names, results, strict=True)
-        if isinstance(result, CaseMeasurement)
-    }
-    if len(seen) > 1:
-        raise ValueError(
-            "the images of a table must be all 2-D or all 3-D, not both: "
-            + ", ".join(f"{name} is {n_dim}-D" for n_dim, name in sorted(seen.items()))
-        )
-    return next(iter(seen), None)
-
-
-def assemble(
-    results: list[Any],
-    index: pd.Index,
-    names: Sequence[str],
-    n_dim: int,
-    patch_shape: Sequence[int] | None,
-    provenance: dict[str, Any],
-) -> LesionTable:
-    """Put the results of all cases into a table.
-
-    A failed case has one row of NaN, a patch of zeros and an empty mask. The list of results is
-    emptied on the way, so that patches are not held in memory twice.
-    """
-    counts = [len(one.features) if isinstance(one, CaseMeasurement) else 1 for one in results]
-    n_lesions = sum(counts)
-    features = np.full((n_lesions, len(names)), np.nan)
-    positions = np.full((n_lesions, n_dim), np.nan)
-    parts: dict[str, Any] = {}
-    if patch_shape is not None:
-        shape = (n_lesions, 1, *patch_shape[-n_dim:])
-        parts["patches"] = np.zeros(shape, dtype=np.float32)
-        parts["masks"] = np.zeros(shape, dtype=np.bool_)
-        parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
-    columns = {name: i for i, name in enumerate(names)}
-    status: list[str] = []
-    lesion_status: list[str] = []
-    start = 0
-    for i, count in enumerate(counts):
-        result, results[i] = results[i], None
-        rows = slice(start, start + count)
-        start += count
-        if isinstance(result, CaseFailure):
-            status.append(result.status)
-            lesion_status.append(result.status)
-            continue
-        status.append(OK)
-        lesion_status += result.status
-        features[rows, [columns[name] for name in result.names]] = result.features
-        positions[rows] = result.positions
-        for name, part in parts.items():
-            part[rows] = getattr(result.crops, name)
-    return LesionTable(
-        pd.DataFrame(features, columns=list(names)),
-        sample=np.repeat(np.arange(len(counts)), counts),
-        positions=positions,
-        status=status,
-        lesion_status=lesion_status,
-        index=index,
-        provenance=provenance,
-        **parts,
-    )

@@ -93,7 +93,8 @@ class CommonSalientVAE(nn.Module):
 
     def added(self, s: Tensor) -> Tensor:
         """Return g_s(s), the term that s adds to the decoded c; zero at s = 0."""
-        assert self.salient_decoder is not None
+        if self.salient_decoder is None:
+            raise RuntimeError("this network has no decoder of its own for s")
         drawn = self.salient_decoder(torch.cat([s, torch.zeros_like(s[:1])]))
         return drawn[:-1] - drawn[-1:]
 

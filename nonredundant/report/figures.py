@@ -54,8 +54,10 @@ def draw_figures(
     found: dict[str, list[Figure]] = {}
     failed = []
     open_before = plt.get_fignums()
-    # The report looks the same whatever style the user draws in, and opens no window.
-    with matplotlib.style.context("default"), plt.ioff():
+    # The report looks the same whatever style the user draws in, and opens no window. Names from
+    # data may hold dollar signs, which are no formulas.
+    style: list[Any] = ["default", {"text.parse_math": False}]
+    with matplotlib.style.context(style), plt.ioff():
         for section, own in drawings.items():
             found[section] = []
             for drawing in own:

@@ -43,6 +43,19 @@ def test_names_are_shown_as_they_are(found, page):
     assert all(message in shown for message in found.warnings)
 
 
+def test_policy_of_the_page_allows_pictures_and_styles_alone(page):
+    policies = [one["content"] for one in page.of("meta") if "http-equiv" in one]
+    assert len(policies) == 1
+    rules = dict(rule.split(maxsplit=1) for rule in policies[0].split("; "))
+    assert rules["default-src"] == "'none'"
+    assert "script-src" not in rules
+    assert rules["img-src"] == "data:"
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(page):
+    assert "Not drawn" not in page.text
+
+
 def test_sections_without_content_are_left_out(plain, page, tmp_path):
     assert set(SECTIONS) <= set(page.ids)
     short = read(plain, tmp_path)
