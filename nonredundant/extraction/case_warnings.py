@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,81 @@ _KINDS = {
 }
 
 
+@dataclass
+class Hits:
+    """Cases that a warning is about: their number, and the first of them with what was found."""
+
+    count: int = 0
+    first: list[tuple[str, str]] = field(default_factory=list)
+
+    def add(self, other: Hits) -> None:
+        """Append other cases."""
+        self.count += other.count
+        self.first = (self.first + other.first)[: 1 + _SHOWN]
+
+
+@dataclass
+class CaseSummary:
+    """What is warned of after many cases, small enough to be sent and added up.
+
+    Attributes
+    ----------
+    n_cases, n_measured : int
+        Number of cases, and of those that did not fail.
+    notes : dict of str to Hits
+        The irregular cases of each kind.
+    failed : Hits
+        The failed cases with their reasons.
+    levels : dict of str to list of array
+        For each image type, number of grey levels and range of intensity of each lesion.
+    """
+
+    n_cases: int = 0
+    n_measured: int = 0
+    notes: dict[str, Hits] = field(default_factory=dict)
+    failed: Hits = field(default_factory=Hits)
+    levels: dict[str, list[np.ndarray]] = field(default_factory=dict)
+
+    def add_case(self, name: str, result: CaseResult, hcr: Sequence[str]) -> None:
+        """Append one case."""
+        self.n_cases += 1
+        if isinstance(result, CaseFailure):
+            self.failed.add(Hits(1, [(name, result.reason)]))
+            return
+        self.n_measured += 1
+        for kind, note in {**result.notes, **_missing_note(result, hcr)}.items():
+            self.notes.setdefault(kind, Hits()).add(Hits(1, [(name, note)]))
+        for image_type, pairs in result.levels.items():
+            self.levels.setdefault(image_type, []).append(np.array(pairs, float).reshape(-1, 2))
+
+    def add(self, other: CaseSummary) -> None:
+        """Append the cases of another summary."""
+        self.n_cases += other.n_cases
+        self.n_measured += other.n_measured
+        self.failed.add(other.failed)
+        for kind, hits in other.notes.items():
+            self.notes.setdefault(kind, Hits()).add(hits)
+        for image_type, arrays in other.levels.items():
+            self.levels.setdefault(image_type, []).append(np.concatenate(arrays))
+
+    def warn(self, setting: Mapping[str, Any]) -> None:
+        """Warn once of each kind of irregularity, and of the cases that failed."""
+        for kind, (what, remedy) in _KINDS.items():
+            if kind in self.notes:
+                hits = self.notes[kind]
+                warn_user(
+                    f"{hits.count} of {self.n_measured} {what}; {remedy}. {_examples(hits)}", kind
+                )
+        if self.n_measured:
+            _warn_of_grey_levels(self.levels, setting)
+        if self.failed.count:
+            warn_user(
+                f"{self.failed.count} of {self.n_cases} cases failed; their features are NaN and "
+                f"the reason is in `.status`. {_examples(self.failed)}",
+                "failed",
+            )
+
+
 def warn_of_cases(
     names: Sequence[str],
     results: Sequence[CaseResult],
@@ -70,27 +146,10 @@ def warn_of_cases(
     hcr: Sequence[str],
 ) -> None:
     """Warn once of each kind of irregularity among the cases, and of the cases that failed."""
-    pairs = list(zip(names, results, strict=True))
-    measured = [(name, one) for name, one in pairs if isinstance(one, CaseMeasurement)]
-    failed = [(name, one.reason) for name, one in pairs if isinstance(one, CaseFailure)]
-    if measured:
-        _warn_of_notes(measured, hcr)
-        _warn_of_grey_levels([one.levels for _, one in measured], setting)
-    if failed:
-        warn_user(
-            f"{len(failed)} of {len(pairs)} cases failed; their features are NaN and the reason "
-            f"is in `.status`. {_examples(failed)}",
-            "failed",
-        )
-
-
-def _warn_of_notes(measured: Sequence[tuple[str, CaseMeasurement]], hcr: Sequence[str]) -> None:
-    """Warn once of each kind of note, with examples."""
-    notes = [(name, {**one.notes, **_missing_note(one, hcr)}) for name, one in measured]
-    for kind, (what, remedy) in _KINDS.items():
-        hits = [(name, own[kind]) for name, own in notes if kind in own]
-        if hits:
-            warn_user(f"{len(hits)} of {len(measured)} {what}; {remedy}. {_examples(hits)}", kind)
+    summary = CaseSummary()
+    for name, result in zip(names, results, strict=True):
+        summary.add_case(name, result, hcr)
+    summary.warn(setting)
 
 
 def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str, str]:
@@ -109,27 +168,23 @@ def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str,
     return {"missing": absent[0] + more}
 
 
-def _examples(hits: Sequence[tuple[str, str]]) -> str:
+def _examples(hits: Hits) -> str:
     """Name the first case in full and the next few by their labels."""
-    shown = "{}: {}".format(*hits[0])
-    others = [name.split(" (")[0] for name, _ in hits[1 : 1 + _SHOWN]]
-    more = len(hits) - 1 - len(others)
+    shown = "{}: {}".format(*hits.first[0])
+    others = [name.split(" (")[0] for name, _ in hits.first[1:]]
+    more = hits.count - len(hits.first)
     if others:
         shown += f"; also {', '.join(others)}" + (f" and {more} more" if more else "")
     return shown
 
 
 def _warn_of_grey_levels(
-    levels: Sequence[Mapping[str, Sequence[tuple[int, float]]]], setting: Mapping[str, Any]
+    levels: Mapping[str, Sequence[np.ndarray]], setting: Mapping[str, Any]
 ) -> None:
     """Warn if the discretisation leaves lesions with too few or too many grey levels."""
-    by_type: dict[str, list[tuple[int, float]]] = {}
-    for case in levels:
-        for image_type, pairs in case.items():
-            by_type.setdefault(image_type, []).extend(pairs)
     messages = []
-    for image_type, pairs in by_type.items():
-        counts, ranges = (np.array(part) for part in zip(*pairs, strict=True))
+    for image_type, pairs in levels.items():
+        counts, ranges = np.concatenate(pairs).T
         constant = int((ranges == 0).sum())
         if constant and image_type == "original":
             warn_user(

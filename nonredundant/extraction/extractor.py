@@ -58,8 +58,8 @@ from nonredundant.extraction.radiomics import feature_names
 from nonredundant.extraction.settings import PRESETS, resolve_parameters
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
-from nonredundant.lesions._index import calendar_type
 from nonredundant.lesions.parts import Layout
+from nonredundant.lesions.sample_labels import calendar_type
 from nonredundant.lesions.store import LesionStore
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.output import NamedOutputMixin
@@ -136,7 +136,8 @@ class RadiomicsExtractor(
         Compute with pyradiomics' own classes. By default the same formulas are computed in a
         faster order (`nonredundant.extraction.texture`); values agree to about 1e-12.
     root : path or None, default=None
-        Folder that relative paths start from; None: the working directory.
+        Folder that relative paths start from and may not leave by ``..``; absolute paths are taken
+        as they are. None: the working directory, which they may leave.
     on_error : {"raise", "nan"}, default="raise"
         Stop at a case that cannot be measured, or set its features to NaN and store the reason in
         `.status`.
@@ -410,7 +411,8 @@ class RadiomicsExtractor(
         --------
         >>> import numpy as np, pandas as pd, tempfile
         >>> rng = np.random.default_rng(0)
-        >>> mask = np.ones((12, 12, 12))
+        >>> mask = np.zeros((12, 12, 12))
+        >>> mask[3:9, 3:9, 3:9] = 1
         >>> cases = pd.DataFrame(
         ...     {"image": [rng.normal(size=mask.shape) for _ in range(3)], "mask": [mask] * 3},
         ...     index=["anna", "bert", "carl"],
@@ -556,12 +558,16 @@ def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
 def _check_shard(shard: Any, batch_size: Any) -> None:
     """Raise if the arguments of `to_store` are out of range."""
     whole = isinstance(shard, tuple | list) and len(shard) == 2
-    if not (whole and all(isinstance(n, Integral) for n in shard) and 0 <= shard[0] < shard[1]):
+    if not (
+        whole and all(isinstance(n, int | np.integer) for n in shard) and 0 <= shard[0] < shard[1]
+    ):
         raise InvalidParameterError(
             "shard must be the number of this writer, from 0, and the number of writers, such as "
             f"(0, 4) for the first of four, got {shard!r}"
         )
-    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
+    if batch_size is not None and not (
+        isinstance(batch_size, int | np.integer) and batch_size >= 1
+    ):
         raise InvalidParameterError(
             f"batch_size must be a number of cases, at least 1, or None, got {batch_size!r}"
         )

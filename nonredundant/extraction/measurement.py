@@ -232,28 +232,36 @@ def _measure_groups(
     # Cases differ tenfold in size: batches of several would leave one process waiting at the end.
     parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
     jobs = (
-        joblib.delayed(_run_case)(key, sources[positions[0]], plan, memory)
+        joblib.delayed(run_case)(key, sources[positions[0]], plan, memory)
         for key, positions in groups
     )
+    with quiet(verbose):
+        results = progress(parallel(jobs), total=len(groups), verbose=verbose)
+        for (_, positions), result in zip(groups, results, strict=True):
+            yield from ((i, result) for i in positions)
+
+
+def progress(items: Any, *, total: int, verbose: int) -> tqdm:
+    """Count cases in a progress bar.
+
+    Parameters
+    ----------
+    items : iterable or None
+        What is passed through; None: the caller counts with `update`.
+    total : int
+        Number of cases.
+    verbose : int
+        0: on a terminal only, after some seconds; else at once.
+    """
     # None: shown on a terminal only. A worker of an outer search has no terminal of its own.
     disable = None if multiprocessing.current_process().name == "MainProcess" else True
     delay = _PATIENCE
     if verbose:
         disable, delay = False, 0
-    with quiet(verbose):
-        results = tqdm(
-            parallel(jobs),
-            total=len(groups),
-            desc="Extracting",
-            unit="case",
-            disable=disable,
-            delay=delay,
-        )
-        for (_, positions), result in zip(groups, results, strict=True):
-            yield from ((i, result) for i in positions)
+    return tqdm(items, total=total, desc="Extracting", unit="case", disable=disable, delay=delay)
 
 
-def _run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
+def run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
     """Measure a case, with the cache if there is one; any error is a failure of this case."""
     try:
         if memory is None:

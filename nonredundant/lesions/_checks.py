@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.stored_array import StoredArray
 from nonredundant.utils.user_warnings import warn_user
 
 #: The kinds of feature columns, in the order in which a table keeps them.
@@ -89,12 +90,15 @@ def check_length(name: str, value: Any, expected: int, unit: str) -> None:
 
 
 def check_part(name: str, value: Any, n_lesions: int, dtype: Any) -> np.ndarray | None:
-    """Check the length of an array and convert it to the dtype, without a copy if possible."""
+    """Check the length of an array and convert it to the dtype, without a copy if possible.
+
+    An array of a store is not read.
+    """
     if value is None:
         return None
-    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    array = value if isinstance(value, np.ndarray | StoredArray) else np.asarray(value)
     check_length(name, array, n_lesions, "lesions")
-    return array.astype(dtype, copy=False)
+    return cast(np.ndarray, array.astype(dtype, copy=False))
 
 
 def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
@@ -201,8 +205,18 @@ def sample_positions(key: Any, n_samples: int) -> np.ndarray:
 
 
 def take(part: np.ndarray | None, rows: Any) -> np.ndarray | None:
-    """Return rows of a part, as a view if possible."""
+    """Return rows of a part, as a view if possible; those of a stored array are not read."""
+    if isinstance(part, StoredArray):
+        return cast(np.ndarray, part.select(rows))
     return None if part is None else part[rows]
+
+
+def joined(values: list[Any]) -> np.ndarray:
+    """Concatenate a part of several tables; those of stores are not read."""
+    first, *others = values
+    if isinstance(first, StoredArray) and all(first.is_like(other) for other in others):
+        return cast(np.ndarray, first.joined(others))
+    return np.concatenate(values)
 
 
 def rows_of(

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.sample_labels import calendar_type, index_from_labels, labels_of
 from nonredundant.utils.files import replaced_file
 
 _FORMAT = "nonredundant lesion table 1"
@@ -27,8 +28,8 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "format": _FORMAT,
         "columns": [str(name) for name in features.columns],
         "blocks": {str(name): block for name, block in parts["blocks"].items()},
-        "index": _labels(parts["index"]),
-        "index_dtype": str(parts["index"].dtype) if _is_calendar(parts["index"]) else None,
+        "index": labels_of(parts["index"]),
+        "index_dtype": calendar_type(parts["index"]),
         "index_name": parts["index"].name,
         "status": [str(value) for value in parts["status"]],
         "lesion_status": [str(value) for value in parts["lesion_status"]],
@@ -74,9 +75,7 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         parts = {n: file[n] for n in _ARRAYS if n in file.files and n not in mapped}
         parts |= {n: _memory_map(path, n) for n in mapped if n in file.files}
         features = pd.DataFrame(file["features"], columns=header["columns"])
-    index = pd.Index(header["index"], name=header["index_name"])
-    if header.get("index_dtype") is not None:
-        index = index.astype(header["index_dtype"])
+    index = index_from_labels(header["index"], header.get("index_dtype"), header["index_name"])
     return {
         "features": features,
         "blocks": header["blocks"],
@@ -87,25 +86,6 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         "provenance": header["provenance"],
         **parts,
     }
-
-
-def _is_calendar(index: pd.Index) -> bool:
-    """Check whether the labels are dates, times or periods."""
-    return isinstance(index, pd.DatetimeIndex | pd.PeriodIndex | pd.TimedeltaIndex)
-
-
-def _labels(index: pd.Index) -> list[Any]:
-    """Convert the labels of the samples to JSON types; raise if they are of other types."""
-    if _is_calendar(index):
-        return index.astype(str).tolist()
-    labels = [label.item() if isinstance(label, np.generic) else label for label in index]
-    odd = [label for label in labels if not isinstance(label, str | int | float | None)]
-    if odd:
-        raise TypeError(
-            f"a sample is labelled by text, a number or a date, but {len(odd)} labels are of type "
-            f"{type(odd[0]).__name__}, such as {odd[0]!r}; use table.replace(index=[...])"
-        )
-    return labels
 
 
 def _memory_map(path: str | os.PathLike[str], name: str) -> np.ndarray:

@@ -19,6 +19,7 @@ from nonredundant.lesions._checks import (
     check_same_columns,
     check_sample,
     check_status,
+    joined,
     named_features,
     read_features,
     rows_of,
@@ -28,6 +29,7 @@ from nonredundant.lesions._checks import (
     take,
 )
 from nonredundant.lesions._storage import load_arrays, save_arrays
+from nonredundant.lesions.store import open_store
 
 #: Lesions and columns that a notebook shows.
 _MOST_SHOWN = 8
@@ -494,6 +496,55 @@ class LesionTable:
         """
         return cls(**load_arrays(path, mmap=mmap))
 
+    @classmethod
+    def open(cls, path: Any) -> LesionTable:
+        """Open a store that was written by `RadiomicsExtractor.to_store`.
+
+        Features are read; patches and masks stay on the disk and are read, and decompressed,
+        where they are used: selections, copies and pickles of the table hold their paths.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The folder of the store.
+
+        Returns
+        -------
+        LesionTable
+            The complete samples, in the order of the case tables that were asked for. It does not
+            change when samples are added to the store later.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        ValueError
+            If the folder is no store, or the store is damaged.
+        ImportError
+            If the extra `store` is not installed.
+
+        Notes
+        -----
+        `patches` and `masks` are `nonredundant.lesions.stored_array.StoredArray`: indexing them
+        gives arrays. A process keeps the last 512 MiB that it has decoded.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd, tempfile
+        >>> from nonredundant import RadiomicsExtractor
+        >>> image = np.random.default_rng(0).normal(size=(12, 12, 12))
+        >>> mask = np.zeros(image.shape)
+        >>> mask[3:9, 3:9, 3:9] = 1
+        >>> cases = pd.DataFrame({"image": [image], "mask": [mask]}, index=["anna"])
+        >>> extractor = RadiomicsExtractor(bin_count=8, feature_classes=["firstorder"])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     _ = extractor.to_store(cases, f"{folder}/lesions")
+        ...     table = LesionTable.open(f"{folder}/lesions")
+        ...     table, table.patches[0].shape
+        (LesionTable(1 samples, 1 lesions, 18 HCR, 0 clinical, patches 1x32x32x32), (1, 32, 32, 32))
+        """
+        return cls(**open_store(path))
+
 
 def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
     """Concatenate the constructor arguments of tables."""
@@ -506,7 +557,7 @@ def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     for name in ("patches", "masks", "positions", "spacing"):
         values = [getattr(table, name) for table in tables]
-        parts[name] = None if any(v is None for v in values) else np.concatenate(values)
+        parts[name] = None if any(v is None for v in values) else joined(values)
     pairs = zip(tables, offsets, strict=True)
     return {
         "features": pd.concat([table.features[first.columns] for table in tables]),
