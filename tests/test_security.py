@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ast
+import shutil
 from pathlib import Path
 
 import pytest
+from cases_for_tests import assert_same, cohort, on_disk, quick
 
 import nonredundant
+from nonredundant.cli.tools import read_cases
+from nonredundant.extraction.case_table import leaves_folder
+from nonredundant.io import ImageFileError
+from nonredundant.io.images import content_key, read_image
 
 PACKAGE = Path(nonredundant.__file__).parent
 #: Calls that run what a file or a text holds, by module and name.
@@ -87,3 +93,65 @@ def test_no_module_runs_what_a_file_holds():
         if (lines := dangers(path.read_text(encoding="utf-8")))
     }
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "leaves"),
+    [
+        ("a.nii", False),
+        ("./a/../b.nii", False),
+        ("..a/b.nii", False),
+        ("../a.nii", True),
+        ("a/../../b.nii", True),
+        ("..", True),
+        ("/data/a.nii", False),
+        ("~/a.nii", False),
+    ],
+)
+def test_steps_upwards_decide_whether_a_path_leaves_its_folder(path, leaves):
+    assert leaves_folder(path) is leaves
+
+
+@pytest.mark.parametrize("column", ["image", "mask"])
+@pytest.mark.parametrize("on_error", ["raise", "nan"])
+def test_relative_paths_that_leave_root_are_refused(tmp_path, column, on_error):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    cases = on_disk(cohort(2), folder)
+    for name in cases[column]:
+        shutil.copy(folder / name, tmp_path / name)
+    moved = cases.copy()
+    moved.loc["p1", column] = f"../{cases.loc['p1', column]}"
+    extractor = quick(root=folder, on_error=on_error)
+    with pytest.raises(ValueError, match=rf"1 paths .* leave root=.*'p1': {column} '\.\./p1_"):
+        extractor.fit_transform(moved)
+    # Absolute paths and a root above all images are how a user allows them.
+    expected = quick(root=folder).fit_transform(cases)
+    moved[column] = [str(tmp_path / name) for name in cases[column]]
+    assert_same(extractor.fit_transform(moved), expected)
+    above = cases.assign(**{one: "images/" + cases[one] for one in ("image", "mask")})
+    above[column] = "images/../" + cases[column]
+    assert_same(quick(root=tmp_path).fit_transform(above), expected)
+
+
+def test_the_command_line_reads_no_relative_path_outside_of_its_root(tmp_path):
+    (tmp_path / "tables").mkdir()
+    on_disk(cohort(2), tmp_path)
+    table = tmp_path / "tables" / "cases.csv"
+    table.write_text("id,image,mask\na,../p0_image.nii.gz,../p0_mask.nii.gz\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"2 paths leave the folder .*tables: row 1: '\.\./p0_im"):
+        read_cases(table)
+    with pytest.raises(ValueError, match="set --root to the folder above all images"):
+        read_cases(table, root=tmp_path)
+    rows = "a,p0_image.nii.gz,p0_mask.nii.gz", f"b,{tmp_path}/p1_image.nii.gz,p1_mask.nii.gz"
+    table.write_text("id,image,mask\n" + "\n".join(rows), encoding="utf-8")
+    cases = read_cases(table, root=tmp_path)
+    assert cases["image"].tolist() == [str(tmp_path / f"p{i}_image.nii.gz") for i in (0, 1)]
+
+
+def test_devices_are_no_images():
+    # They would be read without an end.
+    with pytest.raises(ImageFileError, match="/dev/zero is a device or pipe"):
+        content_key("/dev/zero")
+    with pytest.raises(ImageFileError, match="/dev/zero is a device or pipe"):
+        read_image("/dev/zero")

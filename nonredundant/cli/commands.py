@@ -45,6 +45,14 @@ app = typer.Typer(
 Cases = Annotated[
     Path, typer.Argument(help="CSV with the columns image, mask and others.", metavar="CASES.csv")
 ]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that relative paths of the CSV start from and may not leave; by default that "
+        "of the CSV.",
+        metavar="FOLDER",
+    ),
+]
 Modality = Annotated[
     str | None, typer.Option(help="CT, PET or MR: preset of spacing and grey levels.")
 ]
@@ -116,6 +124,7 @@ def demo(
 def extract(
     cases: Cases,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.npz")],
+    root: Root = None,
     modality: Modality = None,
     settings: Settings = None,
     bin_width: BinWidth = None,
@@ -129,7 +138,7 @@ def extract(
     check_ending(
         output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
     )
-    table = read_cases(cases)
+    table = read_cases(cases, root=root)
     extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions, roi=roi)
     found = extractor.fit(table).transform(table)
     make_folder(output.parent)
@@ -148,6 +157,7 @@ def evaluate(
     cases: Cases,
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
+    root: Root = None,
     modality: Modality = None,
     settings: Settings = None,
     bin_width: BinWidth = None,
@@ -196,11 +206,11 @@ def evaluate(
     names = split_list(clinical)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
-    table = read_cases(cases, *needed, groups=groups)
+    table = read_cases(cases, *needed, groups=groups, root=root)
     check_distinct_ids(table, cases, groups)
     held: tuple[Any, ...] | None = None
     if test is not None:
-        held = held_out_cases(test, needed, target, event, groups)
+        held = held_out_cases(test, needed, target, event, groups, root=root)
     cache = output / "cache"
     if cache.exists() and not resume:
         shutil.rmtree(cache)
@@ -246,6 +256,7 @@ def fit(
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.skops")],
     feature_set: Annotated[str, typer.Option(metavar="SET")] = "HCR+DLR-MI",
+    root: Root = None,
     event: Event = None,
     classifier: Annotated[
         str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
@@ -271,7 +282,7 @@ def fit(
     check_ending(output, ".skops", "a saved model")
     names = split_list(clinical)
     check_not_clinical(names, target, event)
-    table = read_cases(cases, target, *names, *([event] if event else []))
+    table = read_cases(cases, target, *names, *([event] if event else []), root=root)
     extractor = _extractor(
         modality,
         settings,
@@ -311,12 +322,13 @@ def predict(
     model: Annotated[Path, typer.Argument(help="File of `fit`.", metavar="MODEL.skops")],
     cases: Cases,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.csv")],
+    root: Root = None,
     jobs: Jobs = 0,
 ) -> int:
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
-    table = read_cases(cases)
+    table = read_cases(cases, root=root)
     fitted.extractor_.set_params(n_jobs=cores(jobs))
     lesions = fitted.extractor_.transform(table)
     found = _predictions(fitted, lesions)

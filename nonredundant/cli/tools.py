@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import warnings
 from collections.abc import Callable
@@ -61,8 +62,10 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
     echo_stderr(f"Warning: {message}")
 
 
-def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
-    """Read a case table from a CSV file, with paths resolved against the file's folder.
+def read_cases(
+    path: Path, *needed: str, groups: str | None = None, root: Path | None = None
+) -> Any:
+    """Read a case table from a CSV file; relative paths start from `root`, or the file's folder.
 
     Ids are the first column, unless it is one of `needed`, or another one that is named for ids,
     exactly as written; they label the rows, and the index has the name of their column. The
@@ -71,7 +74,8 @@ def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
     Raises
     ------
     ValueError
-        If the file is not a table, or lacks a column or an id.
+        If the file is not a table, lacks a column or an id, or relative paths leave the folder
+        that they start from.
     OSError
         If there is no such file.
     """
@@ -90,9 +94,11 @@ def read_cases(path: Path, *needed: str, groups: str | None = None) -> Any:
         cases[ids] = text[ids].to_numpy()
     if groups is not None:
         cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
+    folder = path.parent if root is None else root
+    _check_inside(text, path, folder)
     for name in ("image", "mask"):
         if name in cases:
-            cases[name] = [_resolve(cell, path.parent) for cell in text[name]]
+            cases[name] = [_resolve(cell, folder) for cell in text[name]]
     return cases
 
 
@@ -213,11 +219,30 @@ def _row_labels(ids: Any, path: Path) -> Any:
 
 
 def _resolve(cell: str, folder: Path) -> Any:
-    """Return a path below the table's folder if it exists, else as it is written."""
+    """Return a path below the folder if it exists, else as it is written."""
     if not cell.strip():
         return None
-    beside = folder / cell
+    beside = folder / os.path.normpath(cell)
     return str(beside.resolve()) if beside.exists() else cell
+
+
+def _check_inside(text: Any, path: Path, folder: Path) -> None:
+    """Raise if relative paths leave the folder that they start from."""
+    from nonredundant.extraction.case_table import leaves_folder
+
+    outside = [
+        f"row {row + 1}: {cell!r}"
+        for name in ("image", "mask")
+        if name in text
+        for row, cell in enumerate(text[name])
+        if leaves_folder(cell.strip())
+    ]
+    if outside:
+        raise ValueError(
+            f"{path}: {len(outside)} paths leave the folder {folder.resolve()}: "
+            f"{'; '.join(outside[:5])}; set --root to the folder above all images, or write "
+            "absolute paths, if this is meant"
+        )
 
 
 def split_list(value: str | None) -> list[str]:
@@ -248,10 +273,16 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
 
 
 def held_out_cases(
-    path: Path, needed: list[str], target: str, event: str | None, groups: str | None = None
+    path: Path,
+    needed: list[str],
+    target: str,
+    event: str | None,
+    groups: str | None = None,
+    *,
+    root: Path | None = None,
 ) -> tuple:
     """Read held-out cases and their labels, and their groups, by default patients that repeat."""
-    cases = read_cases(path, *needed)
+    cases = read_cases(path, *needed, root=root)
     clusters = groups if groups in cases else repeated_ids(cases)
     found = (cases[clusters],) if clusters else ()
     return cases, read_labels(cases, target, path, event), *found

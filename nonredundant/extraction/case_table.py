@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,8 +103,14 @@ def _check_mask_column(X: pd.DataFrame, whole_image: bool) -> None:
 
 
 def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
-    """Read the image, mask and spacing of each row; relative paths start from `root`."""
+    """Read the image, mask and spacing of each row; relative paths start from `root`.
+
+    Relative paths that leave `root` are refused, so that a table from elsewhere reads no other
+    files by them. Absolute paths are visible as such, and are taken as they are.
+    """
     n = len(X)
+    if root is not None:
+        _check_inside(X, root)
     whole = "mask" not in X.columns
     images = X["image"].tolist()
     masks = X["mask"].tolist() if "mask" in X.columns else [None] * n
@@ -135,8 +142,33 @@ def _resolved(cell: Any, base: Path | None) -> Any:
     """Return a cell, or its path joined to the base if it is relative."""
     cell = _present(cell)
     if isinstance(cell, str | Path) and base is not None:
-        return base / Path(cell).expanduser()
+        return base / os.path.normpath(Path(cell).expanduser())
     return cell
+
+
+def leaves_folder(path: str | Path) -> bool:
+    """Check whether a path leads out of the folder that it starts from by its steps upwards.
+
+    Links are not followed: who may place them in a folder decides where they lead.
+    """
+    return Path(os.path.normpath(Path(path).expanduser())).parts[:1] == ("..",)
+
+
+def _check_inside(X: pd.DataFrame, root: Any) -> None:
+    """Raise if relative paths leave the folder that they start from."""
+    outside = [
+        f"{label!r}: {name} {str(cell)!r}"
+        for name in ("image", "mask")
+        if name in X.columns
+        for label, cell in X[name].items()
+        if isinstance(cell, str | Path) and leaves_folder(cell)
+    ]
+    if outside:
+        raise ValueError(
+            f"{len(outside)} paths of the case table leave root={str(root)!r}: "
+            f"{'; '.join(outside[:5])}; set root to the folder above all images, or give absolute "
+            "paths, if this is meant"
+        )
 
 
 #: Names of columns that may hold images under another name than "image".

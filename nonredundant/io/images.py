@@ -426,6 +426,8 @@ def _existing(source: str | Path) -> Path:
             f"there is no file or folder {path}{where}; correct the path, or set `root` to the "
             "folder that relative paths start from"
         )
+    if not (path.is_file() or path.is_dir()):
+        raise ImageFileError(f"{path} is a device or pipe, not an image; correct the path")
     return path
 
 
