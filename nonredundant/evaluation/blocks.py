@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant.utils.validation import validate_data
 
 
 class BlockScaler(TransformerMixin, BaseEstimator):
@@ -77,8 +79,7 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         self
             The fitted scaler.
         """
-        X = check_array(X)
-        self.n_features_in_ = X.shape[1]
+        X = validate_data(self, X)
         self.mean_ = X.mean(axis=0)
         spread = X.std(axis=0)
         # Rounding gives constant columns a tiny standard deviation; dividing other rows by it
@@ -124,5 +125,5 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "factors_")
         # A scaler that was saved after it had left the learned block out knows fewer columns.
-        known = check_array(X)[:, : len(self.mean_)]
+        known = validate_data(self, X, reset=False)[:, : len(self.mean_)]
         return (known - self.mean_) / self.scale_ * self.factors_

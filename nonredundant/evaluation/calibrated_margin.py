@@ -8,6 +8,8 @@ import numpy as np
 from scipy.special import expit
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils import get_tags
+from sklearn.utils.validation import check_is_fitted
 
 #: Least rise of the log-odds per standard deviation of the held-out margins.
 LEAST_RISE = 0.1
@@ -79,6 +81,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         """
         self.margin_ = clone(self.estimator).fit(X, y)
         self.classes_ = self.margin_.classes_
+        self.n_features_in_ = self.margin_.n_features_in_
         held = self.margins is not None
         margins = _columns(self.margins if held else self.decision_function(X))
         labels = np.asarray(self.labels if held else y)
@@ -103,6 +106,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         array of shape (n_samples,) or (n_samples, n_classes)
             The margins.
         """
+        check_is_fitted(self, "margin_")
         return self.margin_.decision_function(X)
 
     def probability(self, margin: np.ndarray) -> np.ndarray:
@@ -151,7 +155,14 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         array of shape (n_samples,)
             The classes.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare the input that the margin classifier takes."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags = get_tags(self.estimator).input_tags
+        return tags
 
 
 def _columns(margin: Any) -> np.ndarray:

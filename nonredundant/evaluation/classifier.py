@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nonredundant.evaluation.aggregation import GRAPH, has_lesion_columns, resolve_patients
 from nonredundant.evaluation.classifiers import (
@@ -41,7 +41,7 @@ from nonredundant.evaluation.representations import (
 )
 from nonredundant.evaluation.tuning import respond
 from nonredundant.extraction.extractor import RadiomicsExtractor
-from nonredundant.lesions.features import check_columns, check_usable
+from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.survival import check_survival, concordance_index
@@ -149,8 +149,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame or LesionTable
-            Cases or lesions.
+        X : DataFrame, LesionTable or array of shape (n_samples, n_features)
+            Cases, lesions, or a matrix of features with one lesion per row.
         y : array-like of shape (n_samples,)
             Labels; or times to an event, as in `compare_feature_sets`.
         groups : array-like of shape (n_samples,), optional
@@ -168,8 +168,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
         one = self._check_parameters()
+        X = self._read_rows(X, reset=True)
         check_cases(X, None, self.extractor)
-        y = align(y, X, "y")
+        y = _read_target(y, X)
         check_target(y, X, getattr(self.extractor, "clinical", None))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         groups = read_groups(groups, X)
@@ -271,6 +272,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             return respond(self.model_, self._features(table))[:, -1]
         return self.classes_[self.predict_proba(table).argmax(axis=1)]
 
+    def __sklearn_tags__(self) -> Any:
+        """Declare that missing values are allowed; they are imputed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy, or Harrell's concordance of the risks with times to an event.
 
@@ -312,8 +319,20 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         table = self._extract(X) if lesions is None else lesions
         return outside_of(self.fingerprint_, table, X, self._root())
 
+    def _read_rows(self, X: Any, *, reset: bool) -> Any:
+        """Return the rows of a matrix as lesions; cases and lesions unchanged."""
+        if isinstance(X, LesionTable | pd.DataFrame):
+            if reset:
+                # What an earlier fit learned of a matrix says nothing about this one.
+                for name in ("n_features_in_", "feature_names_in_"):
+                    self.__dict__.pop(name, None)
+            return X
+        return read_table(self, X, reset=reset)
+
     def _extract(self, X: Any, outcome: Outcome | None = None) -> LesionTable:
         """Return the lesions of cases; with an outcome, fit the extractor first."""
+        if outcome is None and hasattr(self, "n_features_in_"):
+            X = self._read_rows(X, reset=False)
         if isinstance(X, LesionTable):
             # A model that was saved before `columns_` existed has none.
             check_columns(getattr(self, "columns_", list(X.columns)), check_usable(X))
@@ -389,3 +408,16 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
+
+
+def _read_target(y: Any, X: Any) -> Any:
+    """Return labels or times in the order of the cases."""
+    if y is None:
+        raise ValueError(
+            "FeatureSetClassifier requires y to be passed, but the target y is None: give the "
+            f"labels of the {len(X)} samples, or their times to an event"
+        )
+    if isinstance(y, list | tuple | pd.Series | pd.DataFrame):
+        return align(y, X, "y")
+    y = np.asarray(y)
+    return column_or_1d(y, warn=True) if y.shape == (len(X), 1) else y

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
+
+from nonredundant.utils.validation import validate_data
 
 #: Newton steps until the largest change of a log hazard is below the tolerance.
 _STEPS, _TOLERANCE = 100, 1e-6
@@ -56,19 +58,26 @@ class RidgeCox(BaseEstimator):
         X : array of shape (n_samples, n_features)
             Training rows.
         y : structured array of shape (n_samples,)
-            Events and times.
+            The fields `event`, whether it was observed, and `time`, until then or to censoring.
 
         Returns
         -------
         self
             The fitted regression.
+
+        Raises
+        ------
+        ValueError
+            If y has other fields or another length.
         """
-        X = check_array(X)
+        X = validate_data(self, X)
+        event, time = _event_times(y, len(X))
         # Sorted from the latest to the earliest time, a risk set is a leading part.
-        order = np.argsort(-y["time"], kind="stable")
+        order = np.argsort(-time, kind="stable")
         # A ridge solution is a combination of the rows; their axes are at most n_samples.
         left, sizes, axes = np.linalg.svd(X[order] - X.mean(axis=0), full_matrices=False)
-        likelihood = _Likelihood(left * sizes, y[order], self.alpha * len(X))
+        parts = event[order], time[order]
+        likelihood = _Likelihood(left * sizes, *parts, self.alpha * len(X))
         beta = np.zeros(len(sizes))
         value = likelihood.value(beta)
         for _ in range(_STEPS):
@@ -95,18 +104,37 @@ class RidgeCox(BaseEstimator):
             Risks, higher for earlier events.
         """
         check_is_fitted(self, "coef_")
-        return check_array(X) @ self.coef_
+        return validate_data(self, X, reset=False) @ self.coef_
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare that a target is required."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def _event_times(y: Any, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fields `event` and `time` of the outcome; all may be censored."""
+    if y is None:
+        raise ValueError("RidgeCox requires y to be passed, but the target y is None")
+    fields = getattr(getattr(y, "dtype", None), "names", None) or ()
+    if not {"event", "time"} <= set(fields) or len(y) != n:
+        raise ValueError(
+            f"y must be a structured array of {n} rows with the fields 'event' and 'time', got "
+            f"the fields {tuple(fields)} of {len(y)} rows"
+        )
+    return y["event"], y["time"]
 
 
 class _Likelihood:
     """The penalised log partial likelihood of rows sorted from the latest to the earliest time."""
 
-    def __init__(self, z: np.ndarray, y: np.ndarray, penalty: float) -> None:
+    def __init__(self, z: np.ndarray, event: np.ndarray, time: np.ndarray, penalty: float) -> None:
         self.z = z
-        self.event = y["event"]
+        self.event = event
         self.penalty = penalty
         #: Number of samples at risk at each event; tied times are at risk together.
-        self.n_at_risk = np.searchsorted(-y["time"], -y["time"][self.event], side="right")
+        self.n_at_risk = np.searchsorted(-time, -time[event], side="right")
 
     def value(self, beta: np.ndarray) -> float:
         """Compute the value at coefficients."""

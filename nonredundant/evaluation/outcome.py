@@ -110,7 +110,7 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     codes = pd.Index(classes).get_indexer(labels)
     if len(classes) < 2:
         raise ValueError(
-            f"y contains only the class {classes.tolist()[0]!r}; two or more are needed"
+            f"y contains only the class {classes.tolist()[0]!r}; more than one class is needed"
         )
     if len(classes) > max(20, len(labels) // 4):
         raise ValueError(

@@ -9,6 +9,8 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.utils.validation import validate_data
+
 
 class CategoryIndicators(TransformerMixin, BaseEstimator):
     """Encode columns of categories as indicators; missing and unseen ones become NaN.
@@ -21,7 +23,7 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
     categories_ : list of array of str
         The categories of each column at `fit`, in ascending order.
     feature_names_in_ : array of str
-        The columns at `fit`.
+        The columns of a DataFrame at `fit`.
     n_features_in_ : int
         Their number.
 
@@ -41,8 +43,8 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_samples, n_columns)
-            Columns of words.
+        X : DataFrame or array of shape (n_samples, n_columns)
+            Columns of words; those of an array are named x0, x1, ….
         y : object, optional
             Ignored.
 
@@ -51,8 +53,7 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
         self
             The fitted encoder.
         """
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
+        X = self._frame(X, reset=True)
         self.categories_ = [np.unique(_words(X[name].dropna())) for name in X.columns]
         return self
 
@@ -61,8 +62,8 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_samples, n_columns)
-            Columns of words.
+        X : DataFrame or array of shape (n_samples, n_columns)
+            Columns of words; those of an array are named x0, x1, ….
 
         Returns
         -------
@@ -70,8 +71,9 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
             0 or 1; NaN in all indicators of a column where the category is missing or unseen.
         """
         check_is_fitted(self)
+        X = self._frame(X, reset=False)
         parts = {}
-        for name, categories in zip(self.feature_names_in_, self.categories_, strict=True):
+        for name, categories in zip(self._names(), self.categories_, strict=True):
             words = _words(X[name])
             known = np.isin(words, categories) & X[name].notna().to_numpy()
             for one in _coded(categories):
@@ -92,14 +94,37 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
             Column and category.
         """
         check_is_fitted(self)
-        pairs = zip(self.feature_names_in_, self.categories_, strict=True)
+        pairs = zip(self._names(), self.categories_, strict=True)
         names = [f"{name}_{one}" for name, categories in pairs for one in _coded(categories)]
         return np.asarray(names, dtype=object)
+
+    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """Return the columns as a data frame."""
+        if isinstance(X, pd.DataFrame):
+            if reset:
+                self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+                self.n_features_in_ = X.shape[1]
+            return X
+        cells = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False)
+        return pd.DataFrame(cells, columns=self._names())
+
+    def _names(self) -> list[Any]:
+        """Return the names of the columns at fit; those of an array are x0, x1, …."""
+        numbered = [f"x{i}" for i in range(self.n_features_in_)]
+        return list(getattr(self, "feature_names_in_", numbered))
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare that cells are words, of which some may be missing."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = tags.input_tags.categorical = tags.input_tags.allow_nan = True
+        return tags
 
 
 def _words(column: pd.Series) -> np.ndarray:
     """Return the cells as text."""
-    return column.astype(str).to_numpy(dtype=str)
+    # By way of objects: where pyarrow is installed, pandas cuts the words of a column with missing
+    # cells to one letter if it is asked for an array of text.
+    return column.astype(str).to_numpy(dtype=object).astype(str)
 
 
 def _coded(categories: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy.special import ndtri
@@ -12,15 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.features import check_finite, check_numeric
 from nonredundant.utils.user_warnings import warn_user
+from nonredundant.utils.validation import validate_data
 
 #: Ranks are mapped to a normal distribution and clipped here, so that there are no outliers.
 RANK_LIMIT = 3.0
 
 
-class FeatureScaler(TransformerMixin, BaseEstimator):
+class FeatureScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Impute, rank-normalise and clip features, and drop constant columns.
 
     Radiomic features have heavy tails, for which ranks are more robust than standardised values.
+    The estimators of the package compute with it, so that its output is always an array.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_lesions, n_features)
+        X : DataFrame or array of shape (n_lesions, n_features)
             Numeric features; NaN where unknown.
         y : None
             Ignored.
@@ -68,6 +72,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
         ValueError
             If a column is not numeric or holds infinite values.
         """
+        X = self._frame(X, reset=True)
         values = self._numbers(X)
         spread = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(
             values, axis=0, initial=np.inf
@@ -104,8 +109,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_lesions, n_features)
-            The features.
+        X : DataFrame or array of shape (n_lesions, n_features)
+            The features, those of a DataFrame in any order.
 
         Returns
         -------
@@ -113,6 +118,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
             The values.
         """
         check_is_fitted(self, "columns_")
+        X = self._frame(X, reset=False)
         if not self.columns_:
             return np.empty((len(X), 0))
         values = self._numbers(X[self.columns_])
@@ -132,8 +138,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : DataFrame of shape (n_lesions, n_features)
-            The features.
+        X : DataFrame or array of shape (n_lesions, n_features)
+            The features, those of a DataFrame in any order.
 
         Returns
         -------
@@ -141,11 +147,46 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
             The scaled values.
         """
         check_is_fitted(self, "columns_")
+        X = self._frame(X, reset=False)
         if not self.columns_:
             return np.empty((len(X), 0))
         # Only `impute` warns of missing values, so that callers of both methods warn once.
         ranked = self._ranked(self._filled(self._numbers(X[self.columns_])))
-        return ranked if self.n_components is None else self.pca_.transform(ranked)
+        return ranked if self.n_components is None else np.asarray(self.pca_.transform(ranked))
+
+    def get_feature_names_out(self, input_features: object = None) -> np.ndarray:
+        """Return the names of the columns that `transform` returns.
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored; the names were learned at `fit`.
+
+        Returns
+        -------
+        array of str
+            The names.
+        """
+        check_is_fitted(self, "columns_")
+        return np.asarray(self.names_out_, dtype=object)
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare that missing values are allowed."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
+        """Return the rows of an array as a data frame whose columns are x0, x1, …."""
+        if isinstance(X, pd.DataFrame):
+            if reset:
+                # Columns are found by name, so that names are all that is stored of a frame.
+                self.__dict__.pop("n_features_in_", None)
+            return X
+        values = validate_data(
+            self, X, reset=reset, dtype=np.float64, ensure_all_finite="allow-nan"
+        )
+        return pd.DataFrame(values, columns=[f"x{i}" for i in range(values.shape[1])])
 
     def _filled(self, values: np.ndarray) -> np.ndarray:
         """Replace NaN by the medians."""
@@ -153,7 +194,8 @@ class FeatureScaler(TransformerMixin, BaseEstimator):
 
     def _ranked(self, filled: np.ndarray) -> np.ndarray:
         """Compute clipped normal scores."""
-        scores = np.clip(self.ranks_.transform(filled), -RANK_LIMIT, RANK_LIMIT)
+        # scikit-learn's `transform_output` may make it a data frame.
+        scores = np.clip(np.asarray(self.ranks_.transform(filled)), -RANK_LIMIT, RANK_LIMIT)
         # A scaler of a model that was saved before `ends_` existed has none.
         return np.clip(scores, *getattr(self, "ends_", (-RANK_LIMIT, RANK_LIMIT)))
 

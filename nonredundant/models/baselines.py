@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.validation import validate_data
 
 #: Largest number of voxels per side; larger patches are averaged down before the decomposition.
 _PCA_SIDE = 16
@@ -42,13 +43,13 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         self.n_components = n_components
         self.random_state = random_state
 
-    def fit(self, X: LesionTable, y: Any = None) -> PatchPCA:
+    def fit(self, X: Any, y: Any = None) -> PatchPCA:
         """Fit the components.
 
         Parameters
         ----------
-        X : LesionTable
-            Lesions with patches.
+        X : LesionTable or array of shape (n_samples, n_features)
+            Lesions with patches, or a matrix.
         y : None
             Ignored.
 
@@ -59,19 +60,19 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         """
         from sklearn.decomposition import PCA
 
-        values = flat_patches(X)
+        values = self._values(X, reset=True)
         n_components = min(self.n_components, *values.shape)
         self.pca_ = PCA(n_components, svd_solver="randomized", random_state=self.random_state)
         self.pca_.fit(values)
         return self
 
-    def transform(self, X: LesionTable) -> np.ndarray:
+    def transform(self, X: Any) -> np.ndarray:
         """Compute the scores of the components.
 
         Parameters
         ----------
-        X : LesionTable
-            Lesions with patches.
+        X : LesionTable or array of shape (n_samples, n_features)
+            Lesions with patches, or a matrix.
 
         Returns
         -------
@@ -79,7 +80,14 @@ class PatchPCA(TransformerMixin, BaseEstimator):
             The scores.
         """
         check_is_fitted(self, "pca_")
-        return self.pca_.transform(flat_patches(X)).astype(float)
+        # scikit-learn's `transform_output` may make the scores a data frame.
+        return np.asarray(self.pca_.transform(self._values(X, reset=False)), dtype=float)
+
+    def _values(self, X: Any, *, reset: bool) -> np.ndarray:
+        """Return one row of voxels per lesion, or the rows of a matrix."""
+        if isinstance(X, LesionTable):
+            return flat_patches(X)
+        return validate_data(self, X, reset=reset, ensure_min_samples=2 if reset else 1)
 
 
 def flat_patches(table: LesionTable) -> np.ndarray:

@@ -185,7 +185,8 @@ default="dcor"
         Parameters
         ----------
         X : LesionTable or array of shape (n_samples, n_features)
-            Lesions with patches and hand-crafted features.
+            Lesions with patches and hand-crafted features; the rows of a plain matrix are encoded
+            without HCR, so that every row of background is decoded to the same one.
         y : array-like of shape (n_samples,)
             0 for background; each other value is a class of target. Of numbers without a 0 the
             lowest is the background, with a warning. A Series is aligned by its index.
@@ -215,7 +216,7 @@ default="dcor"
 
     def _plan(self, inputs: Cohort, y: Any) -> TrainingPlan:
         plan = super()._plan(inputs, y)
-        if not plan.conditions.shape[1]:
+        if inputs.shape and not plan.conditions.shape[1]:
             raise ValueError(
                 "this model decodes the background from h alone, but the table has no usable "
                 f"features in the blocks {tuple(self.independent_of)!r}: add features to the table"

@@ -218,7 +218,17 @@ class LesionGraphSurvival(PatientGraphEstimator):
     def _plan(self, inputs: Patients, y: Any) -> TrainingPlan:
         from nonredundant.nn.graph_training import CoxLoss
 
-        event, time = check_survival(y, inputs.table.n_samples)
+        n = inputs.table.n_samples
+        if n < 2:
+            raise ValueError(f"n_samples = {n}: an order of times needs two patients or more")
+        try:
+            event, time = check_survival(y, n)
+        except ValueError as error:
+            if y is not None:
+                raise
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None: {error}"
+            ) from error
         self._check_held_out(int(event.sum()))
         targets = null_residuals(event, time)[:, None]
         return self._graph_plan(inputs, np.column_stack([event, time]), CoxLoss(), targets)

@@ -1,0 +1,221 @@
+"""One cheap instance of every estimator, and the checks of scikit-learn that it cannot pass."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.linear_model import LogisticRegression
+from sklearn.svm import LinearSVC
+from sklearn.utils.validation import validate_data
+from skorch import NeuralNet
+
+import nonredundant
+from nonredundant import RadiomicsExtractor
+from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
+from nonredundant.cvae import NonRedundantCVAE
+from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.evaluation.blocks import BlockScaler
+from nonredundant.evaluation.calibrated_margin import CalibratedMargin
+from nonredundant.evaluation.cox import RidgeCox
+from nonredundant.evaluation.fitting import Recorded
+from nonredundant.extraction.categories import CategoryIndicators
+from nonredundant.independence import (
+    HSIC,
+    CrossCovariance,
+    DistanceCorrelation,
+    MIDiscriminator,
+    TotalCorrelation,
+)
+from nonredundant.lesions.scaler import FeatureScaler
+from nonredundant.models.baselines import PatchPCA
+from nonredundant.models.kernel_ridge import KernelRidge
+from nonredundant.models.residualiser import Residualiser
+from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
+
+
+class GraphOfTimes(LesionGraphSurvival):
+    """`LesionGraphSurvival` for the labels of the checks."""
+
+    def fit(self, X: Any, y: Any = None) -> GraphOfTimes:
+        """Fit to times that are later for higher labels."""
+        super().fit(X, _times(y))
+        return self
+
+    def score(self, X: Any, y: Any) -> float:
+        """Compute the concordance with these times."""
+        return super().score(X, _times(y))
+
+
+def _times(y: Any) -> Any:
+    """Return times to events that are all observed; what is no label is left to the estimator."""
+    if y is None or np.iscomplexobj(y):
+        return y
+    labels = np.asarray(y, dtype=float)
+    times = np.empty(len(labels), dtype=[("event", bool), ("time", float)])
+    times["event"], times["time"] = True, 1 + labels - labels.min()
+    return times
+
+
+class CoxOfTimes(RidgeCox):
+    """`RidgeCox` for the labels of the checks."""
+
+    def fit(self, X: Any, y: Any = None) -> CoxOfTimes:
+        """Fit to times that are later for higher labels."""
+        super().fit(X, _times(y))
+        return self
+
+
+class ExtractorOfRows(RadiomicsExtractor):
+    """`RadiomicsExtractor` whose images are the rows of a matrix."""
+
+    def fit(self, X: Any, y: Any = None) -> ExtractorOfRows:
+        """Fit to one image per row."""
+        rows = validate_data(self, X)
+        super().fit(_images(rows), y)
+        self.n_features_in_ = rows.shape[1]
+        del self.feature_names_in_
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Measure the image of each row."""
+        rows = validate_data(self, X, reset=False)
+        return np.asarray(super().transform(_images(rows)))
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.no_validation = True, False
+        tags.input_tags.allow_nan = False
+        return tags
+
+
+def _images(rows: np.ndarray) -> pd.DataFrame:
+    """Return a case table of images whose voxels repeat the numbers of a row."""
+    mask = np.pad(np.ones((2, 2, 2), dtype=bool), 1)
+    images = [np.resize(row, mask.shape) for row in rows]
+    return pd.DataFrame({"image": images, "mask": [mask] * len(rows)})
+
+
+_NET = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
+#: One cheap instance of every estimator with `fit(X, y)`.
+ESTIMATORS = [
+    NonRedundantCVAE(dlr_size=2, **_NET),
+    VAE(2, **_NET),
+    SepVAE(2, 2, **_NET),
+    ContrastiveVAE(2, 2, moment_matching=0.1, **_NET),
+    ContrastiveCVAE(2, **_NET),
+    MIDiscriminator(hidden_size=8, max_epochs=2, random_state=0),
+    LesionPooling(["mean", "max"]),
+    LesionGraphClassifier(hidden_size=4, heads=2, **_NET),
+    LesionGraphSurvival(hidden_size=4, heads=2, **_NET),
+    FeatureSetClassifier("HCR", classifier=LogisticRegression(), random_state=0),
+    FeatureScaler(),
+    BlockScaler(),
+    PatchPCA(2, random_state=0),
+    CalibratedMargin(LinearSVC()),
+    RidgeCox(),
+    CategoryIndicators(),
+]
+#: Those that need other input than the checks make, with a layer that converts it.
+CONVERTED = [
+    GraphOfTimes(hidden_size=4, heads=2, **_NET),
+    CoxOfTimes(),
+    ExtractorOfRows(feature_classes=("shape",), patch_shape=None),
+]
+_TERM = "a term of the loss: `penalty` of two batches, no `fit`"
+#: Those without `fit(X, y)`, of which only parameters can be checked, and why.
+PARAMETERS_ONLY = {
+    CrossCovariance(): _TERM,
+    DistanceCorrelation(): _TERM,
+    HSIC(): _TERM,
+    TotalCorrelation(): _TERM,
+    Residualiser(): "takes two matrices, features and latents",
+    KernelRidge(): "`fit` takes the folds of the rows and returns what was predicted without them",
+    Recorded(np.zeros(2)): "answers with stored predictions",
+    RadiomicsExtractor(): "takes case tables; converted above it passes the whole suite",
+}
+
+_PAIRS = "fit(H, D) and predict_proba(H, D) take pairs of rows, but the check passes one matrix"
+_TIMES = "y is events and times; the check passes labels (passed where these are made times)"
+_OF_LABELS = [
+    "check_fit_score_takes_y",
+    "check_estimators_overwrite_params",
+    "check_dont_overwrite_parameters",
+    "check_estimators_fit_returns_self",
+    "check_readonly_memmap_input",
+    "check_n_features_in_after_fitting",
+    "check_positive_only_tag_during_fit",
+    "check_estimators_dtypes",
+    "check_dtype_object",
+    "check_pipeline_consistency",
+    "check_estimators_pickle",
+    "check_f_contiguous_array_estimator",
+    "check_methods_sample_order_invariance",
+    "check_methods_subset_invariance",
+    "check_fit2d_1feature",
+    "check_dict_unchanged",
+    "check_fit_idempotent",
+    "check_fit_check_is_fitted",
+    "check_n_features_in",
+    "check_fit2d_predict1d",
+]
+#: Checks that cannot hold, by the name of the estimator, with the reason.
+EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
+    "MIDiscriminator": {
+        "check_fit_score_takes_y": "the two sides are called H and D; neither is a target",
+        **dict.fromkeys(
+            [
+                "check_dict_unchanged",
+                "check_estimators_dtypes",
+                "check_estimators_pickle",
+                "check_estimators_unfitted",
+                "check_fit2d_predict1d",
+                "check_fit_idempotent",
+                "check_methods_sample_order_invariance",
+                "check_methods_subset_invariance",
+                "check_n_features_in_after_fitting",
+            ],
+            _PAIRS,
+        ),
+    },
+    "LesionGraphSurvival": dict.fromkeys(_OF_LABELS, _TIMES),
+    "RidgeCox": dict.fromkeys(
+        [*_OF_LABELS, "check_estimators_nan_inf", "check_fit2d_1sample"], _TIMES
+    ),
+    "FeatureSetClassifier": {
+        "check_classifier_data_not_an_array": "a DataFrame is a case table, never a matrix"
+    },
+    "CalibratedMargin": {
+        "check_classifiers_train": "the label is that of the largest calibrated probability, which "
+        "the sigmoids can move to another class than that of the largest margin"
+    },
+    "CategoryIndicators": {
+        "check_transformer_preserve_dtypes": "the indicators are a DataFrame, whose columns have "
+        "types of their own"
+    },
+}
+
+
+def expected_failed_checks(estimator: Any) -> dict[str, str]:
+    """Return the checks that an estimator cannot pass, with the reason."""
+    return EXPECTED_FAILED_CHECKS.get(type(estimator).__name__, {})
+
+
+def estimator_classes() -> set[type]:
+    """Collect the estimators of the package: classes of which no other class of it is made."""
+    found: set[type] = set()
+    for module in pkgutil.walk_packages(nonredundant.__path__, "nonredundant."):
+        members = vars(importlib.import_module(module.name)).values()
+        classes = [one for one in members if isinstance(one, type)]
+        found |= {
+            one
+            for one in classes
+            if one.__module__.startswith("nonredundant.")
+            and issubclass(one, BaseEstimator)
+            and not issubclass(one, NeuralNet)
+        }
+    return {one for one in found if not any(one in other.__bases__ for other in found)}
