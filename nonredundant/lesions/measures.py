@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.stored_array import map_rows
 from nonredundant.lesions.table import LesionTable
 
 #: pyradiomics' features with the volume of a lesion in mm³ (in 2-D the area in mm²), the
@@ -51,7 +52,8 @@ def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
         return table.features[column].to_numpy(dtype=np.float64)
     if table.masks is not None:
         voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
-        return table.masks.reshape(table.n_lesions, -1).sum(axis=1) * voxel
+        voxels = map_rows(lambda part: part.reshape(len(part), -1).sum(axis=1), table.masks)
+        return voxels * voxel
     raise ValueError(
         "the volumes of the lesions are not known: the table has no masks and none of the "
         f"columns {', '.join(VOLUME_COLUMNS)}; name one with volume_column"
@@ -67,14 +69,19 @@ def size_and_uptake(table: LesionTable) -> pd.DataFrame:
     if _MAXIMUM in table.blocks:
         maximum = table.features[_MAXIMUM].to_numpy(dtype=np.float64)
     elif table.patches is not None:
-        first = table.patches[:, :1]
-        inside = np.ones_like(first, dtype=bool) if table.masks is None else table.masks
-        maximum = np.where(inside, first, -np.inf).reshape(table.n_lesions, -1).max(axis=1)
+        maximum = map_rows(_highest, table.patches, table.masks)
         maximum = np.where(np.isfinite(maximum), maximum, np.nan)
     grouped = pd.DataFrame({"volume": volume, "maximum": maximum}).groupby(table.sample)
     return pd.DataFrame(
         {"volume": grouped["volume"].sum(min_count=1), "maximum": grouped["maximum"].max()}
     ).set_axis(table.index, axis=0)
+
+
+def _highest(patches: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+    """Return the highest intensity of each lesion in the first channel; -inf without a voxel."""
+    first = patches[:, :1]
+    inside = np.ones_like(first, dtype=bool) if masks is None else masks
+    return np.where(inside, first, -np.inf).reshape(len(first), -1).max(axis=1)
 
 
 def pool_samples(table: LesionTable, values: pd.DataFrame | np.ndarray) -> pd.DataFrame:

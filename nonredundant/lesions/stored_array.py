@@ -64,7 +64,7 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
     ) -> None:
         self.folder = str(folder)
         self.files = files
-        self.part, self.row = part, row
+        self.part, self.row = np.asarray(part, np.int64), np.asarray(row, np.int64)
         self.item, self.chunk = tuple(item), chunk
         self.dtype = np.dtype(dtype)
 
@@ -90,9 +90,27 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def chunks(self) -> np.ndarray:
-        """The chunk of each row, as numbers that are the same for rows of one chunk."""
-        pairs = np.stack([self.part, self.row // self.chunk], axis=1)
-        return np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1)
+        """The chunk of each row: numbers from 0 that are the same for rows of one chunk."""
+        number = self.row // self.chunk
+        pairs = self.part * (int(number.max(initial=0)) + 1) + number
+        return np.unique(pairs, return_inverse=True)[1].reshape(-1)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of one whole chunk in memory."""
+        return int(np.prod((self.chunk, *self.item))) * self.dtype.itemsize
+
+    def load(self, rows: np.ndarray) -> None:
+        """Read the chunks of some rows into the cache.
+
+        Parameters
+        ----------
+        rows : int array
+            The rows.
+        """
+        places = np.stack([self.part[rows], self.row[rows] // self.chunk], axis=1)
+        for part, number in np.unique(places, axis=0).tolist():
+            self._chunk(part, number)
 
     def select(self, rows: Any) -> StoredArray:
         """Return some rows as a stored array, without reading them.

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.labels import check_one_kind, check_spelling
+from nonredundant.lesions.stored_array import map_rows
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.user_warnings import warn_user
 
@@ -63,9 +64,9 @@ def cohort_of_table(table: LesionTable) -> Cohort:
         raise ValueError(f"patches must have at least 8 voxels per side, got {table.patches.shape}")
     usable = (table.status == "ok").to_numpy()[table.sample]
     if table.masks is not None:
-        usable &= table.masks.reshape(table.n_lesions, -1).any(axis=1)
+        usable &= map_rows(lambda part: part.any(axis=_voxel_axes(part)), table.masks)
     # A sum is finite only if all voxels are finite, and summing needs no copy of the patches.
-    sums = table.patches.reshape(table.n_lesions, -1).sum(axis=1, dtype=np.float64)
+    sums = map_rows(lambda part: part.sum(axis=_voxel_axes(part), dtype=np.float64), table.patches)
     broken = usable & ~np.isfinite(sums)
     if broken.any():
         labels = table.features.index[broken].tolist()
@@ -76,6 +77,11 @@ def cohort_of_table(table: LesionTable) -> Cohort:
     if not usable.any():
         raise ValueError("no lesion of the table has an image; see table.status for the reasons")
     return Cohort(table.patches, table.masks, table.sample, usable, table.features, table.blocks)
+
+
+def _voxel_axes(part: np.ndarray) -> tuple[int, ...]:
+    """Return the axes of channels and voxels."""
+    return tuple(range(1, part.ndim))
 
 
 def cohort_of_matrix(X: np.ndarray) -> Cohort:
@@ -102,7 +108,7 @@ def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarr
     n_voxels = int(np.prod(cohort.shape))
     counts = np.full(len(rows), n_voxels)
     if cohort.masks is not None:
-        counts = cohort.masks.reshape(len(cohort.masks), -1).sum(axis=1)[rows]
+        counts = map_rows(lambda part: part.sum(axis=_voxel_axes(part)), cohort.masks)[rows]
     step = max(1, int(counts.sum() * cohort.n_channels // _MOST_VOXELS))
     parts = []
     for row in rows:

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 
 from nonredundant.nn.batches import as_is
 from nonredundant.nn.callbacks import TermHistory, learning_rate
+from nonredundant.nn.stored import LesionLoader
 from nonredundant.utils.validation import InvalidParameterError
 
 
@@ -195,6 +196,7 @@ def build_net(
     own = dict(options or {})
     arguments: dict[str, Any] = {
         "optimizer": torch.optim.AdamW,
+        "iterator_train": LesionLoader,
         "iterator_train__shuffle": True,
         "iterator_train__collate_fn": as_is,
         "iterator_valid__collate_fn": as_is,

@@ -1,0 +1,67 @@
+"""Shuffled reading of a store: every row once, each chunk once, in random order."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from nonredundant.lesions import stored_array
+from nonredundant.nn.stored import LesionLoader, WindowSampler
+
+
+class Chunked(SimpleNamespace):
+    """Stand-in for a stored array that counts what is loaded."""
+
+
+@pytest.fixture
+def sampler():
+    chunks = np.repeat(np.arange(25), 8)[:197]
+    rng = np.random.default_rng(0)
+    rng.shuffle(chunks)
+    loaded = []
+    array = Chunked(load=lambda rows: loaded.append(rows))
+    made = WindowSampler(chunks, 4, [array], np.arange(197) * 2)
+    made.loaded, made.chunks = loaded, chunks
+    return made
+
+
+def test_every_row_comes_once_and_each_chunk_in_one_window(sampler):
+    order = np.array(list(sampler))
+    assert sorted(order) == list(range(197))
+    seen = sampler.chunks[order]
+    for chunk in range(25):
+        places = np.flatnonzero(seen == chunk)
+        assert np.ptp(places) < 4 * 8
+
+
+def test_the_order_is_random_and_set_by_the_seed(sampler):
+    torch.manual_seed(0)
+    first, second = list(sampler), list(sampler)
+    torch.manual_seed(0)
+    assert list(sampler) == first
+    assert first != second
+    # Neighbours in a batch come from several chunks.
+    torch.manual_seed(1)
+    batch = sampler.chunks[list(sampler)[:16]]
+    assert len(set(batch.tolist())) == 4
+
+
+def test_the_next_window_is_loaded_in_advance(sampler):
+    order = np.array(list(sampler))
+    loaded = np.concatenate(sampler.loaded)
+    first_window = 4 * 8
+    assert len(loaded) <= 197 - first_window + 8
+    assert set(order[first_window:] * 2) <= set(loaded.tolist()) | set(order[:first_window] * 2)
+
+
+def test_a_dataset_in_memory_is_shuffled_as_by_torch():
+    data = torch.arange(50)
+    torch.manual_seed(3)
+    expected = torch.cat(list(torch.utils.data.DataLoader(data, shuffle=True, batch_size=7)))
+    torch.manual_seed(3)
+    assert torch.equal(torch.cat(list(LesionLoader(data, shuffle=True, batch_size=7))), expected)
+    assert torch.equal(torch.cat(list(LesionLoader(data, batch_size=7))), data)
+    assert stored_array.CACHE_BYTES >= 2**29
