@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -15,6 +17,7 @@ import nonredundant
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 mpl.use("Agg")
+sys.path.insert(0, str(Path(__file__).parent))
 
 project = "nonredundant"
 author = "The nonredundant developers"
@@ -66,7 +69,7 @@ sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
     "gallery_dirs": ["gallery"],
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "gallery_order.ReadingOrder",
     "abort_on_example_error": True,
     "capture_repr": ("_repr_html_", "__repr__"),
     "download_all_examples": False,
