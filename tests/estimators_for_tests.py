@@ -15,7 +15,7 @@ from sklearn.utils.validation import validate_data
 from skorch import NeuralNet
 
 import nonredundant
-from nonredundant import RadiomicsExtractor
+from nonredundant import LesionTable, RadiomicsExtractor
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.evaluation import FeatureSetClassifier
@@ -100,18 +100,19 @@ def _images(rows: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"image": images, "mask": [mask] * len(rows)})
 
 
-_NET = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
+#: A short training on the CPU.
+NET = {"max_epochs": 2, "random_state": 0, "device": "cpu"}
 #: One cheap instance of every estimator with `fit(X, y)`.
 ESTIMATORS = [
-    NonRedundantCVAE(dlr_size=2, **_NET),
-    VAE(2, **_NET),
-    SepVAE(2, 2, **_NET),
-    ContrastiveVAE(2, 2, moment_matching=0.1, **_NET),
-    ContrastiveCVAE(2, **_NET),
+    NonRedundantCVAE(dlr_size=2, **NET),
+    VAE(2, **NET),
+    SepVAE(2, 2, **NET),
+    ContrastiveVAE(2, 2, moment_matching=0.1, **NET),
+    ContrastiveCVAE(2, **NET),
     MIDiscriminator(hidden_size=8, max_epochs=2, random_state=0),
     LesionPooling(["mean", "max"]),
-    LesionGraphClassifier(hidden_size=4, heads=2, **_NET),
-    LesionGraphSurvival(hidden_size=4, heads=2, **_NET),
+    LesionGraphClassifier(hidden_size=4, heads=2, **NET),
+    LesionGraphSurvival(hidden_size=4, heads=2, **NET),
     FeatureSetClassifier("HCR", classifier=LogisticRegression(), random_state=0),
     FeatureScaler(),
     BlockScaler(),
@@ -122,7 +123,7 @@ ESTIMATORS = [
 ]
 #: Those that need other input than the checks make, with a layer that converts it.
 CONVERTED = [
-    GraphOfTimes(hidden_size=4, heads=2, **_NET),
+    GraphOfTimes(hidden_size=4, heads=2, **NET),
     CoxOfTimes(),
     ExtractorOfRows(feature_classes=("shape",), patch_shape=None),
 ]
@@ -198,6 +199,30 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
         "types of their own"
     },
 }
+
+
+def make_cohort(n: int = 32, *, several: bool = True, seed: int = 0) -> tuple[LesionTable, Any]:
+    """Draw patients with one lesion, or with one to three, two features, an age and a label."""
+    rng = np.random.default_rng(seed)
+    sample = np.repeat(np.arange(n), 1 + np.arange(n) % 3 if several else 1)
+    y = np.arange(n) // 2 % 2
+    features = pd.DataFrame(
+        {
+            "original_a": rng.normal(size=len(sample)) + y[sample],
+            "original_b": rng.gamma(2.0, size=len(sample)),
+            "age": rng.normal(60, 10, size=n)[sample],
+        }
+    )
+    patches = rng.normal(size=(len(sample), 1, 8, 8)) + 0.5 * y[sample, None, None, None]
+    table = LesionTable(
+        features,
+        blocks={"age": "clinical"},
+        patches=patches.astype(np.float32),
+        sample=sample,
+        positions=50 * rng.normal(size=(len(sample), 3)),
+        index=[f"patient{i:02d}" for i in range(n)],
+    )
+    return table, y
 
 
 def expected_failed_checks(estimator: Any) -> dict[str, str]:

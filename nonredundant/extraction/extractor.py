@@ -74,9 +74,7 @@ from nonredundant.utils.validation import (
 _SMALLEST_PATCH = 4
 
 
-class RadiomicsExtractor(
-    NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
-):  # type: ignore[call-arg]
+class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     """Measure lesions: compute pyradiomics' features and crop a fixed-size patch of each.
 
     The input is a case table and the output a `LesionTable`, whatever `set_output` requests.

@@ -182,12 +182,33 @@ def named_features(features: Any, n_lesions: int) -> pd.DataFrame:
     return pd.DataFrame(array, columns=[f"feature{i}" for i in range(array.shape[1])])
 
 
-def sample_key(key: tuple[Any, ...]) -> Any:
-    """Return the sample key of `table[key, ...]` or `table[key, :]`."""
-    rest = [part for part in key[1:] if part is not Ellipsis and part != slice(None)]
-    if rest or not key:
-        raise IndexError("a LesionTable is indexed by sample alone: table[samples]")
-    return key[0]
+def split_key(key: tuple[Any, ...], names: pd.Index) -> tuple[Any, Any]:
+    """Return the sample key and the feature positions of `table[key, columns]`.
+
+    The positions are None in `table[key]`, `table[key, ...]` and `table[key, :]`.
+    """
+    whole = slice(None)
+    rest = [k for k in key[1:] if k is not Ellipsis and not (isinstance(k, slice) and k == whole)]
+    if len(rest) > 1 or not key or (rest and np.isscalar(rest[0])):
+        raise IndexError(
+            "a LesionTable is indexed by sample alone, or by samples and several features: "
+            "table[samples], table[samples, [features]]"
+        )
+    return key[0], _feature_positions(rest[0], names) if rest else None
+
+
+def _feature_positions(key: Any, names: pd.Index) -> Any:
+    """Convert names, positions or a mask of features to a slice or an array."""
+    if isinstance(key, slice):
+        return key
+    array = np.asarray(key)
+    if array.dtype.kind not in "UO":
+        return array if array.size else array.astype(np.int64)
+    found = names.get_indexer(pd.Index(array))
+    if (found < 0).any():
+        unknown = array[found < 0].tolist()
+        raise IndexError(f"the table has no features of the names {unknown[:5]}")
+    return found
 
 
 def sample_positions(key: Any, n_samples: int) -> np.ndarray:

@@ -23,8 +23,8 @@ from nonredundant.lesions._checks import (
     named_features,
     read_features,
     rows_of,
-    sample_key,
     sample_positions,
+    split_key,
     status_of_lesions,
     take,
 )
@@ -53,7 +53,8 @@ class LesionTable:
 
     A sample (patient) has one or several lesions. Each row of `features`, `patches`, `masks` and
     `positions` and each value of `lesion_status` belongs to a lesion; `len`, indexing, `status`
-    and cross-validation refer to samples.
+    and cross-validation refer to samples. `table[:, features]` is the table with these features
+    alone, by position or name, as a `ColumnTransformer` asks for.
 
     Parameters
     ----------
@@ -317,7 +318,9 @@ class LesionTable:
 
     def __getitem__(self, key: Any) -> LesionTable:
         if isinstance(key, tuple):
-            key = sample_key(key)
+            key, columns = split_key(key, self.features.columns)
+            if columns is not None:
+                return self.replace(features=self.features.iloc[:, columns])[key]
         rows: Any
         samples: Any
         if self.is_single and isinstance(key, slice):

@@ -49,9 +49,7 @@ VAE_CONSTRAINTS: dict[str, Any] = {
 }
 
 
-class VAEEstimator(
-    NamedOutputMixin, TransformerMixin, NetworkEstimator, auto_wrap_output_keys=None
-):  # type: ignore[call-arg]
+class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
     """Base of `VAE`, `NonRedundantCVAE` and the contrastive models.
 
     A subclass defines `_module_class`, `_plan` and `_latent_names`. Its `fit` validates the
@@ -63,6 +61,7 @@ class VAEEstimator(
     augment: str | Sequence[str] | Callable[..., Any] | None
     dead_latents_: list[str]
     dlr_median_: np.ndarray
+    _grid: tuple[int, ...]
 
     _own_options = {"validation_fraction": 0.0, "reconstruction": "normalised"}
     #: Defaults of the learning-rate schedule and the weight decay; `net_params` overrides them.
@@ -89,6 +88,8 @@ class VAEEstimator(
         """Return the cohort of a table or matrix; without `reset`, check it against `fit`."""
         refuse_images(X, type(self).__name__)
         if not isinstance(X, LesionTable):
+            if not reset and len(self._grid) > 1:
+                raise ValueError(_no_lesions(type(self).__name__, self._grid, X))
             matrix = validate_data(
                 self, X, reset=reset, dtype=np.float64, ensure_min_samples=2 if reset else 1
             )
@@ -378,6 +379,16 @@ class VAEEstimator(
             The mean of `score_samples` over the lesions that have an image.
         """
         return float(np.nanmean(self.score_samples(X)))
+
+
+def _no_lesions(name: str, grid: tuple[int, ...], X: Any) -> str:
+    """Return the message to a user who gives a matrix to a model of patches."""
+    return (
+        f"{name} was fitted on lesions with patches of shape {grid} (channels first), and X, of "
+        f"type {type(X).__name__}, has none: give a LesionTable. Functions that turn it to an "
+        "array, such as permutation_importance, take the steps after this one and what it "
+        "returns: permutation_importance(pipeline[1:], pipeline[:1].transform(table), y)"
+    )
 
 
 def lower_bound(estimator: VAEEstimator, X: Any, beta: float) -> np.ndarray:

@@ -21,7 +21,7 @@ from nonredundant.utils.validation import StrOptions
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
 
 
-class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
+class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator):
     """Pool the lesions of each patient into one row.
 
     The baseline of a graph of lesions: relations between lesions are lost, except for those that

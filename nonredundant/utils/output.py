@@ -16,6 +16,10 @@ class NamedOutputMixin:
     lesions per sample must stay a table, so `transform` wraps its arrays explicitly with `_wrap`.
     """
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        # Not inherited: each subclass of a transformer would be wrapped anew.
+        super().__init_subclass__(**{**options, "auto_wrap_output_keys": None})
+
     def set_output(self, *, transform: str | None = None) -> NamedOutputMixin:
         """Choose the container that `transform` returns.
 

@@ -233,6 +233,23 @@ def test_labels_do_not_index():
         build_table([1, 1])[0, 1]
 
 
+@pytest.mark.parametrize(
+    "key", [[0, 2], np.array([0, 2]), ["a", "c"], [True, False, True], slice(0, 3, 2)]
+)
+def test_features_are_selected_by_position_name_or_mask(key):
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0], "c": [7.0, 8.0, 9.0]})
+    table = LesionTable(frame, blocks={"c": "clinical"}, sample=[0, 0, 1], index=["anna", "bert"])
+    part = table[:, key]
+    assert part.blocks == {"a": "hcr", "c": "clinical"}
+    assert part.index.tolist() == ["anna", "bert"]
+    assert table[[1], key].features.to_numpy().tolist() == [[3.0, 9.0]]
+
+
+def test_unknown_features_are_named():
+    with pytest.raises(IndexError, match="no features of the names .'unknown'"):
+        build_table([1, 1])[:, ["unknown"]]
+
+
 def test_from_arrays_with_any_subset():
     rng = np.random.default_rng(0)
     patches = rng.normal(size=(4, 2, 8, 8, 8))
