@@ -9,10 +9,8 @@ import multiprocessing
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
@@ -33,6 +31,8 @@ from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.geometry import align_mask
 from nonredundant.io.images import content_key, has_grid, read_image, read_mask, take_grid
 from nonredundant.io.suv import check_suv, to_suv
+from nonredundant.utils.cache import CacheError, KeptFunction
+from nonredundant.utils.parallel import WorkerDiedError, run_tasks
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -44,6 +44,11 @@ FORMAT = 3
 UNREADABLE = "unreadable: "
 #: Fields of a plan that do not change values.
 UNKEYED = ("verbose", "max_memory")
+#: Status of a case that ends the process that measures it, also when it is alone.
+_KILLED = (
+    "the process that measured it was killed ({}), and again when no other case was measured: it "
+    "probably needs more memory than there is; crop the scan, raise bin_width, or set max_memory"
+)
 #: Seconds of work after which a progress bar appears by itself.
 _PATIENCE = 2
 
@@ -163,8 +168,6 @@ def measure_cases(
 
     Cases with the same content are measured once.
     """
-    if isinstance(memory, str | Path):
-        memory = joblib.Memory(str(memory), verbose=0)
     if memory is None:
         groups = [(str(i), [i]) for i in range(len(sources))]
     else:
@@ -173,7 +176,7 @@ def measure_cases(
         cached, new = _cached(memory), []
         for key, positions in groups:
             first = sources[positions[0]]
-            if cached.check_call_in_cache(key, first, plan):
+            if cached.holds(key, first, plan):
                 result = cached(key, first, plan)
                 yield from ((i, result) for i in positions)
             else:
@@ -208,9 +211,9 @@ def case_key(sources: Sources, plan_key: str) -> str:
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _cached(memory: Any) -> Any:
-    """Wrap the measurement of a case with joblib's cache, which compares only the keys."""
-    return memory.cache(_measure_by_key, ignore=["sources", "plan"])
+def _cached(memory: Any) -> KeptFunction:
+    """Wrap the measurement of a case with a cache on disk, which compares only the keys."""
+    return KeptFunction(memory, _measure_by_key, ignore=["sources", "plan"])
 
 
 def _measure_by_key(key: str, sources: Sources, plan: Plan) -> CaseResult:
@@ -229,16 +232,14 @@ def _measure_groups(
     """Measure one case of each group in parallel, with a progress bar."""
     if not groups:
         return
-    # Cases differ tenfold in size: batches of several would leave one process waiting at the end.
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator", batch_size=1)
-    jobs = (
-        joblib.delayed(run_case)(key, sources[positions[0]], plan, memory)
-        for key, positions in groups
-    )
-    with quiet(verbose):
-        results = progress(parallel(jobs), total=len(groups), verbose=verbose)
-        for (_, positions), result in zip(groups, results, strict=True):
-            yield from ((i, result) for i in positions)
+    tasks = [(key, sources[positions[0]], plan, memory) for key, positions in groups]
+    measured = run_tasks(run_case, tasks, n_jobs=n_jobs, what="measuring cases")
+    # Closed with this generator, so that no process goes on after an error.
+    with quiet(verbose), contextlib.closing(measured):
+        for group, result in progress(measured, total=len(groups), verbose=verbose):
+            if isinstance(result, WorkerDiedError):
+                result = CaseFailure(_KILLED.format(result), is_file_error=False)
+            yield from ((i, result) for i in groups[group][1])
 
 
 def progress(items: Any, *, total: int, verbose: int) -> tqdm:
@@ -267,6 +268,8 @@ def run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
         if memory is None:
             return measure_case(sources, plan)
         return _cached(memory)(key, sources, plan)
+    except CacheError:
+        raise
     except Exception as error:
         # For instance out of memory: the content is not the cause, so it is not cached.
         return CaseFailure.from_error(error)

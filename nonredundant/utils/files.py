@@ -148,6 +148,27 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+def remedy(error: OSError) -> str:
+    """Say why a file could not be written, and what to do.
+
+    Parameters
+    ----------
+    error : OSError
+        The error of the system.
+
+    Returns
+    -------
+    str
+        Reason and remedy; empty for errors that are not of writing.
+
+    Examples
+    --------
+    >>> remedy(OSError(errno.ENOSPC, "No space left on device"))
+    'the disk is full; free space there or choose another folder'
+    """
+    return _REMEDIES.get(error.errno or 0, "")
+
+
 @contextlib.contextmanager
 def _explained(target: Path, written: Path) -> Iterator[None]:
     """Name the file, the reason and a remedy in errors of writing; leave other errors alone."""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import gzip
+import multiprocessing
+import os
+import signal
 import struct
+import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
-from cases_for_tests import cohort, on_disk, quick
+from cases_for_tests import assert_same, cohort, on_disk, quick
+from disks_for_tests import small_disk
 
 from nonredundant.extraction import measurement
 from nonredundant.io import CaseError
+from nonredundant.utils.cache import CacheError
 
 
 def statuses(cases, **parameters):
@@ -108,3 +114,55 @@ def test_the_limit_is_no_part_of_the_cache_key(tmp_path):
     cases = cohort(1)
     assert "max_memory" in statuses(cases, memory=tmp_path, max_memory=1e-7)[0]
     assert list(quick(memory=tmp_path).fit_transform(cases).status) == ["ok"]
+
+
+class Deadly(np.ndarray):
+    """An image whose measurement ends the process, as that of too large a scan does."""
+
+    @property
+    def nbytes(self):
+        if multiprocessing.current_process().name != "MainProcess":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.size * self.itemsize
+
+
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_case_that_kills_its_process_is_named_and_the_others_are_measured(tmp_path, memory):
+    cases = cohort(5)
+    expected = quick().fit_transform(cases)
+    options = {"memory": tmp_path} if memory else {}
+    cases["image"] = [
+        image.view(Deadly) if i == 3 else image for i, image in enumerate(cases["image"])
+    ]
+    with (
+        pytest.warns(UserWarning, match=r"measuring cases was killed \(SIGKILL"),
+        pytest.raises(CaseError, match=r"case 'p3' .*process that measured it was killed"),
+    ):
+        quick(n_jobs=2, **options).fit_transform(cases)
+    with (
+        pytest.warns(UserWarning, match="measuring cases was killed"),
+        pytest.warns(UserWarning, match="1 of 5 cases failed.*'p3'"),
+    ):
+        table = quick(n_jobs=2, on_error="nan", **options).fit_transform(cases)
+    assert [label for label, status in table.status.items() if status != "ok"] == ["p3"]
+    fine = [0, 1, 2, 4]
+    np.testing.assert_array_equal(table.features.iloc[fine], expected.features.iloc[fine])
+    np.testing.assert_array_equal(table.patches[fine], expected.patches[fine])
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_full_cache_stops_the_extraction_and_keeps_what_it_holds(tmp_path, n_jobs):
+    cases = cohort(6)
+    with small_disk(tmp_path / "disk", "160k") as disk:
+        extractor = quick(memory=disk, on_error="nan", n_jobs=n_jobs, patch_shape=(16, 16, 16))
+        with pytest.raises(CacheError, match="the disk is full; free space"):
+            extractor.fit_transform(cases)
+        kept = sorted(disk.rglob("output.pkl*"))
+        assert 0 < len(kept) < 6
+        assert {path.name for path in kept} == {"output.pkl"}
+        subprocess.run(["mount", "-o", "remount,size=10m", str(disk)], check=True)
+        before = {path: path.stat().st_mtime_ns for path in kept}
+        table = extractor.fit_transform(cases)
+        assert {path: path.stat().st_mtime_ns for path in kept} == before
+    expected = quick(patch_shape=(16, 16, 16)).fit_transform(cases)
+    assert_same(table, expected)

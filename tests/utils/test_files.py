@@ -6,28 +6,21 @@ import errno
 import os
 import resource
 import stat
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from disks_for_tests import make_read_only, small_disk
 
 from nonredundant import LesionTable
 from nonredundant.utils.files import make_folder, replaced_file, write_text
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 256 KiB; skipped where mounting needs rights that the user lacks."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    try:
-        subprocess.run(mount, check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("mounting is not allowed")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+def disk(tmp_path):
+    """A disk of 256 KiB."""
+    with small_disk(tmp_path / "disk", "256k") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -66,21 +59,33 @@ def test_failing_block_keeps_the_earlier_file_and_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_full_disk_names_file_and_remedy_and_keeps_the_earlier_file(small_disk):
-    path = small_disk / "lesions.npz"
+def test_full_disk_names_file_and_remedy_and_keeps_the_earlier_file(disk):
+    path = disk / "lesions.npz"
     _table(1).save(path)
     before = path.read_bytes()
     with pytest.raises(OSError, match=r"lesions\.npz could not be written: the disk is full; free"):
         _table(4).save(path)
     assert path.read_bytes() == before
-    assert os.listdir(small_disk) == ["lesions.npz"]
+    assert os.listdir(disk) == ["lesions.npz"]
 
 
-def test_full_disk_leaves_no_table_under_the_final_name(small_disk):
+def test_full_disk_leaves_no_table_under_the_final_name(disk):
     with pytest.raises(OSError, match="the disk is full") as caught:
-        _table(4).save(small_disk / "lesions.npz")
+        _table(4).save(disk / "lesions.npz")
     assert caught.value.errno == errno.ENOSPC
-    assert os.listdir(small_disk) == []
+    assert os.listdir(disk) == []
+
+
+def test_read_only_disk_keeps_the_earlier_file(disk):
+    write_text(disk / "a.txt", "first")
+    make_read_only(disk)
+    with pytest.raises(
+        OSError, match=r"a\.txt could not be written: the disk is mounted read-only"
+    ):
+        write_text(disk / "a.txt", "second")
+    with pytest.raises(OSError, match="folder .*tables could not be created: .* read-only"):
+        make_folder(disk / "tables")
+    assert (disk / "a.txt").read_text(encoding="utf-8") == "first"
 
 
 @pytest.mark.usefixtures("file_limit")

@@ -1,0 +1,134 @@
+"""Run tasks in processes, and find out which task ends its process when one dies."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from nonredundant.utils.user_warnings import warn_user
+
+
+class WorkerDiedError(RuntimeError):
+    """A task that ended its process, for instance because the system was out of memory."""
+
+
+def run_tasks(
+    function: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    *,
+    n_jobs: int | None,
+    what: str,
+    ordered: bool = True,
+) -> Generator[tuple[int, Any]]:
+    """Call a function on each task in parallel; yield positions and results.
+
+    If a process dies, the tasks that it and the others had begun are repeated one at a time, each
+    alone in a process; the rest then goes on in parallel. So a task that was killed because of its
+    neighbours yields its result, and one that dies again is known.
+
+    Parameters
+    ----------
+    function : callable
+        Called with the parts of a task.
+    tasks : sequence of tuple
+        Arguments of each call.
+    n_jobs : int or None
+        Number of processes, as in joblib.
+    what : str
+        What the tasks do, for the warning: "measuring cases".
+    ordered : bool, default=True
+        Yield in the order of the tasks while no process dies; otherwise as they are done.
+
+    Yields
+    ------
+    position : int
+        Position of the task.
+    result : object
+        What the function returned, or a `WorkerDiedError` for a task that ended its process twice.
+
+    Examples
+    --------
+    >>> list(run_tasks(pow, [(2, 3), (3, 2)], n_jobs=None, what="computing powers"))
+    [(0, 8), (1, 9)]
+    """
+    todo = dict.fromkeys(range(len(tasks)))
+    # Tasks differ tenfold in size: batches of several would leave one process waiting at the end.
+    kind = "generator" if ordered else "generator_unordered"
+    parallel = joblib.Parallel(n_jobs=n_jobs, return_as=kind, batch_size=1)
+    with tempfile.TemporaryDirectory(prefix="nonredundant-") as folder:
+        while todo:
+            jobs = (joblib.delayed(_marked)(i, folder, function, tasks[i]) for i in list(todo))
+            try:
+                with _closing(parallel(jobs)) as stream:
+                    for i, result in stream:
+                        del todo[i]
+                        yield i, result
+            except BrokenProcessPool as error:
+                begun = [i for i in todo if Path(folder, str(i)).exists()]
+                warn_user(
+                    f"a process that was {what} was killed ({_how(error)}), perhaps because the "
+                    f"memory was used up; {len(begun) or 'some'} tasks are repeated one at a time. "
+                    "Fewer processes (n_jobs) need less memory"
+                )
+                for i, result in _one_by_one(function, tasks, begun or list(todo), bool(begun)):
+                    del todo[i]
+                    yield i, result
+
+
+@contextlib.contextmanager
+def _closing(stream: Any) -> Iterator[Any]:
+    """Close a stream of results, without joblib's warning of tasks that nobody waits for."""
+    try:
+        yield stream
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*tasks.*(cancelled|not used)")
+            stream.close()
+
+
+def _marked(
+    i: int, folder: str, function: Callable[..., Any], task: tuple[Any, ...]
+) -> tuple[int, Any]:
+    """Run a task while a file of its number says that it has begun."""
+    mark = Path(folder, str(i))
+    # A worker on another machine has no such folder; its scheduler repeats what was lost.
+    with contextlib.suppress(OSError):
+        mark.touch()
+    try:
+        return i, function(*task)
+    finally:
+        with contextlib.suppress(OSError):
+            mark.unlink()
+
+
+def _one_by_one(
+    function: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    positions: list[int],
+    known: bool,
+) -> Generator[tuple[int, Any]]:
+    """Run tasks each alone in a process; unless the suspects are known, until one dies."""
+    for i in positions:
+        try:
+            # With two processes joblib uses one besides this one for a single task.
+            result = joblib.Parallel(n_jobs=2)([joblib.delayed(function)(*tasks[i])])[0]
+        except BrokenProcessPool as error:
+            yield i, WorkerDiedError(_how(error))
+            if not known:
+                return
+        else:
+            yield i, result
+
+
+def _how(error: BrokenProcessPool) -> str:
+    """Return the exit codes of the processes, such as SIGKILL(-9)."""
+    found = re.search(r"exit codes of the workers are \{(.+?)\}", str(error))
+    return found.group(1) if found else "exit code unknown"
