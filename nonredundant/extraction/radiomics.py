@@ -32,7 +32,8 @@ def compute_features(
     parameters : mapping
         Parameters from `resolve_parameters`.
     plain : bool, default=False
-        Compute with pyradiomics' own classes instead of the faster ones of `texture`.
+        Compute with pyradiomics' own classes instead of the faster ones of `shape` and
+        `texture`.
 
     Returns
     -------
@@ -85,14 +86,25 @@ def _widen_small_integers(image: sitk.Image) -> sitk.Image:
 @functools.lru_cache(maxsize=8)
 def _extractor(parameters: str, plain: bool) -> Any:
     """Build a pyradiomics extractor that discretises once, and counts grey levels."""
-    from radiomics import featureextractor, getFeatureClasses
+    from radiomics import featureextractor, getFeatureClasses, imageoperations
 
+    from nonredundant.extraction.shape import Shape
     from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
 
         levels: dict[str, tuple[int, float]]
+
+        def computeShape(self, image: Any, mask: Any, box: Any, **kwargs: Any) -> Any:  # noqa: N802
+            """Compute 3-D shape with the faster mesh, and 2-D shape with pyradiomics' class."""
+            chosen = self.enabledFeatures
+            if plain or mask.GetDimension() != 3 or "shape" not in chosen or "shape2D" in chosen:
+                return super().computeShape(image, mask, box, **kwargs)
+            measured = Shape(*imageoperations.cropToTumorMask(image, mask, box), **kwargs)
+            for feature in chosen["shape"] or ():
+                measured.enableFeatureByName(feature)
+            return {f"original_shape_{name}": v for name, v in measured.execute().items()}
 
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any

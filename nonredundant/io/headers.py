@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from pathlib import Path
@@ -75,18 +76,26 @@ def open_header(path: Path) -> sitk.ImageFileReader:
     >>> open_header(Path("scan.nii.gz")).GetSize()  # doctest: +SKIP
     (512, 512, 300)
     """
-    import SimpleITK as sitk
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    claimed, size = header_bytes(reader), path.stat().st_size
+    status = path.stat()
+    reader = _read_information(str(path), status.st_ino, status.st_mtime_ns, status.st_size)
+    claimed, size = header_bytes(reader), status.st_size
     if claimed > _HARMLESS and claimed > _RATIO * size and not _is_detached(path):
         raise ImageFileError(
             f"the header of {path} claims {'×'.join(map(str, reader.GetSize()))} voxels "
             f"({claimed / 2**30:,.3g} GiB), which a file of {size:,} bytes cannot hold: it is "
             "damaged; copy or export it again"
         )
+    return reader
+
+
+@functools.lru_cache(maxsize=16)
+def _read_information(path: str, *identity: int) -> sitk.ImageFileReader:
+    """Read a header once for all who ask for it; `identity` changes when the file does."""
+    import SimpleITK as sitk
+
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(path)
+    reader.ReadImageInformation()
     return reader
 
 

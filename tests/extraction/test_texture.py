@@ -52,6 +52,37 @@ def bytes_of():
     return sitk.Cast(sitk.Clamp(image, sitk.sitkFloat64, 0, 255), sitk.sitkUInt8), mask
 
 
+def spaced(image, spacing, direction=None):
+    image, mask = (sitk.Image(one) for one in image)
+    for one in (image, mask):
+        one.SetSpacing(spacing)
+        if direction is not None:
+            one.SetDirection(direction)
+    return image, mask
+
+
+def within(mask):
+    """The image of `blob`, with another lesion in it."""
+    image, _ = blob(6, mask.shape)
+    return image, sitk.GetImageFromArray(mask.astype(np.uint8))
+
+
+def drawn(shape, *boxes):
+    mask = np.zeros(shape, bool)
+    for box in boxes:
+        mask[box] = ~mask[box]
+    return within(mask)
+
+
+def ball(side):
+    """A ball of which a part of the outside is rough, like a lesion drawn by hand."""
+    rng = np.random.default_rng(side)
+    distance = np.linalg.norm(np.indices((side,) * 3) - (side - 1) / 2, axis=0)
+    return within(distance + rng.normal(size=distance.shape) < side / 2 - 2)
+
+
+OBLIQUE = (0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1)
+ALL = slice(None)
 CASES = {
     "a lesion": blob,
     "another one": lambda: blob(1, (3, 20, 20), 50.0),
@@ -64,7 +95,23 @@ CASES = {
     "negative": lambda: (blob(3)[0] - 1000, blob(3)[1]),
     "single precision": lambda: (sitk.Cast(blob(4)[0], sitk.sitkFloat32), blob(4)[1]),
     "tiny values": lambda: (blob(5)[0] * 1e-9, blob(5)[1]),
+    "values of 1e12": lambda: (blob(5)[0] * 1e12, blob(5)[1]),
+    "16 bits with sign": lambda: (sitk.Cast(blob(7)[0] - 500, sitk.sitkInt16), blob(7)[1]),
+    "two voxels": lambda: drawn((4, 5, 6), np.s_[2, 3, 2:4]),
+    "a line": lambda: drawn((4, 5, 12), np.s_[2, 3, 1:11]),
+    "one slice": lambda: drawn((5, 9, 9), np.s_[2, 1:8, 2:7]),
+    "the whole image": lambda: drawn((5, 6, 7), np.s_[ALL]),
+    "a hollow": lambda: drawn((9, 9, 9), np.s_[1:8, 1:8, 1:8], np.s_[3:5, 3:6, 3:5]),
+    "two parts": lambda: drawn((6, 6, 20), np.s_[1:3, 1:3, 1:4], np.s_[3:6, 2:6, 14:19]),
+    "parts that meet at a corner": lambda: drawn((6, 6, 6), np.s_[:3, :3, :3], np.s_[3:, 3:, 3:]),
+    "every other voxel": lambda: within(np.indices((6, 7, 8)).sum(axis=0) % 2 == 0),
+    "thick slices": lambda: spaced(blob(8), (0.7, 0.8, 6.0)),
+    "oblique": lambda: spaced(blob(9), (1.0, 1.0, 3.0), OBLIQUE),
+    "large voxels": lambda: spaced(blob(10), (9.5, 9.5, 30.0)),
+    "larger": lambda: ball(30),
 }
+#: Bin widths of cases whose intensities are no tens; 5 otherwise.
+BIN_WIDTH = {"tiny values": 1e-8, "many levels": 10.0, "values of 1e12": 5e12}
 TEXTURE = {"glcm": [], "glrlm": [], "glszm": [], "gldm": [], "ngtdm": []}
 SETTINGS = {
     "width": {"bin_width": 5.0},
@@ -97,8 +144,13 @@ def assert_equal(plain, fast):
 
 @pytest.mark.parametrize("name", CASES)
 def test_every_feature_of_every_case_has_the_plain_value(name):
-    bin_width = {"tiny values": 1e-8, "many levels": 10.0}.get(name, 5.0)
-    assert_equal(*both(CASES[name](), resolve_parameters(bin_width=bin_width)))
+    setting = {"binWidth": BIN_WIDTH.get(name, 5.0), "minimumROIDimensions": 1}
+    assert_equal(*both(CASES[name](), resolve_parameters(settings={"setting": setting})))
+
+
+@pytest.mark.slow
+def test_a_lesion_of_100_000_voxels_has_the_plain_values():
+    assert_equal(*both(ball(61), resolve_parameters(bin_width=5.0)))
 
 
 @pytest.mark.parametrize("name", SETTINGS)
