@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.sample_labels import calendar_type, index_from_labels, labels_of
+from nonredundant.lesions.stored_array import StoredArray, row_blocks
 from nonredundant.utils.files import replaced_file
 
 _FORMAT = "nonredundant lesion table 1"
@@ -36,13 +37,29 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "provenance": parts["provenance"],
     }
     arrays = {name: parts[name] for name in _ARRAYS if parts[name] is not None}
-    with replaced_file(_file(path)) as file:
-        np.savez(
-            file,
-            header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
-            features=features.to_numpy(dtype=np.float64),
-            **arrays,
-        )
+    arrays |= {
+        "header": np.frombuffer(json.dumps(header).encode(), dtype=np.uint8),
+        "features": features.to_numpy(dtype=np.float64),
+    }
+    with replaced_file(_file(path)) as file, zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_array(member, array)
+
+
+def _write_array(file: Any, array: Any) -> None:
+    """Write an array in NumPy's format; rows of a store are read a few at a time."""
+    if not isinstance(array, StoredArray):
+        np.lib.format.write_array(file, array, allow_pickle=False)
+        return
+    header = {
+        "descr": np.lib.format.dtype_to_descr(array.dtype),
+        "fortran_order": False,
+        "shape": array.shape,
+    }
+    np.lib.format.write_array_header_1_0(file, header)
+    for block in row_blocks(array):
+        file.write(block.tobytes())
 
 
 def _file(path: str | os.PathLike[str]) -> Path:

@@ -232,10 +232,9 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         read = np.empty((len(row), *self.item), dtype=self.dtype)
         order = np.lexsort((row, part))
         chunk = row[order] // self.chunk
-        new = np.flatnonzero(np.diff(part[order], prepend=-1) | np.diff(chunk, prepend=-1))
-        for start, stop in zip(new, np.append(new[1:], len(order)), strict=True):
-            rows = order[start:stop]
-            found = self._chunk(int(part[rows[0]]), int(chunk[start]))
+        steps = np.flatnonzero(np.diff(part[order]) | np.diff(chunk)) + 1
+        for rows in np.split(order, steps) if len(order) else ():
+            found = self._chunk(int(part[rows[0]]), int(row[rows[0]]) // self.chunk)
             read[rows] = found[row[rows] % self.chunk]
         return read
 
@@ -306,6 +305,27 @@ class _ChunkCache:
 _CACHE = _ChunkCache()
 
 
+def row_blocks(array: Any) -> Iterator[np.ndarray]:
+    """Read an array in blocks of rows.
+
+    Parameters
+    ----------
+    array : array or StoredArray
+        The array.
+
+    Yields
+    ------
+    array
+        Some rows.
+
+    Examples
+    --------
+    >>> [block.shape for block in row_blocks(np.ones((3, 4)))]
+    [(3, 4)]
+    """
+    return (array[rows] for rows in _blocks([array]))
+
+
 def map_rows(function: Callable[..., np.ndarray], *arrays: Any) -> np.ndarray:
     """Apply a function to blocks of rows and join the results, so that not all are held at once.
 
@@ -326,12 +346,15 @@ def map_rows(function: Callable[..., np.ndarray], *arrays: Any) -> np.ndarray:
     >>> map_rows(lambda x: x.sum(axis=1), np.ones((3, 4))).tolist()
     [4.0, 4.0, 4.0]
     """
-    given = [one for one in arrays if one is not None]
-    n_rows = len(given[0])
-    row_bytes = sum(one.nbytes for one in given) // max(1, n_rows)
+    blocks = _blocks([one for one in arrays if one is not None])
+    return np.concatenate(
+        [function(*(None if one is None else one[rows] for one in arrays)) for rows in blocks]
+    )
+
+
+def _blocks(arrays: list[Any]) -> list[slice]:
+    """Return slices of rows of limited size, at least one."""
+    n_rows = len(arrays[0])
+    row_bytes = sum(one.nbytes for one in arrays) // max(1, n_rows)
     step = max(1, _BLOCK_BYTES // max(1, row_bytes))
-    found = []
-    for start in range(0, max(1, n_rows), step):
-        rows = slice(start, start + step)
-        found.append(function(*(None if one is None else one[rows] for one in arrays)))
-    return np.concatenate(found)
+    return [slice(start, start + step) for start in range(0, max(1, n_rows), step)]
