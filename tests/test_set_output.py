@@ -87,7 +87,9 @@ def test_a_whole_pipeline_predicts_the_same_in_every_container(container, severa
     "model",
     [
         LesionGraphClassifier(4, heads=2, **NET),
-        FeatureSetClassifier("HCR+PCA", patients="max", classifier=LogisticRegression()),
+        FeatureSetClassifier(
+            "HCR+PCA", patients="max", classifier=LogisticRegression(), random_state=0
+        ),
         FeatureSetClassifier("HCR", classifier="SVM", random_state=0),
     ],
     ids=str,

@@ -227,18 +227,31 @@ default="mean"
 
         Parameters
         ----------
-        input_features : None
-            Ignored; the names were learned at `fit`.
+        input_features : array-like of str, optional
+            Names of the columns of a matrix at `fit`; x0, x1, … by default. Ignored if these
+            have names.
 
         Returns
         -------
         array of str
             The names.
+
+        Raises
+        ------
+        ValueError
+            If the number of names differs from that of the columns.
         """
         check_is_fitted(self, "n_features_in_")
-        pooled = self.pooled_names(self._lesion_columns)
+        lesion, clinical = self._lesion_columns, self._clinical_columns
+        if input_features is not None and not hasattr(self, "feature_names_in_"):
+            if len(input_features) != len(lesion):
+                raise ValueError(
+                    f"input_features should have length {len(lesion)}, the number of columns at "
+                    f"fit, got {len(input_features)}"
+                )
+            lesion = [str(name) for name in input_features]
         spread = [f"dissemination__{name}" for name in COLUMNS] if self.dissemination else []
-        return np.asarray([*pooled, *spread, *self._clinical_columns], dtype=object)
+        return np.asarray([*self.pooled_names(lesion), *spread, *clinical], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         """Declare that missing values are allowed."""

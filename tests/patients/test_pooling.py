@@ -165,3 +165,16 @@ def test_pooling_names_what_is_wrong_with_a_table():
         LesionPooling().fit(LesionTable(frame)).transform(other)
     with pytest.raises(NotFittedError):
         LesionPooling().transform(three_lesions())
+
+
+def test_columns_of_a_matrix_take_the_names_of_the_step_before():
+    pooling = LesionPooling(["mean", "max"]).fit(np.ones((3, 2)))
+    assert pooling.get_feature_names_out().tolist() == [
+        "mean__x0",
+        "mean__x1",
+        "max__x0",
+        "max__x1",
+    ]
+    assert pooling.get_feature_names_out(["a", "b"])[:2].tolist() == ["mean__a", "mean__b"]
+    with pytest.raises(ValueError, match="length 2, the number of columns at fit, got 1"):
+        pooling.get_feature_names_out(["a"])
