@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from nonredundant.utils.files import make_folder
+from nonredundant.utils.parallel import WorkerDiedError
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: Words in the name of a column of ids, which may repeat; ids of a first column of another name
@@ -48,7 +49,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             except KeyboardInterrupt:
                 echo_stderr("Interrupted.")
                 raise typer.Exit(130) from None
-            except (ValueError, TypeError, OSError, ImportError) as error:
+            except (ValueError, TypeError, OSError, ImportError, WorkerDiedError) as error:
                 echo_stderr(f"Error: {error}")
                 raise typer.Exit(WRONG_USE) from None
         if code:

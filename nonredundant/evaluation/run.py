@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import warnings
 from collections.abc import Callable
@@ -40,7 +41,9 @@ from nonredundant.inspection.atlas import LatentAtlas, latent_atlas
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 from nonredundant.metrics.audit import COLUMNS, METHODS, audit_with_null
+from nonredundant.utils.cache import KeptFunction
 from nonredundant.utils.context import one_thread, recorded_warnings
+from nonredundant.utils.parallel import WorkerDiedError, run_tasks
 
 
 def run(study: Study) -> Results:
@@ -232,26 +235,44 @@ def _cached(study: Study, function: Callable[..., Any], ignore: list[str]) -> Ca
     """Return the function with its results kept on disk if the study has a memory."""
     if study.memory is None:
         return function
-    memory = study.memory
-    if not hasattr(memory, "cache"):
-        memory = joblib.Memory(memory, verbose=0)
-    return memory.cache(function, ignore=ignore)
+    return KeptFunction(study.memory, function, ignore)
 
 
 def _parallel(study: Study, call: Callable[..., Any], tasks: list[tuple], what: str) -> list[Any]:
-    """Return the results in the order of the tasks; a progress bar counts those that are done."""
+    """Return the results in the order of the tasks; a progress bar counts those that are done.
+
+    Raises
+    ------
+    WorkerDiedError
+        If a task ends its process, also when it is alone.
+    """
     results: list[Any] = [None] * len(tasks)
-    parallel = joblib.Parallel(n_jobs=study.n_jobs, return_as="generator_unordered")
-    with warnings.catch_warnings():
+    done = run_tasks(
+        call,
+        tasks,
+        n_jobs=study.n_jobs,
+        what=f"computing the {what}",
+        ordered=False,
+        batch_size="auto",
+    )
+    with contextlib.closing(done), warnings.catch_warnings():
         # joblib mistakes the memory of a worker that has trained networks for a leak and replaces
         # the worker; no task is lost.
         warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-        done = parallel(joblib.delayed(_numbered)(i, call, task) for i, task in enumerate(tasks))
         for i, result in tqdm(done, total=len(tasks), desc=what, disable=not study.verbose):
+            if isinstance(result, WorkerDiedError):
+                raise WorkerDiedError(
+                    f"{what}: the process of {_name(tasks[i])} was killed ({result}), and again "
+                    "when it was alone: it probably needs more memory than there is; with memory= "
+                    "what has been computed is kept for the next run"
+                )
             results[i] = result
     return results
 
 
-def _numbered(i: int, call: Callable[..., Any], task: tuple) -> tuple[int, Any]:
-    """Return the result with its position, as results arrive in any order."""
-    return i, call(*task)
+def _name(task: tuple) -> str:
+    """Name a task by its feature set, classifier or network, and its fold."""
+    names = [one for one in task[:2] if isinstance(one, str)]
+    names += [one.name for one in task if isinstance(one, Variant)]
+    fold = next(one for one in task if isinstance(one, Fold))
+    return f"{' with '.join(names)} in fold {fold.fold} of repeat {fold.repeat}"

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import joblib
+from joblib.parallel import get_active_backend
 
 from nonredundant.utils.user_warnings import warn_user
+
+
+#: Tasks per worker that are handed out together to a backend that returns no stream.
+_ROUND = 16
+#: Ray's options for processes that are lost.
+_REPEATED = {"max_restarts": 3, "max_task_retries": 3}
 
 
 class WorkerDiedError(RuntimeError):
@@ -27,6 +36,7 @@ def run_tasks(
     n_jobs: int | None,
     what: str,
     ordered: bool = True,
+    batch_size: int | str = 1,
 ) -> Generator[tuple[int, Any]]:
     """Call a function on each task in parallel; yield positions and results.
 
@@ -46,6 +56,9 @@ def run_tasks(
         What the tasks do, for the warning: "measuring cases".
     ordered : bool, default=True
         Yield in the order of the tasks while no process dies; otherwise as they are done.
+    batch_size : int or "auto", default=1
+        Tasks that a process takes at a time, as in joblib. Where tasks differ tenfold in size,
+        batches of several would leave one process waiting at the end.
 
     Yields
     ------
@@ -60,9 +73,7 @@ def run_tasks(
     [(0, 8), (1, 9)]
     """
     todo = dict.fromkeys(range(len(tasks)))
-    # Tasks differ tenfold in size: batches of several would leave one process waiting at the end.
-    kind = "generator" if ordered else "generator_unordered"
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as=kind, batch_size=1)
+    parallel = _parallel(n_jobs, ordered, batch_size)
     with tempfile.TemporaryDirectory(prefix="nonredundant-") as folder:
         while todo:
             jobs = (joblib.delayed(_marked)(i, folder, function, tasks[i]) for i in list(todo))
@@ -81,6 +92,32 @@ def run_tasks(
                 for i, result in _one_by_one(function, tasks, begun or list(todo), bool(begun)):
                     del todo[i]
                     yield i, result
+
+
+def _parallel(
+    n_jobs: int | None, ordered: bool, batch_size: int | str
+) -> Callable[[Iterator[Any]], Any]:
+    """Return the function that runs jobs as a stream, on the backend that is active in joblib."""
+    backend = get_active_backend()[0]
+    options: dict[str, Any] = {}
+    if hasattr(backend, "client") or hasattr(backend, "ray_remote_args"):
+        # On a cluster a task costs milliseconds: joblib puts short ones together.
+        batch_size = "auto"
+    if hasattr(backend, "ray_remote_args"):
+        # As Dask does by itself: what a lost process had begun is done by another, a few times.
+        options["ray_remote_args"] = {**_REPEATED, **(backend.ray_remote_args or {})}
+    if not getattr(backend, "supports_return_generator", False):
+        return partial(_in_rounds, n_jobs, {"batch_size": batch_size, **options})
+    kind = "generator" if ordered else "generator_unordered"
+    return joblib.Parallel(n_jobs=n_jobs, return_as=kind, batch_size=batch_size, **options)
+
+
+def _in_rounds(n_jobs: int | None, options: dict[str, Any], jobs: Iterator[Any]) -> Generator[Any]:
+    """Run jobs some at a time, where the backend returns results only when all are done."""
+    with joblib.Parallel(n_jobs=n_jobs, **options) as parallel:
+        size = _ROUND * joblib.effective_n_jobs(n_jobs)
+        while some := list(itertools.islice(jobs, size)):
+            yield from parallel(some)
 
 
 @contextlib.contextmanager

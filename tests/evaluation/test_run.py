@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+
 import joblib
 import numpy as np
 import pandas as pd
@@ -12,9 +16,12 @@ from cohorts_for_tests import (
     compare,
     make_table,
 )
+from disks_for_tests import small_disk
 from sklearn.linear_model import LogisticRegression
 
 from nonredundant import NonRedundantCVAE
+from nonredundant.utils.cache import CacheError
+from nonredundant.utils.parallel import WorkerDiedError
 
 
 def test_an_audit_of_each_learned_block_on_held_out_folds():
@@ -150,3 +157,28 @@ def test_an_audit_that_no_fold_allows_says_why():
     assert found.redundancy["estimate"].isna().all()
     assert "fewer than" in found.redundancy["detail"].iloc[0]
     assert "was not audited: each fold holds out fewer than" in found.answer()
+
+
+class Deadly(LogisticRegression):
+    """A classifier that ends the process that fits it."""
+
+    def fit(self, X, y, sample_weight=None):
+        if multiprocessing.current_process().name != "MainProcess":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().fit(X, y, sample_weight)
+
+
+def test_a_fit_that_kills_its_process_is_named(cohort):
+    with (
+        pytest.warns(UserWarning, match=r"computing the classifiers was killed \(SIGKILL"),
+        pytest.raises(WorkerDiedError, match=r"process of HCR with mine in fold 0 of repeat 0 was"),
+    ):
+        compare(*cohort, feature_sets=["HCR"], classifiers={"mine": Deadly()}, cv=2, n_jobs=2)
+
+
+def test_a_full_disk_is_an_error_that_names_the_memory(cohort, tmp_path):
+    settings = {"feature_sets": ["HCR"], "classifiers": ["LR"], "cv": 3}
+    with small_disk(tmp_path / "disk", "16k") as disk:
+        with pytest.raises(CacheError, match="the cache .*disk.joblib could not be written"):
+            compare(*cohort, memory=disk, **settings)
+        assert all(path.name == "output.pkl" for path in disk.rglob("output.pkl*"))
