@@ -38,6 +38,7 @@ from nonredundant.extraction.regions import OK
 from nonredundant.lesions.parts import json_text
 from nonredundant.lesions.sample_labels import labels_of
 from nonredundant.lesions.store import LesionStore, StoreError
+from nonredundant.utils.parallel import WorkerDiedError, run_tasks
 
 #: Most cases of one task.
 _MOST_CASES = 128
@@ -176,21 +177,39 @@ def write_cases(
         workers = joblib.effective_n_jobs(n_jobs)
         batch_size = math.ceil(len(missing) / (_TASKS_PER_WORKER * max(1, workers)))
         batch_size = min(max(1, batch_size), _MOST_CASES)
-    batches = _batches(cases, missing, batch_size, cohort, failed_before)
-    # A task may be repeated elsewhere if its worker is lost: it finds its part written.
-    parallel = joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)
+    batches = list(_batches(cases, missing, batch_size, cohort, failed_before))
+    # A task that is repeated because its worker was lost discards a part that is there.
+    outcomes = run_tasks(
+        _write_batch,
+        [(one, writing, store) for one in batches],
+        n_jobs=n_jobs,
+        what="measuring cases for a store",
+        ordered=False,
+    )
     summary = CaseSummary()
     verbose = writing.plan.verbose
-    outcomes = parallel(joblib.delayed(_write_batch)(one, writing, store) for one in batches)
     bar = progress(None, total=len(missing), verbose=verbose)
     with quiet(verbose), contextlib.closing(outcomes), contextlib.closing(bar):
-        for outcome in outcomes:
+        for i, outcome in outcomes:
+            if isinstance(outcome, WorkerDiedError):
+                raise _died(batches[i], outcome)
             if outcome.failure is not None:
                 name, failure = outcome.failure
                 raise failure.to_error(name)
             summary.add(outcome.summary)
             bar.update(outcome.n_cases)
     return summary
+
+
+def _died(batch: _Batch, error: WorkerDiedError) -> WorkerDiedError:
+    """Describe a task whose process was killed twice."""
+    last = len(batch.positions) - 1
+    return WorkerDiedError(
+        f"the process that measured the {last + 1} cases from {batch.cases.name(0)} to "
+        f"{batch.cases.name(last)} was killed ({error}), and again when it was alone: one of them "
+        "probably needs more memory than there is. What was measured before is in the store; run "
+        "again with batch_size=1, which names the case"
+    )
 
 
 def _missing(

@@ -18,7 +18,6 @@ from joblib.parallel import get_active_backend
 
 from nonredundant.utils.user_warnings import warn_user
 
-
 #: Tasks per worker that are handed out together to a backend that returns no stream.
 _ROUND = 16
 #: Ray's options for processes that are lost.
