@@ -198,6 +198,9 @@ def evaluate(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue a run that was interrupted.")
     ] = False,
+    anonymise: Annotated[
+        bool, typer.Option("--anonymise", help="Leave ids and paths out of report and tables.")
+    ] = False,
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
     from nonredundant.evaluation.compare import compare_feature_sets
@@ -244,7 +247,7 @@ def evaluate(
         random_state=seed,
         verbose=1,
     )
-    write_results(comparison, output)
+    write_results(comparison.anonymised() if anonymise else comparison, output)
     shutil.rmtree(cache)
     return report_failures(comparison.settings.failed)
 

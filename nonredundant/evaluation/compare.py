@@ -92,6 +92,7 @@ def compare_feature_sets(
     n_jobs: int | None = None,
     random_state: Any = None,
     verbose: int = 0,
+    anonymise: bool = False,
 ) -> FeatureSetComparison:
     """Compare hand-crafted, deep and fused features by cross-validation without leakage.
 
@@ -165,6 +166,9 @@ def compare_feature_sets(
         Seed of folds, networks and classifiers.
     verbose : int, default=0
         1 shows progress with the time left.
+    anonymise : bool, default=False
+        Return the results without the ids of samples and the paths of their files, see
+        `FeatureSetComparison.anonymised`. Warnings on the screen and a `memory` still name them.
 
     Returns
     -------
@@ -288,7 +292,8 @@ def compare_feature_sets(
     messages = [*found, *messages, *left_out, *warning_list(results)]
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
-    return comparison_of(study, results, settings, messages)
+    comparison = comparison_of(study, results, settings, messages)
+    return comparison.anonymised() if anonymise else comparison
 
 
 def _classifiers(classifiers: Any, outcome: Outcome, named: Experiment | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import html
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.names import metric_name, p_text
+from nonredundant.evaluation.anonymity import anonymised_parts
 from nonredundant.evaluation.answer import Evidence, Finding, does_help, is_new
 from nonredundant.evaluation.classifiers import long_name
 from nonredundant.evaluation.settings import ComparisonSettings
@@ -366,13 +367,42 @@ class FeatureSetComparison:
         """
         return FeatureSetComparisonDisplay.from_comparison(self, **kwargs)
 
-    def to_html(self, path: str | os.PathLike[str]) -> Path:
+    def anonymised(self) -> FeatureSetComparison:
+        """Return the same results without the ids of samples and the paths of their files.
+
+        Ids are replaced by numbers in tables, figures, messages and reasons, consistently; a
+        message that names a file is left out. Scores, tests and models do not change: no model
+        holds ids. Clinical values and pictures of lesions remain.
+
+        Returns
+        -------
+        FeatureSetComparison
+            The comparison to pass on.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from nonredundant import LesionTable, compare_feature_sets
+        >>> y = np.repeat([0, 1], 30)
+        >>> rows = pd.DataFrame({"uptake": y + np.sin(np.arange(60))})
+        >>> table = LesionTable(rows, index=[f"Doe-{i}" for i in range(60)])
+        >>> found = compare_feature_sets(
+        ...     table, y, feature_sets=["HCR"], classifiers="LR", baselines=False, random_state=0
+        ... )
+        >>> found.anonymised().predictions["sample"].iloc[0]
+        'case 01'
+        """
+        return replace(self, **anonymised_parts(self))
+
+    def to_html(self, path: str | os.PathLike[str], *, anonymise: bool = False) -> Path:
         """Write the report: one file that loads nothing from a network.
 
         Parameters
         ----------
         path : str or path-like
             The HTML file; its folder is created if necessary.
+        anonymise : bool, default=False
+            Leave out the ids of samples, see `anonymised`.
 
         Returns
         -------
@@ -381,22 +411,27 @@ class FeatureSetComparison:
         """
         path = Path(path)
         make_folder(path.parent)
-        write_report(self, path)
+        write_report(self.anonymised() if anonymise else self, path)
         return path
 
-    def to_csv(self, folder: str | os.PathLike[str]) -> Path:
+    def to_csv(self, folder: str | os.PathLike[str], *, anonymise: bool = False) -> Path:
         """Write every table as CSV, the settings as JSON and the warnings as text.
 
         Parameters
         ----------
         folder : str or path-like
             Created if necessary.
+        anonymise : bool, default=False
+            Leave out the ids of samples, see `anonymised`. By default they are in the tables of
+            predictions, which are meant to be joined with your own.
 
         Returns
         -------
         Path
             The folder.
         """
+        if anonymise:
+            return self.anonymised().to_csv(folder)
         folder = make_folder(folder)
         for name in (*_TABLES, *(_FOLD_TABLES if self.settings.n_test else ())):
             write_text(folder / f"{name}.csv", getattr(self, name).to_csv(index=False))

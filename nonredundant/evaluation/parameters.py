@@ -20,6 +20,7 @@ _CONSTRAINTS: dict[str, Any] = {
     "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
     "baselines": ["boolean"],
     "shared_test": ["boolean"],
+    "anonymise": ["boolean"],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "audit": ["boolean", list, tuple, str],
     "memory": [str, Path, HasMethods(["cache"]), None],
