@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import ast
+import gzip
+import io
+import resource
 import shutil
+import struct
+import zipfile
+import zlib
 from pathlib import Path
 
+import numpy as np
 import pytest
+import SimpleITK as sitk
+import skops.io
 from cases_for_tests import assert_same, cohort, on_disk, quick
 
 import nonredundant
-from nonredundant.cli.tools import read_cases
+from nonredundant import LesionTable
+from nonredundant.cli.tools import load_model, read_cases
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.case_table import leaves_folder
 from nonredundant.io import ImageFileError
 from nonredundant.io.images import content_key, read_image
@@ -155,3 +166,103 @@ def test_devices_are_no_images():
         content_key("/dev/zero")
     with pytest.raises(ImageFileError, match="/dev/zero is a device or pipe"):
         read_image("/dev/zero")
+
+
+def _npz(path, arrays, method=zipfile.ZIP_STORED):
+    """Write the members of a saved table."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in arrays.items():
+            archive.writestr(name, content)
+
+
+@pytest.fixture
+def members(tmp_path):
+    """The members of a saved table."""
+    LesionTable.from_arrays(patches=np.ones((2, 1, 8, 8))).save(tmp_path / "good.npz")
+    with zipfile.ZipFile(tmp_path / "good.npz") as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_a_table_that_claims_more_than_its_file_holds_is_refused(tmp_path, members, mmap):
+    # The header of NumPy's format has room for a longer shape.
+    content = members["patches.npy"]
+    start = content.index(b"(2, 1, 8, 8), }")
+    lie = b"(2, 1, 800000, 800000), }"
+    changed = content[:start] + lie + content[start + len(lie) :]
+    assert len(changed) == len(content)
+    _npz(tmp_path / "bad.npz", members | {"patches.npy": changed})
+    with pytest.raises(ValueError, match=r"bad\.npz is not .*patches\.npy claims the shape"):
+        LesionTable.load(tmp_path / "bad.npz", mmap=mmap)
+
+
+def test_a_compressed_table_is_refused(tmp_path, members):
+    _npz(tmp_path / "bomb.npz", members | {"x.npy": bytes(1 << 24)}, zipfile.ZIP_DEFLATED)
+    assert (tmp_path / "bomb.npz").stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match="compressed, which saved tables are not"):
+        LesionTable.load(tmp_path / "bomb.npz")
+
+
+def test_a_table_with_objects_is_refused(tmp_path, members):
+    ran = tmp_path / "ran"
+
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (ran,)
+
+    file = io.BytesIO()
+    np.lib.format.write_array(file, np.array([Code()], dtype=object), allow_pickle=True)
+    _npz(tmp_path / "bad.npz", members | {"sample.npy": file.getvalue()})
+    with pytest.raises(ValueError, match="is not a saved LesionTable"):
+        LesionTable.load(tmp_path / "bad.npz")
+    assert not ran.exists()
+
+
+def test_a_model_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monkeypatch):
+    model = FeatureSetClassifier("HCR", classifier="LR", random_state=0)
+    rng = np.random.default_rng(0)
+    model.fit(rng.normal(size=(40, 3)), np.repeat([0, 1], 20))
+    skops.io.dump(model, tmp_path / "model.skops")
+    assert isinstance(load_model(tmp_path / "model.skops"), FeatureSetClassifier)
+    monkeypatch.setattr("nonredundant.extraction.memory.memory_limit", lambda: 1000.0)
+    with pytest.raises(ValueError, match=r"model\.skops \(.* bytes\) unpacks to"):
+        load_model(tmp_path / "model.skops")
+
+
+def _bomb(path, n_bytes):
+    """Write a compressed image whose header is modest and whose content is not."""
+    if path.name.endswith(".nii.gz"):
+        plain = path.with_name("plain.nii")
+        sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkInt16), str(plain))
+        path.write_bytes(gzip.compress(plain.read_bytes() + bytes(n_bytes), 1))
+        return
+    text = "NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nendian: little\nencoding: gzip\n\n"
+    path.write_bytes(text.encode() + gzip.compress(bytes(n_bytes), 1))
+
+
+@pytest.mark.parametrize("name", ["bomb.nii.gz", "bomb.nrrd"])
+def test_compressed_images_take_the_memory_that_their_headers_state(tmp_path, name):
+    n_bytes = 1 << 28
+    _bomb(tmp_path / name, n_bytes)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert read_image(tmp_path / name).GetSize() == (8, 8, 8)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    assert grown < n_bytes / 4
+
+
+@pytest.mark.parametrize("name", ["huge.png", "huge.nrrd", "huge.mha"])
+def test_headers_that_claim_more_than_the_file_can_hold_are_refused(tmp_path, name):
+    path = tmp_path / name
+    if name.endswith(".png"):
+        sitk.WriteImage(sitk.Image([8, 8], sitk.sitkUInt8), str(path))
+        head = struct.pack(">4s2I5B", b"IHDR", 60_000, 60_000, 8, 0, 0, 0, 0)
+        content = path.read_bytes()
+        path.write_bytes(content[:12] + head + struct.pack(">I", zlib.crc32(head)) + content[33:])
+    elif name.endswith(".nrrd"):
+        _bomb(path, 1000)
+        path.write_bytes(path.read_bytes().replace(b"8 8 8", b"9999 9999 99"))
+    else:
+        sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkInt16), str(path), True)
+        path.write_bytes(path.read_bytes().replace(b"DimSize = 8 8 8", b"DimSize = 9999 9999 99"))
+    with pytest.raises(ImageFileError, match="which a file of .* bytes cannot hold"):
+        read_image(path)

@@ -386,10 +386,26 @@ def load_model(path: Path) -> Any:
             f"{path} contains types that are not trusted: {odd}; a model of `nonredundant fit` "
             "contains none of these, so the file is refused"
         )
+    _check_unpacked_size(path)
     model = skops.io.load(path, trusted=found)
     if not isinstance(model, FeatureSetClassifier):
         raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
     return model
+
+
+def _check_unpacked_size(path: Path) -> None:
+    """Raise if a model needs more memory than a case may: small files can unpack to very much."""
+    import zipfile
+
+    from nonredundant.extraction.memory import memory_limit
+
+    with zipfile.ZipFile(path) as archive:
+        need = sum(one.file_size for one in archive.infolist())
+    if need > memory_limit():
+        raise ValueError(
+            f"{path} ({path.stat().st_size:,} bytes) unpacks to {need / 2**30:,.3g} GiB, more than "
+            "half of the memory; it is damaged or no model of `nonredundant fit`"
+        )
 
 
 def cores(jobs: int) -> int:

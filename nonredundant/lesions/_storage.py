@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -84,6 +85,7 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
 
 def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     """Read the constructor arguments of a table; raise if the file is none."""
+    _check_sizes(path)
     with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
         if header.get("format") != _FORMAT:
@@ -105,15 +107,35 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     }
 
 
+def _check_sizes(path: str | os.PathLike[str]) -> None:
+    """Raise if arrays claim more than the file holds, before memory is reserved for them."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if any(one.compress_type != zipfile.ZIP_STORED for one in members):
+            raise ValueError("it is compressed, which saved tables are not")
+        if sum(one.file_size for one in members) > os.path.getsize(path):
+            raise ValueError("its parts claim more bytes than it has")
+        for one in members:
+            with archive.open(one) as member:
+                shape, _, dtype = _read_head(member)
+                content = one.file_size - member.tell()
+            if math.prod(shape) * dtype.itemsize != content:
+                raise ValueError(f"{one.filename} claims the shape {shape}, but is of another size")
+
+
+def _read_head(member: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Read shape, order and type of an array from the beginning of its file."""
+    read = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    return read[np.lib.format.read_magic(member)](member)
+
+
 def _memory_map(path: str | os.PathLike[str], name: str) -> np.ndarray:
     """Map one uncompressed member of an npz file."""
     with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        read = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }[version]
-        shape, fortran, dtype = read(member)
+        shape, fortran, dtype = _read_head(member)
         in_member = member.tell()
         start = archive.getinfo(f"{name}.npy").header_offset
     with open(path, "rb") as file:
