@@ -5,7 +5,6 @@ Exit codes: 0 success, 1 some cases failed, 2 wrong use.
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from nonredundant.cli.tools import (
     parse_patients,
     read_cases,
     read_labels,
+    remove_cache,
     repeated_ids,
     report_failures,
     split_list,
@@ -215,8 +215,8 @@ def evaluate(
     if test is not None:
         held = held_out_cases(test, needed, target, event, groups, root=root)
     cache = output / "cache"
-    if cache.exists() and not resume:
-        shutil.rmtree(cache)
+    if not resume:
+        remove_cache(cache)
     comparison = compare_feature_sets(
         table,
         read_labels(table, target, cases, event),
@@ -248,7 +248,7 @@ def evaluate(
         verbose=1,
     )
     write_results(comparison.anonymised() if anonymise else comparison, output)
-    shutil.rmtree(cache)
+    remove_cache(cache)
     return report_failures(comparison.settings.failed)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -358,6 +360,13 @@ def write_results(comparison: Any, output: Path, *more: str) -> None:
             echo(line)
     echo(f"Report: {page}")
     echo(f"Tables: {output / 'tables'}")
+
+
+def remove_cache(folder: Path) -> None:
+    """Remove what joblib keeps in a folder, and the folder if nothing else is in it."""
+    shutil.rmtree(folder / "joblib", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def load_model(path: Path) -> Any:

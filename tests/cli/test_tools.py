@@ -10,6 +10,7 @@ from nonredundant.cli.tools import (
     clinical_columns,
     held_out_cases,
     read_cases,
+    remove_cache,
 )
 
 
@@ -148,3 +149,16 @@ def test_the_outcome_is_no_clinical_column():
         check_not_clinical(["age", "y"], "y", None)
     with pytest.raises(ValueError, match="outcome"):
         check_not_clinical(["dead"], "time", "dead")
+
+
+def test_only_what_joblib_keeps_is_removed(tmp_path):
+    cache = tmp_path / "cache"
+    (cache / "joblib" / "x").mkdir(parents=True)
+    remove_cache(cache)
+    assert not cache.exists()
+    # A folder of that name may be the user's own.
+    (cache / "joblib").mkdir(parents=True)
+    (cache / "scan.nii").touch()
+    remove_cache(cache)
+    assert [one.name for one in cache.iterdir()] == ["scan.nii"]
+    remove_cache(tmp_path / "none")
