@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nonredundant.nn.blocks import IntensityScaler, build_networks
+from nonredundant.nn.blocks import IntensityScaler, build_networks, layout_of
 from nonredundant.nn.losses import (
     Batch,
     LossTerms,
@@ -67,6 +67,7 @@ class CommonSalientVAE(nn.Module):
             shape, n_channels, 2 * n_salient, n_salient, network
         )
         self.salient_decoder = salient_decoder if additive else None
+        self.layout = layout_of(shape, n_channels, network)
         self.register_buffer("total_variance", torch.ones(()))
 
     def pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
@@ -75,35 +76,45 @@ class CommonSalientVAE(nn.Module):
         return c, s
 
     def posteriors(self, x_star: Tensor, mask: Tensor | None) -> tuple[Posterior, Posterior]:
-        """Return q(c | x*) and q(s | x*) for masked, standardised patches.
+        """Return q(c | x*) and q(s | x*) for masked patches in the layout of the networks.
 
         If x* = g(c) + g_s(s) + noise, then p(c | x*, s) depends on x* − g_s(s) alone. An additive
         model therefore encodes c from this difference.
         """
-        qs = _posterior(self.salient_encoder, x_star)
+        qs = self._posterior(self.salient_encoder, x_star)
         if self.salient_decoder is not None:
             added = self.added(qs.mean)
             x_star = x_star - (added if mask is None else added * mask)
-        return _posterior(self.common_encoder, x_star), qs
+        return self._posterior(self.common_encoder, x_star), qs
+
+    def _posterior(self, encoder: nn.Module, x_star: Tensor) -> Posterior:
+        """Return the diagonal Gaussian that an encoder computes."""
+        mean, log_variance = self.layout.encode(encoder, x_star).chunk(2, dim=1)
+        return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return q(c, s | x*) of a batch in the units of the images, side by side."""
-        pair = self.posteriors(self.scaler(batch.x, batch.mask), batch.mask)
+        pair = self.posteriors(*self.scaler.cut(batch.x, batch.mask, self.layout))
         return Posterior(*(torch.cat(parts, dim=1) for parts in zip(*pair, strict=True)))
 
     def added(self, s: Tensor) -> Tensor:
-        """Return g_s(s), the term that s adds to the decoded c; zero at s = 0."""
+        """Return g_s(s), the term that s adds to the decoded c, in the networks' layout; 0 at 0."""
         if self.salient_decoder is None:
             raise RuntimeError("this network has no decoder of its own for s")
-        drawn = self.salient_decoder(torch.cat([s, torch.zeros_like(s[:1])]))
+        inputs = torch.cat([s, torch.zeros_like(s[:1])])
+        drawn = self.layout.decode(self.salient_decoder, inputs)
         return drawn[:-1] - drawn[-1:]
 
     def generative(self, z: Tensor, h: Tensor | None = None) -> Tensor:
         """Return the mean of p(x* | c, s) in standardised intensities; h is not used."""
+        return self.layout.assemble(self.decoded(z))
+
+    def decoded(self, z: Tensor) -> Tensor:
+        """Return the mean of p(x* | c, s) in the layout of the networks."""
         if self.salient_decoder is None:
-            return self.decoder(z)
+            return self.layout.decode(self.decoder, z)
         c, s = z.split(self.pair_sizes, dim=1)
-        return self.decoder(c) + self.added(s)
+        return self.layout.decode(self.decoder, c) + self.added(s)
 
     def salient_kl(self, qs: Posterior, target: Tensor) -> Tensor:
         """Return the divergence of each q(s | x*) from its prior, given the mask of targets."""
@@ -111,7 +122,7 @@ class CommonSalientVAE(nn.Module):
 
     def reconstruction(self, x_star: Tensor, mask: Tensor | None, c: Tensor, s: Tensor) -> Tensor:
         """Return the squared error of each sample, as a fraction of the variance if normalised."""
-        px = self.generative(torch.cat([c, s], dim=1))
+        px = self.decoded(torch.cat([c, s], dim=1))
         error = masked_squared_error(x_star, px, mask)
         return error / self.total_variance if self.normalise else error
 
@@ -121,21 +132,15 @@ class CommonSalientVAE(nn.Module):
         The label is unknown here. The larger of the bounds for background and target is still a
         bound, up to the prior of the labels.
         """
-        x_star = self.scaler(batch.x, batch.mask)
-        qc, qs = self.posteriors(x_star, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        qc, qs = self.posteriors(x_star, mask)
         bounds = []
         for is_target in (False, True):
             target = torch.full((len(batch.x), 1), is_target, device=x_star.device)
-            error = self.reconstruction(x_star, batch.mask, qc.mean, qs.mean * target)
+            error = self.reconstruction(x_star, mask, qc.mean, qs.mean * target)
             divergence = gaussian_kl(*qc) + self.salient_kl(qs, target)
             bounds.append(-(error + beta * divergence))
         return torch.maximum(*bounds)
-
-
-def _posterior(encoder: nn.Module, x_star: Tensor) -> Posterior:
-    """Return the diagonal Gaussian that an encoder computes."""
-    mean, log_variance = encoder(x_star).chunk(2, dim=1)
-    return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
 
 class SepVAEModule(CommonSalientVAE):
@@ -167,13 +172,13 @@ class SepVAEModule(CommonSalientVAE):
         + κ I(c; s) − γ E log p(y | s) + φ dCor²(y; c), where p(s | background) =
         N(0, background_scale² I), p(s | target) = N(0, I).
         """
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         target = (batch.y > 0)[:, None]
-        qc, qs = self.posteriors(x_star, batch.mask)
+        qc, qs = self.posteriors(x_star, mask)
         c, s = qc.sample(), qs.sample()
         zero = c.new_zeros(())
         terms = LossTerms(
-            reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
+            reconstruction=self.reconstruction(x_star, mask, c, s * target).mean(),
             kl=gaussian_kl(*qc).mean(),
             independence=zero if penalty is None else penalty(qc.mean, qs.mean),
             label=label_cross_entropy(self.classifier(s[:, : self.n_read]), batch.y, batch.weight),
@@ -213,15 +218,15 @@ class ContrastiveVAEModule(CommonSalientVAE):
         N(0, I)) + κ I(c; s | target) + μ {MMD²(c of background, c of targets) + MMD²(s of
         background, 0)}.
         """
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         target = (batch.y > 0)[:, None]
-        qc, qs = self.posteriors(x_star, batch.mask)
+        qc, qs = self.posteriors(x_star, mask)
         c, s = qc.sample(), qs.sample()
         zero = c.new_zeros(())
         chosen = target[:, 0]
         enough = int(chosen.sum()) >= LEAST_ROWS
         terms = LossTerms(
-            reconstruction=self.reconstruction(x_star, batch.mask, c, s * target).mean(),
+            reconstruction=self.reconstruction(x_star, mask, c, s * target).mean(),
             kl=gaussian_kl(*qc).mean(),
             independence=penalty(qc.mean[chosen], qs.mean[chosen])
             if penalty is not None and enough
@@ -299,12 +304,12 @@ class SalientConditionalVAE(ConditionalVAE):
         −E log p(x* | h, [y > 0] d) + β KL(q(d | x*, h) ‖ p(d | y)) + κ I(h; d) + γ CE(y | h, d),
         where p(d | background) = N(0, background_scale² I), p(d | target) = N(0, I).
         """
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         target = (batch.y > 0)[:, None]
         qd = self.inference(x_star, batch.h)
         zero = qd.mean.new_zeros(())
         terms = LossTerms(
-            reconstruction=self.reconstruction(batch, x_star, qd.sample() * target).mean(),
+            reconstruction=self.reconstruction(x_star, mask, qd.sample() * target, batch.h).mean(),
             kl=self.salient_kl(qd, target).mean(),
             independence=zero if penalty is None else penalty(batch.h, qd.mean),
             label=self.label_term(batch, qd.mean),
@@ -317,11 +322,11 @@ class SalientConditionalVAE(ConditionalVAE):
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return −(reconstruction + β KL) of each lesion for the label with the larger value."""
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         qd = self.inference(x_star, batch.h)
         bounds = []
         for is_target in (False, True):
             target = torch.full((len(batch.x), 1), is_target, device=x_star.device)
-            error = self.reconstruction(batch, x_star, qd.mean * target)
+            error = self.reconstruction(x_star, mask, qd.mean * target, batch.h)
             bounds.append(-(error + beta * self.salient_kl(qd, target)))
         return torch.maximum(*bounds)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
 #: Names of the terms, the same in history, plots and documentation.
@@ -85,10 +86,30 @@ def masked_squared_error(x: Tensor, px: Tensor, mask: Tensor | None) -> Tensor:
     >>> masked_squared_error(x, px, torch.tensor([[[[1, 0], [0, 1]]]])).item()
     2.0
     """
-    error = (x - px).square()
-    if mask is not None:
-        error = error * mask
-    return error.flatten(1).sum(1)
+    return _SquaredError.apply(px, x, mask)
+
+
+class _SquaredError(torch.autograd.Function):
+    """The squared error, with one pass over the voxels backward where autograd takes four."""
+
+    @staticmethod
+    def forward(ctx: Any, px: Tensor, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the sums of squares; the errors are kept."""
+        error = px.to(x.dtype) - x
+        if mask is not None:
+            # A product with a bool would convert it in a slow pass of its own.
+            error = error.mul_(mask.to(x.dtype))
+        ctx.save_for_backward(error)
+        ctx.needed = px.dtype
+        return error.flatten(1).square().sum(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor | None, None]:
+        """Return 2 (px - x) and its negative; the mask is 0 or 1."""
+        (error,) = ctx.saved_tensors
+        slope = error * (2 * gradient).view(-1, *(1,) * (error.ndim - 1))
+        return slope.to(ctx.needed), -slope if ctx.needs_input_grad[1] else None, None
 
 
 def gaussian_kl(mean: Tensor, log_variance: Tensor, prior_scale: float | Tensor = 1.0) -> Tensor:

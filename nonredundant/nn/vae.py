@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nonredundant.nn.blocks import IntensityScaler, build_networks
+from nonredundant.nn.blocks import IntensityScaler, build_networks, layout_of
 from nonredundant.nn.losses import (
     Batch,
     LossTerms,
@@ -101,6 +101,7 @@ class ConditionalVAE(nn.Module):
         self.scaler = IntensityScaler(n_channels)
         sizes = (2 * n_latents, n_latents + n_shown)
         self.encoder, self.decoder = build_networks(shape, n_channels, *sizes, network)
+        self.layout = layout_of(shape, n_channels, network)
         self.classifier = nn.Linear(n_latents + n_conditions, n_classes) if n_classes else None
         self.register_buffer("total_variance", torch.ones(()))
 
@@ -119,27 +120,30 @@ class ConditionalVAE(nn.Module):
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return q(d | x*, h) of a batch in the units of the images."""
-        return self.inference(self.scaler(batch.x, batch.mask), batch.h)
+        return self.inference(self.scaler.cut(batch.x, batch.mask, self.layout)[0], batch.h)
 
     def inference(self, x_star: Tensor, h: Tensor) -> Posterior:
-        """Return q(d | x*, h) for masked, standardised patches.
+        """Return q(d | x*, h) for masked, standardised patches in the layout of the networks.
 
         With gated conditioning, a linear function of 16 mixtures of h scales and shifts the means
         of the encoder. This can make location and scale of d independent of h at little cost.
         """
-        mean, log_variance = self.encoder(x_star).chunk(2, dim=1)
+        mean, log_variance = self.layout.encode(self.encoder, x_star).chunk(2, dim=1)
         if self.conditioning == "gated":
             mean = self.gate_in(mean, self.mix_in(h))
         return Posterior(mean, log_variance.clamp(-12.0, 6.0))
 
     def generative(self, d: Tensor, h: Tensor) -> Tensor:
         """Return the mean of p(x* | h, d) in standardised intensities."""
-        if self.conditioning is None:
-            return self.decoder(d)
+        return self.layout.assemble(self.decoded(d, h))
+
+    def decoded(self, d: Tensor, h: Tensor) -> Tensor:
+        """Return the mean of p(x* | h, d) in the layout of the networks."""
         if self.conditioning == "gated":
             h = self.mix_out(h)
             d = self.gate_out(d, h)
-        return self.decoder(torch.cat([h, d], dim=1))
+        shown = d if self.conditioning is None else torch.cat([h, d], dim=1)
+        return self.layout.decode(self.decoder, shown)
 
     def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
         """Return the terms of the loss and the posterior means.
@@ -149,27 +153,30 @@ class ConditionalVAE(nn.Module):
         mean total variance of the training cohort, so that it is the unexplained fraction of
         variance and no weight depends on the patch size.
         """
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         qd = self.inference(x_star, batch.h)
         zero = qd.mean.new_zeros(())
         terms = LossTerms(
-            reconstruction=self.reconstruction(batch, x_star, qd.sample()).mean(),
+            reconstruction=self.reconstruction(x_star, mask, qd.sample(), batch.h).mean(),
             kl=gaussian_kl(*qd).mean(),
             independence=zero if penalty is None else penalty(batch.h, qd.mean),
             label=self.label_term(batch, qd.mean),
         )
         return terms, qd.mean
 
-    def reconstruction(self, batch: Batch, x_star: Tensor, d: Tensor) -> Tensor:
-        """Return the squared error of each lesion, as a fraction of the variance if normalised."""
-        error = masked_squared_error(x_star, self.generative(d, batch.h), batch.mask)
+    def reconstruction(self, x_star: Tensor, mask: Tensor | None, d: Tensor, h: Tensor) -> Tensor:
+        """Return the squared error of each lesion, as a fraction of the variance if normalised.
+
+        x* and mask are in the layout of the networks.
+        """
+        error = masked_squared_error(x_star, self.decoded(d, h), mask)
         return error / self.total_variance if self.normalise else error
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return −(reconstruction + β KL) of each lesion at the posterior mean."""
-        x_star = self.scaler(batch.x, batch.mask)
+        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
         qd = self.inference(x_star, batch.h)
-        error = self.reconstruction(batch, x_star, qd.mean)
+        error = self.reconstruction(x_star, mask, qd.mean, batch.h)
         return -(error + beta * gaussian_kl(*qd))
 
     def label_term(self, batch: Batch, d: Tensor) -> Tensor:

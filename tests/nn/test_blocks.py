@@ -13,6 +13,7 @@ from nonredundant.nn.blocks import (
     ToBlocks,
     block_size,
     build_networks,
+    layout_of,
     pyramid,
 )
 
@@ -26,6 +27,42 @@ def test_blocks_are_put_together_as_they_were_cut(shape):
     cut = ToBlocks(grid, block)(x)
     assert cut.shape == (2, 3 * block ** len(shape), *grid)
     assert torch.equal(FromBlocks(shape, grid, block)(cut), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.float32, torch.float64])
+def test_every_type_is_cut_alike_with_and_without_a_gradient(dtype):
+    x = torch.randint(0, 2, (2, 1, 16, 32, 32)).to(dtype)
+    to_blocks = ToBlocks((4, 8, 8), 4)
+    cut = to_blocks(x)
+    assert cut.dtype == dtype
+    assert cut.is_contiguous(memory_format=torch.channels_last_3d)
+    tracked = x.double().requires_grad_()
+    assert torch.equal(to_blocks(tracked), cut.double())
+    weights = torch.randn(cut.shape, dtype=torch.float64)
+    (to_blocks(tracked) * weights).sum().backward()
+    assert torch.equal(to_blocks(tracked.grad), weights)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_networks_exchange_blocks_as_they_would_whole_patches(shape):
+    encoder, decoder = build_networks(shape, 2, 5, 5, {"width": 4})
+    layout = layout_of(shape, 2, {"width": 4})
+    x, mask = torch.randn(3, 2, *shape), torch.rand(3, 1, *shape) < 0.5
+    blocks, inside = layout.cut(x, mask)
+    torch.testing.assert_close(layout.encode(encoder, blocks), encoder(x))
+    z = torch.randn(3, 5)
+    torch.testing.assert_close(layout.assemble(layout.decode(decoder, z)), decoder(z))
+    assert torch.equal(layout.assemble(inside), mask.expand(-1, 2, *shape).float())
+    whole = layout.cut(x, None)[1]
+    assert whole is None or whole.sum() == x.numel()
+
+
+def test_the_networks_of_a_user_get_whole_patches():
+    x, mask = torch.randn(3, 1, 16, 16), torch.rand(3, 1, 16, 16) < 0.5
+    layout = layout_of((16, 16), 1, lambda **sizes: None)
+    same, inside = layout.cut(x, mask)
+    assert torch.equal(same, x)
+    assert torch.equal(inside, mask.float())
 
 
 @pytest.mark.parametrize("shape", SHAPES)

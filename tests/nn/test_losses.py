@@ -45,6 +45,17 @@ def test_squared_error_counts_the_masks_voxels_alone():
     assert masked_squared_error(x, px, None).tolist() == [4.0 * 16 * 3] * 2
 
 
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_gradient_of_the_squared_error_is_that_of_its_formula(masked):
+    torch.manual_seed(0)
+    x, px = (torch.randn(2, 2, 3, 3, dtype=torch.float64).requires_grad_() for _ in range(2))
+    mask = torch.rand(2, 1, 3, 3) < 0.5 if masked else None
+    assert torch.autograd.gradcheck(lambda a, b: masked_squared_error(a, b, mask), (x, px))
+    half = px.detach().half().requires_grad_()
+    masked_squared_error(x.float().detach(), half, mask).sum().backward()
+    assert half.grad.dtype == torch.float16
+
+
 def test_unlabelled_samples_leave_the_label_term_alone():
     logits = torch.tensor([[2.0, 0.0], [0.0, 1.0]], requires_grad=True)
     loss = label_cross_entropy(logits, torch.tensor([0, -1]))
