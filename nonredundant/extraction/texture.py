@@ -11,6 +11,7 @@ Formulas and names: van Griethuysen et al. 2017 (doi 10.1158/0008-5472.CAN-17-03
 
 from __future__ import annotations
 
+import functools
 import logging
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -90,6 +91,11 @@ def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discreti
 
 class _Discretised(RadiomicsFeaturesBase):
     """Takes the discretised image from the settings instead of computing it again."""
+
+    @classmethod
+    @functools.cache
+    def getFeatureNames(cls) -> dict[str, bool]:
+        return super().getFeatureNames()
 
     def _initSegmentBasedCalculation(self) -> None:
         self.maskArray = self.settings[DISCRETISED].mask
@@ -206,11 +212,11 @@ class GLCM(_Discretised, RadiomicsGLCM):
         """Compute the mean over angles of the moment of i + j about its mean."""
         sums = self.coefficients["kValuesSum"] - (self._mean_x + self._mean_y)[:, None]
         moments = np.einsum("ka,ak->a", self.coefficients["pxAddy"][0], sums**power)
-        return np.array([np.nanmean(moments)])
+        return _mean_over_angles(moments)
 
     def getAutocorrelationFeatureValue(self) -> np.ndarray:
         products = (self._cells @ self._levels) @ self._levels
-        return np.array([np.nanmean(products)])
+        return _mean_over_angles(products)
 
     def getClusterProminenceFeatureValue(self) -> np.ndarray:
         return self._cluster(4)
@@ -223,7 +229,7 @@ class GLCM(_Discretised, RadiomicsGLCM):
 
     def getContrastFeatureValue(self) -> np.ndarray:
         squares = self.coefficients["kValuesDiff"] ** 2
-        return np.array([np.nanmean(squares @ self.coefficients["pxSuby"][0])])
+        return _mean_over_angles(squares @ self.coefficients["pxSuby"][0])
 
     def getCorrelationFeatureValue(self) -> np.ndarray:
         x = self._levels - self._mean_x[:, None]
@@ -232,13 +238,13 @@ class GLCM(_Discretised, RadiomicsGLCM):
         covariance = np.einsum("ai,aij,aj->a", x, self._cells, y, optimize=True)
         correlation = covariance / (spread + self.coefficients["eps"])
         correlation[spread == 0] = 1
-        return np.array([np.nanmean(correlation)])
+        return _mean_over_angles(correlation)
 
     def getJointEnergyFeatureValue(self) -> np.ndarray:
-        return np.array([np.nanmean(np.einsum("aij,aij->a", self._cells, self._cells))])
+        return _mean_over_angles(np.einsum("aij,aij->a", self._cells, self._cells))
 
     def getMaximumProbabilityFeatureValue(self) -> np.ndarray:
-        return np.array([np.nanmean(self._cells.max(axis=(1, 2)))])
+        return _mean_over_angles(self._cells.max(axis=(1, 2)))
 
     def getImc1FeatureValue(self) -> np.ndarray:
         eps = self.coefficients["eps"]
@@ -246,17 +252,17 @@ class GLCM(_Discretised, RadiomicsGLCM):
         both = -np.einsum("aij,aij->a", self._cells, self._log_expected)
         larger = np.fmax(x, y)
         gain = self.coefficients["HXY"][0] - both
-        return np.array([np.nanmean(np.where(larger == 0, 0, gain / larger))])
+        return _mean_over_angles(np.where(larger == 0, 0, gain / larger))
 
     def getImc2FeatureValue(self) -> np.ndarray:
         both = -np.einsum("aij,aij->a", self._expected, self._log_expected)
         joint = self.coefficients["HXY"][0]
         found = np.sqrt(1 - np.exp(-2 * (both - joint)))
-        return np.array([np.nanmean(np.where(both == joint, 0, found))])
+        return _mean_over_angles(np.where(both == joint, 0, found))
 
     def getSumSquaresFeatureValue(self) -> np.ndarray:
         squares = (self._levels - self._mean_x[:, None]) ** 2
-        return np.array([np.nanmean((self._px * squares).sum(axis=1))])
+        return _mean_over_angles((self._px * squares).sum(axis=1))
 
     def getMCCFeatureValue(self) -> Any:
         if len(self._levels) < 2:
@@ -265,7 +271,13 @@ class GLCM(_Discretised, RadiomicsGLCM):
             _second_eigenvalue(*parts, self.coefficients["eps"])
             for parts in zip(self._cells, self._px, self._expected, strict=True)
         ]
-        return np.array([np.nanmean(np.sqrt(found))])
+        return _mean_over_angles(np.sqrt(found))
+
+
+def _mean_over_angles(values: np.ndarray) -> np.ndarray:
+    """Return the mean of the values that are no NaN; angles without pairs of voxels are NaN."""
+    mean = values.mean()
+    return np.array([np.nanmean(values) if np.isnan(mean) else mean])
 
 
 def _second_eigenvalue(
