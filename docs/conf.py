@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import warnings
 from pathlib import Path
@@ -56,6 +57,7 @@ html_show_sourcelink = False
 html_theme_options = {
     "logo": {"text": "nonredundant"},
     "navbar_align": "left",
+    "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
@@ -76,6 +78,7 @@ sphinx_gallery_conf = {
     "matplotlib_animations": False,
     "min_reported_time": 1,
     "remove_config_comments": True,
+    "reset_modules": ("matplotlib", "gallery_order.save_tight"),
     "show_memory": False,
     "show_signature": False,
 }
@@ -97,7 +100,14 @@ def skip_inherited(
     return True if module.partition(".")[0] in {"sklearn", "builtins"} else None
 
 
+def link_gallery(app: Any, docname: str, source: list[str]) -> None:
+    """Turn links to files of examples, which work on GitHub, into links to pages of the gallery."""
+    pages = re.sub(r"\.\./examples/(\w+)\.py\)", r"gallery/\1)", source[0])
+    source[0] = pages.replace("../examples)", "gallery/index)")
+
+
 def setup(app: Any) -> dict[str, bool]:
-    """Connect the hook above."""
+    """Connect the hooks above."""
     app.connect("autodoc-skip-member", skip_inherited)
+    app.connect("source-read", link_gallery)
     return {"parallel_read_safe": True}

@@ -1,7 +1,12 @@
-"""Order of the examples on their page: from what features are to whole analyses."""
+"""Order of the examples on their page, and how their figures are saved."""
 
 from __future__ import annotations
 
+from typing import Any
+
+import matplotlib as mpl
+
+#: From what features are to whole analyses.
 ORDER = (
     "features",
     "vae",
@@ -28,3 +33,8 @@ class ReadingOrder:
         """Return the position of an example."""
         name = filename.removesuffix(".py")
         return (ORDER.index(name) if name in ORDER else len(ORDER), name)
+
+
+def save_tight(gallery_conf: dict[str, Any], filename: str) -> None:
+    """Save figures with everything that is drawn beside their axes; called before each example."""
+    mpl.rcParams["savefig.bbox"] = "tight"

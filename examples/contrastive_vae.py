@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 Which contrastive model finds the digit?
 ========================================
@@ -7,6 +8,7 @@ are trained with the label "target", but not with the digit. A good one has the 
 salient latents, and the texture in the common ones.
 """
 
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,8 +22,10 @@ from nonredundant import LesionTable
 from nonredundant.contrastive import ContrastiveVAE, SepVAE
 from nonredundant.datasets import make_digits_on_textures
 
-# %%
+# %% [markdown]
 # The digit is faint.
+
+# %%
 cases, y, truth = make_digits_on_textures(2600, blend=0.8, random_state=0)
 kinds = truth["subtype"].to_numpy()
 table = LesionTable.from_arrays(patches=np.stack(list(cases["image"]))[:, None])
@@ -34,10 +38,12 @@ for row, (kind, name) in zip(axes, NAMES.items(), strict=True):
     row[0].set_ylabel(name)
 plt.show()
 
-# %%
+# %% [markdown]
 # The three models: by Abid and Zou (2019), by Weinberger and others (2022), and after Louiset and
 # others (2023). They are trained on 2,000 images, and a linear classifier then tries, by
 # cross-validation on the others, to tell targets and digits apart by the salient latents.
+
+# %%
 MODELS = {
     "ConVAE": ContrastiveVAE(salient_size=6),
     "MM-cVAE": ContrastiveVAE(salient_size=6, moment_matching=0.03),
@@ -56,8 +62,10 @@ for name, model in MODELS.items():
     planes[name] = LinearDiscriminantAnalysis().fit(s, kinds_new).transform(s)
 pd.DataFrame(accuracy).T.round(2)
 
-# %%
+# %% [markdown]
 # The plane in which the three kinds are furthest apart.
+
+# %%
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 for ax, (name, plane) in zip(axes, planes.items(), strict=True):
     for kind, colour, marker in ((-1, "0.6", "."), (0, "#0072B2", "o"), (1, "#D55E00", "^")):

@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 How many latents, and how strong a penalty?
 ===========================================
@@ -8,6 +9,7 @@ training patients only. Two caches keep it short: `memory=` of the extractor mea
 once, and `memory=` of the pipeline trains each network once for all classifiers.
 """
 
+# %%
 import tempfile
 from pathlib import Path
 
@@ -23,8 +25,10 @@ from sklearn.preprocessing import StandardScaler
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor
 from nonredundant.datasets import make_lesions
 
-# %%
+# %% [markdown]
 # A cohort of phantoms in files, as yours is. Paths are relative to `root`.
+
+# %%
 folder = Path(tempfile.mkdtemp())
 phantoms, y, _truth = make_lesions(160, random_state=0)
 cases = pd.DataFrame(index=phantoms.index)
@@ -53,10 +57,12 @@ grid = {"cvae__dlr_size": [2, 4, 8], "classify__C": [0.001, 0.01, 0.1, 1.0]}
 search = GridSearchCV(pipeline, grid, scoring="roc_auc", cv=3).fit(cases, y)
 print(f"best: {search.best_params_}, AUC {search.best_score_:.3f}")
 
-# %%
+# %% [markdown]
 # The mean over the folds, in each cell its standard deviation. Neighbours of the best cell are
 # hardly worse: on 160 patients the choice within that region is chance, and the score of the best
 # cell is too good by a little. An outer loop (`cross_val_score(search, …)`) gives an honest one.
+
+# %%
 results = pd.DataFrame(search.cv_results_)
 rows, columns = "param_cvae__dlr_size", "param_classify__C"
 mean = results.pivot(index=rows, columns=columns, values="mean_test_score")
@@ -74,9 +80,11 @@ ax.set(xlabel="C of the logistic regression", ylabel="number of latents")
 figure.colorbar(image, label="AUC")
 plt.show()
 
-# %%
+# %% [markdown]
 # The best pipeline is saved without pickle. skops loads types that the reader names as trusted,
 # and the loaded pipeline predicts the same.
+
+# %%
 path = folder / "pipeline.skops"
 skops.io.dump(search.best_estimator_, path)
 trusted = skops.io.get_untrusted_types(file=path)

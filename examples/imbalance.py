@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 Does resampling help with a rare outcome?
 =========================================
@@ -7,6 +8,7 @@ They move the threshold, and they spoil the probabilities: this example compares
 under the ROC curve, which does not depend on a threshold, and by the calibration, which does.
 """
 
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -21,8 +23,10 @@ from nonredundant import RadiomicsExtractor
 from nonredundant.datasets import make_lesions
 from nonredundant.displays import CalibrationBandDisplay
 
-# %%
+# %% [markdown]
 # Phantoms, of which positive ones are thinned out until they are one in ten.
+
+# %%
 cases, y, _truth = make_lesions(700, image_noise=1.0, random_state=0)
 rng = np.random.default_rng(0)
 keep = np.flatnonzero((y == 0) | (rng.random(len(y)) < 0.11))
@@ -33,10 +37,12 @@ table = extractor.fit_transform(cases.iloc[keep])
 y = y[keep]
 print(f"{y.sum()} of {len(y)} patients have the outcome")
 
-# %%
+# %% [markdown]
 # A `LesionTable` goes through pipelines of scikit-learn and of imbalanced-learn as it is.
 # Resampling is a step of the pipeline: it then concerns the training rows of a fold only. Done
 # before the split, copies of a patient stand on both sides, and the result is too good.
+
+# %%
 MODELS = {
     "as it is": make_pipeline(StandardScaler(), LogisticRegression(C=0.1)),
     "class weights": make_pipeline(
@@ -60,9 +66,11 @@ pd.DataFrame(
     }
 ).T.round(3)
 
-# %%
+# %% [markdown]
 # The order of the patients is the same with all three. The probabilities are not: after resampling
 # they are several times too high. A lower threshold on the untouched model does the same without
 # it.
+
+# %%
 CalibrationBandDisplay.from_predictions(y, scores)
 plt.show()

@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 How do many lesions become one prediction?
 ==========================================
@@ -8,6 +9,7 @@ on the *distance* between the two hottest lesions, which no pooling preserves. T
 in which lesions attend to each other, is given their positions.
 """
 
+# %%
 import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.linear_model import LogisticRegression
@@ -20,9 +22,11 @@ from nonredundant.datasets import make_lesions
 from nonredundant.displays import PatientGraphDisplay
 from nonredundant.patients import LesionGraphClassifier, LesionPooling
 
-# %%
+# %% [markdown]
 # Phantoms with 2 to 8 lesions, and the age as a clinical column. Each connected component of the
 # mask is a lesion; a few features suffice.
+
+# %%
 cases, y, _truth = make_lesions(
     300,
     n_lesions=(2, 8),
@@ -44,9 +48,11 @@ extractor = RadiomicsExtractor(
 table = extractor.fit_transform(cases)
 table
 
-# %%
+# %% [markdown]
 # `len(table)` is the number of patients, and slices are patients with all of their lesions: the
 # first 200 are trained on, the others predicted.
+
+# %%
 train, new = slice(200), slice(200, None)
 aucs = {}
 for how in ("mean", "max", "largest"):
@@ -57,9 +63,11 @@ graph = LesionGraphClassifier(random_state=0).fit(table[train], y[train])
 aucs["graph"] = roc_auc_score(y[new], graph.predict_proba(table[new])[:, 1])
 pd.Series(aucs, name="AUC").round(3).to_frame()
 
-# %%
+# %% [markdown]
 # A new patient, seen from the front: the size of a lesion is the attention of the graph to it, and
 # lines are the pairs that it considers.
+
+# %%
 PatientGraphDisplay.from_estimator(
     graph, table, row=210, image=cases["image"].iloc[210], spacing=cases["spacing"].iloc[210]
 )

@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 What do targets have that the background lacks?
 ===============================================
@@ -8,6 +9,7 @@ have, so that the pattern can be removed from an image, or given to another one.
 latents also tell blobs from rings, which it was never told.
 """
 
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -22,10 +24,12 @@ table = LesionTable.from_arrays(patches=np.stack(list(cases["image"]))[:, None])
 model = SepVAE(max_epochs=30, batch_size=128, lr=8e-3, output="salient", random_state=0)
 model.fit(table[:2400], y[:2400])
 
-# %%
+# %% [markdown]
 # New targets, two of each kind: the image; its reconstruction; the same image as if it were
 # background; the difference of the two, which is the pattern; and the same organ with the pattern
 # of the next row.
+
+# %%
 new = 2400 + np.flatnonzero(y[2400:] == 1)
 kinds = truth["subtype"].to_numpy()
 rows = np.stack([new[kinds[new] == kind][:2] for kind in (0, 1)], axis=1).ravel()
@@ -50,8 +54,10 @@ for column, (title, images) in zip(axes.T, columns.items(), strict=True):
         ax.set_axis_off()
 plt.show()
 
-# %%
+# %% [markdown]
 # The salient latents of new targets, coloured by the kind, which was not used in training.
+
+# %%
 LatentSpaceDisplay.from_latents(
     model.transform(table[new]),
     np.array(["blob", "ring"])[kinds[new]],

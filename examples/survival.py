@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 Who relapses first?
 ===================
@@ -8,6 +9,7 @@ regression and the lesion graph rank new patients by risk, and the curves of Kap
 whether the ranking means something.
 """
 
+# %%
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -20,9 +22,11 @@ from nonredundant.datasets import make_lesions, make_survival_times
 from nonredundant.patients import LesionGraphSurvival, LesionPooling
 from nonredundant.statistics import compare_concordance, concordance_index
 
-# %%
+# %% [markdown]
 # Patients with one to six lesions; the hazard depends on the worst lesion and on the age. About
 # four in ten patients are censored. The outcome is a structured array, as in scikit-survival.
+
+# %%
 cases, _y, truth = make_lesions(
     300,
     n_lesions=(1, 6),
@@ -44,9 +48,11 @@ extractor = RadiomicsExtractor(
 table = extractor.fit_transform(cases)
 y[:4]
 
-# %%
+# %% [markdown]
 # 200 patients to train on. Of two new patients, the one with the higher risk should relapse first:
 # the concordance is the share of pairs in which that is so (0.5 by chance).
+
+# %%
 train, new = slice(200), slice(200, None)
 cox = make_pipeline(LesionPooling("mean"), StandardScaler(), CoxPHSurvivalAnalysis(alpha=1.0))
 risks = {
@@ -64,8 +70,10 @@ print(
     f"{difference.high:+.3f}, p = {difference.p_value:.3f}"
 )
 
-# %%
+# %% [markdown]
 # New patients by thirds of predicted risk. The further apart the curves, the more the risk says.
+
+# %%
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
 for ax, (name, risk) in zip(axes, risks.items(), strict=True):
     third = np.digitize(risk, np.quantile(risk, [1 / 3, 2 / 3]))

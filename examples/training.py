@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 When has a network trained enough?
 ==================================
@@ -7,6 +8,7 @@ learning rate, save the best weights, or write to TensorBoard. They are given in
 loss curves show what they did.
 """
 
+# %%
 import tempfile
 from pathlib import Path
 
@@ -23,10 +25,12 @@ from nonredundant.displays import LossCurveDisplay
 cases, _y, _truth = make_lesions(120, random_state=0)
 table = RadiomicsExtractor("PET", patch_shape=(16, 16, 16)).fit_transform(cases)
 
-# %%
+# %% [markdown]
 # A fifth of the lesions is held out. The training stops when their loss has not fallen for 15
 # epochs, and its best state is restored; the learning rate is halved after 5. All of it is written
 # for TensorBoard: `tensorboard --logdir runs` shows it while the network is trained.
+
+# %%
 runs = Path(tempfile.mkdtemp()) / "runs"
 cvae = NonRedundantCVAE(
     8,
@@ -48,9 +52,11 @@ print(
     f"{len(cvae.history_)} of {cvae.max_epochs} epochs; {len(list(runs.glob('*')))} file of events"
 )
 
+# %% [markdown]
+# `history_` has one row per epoch, with the same names as the terms of the objective have in the
+# mathematics.
+
 # %%
-# `history_` has one row per epoch, with the same names as the terms of the objective have in
-# :doc:`the mathematics </maths>`.
 cvae.history_.tail(3).round(3)
 
 # %%

@@ -1,3 +1,4 @@
+# %% [markdown]
 """
 Do the latents repeat the hand-crafted features?
 ================================================
@@ -8,6 +9,7 @@ is given the HCR and penalised for repeating them. The audit asks newly trained 
 lesions that neither network has seen, how much of the HCR they find in the latents.
 """
 
+# %%
 import matplotlib.pyplot as plt
 
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor, redundancy_report
@@ -15,20 +17,26 @@ from nonredundant.contrastive import VAE
 from nonredundant.datasets import make_lesions
 from nonredundant.displays import RedundancyDisplay, TraversalDisplay
 
-# %%
+# %% [markdown]
 # 160 lesions to train on, 120 others for the audit.
+
+# %%
 cases, _y, _truth = make_lesions(280, random_state=0)
 table = RadiomicsExtractor("PET", patch_shape=(16, 16, 16)).fit_transform(cases)
 train, new = table[:160], table[160:]
 
-# %%
+# %% [markdown]
 # Both networks have six latents and see the same lesions for as long.
+
+# %%
 plain = VAE(6, max_epochs=40, random_state=0).fit(train)
 freed = NonRedundantCVAE(6, max_epochs=40, output="dlr", random_state=0).fit(train)
 
-# %%
+# %% [markdown]
 # The audit compares each estimate with what it finds where lesions are paired at random (grey).
 # Above that band the latents share something with the features.
+
+# %%
 METHODS = ["r2-ridge", "r2-forest", "discriminator-auc", "dcor"]
 reports = {
     name: redundancy_report(
@@ -46,8 +54,10 @@ reports["NonRedundantCVAE"][["estimate", "null_mean", "null_95", "p_value"]].rou
 RedundancyDisplay.from_reports(reports)
 plt.show()
 
-# %%
+# %% [markdown]
 # What the latents describe instead: one lesion, and what changes when one latent varies and the
 # hand-crafted features stay as they are.
+
+# %%
 TraversalDisplay.from_estimator(freed, new, row=0, latents=range(4))
 plt.show()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import doctest
 import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -12,7 +14,37 @@ import pytest
 import nonredundant as nr
 
 ROOT = Path(nr.__file__).parent.parent
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+#: Made by Sphinx, beside the pages.
+MADE = {"_build", "gallery", "generated"}
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(
+        page
+        for page in (ROOT / "docs").rglob("*.md")
+        if not MADE.intersection(page.relative_to(ROOT / "docs").parts)
+    ),
+]
+
+#: Modules whose `__all__` is public.
+MODULES = (
+    "contrastive",
+    "cvae",
+    "datasets",
+    "displays",
+    "evaluation",
+    "extraction",
+    "independence",
+    "inspection",
+    "io",
+    "lesions",
+    "metrics",
+    "models",
+    "patches",
+    "patients",
+    "radiomics",
+    "report",
+    "statistics",
+)
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs").is_dir(), reason="the package is installed without its documents"
@@ -21,7 +53,8 @@ pytestmark = pytest.mark.skipif(
 
 def each_page(function):
     """Run a test for each document."""
-    return pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)(function)
+    ids = [page.relative_to(ROOT).as_posix() for page in PAGES]
+    return pytest.mark.parametrize("page", PAGES, ids=ids)(function)
 
 
 def anchors(page: Path) -> set[str]:
@@ -90,3 +123,57 @@ def test_readme_names_public_things():
         for part in parts:
             assert hasattr(found, part), name
             found = getattr(found, part)
+
+
+def public_names() -> list[str]:
+    """Return the path of each public object below the package, as the API page writes it."""
+    names = []
+    for module in MODULES:
+        found = importlib.import_module(f"nonredundant.{module}")
+        names += [f"{module}.{name}" for name in found.__all__]
+    return names
+
+
+def test_api_page_lists_each_public_object_once():
+    page = (ROOT / "docs" / "api.md").read_text("utf-8")
+    listed = re.findall(r"^   (\w+\.\w+)$", page, flags=re.M)
+    assert len(listed) == len(set(listed))
+    found = {id(_object(name)) for name in listed}
+    missing = [name for name in public_names() if id(_object(name)) not in found]
+    assert not missing
+
+
+def _object(name: str) -> object:
+    """Return a public object by its path below the package."""
+    module, _, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(f"nonredundant.{module}"), attribute)
+
+
+def test_each_public_object_has_an_example_that_runs():
+    parser = doctest.DocTestParser()
+    documented = [name for name in public_names() if callable(_object(name))]
+    # Fetchers need files or the network: what they show is not run here.
+    skipped = {"datasets.fetch_sts", "datasets.fetch_adrenal", "datasets.fetch_pneumonia"}
+    without = []
+    for name in documented:
+        text = inspect.getdoc(_object(name)) or ""
+        examples = parser.get_examples(text)
+        run = [example for example in examples if not example.options.get(doctest.SKIP)]
+        if "Examples\n--------" not in text or (not run and name not in skipped):
+            without.append(name)
+    assert not without
+    assert len(documented) > 75
+
+
+def test_gallery_lists_each_example_and_each_has_a_question_and_a_figure():
+    examples = sorted((ROOT / "examples").glob("*.py"))
+    order = ast.parse((ROOT / "docs" / "gallery_order.py").read_text("utf-8"))
+    listed = next(node.value for node in order.body if isinstance(node, ast.Assign))
+    assert sorted(ast.literal_eval(listed)) == [path.stem for path in examples]
+    for path in examples:
+        text = path.read_text("utf-8")
+        title, line = (ast.get_docstring(ast.parse(text)) or "").splitlines()[:2]
+        assert title.endswith("?"), path.name
+        assert line == "=" * len(title), path.name
+        assert "\n# %%\n" in text, path.name
+        assert "plt.show()" in text, path.name

@@ -1,0 +1,140 @@
+"""The code and the commands of the pages run, on a cohort of phantoms in files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from dicom_for_tests import circle, write_contours, write_pet
+
+import nonredundant as nr
+from nonredundant.cli import app
+from nonredundant.datasets import make_lesions
+from nonredundant.patients import LesionGraphClassifier
+
+ROOT = Path(nr.__file__).parent.parent
+#: Pages whose Python is run; `get_started` takes minutes on real images.
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+WITH_COMMANDS = [*PAGES, ROOT / "docs" / "get_started.md"]
+#: Pages that compare feature sets or start worker processes take more than a few seconds.
+SLOW = {"README", "clinical", "centres", "imbalance", "small_cohorts", "large_cohorts"}
+#: Instead of the defaults of a comparison.
+QUICK = {
+    "cv": 2,
+    "n_repeats": 1,
+    "audit": ("dcor",),
+    "baselines": False,
+    "classifiers": ("LR",),
+    "feature_sets": ("HCR", "HCR+DLR-MI"),
+}
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "docs").is_dir(), reason="the package is installed without its documents"
+)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the blocks of code of a page in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
+
+
+def write_cases(folder: Path, name: str, cases: pd.DataFrame, y: np.ndarray) -> None:
+    """Write phantoms as NIfTI files, and their table with an outcome of each kind."""
+    rng = np.random.default_rng(0)
+    n = len(cases)
+    table = pd.DataFrame(index=pd.Index(cases.index, name="patient_id"))
+    for role in ("image", "mask"):
+        table[role] = [f"{name}_{case}_{role}.nii" for case in cases.index]
+        for array, spacing, path in zip(cases[role], cases["spacing"], table[role], strict=True):
+            volume = sitk.GetImageFromArray(array)
+            volume.SetSpacing(spacing)
+            sitk.WriteImage(volume, folder / path)
+    table["relapse"] = table["lung_metastasis"] = y
+    table["age"] = rng.normal(60, 10, n).round()
+    table["sex"] = rng.choice(["f", "m"], n)
+    table["centre"] = np.resize(["A", "B", "C"], n)
+    table["months"] = rng.exponential(24, n).round(1) + 0.1
+    table["event"] = rng.integers(0, 2, n)
+    table.to_csv(folder / f"{name}.csv")
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory) -> Path:
+    """Write the files that the pages name."""
+    folder = tmp_path_factory.mktemp("cohort")
+    for name, n_lesions in (("cases", 1), ("many", (1, 3))):
+        cases, _y, truth = make_lesions(24, n_lesions=n_lesions, spacing=3.0, random_state=0)
+        # Both classes are in each centre and among the first twenty.
+        write_cases(folder, name, cases, (truth["visible"] > truth["visible"].median()).to_numpy())
+    values = np.random.default_rng(0).gamma(9, 500, (8, 20, 20))
+    (folder / "anna" / "PET").mkdir(parents=True)
+    write_pet(folder / "anna" / "PET" / "image", values)
+    contours = [circle((40.0, 40.0), 18.0, 3.0 * z) for z in range(2, 6)]
+    (folder / "anna" / "PET" / "mask").mkdir()
+    write_contours(folder / "anna" / "PET" / "mask" / "RS.dcm", [("GTV", contours)])
+    row = "anna,anna/PET/image,anna/PET/mask/RS.dcm"
+    (folder / "dicom.csv").write_text(f"patient_id,image,mask\n{row}\n", encoding="utf-8")
+    (folder / "model.skops").touch()
+    return folder
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Train for two epochs and compare in two folds."""
+    for name, value in QUICK.items():
+        monkeypatch.setitem(nr.compare_feature_sets.__kwdefaults__, name, value)
+    for estimator in (nr.NonRedundantCVAE, LesionGraphClassifier):
+        monkeypatch.setitem(estimator.__init__.__kwdefaults__, "max_epochs", 2)
+
+
+def run(page: Path) -> None:
+    """Run the Python of a page in one namespace."""
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, block in enumerate(blocks(page, "python"), start=1):
+        with warnings.catch_warnings():
+            # A cohort of 24 is small, and two epochs are few: the warnings say so.
+            warnings.simplefilter("ignore", UserWarning)
+            exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=pytest.mark.slow if page.stem in SLOW else (), id=page.stem)
+        for page in PAGES
+    ],
+)
+def test_python_of_a_page_runs(page, cohort, quick, monkeypatch, capsys):
+    monkeypatch.chdir(cohort)
+    run(page)
+
+
+@pytest.mark.slow
+def test_get_started_runs(tmp_path, monkeypatch, capsys):
+    try:
+        nr.datasets.fetch_sts(download_if_missing=False)
+    except OSError:
+        pytest.skip("the cohort is not here")
+    monkeypatch.chdir(tmp_path)
+    run(ROOT / "docs" / "get_started.md")
+    assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
+def test_commands_of_a_page_have_these_options(page, cohort, monkeypatch):
+    from typer.main import get_command
+
+    monkeypatch.chdir(cohort)
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    for line in lines:
+        if not line.startswith("nonredundant "):
+            continue
+        name, *arguments = shlex.split(line)[1:]
+        command = get_command(app).commands[name]
+        command.make_context(name, arguments)
