@@ -39,7 +39,7 @@ FILTERED: dict[str, Any] = {"Original": {}, "LoG": {"sigma": [2.0, 4.0]}, "Wavel
 FILTERING = (*OURS, "flash-radiomics")
 ALL = (*FILTERING, "fastrad", "Nyxus")
 #: Programs that take so long that a few cases of one round have to do.
-SLOW = {"MIRP": 6}
+SLOW = {"MIRP": 4}
 EQUAL = 1e-9
 
 
