@@ -13,19 +13,31 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 class TermHistory(Callback):
-    """Record the mean of every term per epoch, as `name` and `valid_name`."""
+    """Record the mean of every term per epoch, as `name` and `valid_name`.
+
+    The total is also recorded as `train_loss` and `valid_loss`, the names that callbacks of skorch
+    monitor by default, and whether it is the best so far as `total_best`, `valid_loss_best`, ….
+    """
 
     def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
         """Record the means of the epoch, weighted by batch size."""
         for prefix, name_of in (("train", "{}"), ("valid", "valid_{}")):
             batches = [b for b in net.history[-1]["batches"] if f"{prefix}_batch_size" in b]
             sizes = [batch[f"{prefix}_batch_size"] for batch in batches]
-            for term in net.term_names:
+            for term in net.term_names if batches else ():
                 values = [batch[f"{prefix}_{term}"] for batch in batches]
-                if values:
-                    net.history.record(
-                        name_of.format(term), float(np.average(values, weights=sizes))
-                    )
+                mean = float(np.average(values, weights=sizes))
+                net.history.record(name_of.format(term), mean)
+                if term == "total":
+                    best = _is_best(net, name_of.format(term), mean)
+                    net.history.record(f"{prefix}_loss", mean)
+                    net.history.record(f"{name_of.format(term)}_best", best)
+                    net.history.record(f"{prefix}_loss_best", best)
+
+
+def _is_best(net: NeuralNet, name: str, value: float) -> bool:
+    """Return whether a value is below those of all epochs before."""
+    return all(value < epoch[name] for epoch in net.history[:-1] if name in epoch)
 
 
 class ScheduledUpdate(Callback):

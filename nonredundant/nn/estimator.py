@@ -8,7 +8,6 @@ trains it. torch is imported only then, so that estimators can be listed and clo
 from __future__ import annotations
 
 import copy
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral, Real
@@ -146,10 +145,12 @@ class NetworkEstimator(BaseEstimator):
         from nonredundant.nn.net import history_of, seeded
 
         with seeded(seed):
-            # A graph's training is more than epochs and always starts from the beginning.
-            net = None
-            if fit is None:
-                net = self._net_to_continue(plan, valid, len(train), seed)
+            net = self._net_to_continue(plan, valid, len(train), seed)
+            if net is not None and fit is not None:
+                raise InvalidParameterError(
+                    "net_params['warm_start']: the training of this model is more than epochs and "
+                    "always starts from the beginning; leave warm_start out"
+                )
             if net is None:
                 module = self._build_module(plan.spec, arrays())
                 net = self._new_net(module, plan, valid, len(train), seed)
@@ -167,15 +168,10 @@ class NetworkEstimator(BaseEstimator):
 
     def _new_net(self, module: Any, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:
         """Build the net; raise if `net_params` names an option that it does not have."""
+        from nonredundant.nn.options import check_options
+
         net = self._build_net(module, plan, valid, n_rows, seed)
-        known = {name for cls in type(net).__mro__ for name in inspect.signature(cls).parameters}
-        # Options with a prefix, such as optimizer__weight_decay, belong to a part of the net.
-        unknown = [n for n in self._net_options() if n not in known and "__" not in n]
-        if unknown:
-            raise InvalidParameterError(
-                f"net_params names {unknown}, which are neither options of this model, "
-                f"{list(self._own_options)}, nor arguments of skorch's NeuralNet"
-            )
+        check_options(net, self._net_options(), self._own_options)
         return net
 
     def _net_to_continue(self, plan: TrainingPlan, valid: Any, n_rows: int, seed: int) -> Any:

@@ -61,6 +61,23 @@ class GraphNet(TermNet):
         logits = self.module_(batch).logits
         return self.loss(logits, batch.label), logits, {}
 
+    def respond(self, batch: GraphBatch) -> Tensor:
+        """Return the logits of the classes, or the risks."""
+        return self.module_(batch).logits
+
+    def as_pair(self, batch: GraphBatch) -> tuple[GraphBatch, Tensor]:
+        """Return the batch and its labels."""
+        return batch, batch.label
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the position of the most probable class, or the risk; scoring callbacks use it."""
+        values = self.forward(X, training=False).cpu().numpy()
+        return values.argmax(axis=1) if isinstance(self.loss, ClassLoss) else values[:, 0]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities of the classes."""
+        return functional.softmax(self.forward(X, training=False), dim=1).cpu().numpy()
+
 
 def early_stopping(patience: int) -> EarlyStopping:
     """Return the callback that stops after `patience` epochs and restores the best weights."""

@@ -12,14 +12,19 @@ import pandas as pd
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, PrintLog
+from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from nonredundant.nn.batches import as_is
 from nonredundant.nn.callbacks import TermHistory, learning_rate
+from nonredundant.nn.options import check_callbacks, refuse_own_arguments, schedules
 from nonredundant.nn.stored import LesionLoader
 from nonredundant.utils.validation import InvalidParameterError
+
+#: Names of skorch for the total, which a log need not print twice.
+_REPEATED = ["train_loss", "valid_loss"]
 
 
 class TermNet(NeuralNet):
@@ -60,6 +65,14 @@ class TermNet(NeuralNet):
         """Return the total loss, the prediction of the network, and the terms by name."""
         raise NotImplementedError
 
+    def respond(self, batch: Any) -> Tensor:
+        """Return the prediction of the network, without the loss."""
+        raise NotImplementedError
+
+    def as_pair(self, batch: Any) -> tuple[Any, Tensor | None]:
+        """Return a batch as skorch and its callbacks expect one: input and target, if any."""
+        return batch, None
+
     def after_step(self, batch: Any, prediction: Tensor) -> None:
         """Train terms that have parameters; does nothing by default."""
 
@@ -70,7 +83,7 @@ class TermNet(NeuralNet):
         schedule = learning_rate(self.lr_schedule, self.n_steps)
         if schedule is not None:
             callbacks.append(("lr_schedule", schedule))
-        return callbacks + ([("print_log", PrintLog())] if self.verbose else [])
+        return callbacks + ([("print_log", PrintLog(_REPEATED))] if self.verbose else [])
 
     def initialize(self) -> TermNet:
         """Initialise the net and the gradient scaler that half precision needs."""
@@ -128,6 +141,29 @@ class TermNet(NeuralNet):
             total, prediction, terms = self._objective(batch)
         self._record("valid", terms)
         return {"loss": total, "y_pred": prediction}
+
+    def evaluation_step(self, batch: Any, training: bool = False) -> Tensor:
+        """Return the prediction of a batch; `predict` and scoring callbacks call it."""
+        self.check_is_fitted()
+        with torch.set_grad_enabled(training):
+            self._set_training(training)
+            return self.respond(batch.to(self.device))
+
+    def notify(self, method_name: str, **arguments: Any) -> None:
+        """Call the callbacks; one that reads what is not recorded is a wrong option."""
+        batch = arguments.get("batch")
+        if batch is not None:
+            arguments["batch"] = self.as_pair(batch)
+        try:
+            super().notify(method_name, **arguments)
+        except (KeyError, ValueError, SkorchException) as error:
+            if "was not found in history" not in str(error):
+                raise
+            recorded = sorted(name for name in self.history[-1] if name != "batches")
+            raise InvalidParameterError(
+                f"a callback of net_params monitors what is not recorded: {error.args[0]} Recorded "
+                f"are {recorded}; valid_* need held-out rows (validation_fraction)"
+            ) from error
 
     def _objective(self, batch: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Evaluate the objective, in half precision if `mixed_precision`."""
@@ -187,13 +223,23 @@ def build_net(
     valid : Dataset or None
         Held-out rows that are evaluated in each epoch.
     options : mapping or None
-        Options of the user (`net_params`). They override `settings`; callbacks are added.
+        Options of the user (`net_params`). They override `settings`; callbacks are added. An
+        `LRScheduler` takes the place of the schedule of the estimator.
     callbacks : list, optional
         Callbacks of the estimator.
     **settings
         Further arguments of the net.
     """
     own = dict(options or {})
+    refuse_own_arguments(own)
+    if schedules(own.get("callbacks")):
+        # Two schedules would overwrite each other's learning rate.
+        if own.get("lr_schedule", "constant") != "constant":
+            raise InvalidParameterError(
+                f"net_params has both lr_schedule={own['lr_schedule']!r} and a callback "
+                "LRScheduler: leave one of them out"
+            )
+        settings["lr_schedule"] = "constant"
     arguments: dict[str, Any] = {
         "optimizer": torch.optim.AdamW,
         "iterator_train": LesionLoader,
@@ -212,11 +258,7 @@ def _joined_callbacks(users: Any, own: list[Any]) -> Any:
     """Return the callbacks of the user and of the estimator; none of either with "disable"."""
     if isinstance(users, str) and users == "disable":
         return users
-    if users is not None and not isinstance(users, list | tuple):
-        raise InvalidParameterError(
-            f"net_params['callbacks'] must be a list of skorch callbacks, got {users!r}"
-        )
-    return [*(users or []), *own]
+    return [*check_callbacks(users), *own]
 
 
 def history_of(net: TermNet) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from torch import Tensor
 from nonredundant.nn.batches import LesionDataset, batches
 from nonredundant.nn.callbacks import ScheduledUpdate
 from nonredundant.nn.losses import Batch
+from nonredundant.nn.memory import memory_kept
 from nonredundant.nn.net import TermNet
 from nonredundant.nn.penalties import LEAST_ROWS
 
@@ -56,6 +57,11 @@ class VAENet(TermNet):
         recorder, *others = super()._default_callbacks
         return [recorder, ("term_schedule", ScheduledUpdate()), *others]
 
+    def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> VAENet:
+        """Run the epochs; the memory of a step is kept for the next one."""
+        with memory_kept():
+            return super().fit_loop(X, y, **settings)
+
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the total loss, d and the terms by name."""
         # An unbiased estimate of dependence needs LEAST_ROWS rows.
@@ -68,6 +74,14 @@ class VAENet(TermNet):
             among = d.new_zeros(()) if few else self.disentangle.penalty(*pair)
             terms = terms.with_extra(total_correlation=among)
         return terms.total(self.weights or {}), d, terms.named()
+
+    def respond(self, batch: Batch) -> Tensor:
+        """Return the posterior means."""
+        return self.module_.posterior(batch).mean
+
+    def as_pair(self, batch: Batch) -> tuple[Batch, Tensor]:
+        """Return the batch and its labels, -1 without labels."""
+        return batch, batch.y
 
     def after_step(self, batch: Batch, prediction: Tensor) -> None:
         """Take one step of each term that has parameters to train."""
