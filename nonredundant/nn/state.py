@@ -34,7 +34,8 @@ def set_arrays(module: nn.Module, arrays: dict[str, Any]) -> None:
 
     state = module.state_dict()
     for name, value in arrays.items():
-        state[name] = torch.as_tensor(value).to(state[name].dtype)
+        # A copy: a cluster hands over arrays that may not be written to.
+        state[name] = torch.as_tensor(np.array(value)).to(state[name].dtype)
     module.load_state_dict(state)
 
 
