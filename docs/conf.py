@@ -64,8 +64,24 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
 }
-#: Pages with one level of content need no column of sections on the left.
-html_sidebars = {"CHANGELOG": [], "CONTRIBUTING": [], "glossary": [], "faq": []}
+# Pages without pages below them need no list of these on the left.
+html_sidebars = {
+    page: []
+    for page in (
+        "CHANGELOG",
+        "CONTRIBUTING",
+        "alternatives",
+        "benchmarks",
+        "extraction",
+        "faq",
+        "get_started",
+        "glossary",
+        "ibsi",
+        "input",
+        "maths",
+        "report",
+    )
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples"],
