@@ -30,15 +30,15 @@ def machine() -> str:
     )
 
 
-def write_section(script: str, title: str, body: str) -> None:
-    """Replace or append the section of a script, and print it."""
+def write_section(script: str, title: str, body: str, document: Path = DOCUMENT) -> None:
+    """Replace or append the section of a script in a document, and print it."""
     begin, end = f"<!-- {script} -->", f"<!-- end of {script} -->"
     section = f"{begin}\n## {title}\n\n`benchmarks/{script}`; {machine()}.\n\n{body.strip()}\n{end}"
-    text = DOCUMENT.read_text(encoding="utf-8") if DOCUMENT.exists() else HEAD
+    text = document.read_text(encoding="utf-8") if document.exists() else HEAD
     pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if pattern.search(text):
         text = pattern.sub(lambda _: section, text)
     else:
         text = f"{text.rstrip()}\n\n{section}\n"
-    DOCUMENT.write_text(text, encoding="utf-8")
+    document.write_text(text, encoding="utf-8")
     print(section)
