@@ -80,15 +80,16 @@ class ToBlocks(nn.Module):
         wide = _wide_type(x, self.block)
         dtype, x = x.dtype, x.contiguous()
         if wide is not None:
-            x = x.view(wide)
+            # An axis of one voxel may have any stride, which a view of another type refuses.
+            x = x.reshape(-1).view(wide).reshape(*x.shape[:-1], -1)
         n_dim, grid = len(self.grid), self.grid
         parts = [size for g in grid[:-1] for size in (g, self.block)]
         x = x.reshape(*x.shape[:2], *parts, grid[-1], x.shape[-1] // grid[-1])
         grids, blocks = range(2, 2 + 2 * n_dim, 2), range(3, 3 + 2 * n_dim, 2)
-        x = x.permute(0, *grids, 1, *blocks).contiguous()
+        n, x = x.shape[0], x.permute(0, *grids, 1, *blocks).reshape(-1)
         if wide is not None:
             x = x.view(dtype)
-        return x.reshape(x.shape[0], *grid, -1).movedim(-1, 1)
+        return x.reshape(n, *grid, -1).movedim(-1, 1)
 
 
 def _wide_type(x: Tensor, block: int) -> torch.dtype | None:

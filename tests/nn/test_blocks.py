@@ -43,6 +43,18 @@ def test_every_type_is_cut_alike_with_and_without_a_gradient(dtype):
     assert torch.equal(to_blocks(tracked.grad), weights)
 
 
+@pytest.mark.parametrize("n", [1, 3])
+def test_patches_with_an_added_channel_axis_are_cut_as_their_copies(n):
+    # The stride of an axis of one voxel is arbitrary: `np.stack(images)[:, None]` has 0 there.
+    images = torch.randn(n, 16, 16).numpy()
+    x = torch.from_numpy(images[:, None])
+    odd = x.as_strided(x.shape, (256, 1, 16, 1))
+    to_blocks = ToBlocks((4, 4), 4)
+    expected = to_blocks(torch.from_numpy(images[:, None].copy()).requires_grad_())
+    assert torch.equal(to_blocks(x), expected)
+    assert torch.equal(to_blocks(odd), expected)
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_networks_exchange_blocks_as_they_would_whole_patches(shape):
     encoder, decoder = build_networks(shape, 2, 5, 5, {"width": 4})
