@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nonredundant.evaluation.aggregation import GRAPH, has_lesion_columns, resolve_patients
+from nonredundant.evaluation.calibrated_margin import CalibratedMargin
 from nonredundant.evaluation.classifiers import (
     NAMES,
     SURVIVAL_NAMES,
@@ -44,6 +46,7 @@ from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
+from nonredundant.nn.state import seal, unseal
 from nonredundant.statistics.survival import check_survival, concordance_index
 from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import InvalidParameterError
@@ -199,10 +202,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.feature_set_ = one.name
         self.classifier_name_ = fitted.classifier
         self.chosen_ = dict(fitted.chosen)
-        self.model_ = fitted.model
-        if hasattr(fitted.model, "steps"):
-            # Samplers act in `fit` only; without them a file holds fewer types to trust.
-            self.model_ = Pipeline([step for step in fitted.model.steps if step[0] != "sampler"])
+        self.model_ = _without_sampler(fitted.model)
         self.fingerprint_ = fingerprint(table, X, self._root())
         return self
 
@@ -277,6 +277,21 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state; that of a fitted model has a format number and a checksum."""
+        state = dict(super().__getstate__())
+        return seal(state) if "model_" in state else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state.
+
+        Raises
+        ------
+        ValueError
+            If the state has another format number, or differs from its checksum.
+        """
+        super().__setstate__(unseal(state))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy, or Harrell's concordance of the risks with times to an event.
@@ -408,6 +423,20 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
+
+
+def _without_sampler(model: Any) -> Any:
+    """Return a fitted model without its sampler, which acts in `fit` only.
+
+    A file then holds fewer types to trust.
+    """
+    if isinstance(model, CalibratedMargin):
+        model = copy.copy(model)
+        model.estimator, model.margin_ = map(_without_sampler, (model.estimator, model.margin_))
+        return model
+    if not hasattr(model, "steps"):
+        return model
+    return Pipeline([step for step in model.steps if step[0] != "sampler"])
 
 
 def _read_target(y: Any, X: Any) -> Any:

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.nn.state import arrays_of, set_arrays
+from nonredundant.nn.state import arrays_of, seal, set_arrays, unseal
 from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions, validate_data
 
@@ -451,13 +451,19 @@ class MIDiscriminator(RatioTerm):
         """Return the state with the weights of the network as arrays."""
         state = super().__getstate__()
         network = state.pop("network_", None)
-        if network is not None:
-            state["_network_weights"] = arrays_of(network)
-        return state
+        if network is None:
+            return state
+        return seal({**state, "_network_weights": arrays_of(network)})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state and rebuild the network from its weights."""
-        state = dict(state)
+        """Restore the state and rebuild the network from its weights, on the CPU.
+
+        Raises
+        ------
+        ValueError
+            If the state has another format number, or differs from its checksum.
+        """
+        state = unseal(state)
         weights = state.pop("_network_weights", None)
         super().__setstate__(state)
         if weights is not None:

@@ -64,6 +64,8 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         n_components = min(self.n_components, *values.shape)
         self.pca_ = PCA(n_components, svd_solver="randomized", random_state=self.random_state)
         self.pca_.fit(values)
+        # As a file holds them: products of arrays in another order differ in the last bits.
+        self.pca_.components_ = np.ascontiguousarray(self.pca_.components_)
         return self
 
     def transform(self, X: Any) -> np.ndarray:

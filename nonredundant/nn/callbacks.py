@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -101,3 +102,36 @@ def learning_rate(schedule: str, n_steps: int) -> Callback | None:
     if schedule not in schedules:
         raise ValueError(f"lr_schedule must be one of {sorted(schedules)}, got {schedule!r}")
     return schedules[schedule](n_steps)
+
+
+def as_made(callbacks: Any) -> Any:
+    """Return callbacks without what a training left in them.
+
+    A schedule, for instance, keeps the optimiser, and with it the weights on their device.
+
+    Parameters
+    ----------
+    callbacks : list of callbacks, of pairs (name, callback), or str
+        The callbacks of `net_params`; not changed.
+
+    Returns
+    -------
+    list or str
+        New callbacks with the same parameters; those that refer to each other still do.
+    """
+    made: dict[int, Any] = {}
+
+    def remake(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return type(value)(remake(one) for one in value)
+        if not isinstance(value, Callback):
+            return value
+        if id(value) not in made:
+            made[id(value)] = copy.copy(value)
+            parameters = value.get_params(deep=False)
+            state = type(value)(**{name: remake(one) for name, one in parameters.items()})
+            vars(made[id(value)]).clear()
+            vars(made[id(value)]).update(vars(state))
+        return made[id(value)]
+
+    return remake(callbacks)
