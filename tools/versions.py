@@ -47,6 +47,8 @@ TESTS = (
     "tests/evaluation/test_compare.py",
     "tests/report/test_page.py",
 )
+#: Extras of the package that the tests need.
+EXTRAS = ("graph", "store")
 #: Test tools of each environment, beside the dependencies of the package.
 TOOLS = ("pytest>=8", "hypothesis>=6.100", "polars>=1.0", "pydicom>=3.0")
 FILTERS = "default\nerror::DeprecationWarning:nonredundant\nerror::FutureWarning:nonredundant"
@@ -110,8 +112,11 @@ def requirements(corner: str) -> list[str]:
         project = tomllib.load(file)["project"]
     if corner == "newest":
         return []
-    dependencies = project["dependencies"] + project["optional-dependencies"]["graph"]
-    return [dependency.replace(">=", "==") for dependency in dependencies]
+    dependencies = list(project["dependencies"])
+    for extra in EXTRAS:
+        dependencies += project["optional-dependencies"][extra]
+    # scikit-learn takes frames of polars 2 since its version 1.9.
+    return [*(dependency.replace(">=", "==") for dependency in dependencies), "polars<2"]
 
 
 def try_corner(path: str, version: str, corner: str, keep: str | None) -> list[str]:
@@ -127,7 +132,7 @@ def try_corner(path: str, version: str, corner: str, keep: str | None) -> list[s
         if not (home / "bin" / "python").exists():
             subprocess.run([path, "-m", "venv", home], check=True)
         python = str(home / "bin" / "python")
-        wanted = [f"{source}[graph]", *TOOLS, *requirements(corner)]
+        wanted = [f"{source}[{','.join(EXTRAS)}]", *TOOLS, *requirements(corner)]
         install = subprocess.run(
             [python, "-m", "pip", "install", "--quiet", *wanted],
             capture_output=True,
