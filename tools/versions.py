@@ -169,7 +169,7 @@ def run_tests(python: str, source: Path, home: Path) -> str:
         text=True,
         check=False,
     )
-    log = home.with_suffix(".log")
+    log = home.parent / f"{home.name}.log"
     log.write_text(run.stdout + run.stderr, encoding="utf-8")
     print(f"{log}:", *run.stdout.splitlines()[-30:], sep="\n", file=sys.stderr)
     closing = re.sub(r" in [\d.]+s.*", "", run.stdout.strip().splitlines()[-1].strip("= "))
