@@ -34,7 +34,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates", "**.ipynb_checkpoints"]
+exclude_patterns = ["_build", "_templates", "**.ipynb_checkpoints", "sg_execution_times.rst"]
 templates_path = ["_templates"]
 # Names in single backticks of docstrings are links where they are known, code otherwise.
 default_role = "obj"
@@ -66,21 +66,9 @@ html_theme_options = {
 }
 # Pages without pages below them need no list of these on the left.
 html_sidebars = {
-    page: []
-    for page in (
-        "CHANGELOG",
-        "CONTRIBUTING",
-        "alternatives",
-        "benchmarks",
-        "extraction",
-        "faq",
-        "get_started",
-        "glossary",
-        "ibsi",
-        "input",
-        "maths",
-        "report",
-    )
+    page.stem: []
+    for page in Path(__file__).parent.glob("*.md")
+    if page.stem not in {"api", "index"}
 }
 
 sphinx_gallery_conf = {
