@@ -112,7 +112,9 @@ def test_an_extractor_and_a_pipeline_from_images(how, tmp_path):
         patch_shape=(8, 8, 8),
         clinical=make_column_transformer((StandardScaler(), ["age"])),
     )
-    pipeline = make_pipeline(extractor, CVAE, StandardScaler(), LR).fit(cases, np.arange(12) % 2)
+    pipeline = make_pipeline(extractor, clone(CVAE), StandardScaler(), LR).fit(
+        cases, np.arange(12) % 2
+    )
     again = through(pipeline, how, tmp_path / "pipeline")
     pd.testing.assert_frame_equal(
         again[0].transform(cases).features, pipeline[0].transform(cases).features
