@@ -279,7 +279,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state; that of a fitted model has a format number and a checksum."""
+        """Return the state; that of a fitted model has a format number and checksums."""
         state = dict(super().__getstate__())
         return seal(state) if "model_" in state else state
 
@@ -289,7 +289,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If the state has another format number, or differs from its checksum.
+            If the state has another format number or values that differ from their checksums.
         """
         super().__setstate__(unseal(state))
 

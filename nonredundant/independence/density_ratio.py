@@ -461,7 +461,7 @@ class MIDiscriminator(RatioTerm):
         Raises
         ------
         ValueError
-            If the state has another format number, or differs from its checksum.
+            If the state has another format number or values that differ from their checksums.
         """
         state = unseal(state)
         weights = state.pop("_network_weights", None)

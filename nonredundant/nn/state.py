@@ -7,7 +7,7 @@ The state has a format number. Raise it when a saved model of the current number
 be read, add the conversion of the previous number to `unpack`, and keep a file of the previous
 number in `tests/fixtures`.
 
-The state also has a checksum of its arrays and plain values, so that a file that was damaged or
+The state also has checksums of its arrays and plain values, so that a file that was damaged or
 edited is refused. It is no signature: who edits a file on purpose can also compute it anew.
 """
 
@@ -118,7 +118,7 @@ def unpack(state: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]
 
 
 def seal(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the format number and the checksum to a state.
+    """Add the format number and the checksums to a state.
 
     Parameters
     ----------
@@ -130,11 +130,11 @@ def seal(state: Mapping[str, Any]) -> dict[str, Any]:
     dict
         The attributes, and `_format` and `_checksum`.
     """
-    return {**state, "_format": FORMAT, "_checksum": checksum(state)}
+    return {**state, "_format": FORMAT, "_checksum": checksums(state)}
 
 
 def unseal(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the format number and the checksum of a state, if it has them, and remove them.
+    """Check the format number and the checksums of a state, if it has them, and remove them.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def check_seal(state: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If it has another format number, or arrays or values that differ from the checksum.
+        If it has another format number, or arrays or values that differ from their checksums.
     """
     number = state.get("_format")
     if number != FORMAT:
@@ -170,22 +170,28 @@ def check_seal(state: Mapping[str, Any]) -> None:
             f"the saved model has format {number!r}, but this version of nonredundant reads format "
             f"{FORMAT}: load it with the version that saved it, or fit the model again"
         )
-    # Models saved before the checksum existed have none.
-    if "_checksum" in state and state["_checksum"] != checksum(state):
+    # Models saved before the checksums existed have none.
+    expected, found = state.get("_checksum", {}), checksums(state)
+    changed = [name for name in found if expected.get(name, found[name]) != found[name]]
+    if changed:
         raise ValueError(
-            "the saved model is not as it was saved: its arrays or values differ from its "
-            "checksum. The file was damaged or edited; take another copy, or fit the model again"
+            f"the saved model is not as it was saved: {changed[:5]} differ from their checksums. "
+            "The file was damaged or edited; take another copy, or fit the model again"
         )
 
 
-def checksum(state: Mapping[str, Any]) -> str:
-    """Compute the SHA-256 of the arrays and plain values of a state, whatever their order.
+def checksums(state: Mapping[str, Any]) -> dict[str, str]:
+    """Compute the SHA-256 of the arrays and plain values of each attribute.
 
     Other objects, such as scalers, do not enter: another version may restore them differently.
     """
-    digest = hashlib.sha256()
-    _add(digest, {name: value for name, value in state.items() if name not in _SEAL})
-    return digest.hexdigest()
+    found = {}
+    for name, value in state.items():
+        if name not in _SEAL:
+            digest = hashlib.sha256()
+            _add(digest, value)
+            found[name] = digest.hexdigest()
+    return found
 
 
 def _add(digest: Any, value: Any) -> None:
