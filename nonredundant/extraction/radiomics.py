@@ -13,6 +13,7 @@ import numpy as np
 from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError
 from nonredundant.utils.context import silent_loggers
+from nonredundant.utils.optional import import_radiomics
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -86,6 +87,7 @@ def _widen_small_integers(image: sitk.Image) -> sitk.Image:
 @functools.lru_cache(maxsize=8)
 def _extractor(parameters: str, plain: bool) -> Any:
     """Build a pyradiomics extractor that discretises once, and counts grey levels."""
+    import_radiomics()
     from radiomics import featureextractor, getFeatureClasses, imageoperations
 
     from nonredundant.extraction.shape import Shape

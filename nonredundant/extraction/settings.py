@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nonredundant.utils.context import silent_loggers
+from nonredundant.utils.optional import import_radiomics
 
 
 @dataclass(frozen=True)
@@ -276,8 +277,7 @@ def _plain(value: Any) -> Any:
 @functools.lru_cache(maxsize=64)
 def _check_with_pyradiomics(parameters: str) -> None:
     """Check that pyradiomics' own schema accepts the parameters."""
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
+    module = import_radiomics("radiomics.featureextractor")
     content = {key: value for key, value in json.loads(parameters).items() if value}
     if not content:
         return
@@ -287,7 +287,7 @@ def _check_with_pyradiomics(parameters: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         try:
             # Given to the constructor, `geometryTolerance` would change ITK's global tolerance.
-            RadiomicsFeatureExtractor().loadJSONParams(json.dumps(content))
+            module.RadiomicsFeatureExtractor().loadJSONParams(json.dumps(content))
         except (RuntimeError, TypeError, ValueError) as error:
             reason = getattr(error, "msg", None) or str(error)
             raise ValueError(f"pyradiomics does not accept the settings: {reason}") from error
