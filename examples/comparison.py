@@ -21,15 +21,15 @@ from nonredundant.displays import RocBandDisplay
 # DLR-MI with it. So few folds and epochs serve this page; the defaults are for results.
 
 # %%
-cases, y, _truth = make_lesions(180, random_state=1)
+cases, y, _truth = make_lesions(240, random_state=1)
 found = compare_feature_sets(
     cases,
     y,
     extractor=RadiomicsExtractor(modality="PET", patch_shape=(16, 16, 16)),
-    cvae=NonRedundantCVAE(8, max_epochs=25),
+    cvae=NonRedundantCVAE(8, max_epochs=30),
     feature_sets=("HCR", "DLR-MI", "HCR+DLR-MI"),
     classifiers=("LR",),
-    cv=3,
+    cv=5,
     n_repeats=1,
     baselines=False,
     audit=("r2-ridge", "dcor"),

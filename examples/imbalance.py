@@ -3,7 +3,7 @@
 Does resampling help with a rare outcome?
 =========================================
 
-One patient in ten has the outcome. Oversampling (SMOTE) and class weights are often tried first.
+Few patients have the outcome. Oversampling (SMOTE) and class weights are often tried first.
 They move the threshold, and they spoil the probabilities: this example compares them by the area
 under the ROC curve, which does not depend on a threshold, and by the calibration, which does.
 """
@@ -24,7 +24,7 @@ from nonredundant.datasets import make_lesions
 from nonredundant.displays import CalibrationBandDisplay
 
 # %% [markdown]
-# Phantoms, of which positive ones are thinned out until they are one in ten.
+# Phantoms, of which positive ones are left out until one patient in fifteen has the outcome.
 
 # %%
 cases, y, _truth = make_lesions(700, image_noise=1.0, random_state=0)
@@ -67,9 +67,9 @@ pd.DataFrame(
 ).T.round(3)
 
 # %% [markdown]
-# The order of the patients is the same with all three. The probabilities are not: after resampling
-# they are several times too high. A lower threshold on the untouched model does the same without
-# it.
+# The order of the patients is nearly the same with all three. The probabilities are not: after
+# resampling they are several times too high. A lower threshold on the untouched model does the
+# same without it.
 
 # %%
 CalibrationBandDisplay.from_predictions(y, scores)
