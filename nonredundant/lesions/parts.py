@@ -14,7 +14,7 @@ import pandas as pd
 from nonredundant.utils.optional import import_optional
 
 #: Bytes of patches that are compressed together: one read.
-_CHUNK_BYTES = 2 * 2**20
+_CHUNK_BYTES = 4 * 2**20
 _MOST_ROWS = 64
 #: Columns of `samples.parquet`.
 SAMPLE_COLUMNS = ("case", "position", "status", "lesions", "stamp", "digest", "written")
@@ -43,6 +43,8 @@ class Layout:
         Type of labels that are dates, and name of the index.
     provenance : dict
         Settings and versions of the extraction.
+    chunk : int
+        Number of patches that are compressed together; by default about 4 MiB.
     """
 
     columns: list[str]
@@ -52,17 +54,18 @@ class Layout:
     calendar: str | None = None
     index_name: Any = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    chunk: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.chunk:
+            voxels = int(np.prod(self.grid or [1]))
+            chunk = int(np.clip(_CHUNK_BYTES // (4 * voxels), 1, _MOST_ROWS))
+            object.__setattr__(self, "chunk", chunk)
 
     @property
     def axes(self) -> str:
         """Names of the axes, z-y-x."""
         return "zyx"[-self.n_dim :]
-
-    @property
-    def chunk(self) -> int:
-        """Number of patches that are compressed together."""
-        voxels = int(np.prod(self.grid or [1]))
-        return int(np.clip(_CHUNK_BYTES // (4 * voxels), 1, _MOST_ROWS))
 
     @property
     def arrays(self) -> dict[str, tuple[tuple[int, ...], type]]:
@@ -142,7 +145,7 @@ def _write_parquet(path: Path, table: Any, store: str) -> None:
 
 
 def _write_voxels(folder: Path, voxels: np.ndarray, chunk: int) -> None:
-    """Write an array to one file of compressed chunks with checksums."""
+    """Write an array in compressed chunks with checksums, a file each."""
     zarr = import_optional("zarr", extra="store", purpose="writing a store of lesions")
     codecs = import_optional("zarr.codecs", extra="store", purpose="writing a store of lesions")
     item = voxels.shape[1:]
@@ -151,7 +154,6 @@ def _write_voxels(folder: Path, voxels: np.ndarray, chunk: int) -> None:
         shape=voxels.shape,
         dtype=voxels.dtype,
         chunks=(chunk, *item),
-        shards=(-(-len(voxels) // chunk) * chunk, *item),
         # Fast to decode: a training reads every patch in every epoch.
         compressors=[codecs.BloscCodec(cname="lz4", shuffle="shuffle"), codecs.Crc32cCodec()],
         chunk_key_encoding={"name": "default", "separator": "."},

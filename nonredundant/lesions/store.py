@@ -328,6 +328,8 @@ def _check_same_settings(stored: Layout, now: Layout, folder: Path) -> None:
         for name in sorted({*before, *after})
         if before.get(name) != after.get(name)
     }
+    # Chunks are those of the store.
+    changed.pop("chunk", None)
     versions = {n: changed.pop(n) for n in list(changed) if n.startswith("provenance.versions.")}
     if changed:
         names = "; ".join(

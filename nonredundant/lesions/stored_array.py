@@ -247,6 +247,10 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Read the rows of one chunk from the disk."""
         try:
             array = _open(path)
+            # zarr reads a missing file as zeros.
+            key = array.metadata.encode_chunk_key((number, *(0,) * (array.ndim - 1)))
+            if not Path(path, key).is_file():
+                raise FileNotFoundError(f"the file {key} is missing")
             found = array[number * self.chunk : (number + 1) * self.chunk]
         except (OSError, ValueError, RuntimeError, KeyError) as error:
             raise _damaged(path, str(error)) from error
@@ -268,14 +272,7 @@ def _damaged(path: str, reason: str) -> ValueError:
 def _open(path: str) -> Any:
     """Open a zarr array for reading."""
     zarr = import_optional("zarr", extra="store", purpose="reading a store of lesions")
-    array = zarr.open_array(path, mode="r")
-    # zarr reads a missing file as zeros; a part writes all voxels to one file.
-    if (
-        array.shape[0]
-        and not Path(path, array.metadata.encode_chunk_key((0,) * array.ndim)).is_file()
-    ):
-        raise FileNotFoundError("its file of voxels is missing")
-    return array
+    return zarr.open_array(path, mode="r")
 
 
 class _ChunkCache:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,9 @@ from torch.utils.data import DataLoader, Sampler
 
 from nonredundant.lesions import stored_array
 from nonredundant.lesions.stored_array import StoredArray
+
+#: The first window of an epoch is this many times smaller than the largest.
+_FIRST_WINDOW = 8
 
 
 class LesionLoader(DataLoader):
@@ -77,17 +80,25 @@ class WindowSampler(Sampler):
         generator = torch.Generator()
         generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
         shuffled = torch.randperm(len(self.start) - 1, generator=generator).numpy()
-        windows = [
-            shuffled[first : first + self.n_chunks]
-            for first in range(0, len(shuffled), self.n_chunks)
-        ]
+        windows = self._windows(shuffled)
         with ThreadPoolExecutor(max_workers=1) as pool:
+            loading = pool.submit(self._load, windows[0])
             for i, window in enumerate(windows):
+                # An error is raised where the rows are used.
+                wait([loading])
                 if i + 1 < len(windows):
-                    # An error is raised where the rows are used.
-                    pool.submit(self._load, windows[i + 1])
+                    loading = pool.submit(self._load, windows[i + 1])
                 positions = self._positions(window)
                 yield from positions[torch.randperm(len(positions), generator=generator)].tolist()
+
+    def _windows(self, chunks: np.ndarray) -> list[np.ndarray]:
+        """Cut the shuffled chunks into windows, the first ones short: nothing is read before."""
+        size = max(1, self.n_chunks // _FIRST_WINDOW)
+        windows = []
+        while len(chunks):
+            windows.append(chunks[:size])
+            chunks, size = chunks[size:], min(2 * size, self.n_chunks)
+        return windows
 
     def _positions(self, window: np.ndarray) -> np.ndarray:
         """Return the rows of the dataset in some chunks."""
