@@ -1,0 +1,73 @@
+"""The image and the conda recipe follow `pyproject.toml` and the command line."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.main import get_command
+
+import nonredundant
+from nonredundant.cli.commands import app
+
+ROOT = Path(nonredundant.__file__).parents[1]
+#: Names in conda-forge that differ from those of the Python index.
+CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "SimpleITK": "simpleitk"}
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "Containerfile").exists(), reason="the package is installed without its sources"
+)
+
+
+def instructions():
+    """Return the instructions of the Containerfile, each on one line."""
+    text = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_recipe_requires_what_pyproject_requires():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    pairs = dict(one.split(">=") for one in project["dependencies"])
+    # No conda package of it exists; the recipe says so.
+    del pairs["pyradiomics-cuda"]
+    recipe = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
+    run = recipe.split("  run:\n")[1].split("\n\n")[0]
+    found = dict(re.findall(r"- (\S+) >=(\S+)", run))
+    assert found.pop("python") == project["requires-python"].removeprefix(">=")
+    assert found == {CONDA.get(name, name): bound for name, bound in pairs.items()}
+    assert f'version = "{nonredundant.__version__}"' in recipe
+
+
+def test_the_image_copies_files_that_exist():
+    copied = [shlex.split(line)[1:-1] for line in instructions() if line.startswith("COPY ")]
+    names = [name for line in copied for name in line if not name.startswith(("--", "/"))]
+    assert {"nonredundant", "pyproject.toml"} <= set(names)
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_the_image_ends_in_a_comparison_with_options_that_exist():
+    (line,) = [one for one in instructions() if "nonredundant evaluate" in one]
+    command = line.split("nonredundant evaluate", 1)[1].split("&&")[0]
+    parameters = get_command(app).commands["evaluate"].params
+    known = {name for one in parameters for name in [*one.opts, *one.secondary_opts]}
+    given = {word for word in shlex.split(command) if word.startswith("--")}
+    assert {"--target", "--output"} <= given <= known
+
+
+def test_phantoms_of_the_image_are_a_cohort_on_disk(tmp_path):
+    namespace: dict = {"__name__": "phantom_cases"}
+    source = (ROOT / "tools" / "phantom_cases.py").read_text(encoding="utf-8")
+    exec(compile(source, "phantom_cases.py", "exec"), namespace)
+    namespace["main"](tmp_path / "cases", 2)
+    cases = pd.read_csv(tmp_path / "cases" / "cases.csv", index_col="id")
+    assert cases.columns.tolist() == ["image", "mask", "label"]
+    extractor = nonredundant.RadiomicsExtractor(
+        "PET", feature_classes=("shape",), patch_shape=None, root=tmp_path / "cases"
+    )
+    volumes = extractor.fit_transform(cases).features["original_shape_VoxelVolume"]
+    assert np.all(volumes > 0)
