@@ -1,10 +1,10 @@
 """Try the corners of the supported versions, and write what happened to `docs/versions.md`.
 
-    python tools/versions.py                       # lowest and newest, every interpreter found
+    python tools/versions.py                       # every interpreter found
     python tools/versions.py --corner lowest --python python3.11
 
 Each corner is a virtual environment of its own: the lowest versions that `pyproject.toml` allows,
-or the newest ones of the index that pip is set up with. The committed state of the repository is
+on the lowest Python, or the newest ones of the index that pip is set up with. The committed state of the repository is
 installed in it, and the quick tests of `TESTS` run there. Warnings of deprecation that the package
 itself causes are errors; those of other packages are not. Rows of corners that were not tried this
 time stay in the table. An environment takes 1 to 6 GB, as torch may bring the libraries of CUDA,
@@ -83,7 +83,9 @@ def main() -> None:
             rows.pop((version, "–"), None)
             found[version] = path
     for version, path in found.items():
-        for corner in arguments.corner or ("lowest", "newest"):
+        # The lowest versions have no wheels for a newer Python than the lowest.
+        both = ("lowest", "newest") if version == PYTHONS[0] else ("newest",)
+        for corner in arguments.corner or both:
             rows[version, corner] = try_corner(path, version, corner, arguments.keep)
             page = write_rows(rows)
             if not arguments.print:
