@@ -4,11 +4,11 @@
     python tools/versions.py --corner lowest --python python3.11
 
 Each corner is a virtual environment of its own: the lowest versions that `pyproject.toml` allows,
-on the lowest Python, or the newest ones of the index that pip is set up with. The committed state of the repository is
-installed in it, and the quick tests of `TESTS` run there. Warnings of deprecation that the package
-itself causes are errors; those of other packages are not. Rows of corners that were not tried this
-time stay in the table. An environment takes 1 to 6 GB, as torch may bring the libraries of CUDA,
-and is removed after its turn unless `--keep`.
+on the lowest Python, or the newest ones of the index that pip is set up with. The committed state
+of the repository is installed in it, and the quick tests of `TESTS` run there. Warnings of
+deprecation that the package itself causes are errors; those of other packages are not. Rows of
+corners that were not tried this time stay in the table. An environment takes 1 to 6 GB, as torch
+may bring the libraries of CUDA, and is removed after its turn unless `--keep`.
 """
 
 from __future__ import annotations
