@@ -86,10 +86,11 @@ def main() -> None:
         # The lowest versions have no wheels for a newer Python than the lowest.
         both = ("lowest", "newest") if version == PYTHONS[0] else ("newest",)
         for corner in arguments.corner or both:
-            rows[version, corner] = try_corner(path, version, corner, arguments.keep)
-            page = write_rows(rows)
+            row = try_corner(path, version, corner, arguments.keep)
+            # Another run may have written its row meanwhile.
+            rows = {**rows, **read_rows(PAGE), (version, corner): row}
             if not arguments.print:
-                PAGE.write_text(page, encoding="utf-8")
+                PAGE.write_text(write_rows(rows), encoding="utf-8")
     print(write_rows(rows))
 
 
