@@ -191,7 +191,7 @@ def run_all(folder: Path) -> str:
         f"{SIZES[-1] * 5 * 32**3 / 2**30:.2f} GiB in memory.\n\n"
         f"{time_table(found)}\n\n{memory_table(found)}\n\n"
         f"Epochs of `NonRedundantCVAE`, {ROUNDS} rounds of {N_EPOCHS}, memory and store in turn; "
-        "the smaller store fits into the cache of decoded chunks (512 MiB), the larger does not:"
+        "the smaller store fits into the cache of decoded chunks (384 MiB), the larger does not:"
         f"\n\n{epoch_table(compared)}"
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from nonredundant.utils.optional import import_optional
 
 #: Bytes of decoded chunks that a process keeps, of all stored arrays together.
-CACHE_BYTES = 512 * 2**20
+CACHE_BYTES = 384 * 2**20
 #: Bytes of voxels that a pass over all rows holds at a time.
 _BLOCK_BYTES = 32 * 2**20
 #: Open files that a process remembers.

@@ -529,7 +529,7 @@ class LesionTable:
         Notes
         -----
         `patches` and `masks` are `nonredundant.lesions.stored_array.StoredArray`: indexing them
-        gives arrays. A process keeps the last 512 MiB that it has decoded.
+        gives arrays. A process keeps the last 384 MiB that it has decoded.
 
         Examples
         --------

@@ -17,12 +17,13 @@ from nonredundant.utils.user_warnings import warn_user
 _MOST_VOXELS = 4_000_000
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cohort:
     """Input rows of a network.
 
     `x` are the patches (n, C, ...), `sample` is the sample of each row, `usable` marks the rows
-    that have an image, and `blocks` gives the block of each column of `features`.
+    that have an image, and `blocks` gives the block of each column of `features`. `h` are the
+    conditions that the model which reads the cohort computes from them, once.
     """
 
     x: np.ndarray
@@ -31,6 +32,7 @@ class Cohort:
     usable: np.ndarray
     features: pd.DataFrame
     blocks: dict[str, str]
+    h: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -116,7 +118,8 @@ def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarr
         if cohort.masks is not None:
             voxels = voxels[:, cohort.masks[row].ravel()]
         # Each lesion starts at another voxel; always starting at the first would favour borders.
-        parts.append(voxels[:, row % min(step, voxels.shape[1]) :: step])
+        # A copy: a view would keep all voxels of the lesion.
+        parts.append(voxels[:, row % min(step, voxels.shape[1]) :: step].copy())
     voxels = np.concatenate(parts, axis=1).astype(np.float64)
     low, high = np.percentile(voxels, [0.5, 99.5], axis=1)
     voxels = np.clip(voxels, low[:, None], high[:, None])

@@ -37,8 +37,16 @@ def mortal_workers(flag):
 def dask_cluster(folder, **options):
     """Start workers, of which one will be killed if they are processes."""
     distributed = pytest.importorskip("distributed")
+    import dask
+
+    # A busy machine starts processes slowly.
+    patient = dask.config.set({"distributed.comm.timeouts.connect": "60s"})
     options = {"n_workers": 3, "threads_per_worker": 1, "dashboard_address": None, **options}
-    with distributed.LocalCluster(**options) as cluster, distributed.Client(cluster) as client:
+    with (
+        patient,
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         if options.get("processes", True):
             client.register_plugin(mortal_workers(str(folder / "flag")))
         with joblib.parallel_config("dask"):
