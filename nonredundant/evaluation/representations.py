@@ -38,14 +38,14 @@ class PatchEncoder:
     hcr : list of str
         The hand-crafted columns that it is given.
     names : list of str
-        Names of the learned features.
+        Names of the learned features, known once lesions have been encoded.
     residualiser : Residualiser or None
         Removes what the hand-crafted columns predict of the learned features.
     """
 
     network: Any
     hcr: list[str]
-    names: list[str]
+    names: list[str] = field(default_factory=list)
     residualiser: Residualiser | None = None
 
     def transform(self, table: LesionTable) -> np.ndarray:
@@ -168,6 +168,8 @@ def learn(
     with recorded_warnings() as messages, one_thread(torch_too=torch_too):
         encoder = _fit_encoder(table, y, target, fold, variant, cvae)
         lesions = encoder.transform(table)
+        prefix = "pca" if variant.kind == "pca" else "dlr"
+        encoder.names = [f"{prefix}{i:02d}" for i in range(lesions.shape[1])]
         cross_fitted = None
         if splits:
             cross_fitted = _cross_fit(table, y, target, fold, variant, cvae, splits, lesions)
@@ -188,9 +190,7 @@ def _fit_encoder(
     hcr = variant.selection.columns(pool_samples(train, train.hcr), target)
     model = _estimator(variant, cvae, fold.seed)
     model.fit(network_input(train, hcr), y[fold.train])
-    size = encode(model, network_input(train[:1], hcr)).shape[1]
-    prefix = "pca" if variant.kind == "pca" else "dlr"
-    return PatchEncoder(model, hcr, [f"{prefix}{i:02d}" for i in range(size)])
+    return PatchEncoder(model, hcr)
 
 
 def _cross_fit(

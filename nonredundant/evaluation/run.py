@@ -99,7 +99,9 @@ def _learn_all(study: Study, models: list[FoldModel], whole: FoldModel) -> list[
     ]
     tasks = [task for model in models for task in model.network_tasks(study.sets, key)]
     tasks += whole.network_tasks(fused, key)
-    found = _parallel(study, call, tasks, "deep features")
+    order = sorted(range(len(tasks)), key=lambda i: _cost_of_learning(tasks[i]), reverse=True)
+    done = _parallel(study, call, [tasks[i] for i in order], "deep features", batch_size=1)
+    found = [done[place] for place in np.argsort(order)]
     for model, sets in [*((model, study.sets) for model in models), (whole, fused)]:
         place = model.fold.repeat, model.fold.fold
         model.add_learned(sets, [one for one in found if (one.repeat, one.fold) == place])
@@ -108,6 +110,17 @@ def _learn_all(study: Study, models: list[FoldModel], whole: FoldModel) -> list[
         one for model in models for one in model.learned.values() if one.variant.kind == "residual"
     ]
     return [*found, *residuals]
+
+
+def _cost_of_learning(task: tuple) -> tuple[bool, int, bool]:
+    """Return what orders the tasks of `learn` by their time, as far as it is known before.
+
+    With the longest tasks first, no process works long after the others are done: networks before
+    components, more training samples before fewer, with the term before without.
+    """
+    fold = next(part for part in task if isinstance(part, Fold))
+    variant = next(part for part in task if isinstance(part, Variant))
+    return variant.kind != "pca", len(fold.train), variant.term
 
 
 def _fit_all(study: Study, models: list[FoldModel]) -> list[Fitted]:
@@ -238,8 +251,16 @@ def _cached(study: Study, function: Callable[..., Any], ignore: list[str]) -> Ca
     return KeptFunction(study.memory, function, ignore)
 
 
-def _parallel(study: Study, call: Callable[..., Any], tasks: list[tuple], what: str) -> list[Any]:
+def _parallel(
+    study: Study,
+    call: Callable[..., Any],
+    tasks: list[tuple],
+    what: str,
+    batch_size: int | str = "auto",
+) -> list[Any]:
     """Return the results in the order of the tasks; a progress bar counts those that are done.
+
+    Tasks that take seconds are given out one by one (`batch_size`), short ones together.
 
     Raises
     ------
@@ -253,7 +274,7 @@ def _parallel(study: Study, call: Callable[..., Any], tasks: list[tuple], what: 
         n_jobs=study.n_jobs,
         what=f"computing the {what}",
         ordered=False,
-        batch_size="auto",
+        batch_size=batch_size,
     )
     with contextlib.closing(done), warnings.catch_warnings():
         # joblib mistakes the memory of a worker that has trained networks for a leak and replaces

@@ -97,8 +97,11 @@ class ConditionedVAE(VAEEstimator):
 
     def _condition(self, cohort: Cohort) -> np.ndarray:
         """Return h: the scaled features of the blocks that d is kept independent of."""
-        scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
-        return np.hstack([scalers[b].transform(cohort.features) for b in self.independent_of])
+        if cohort.h is None:
+            scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
+            parts = [scalers[block].transform(cohort.features) for block in self.independent_of]
+            cohort.h = np.hstack(parts)
+        return cohort.h
 
     def _condition_frame(self, cohort: Cohort) -> pd.DataFrame:
         """Return h as the input of the residualiser."""
@@ -470,7 +473,7 @@ default="dcor"
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; models saved before `residualise` existed did not residualise."""
         super().__setstate__(state)
-        self.__dict__.setdefault("residualise", False)
+        vars(self).setdefault("residualise", False)
 
     def _mirrors(self) -> bool:
         return self.gamma == 0
