@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from nonredundant.extraction.case_table import Sources
+from nonredundant.extraction.magnitudes import check_magnitude
 from nonredundant.extraction.memory import check_grey_levels, check_sources, memory_limit
 from nonredundant.extraction.patches import crop_patch
 from nonredundant.extraction.radiomics import compute_features, quiet
@@ -318,7 +319,9 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         check_suv(image, [values[one.box][one.inside] for one in regions])
     for one in regions:
         if one.status == OK:
-            check_grey_levels(values[one.box][one.inside], one.extent, plan.parameters, limit)
+            inside = values[one.box][one.inside]
+            check_magnitude(inside, plan.parameters, has_patches=plan.patch_shape is not None)
+            check_grey_levels(inside, one.extent, plan.parameters, limit)
     regions, rows, levels = _measure_regions(image, regions, plan, notes)
     if sources.mask is not None:
         slicewise = bool(plan.parameters["setting"].get("force2D"))
