@@ -1,8 +1,9 @@
 """Kill extraction, training, folds and the writing of reports at random moments, and do them again.
 
 Each task runs in a process of its own, which is killed by SIGKILL at a moment drawn uniformly from
-its duration, every second time with its worker processes, otherwise alone. What it leaves is
-checked, and the task is done again: the result must be that of a task nobody killed, bit by bit.
+its duration: alone, together with its worker processes, or such that these outlive it. What it
+leaves is checked, and the task is done again: the result must be that of a task nobody killed, bit
+by bit.
 """
 
 from __future__ import annotations
@@ -19,25 +20,34 @@ from reporting import write_section
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
-from faults_for_tests import TASKS, finish, prepare_report, survives  # noqa: E402
+from faults_for_tests import FIRST, TASKS, Killer  # noqa: E402
 
 DOCUMENT = ROOT / "docs" / "reliability.md"
 
 
-def count(name: str, n: int, folder: Path) -> tuple[int, int, int, float]:
-    """Return how often a task was tried, was alive when it was killed, and survived."""
-    expected, seconds = finish(name, folder / "whole")
+#: Number of processes, and whether all of them are killed.
+MODES = ((1, False), (2, True), (1, False), (2, False))
+
+
+def count(name: str, n: int, killer: Killer) -> tuple[int, int, float]:
+    """Return how often a task was running when it was killed, and how often it survived."""
+    if name in FIRST:
+        killer.finish(f"before {name}", "before")
+    expected = killer.finish(name, "whole")[0]
+    # By the number of processes, the second time, as the first includes starting the workers.
+    seconds = {k: killer.finish(name, f"whole{k}", k)[1] for k in (1, 2)}
     rng = random.Random(name)
     alive = fine = 0
     for i in range(n):
-        after = rng.uniform(0, seconds)
+        n_jobs, group = MODES[i % len(MODES)]
+        after = rng.uniform(0, seconds[n_jobs])
         try:
-            alive += survives(name, folder / f"{i}", expected, after, workers_too=bool(i % 2))
+            alive += killer.survives(name, f"{i}", expected, after, n_jobs=n_jobs, group=group)
             fine += 1
         except AssertionError as error:
             print(f"{name}, attempt {i}: {error}", file=sys.stderr)
         print(f"{name}: {i + 1} of {n}, {alive} killed, {fine} survived", file=sys.stderr)
-    return n, alive, fine, seconds
+    return alive, fine, seconds[1]
 
 
 def main() -> None:
@@ -49,11 +59,9 @@ def main() -> None:
     options = parser.parse_args()
     rows = []
     for name in options.tasks:
-        with tempfile.TemporaryDirectory() as folder:
-            if name == "report and tables":
-                prepare_report(Path(folder) / "whole")
-            n, alive, fine, seconds = count(name, options.moments, Path(folder))
-        rows.append(f"| {name} | {n} | {alive} | {fine} | {seconds:.1f} |")
+        with tempfile.TemporaryDirectory() as folder, Killer(Path(folder)) as killer:
+            alive, fine, seconds = count(name, options.moments, killer)
+        rows.append(f"| {name} | {options.moments} | {alive} | {fine} | {seconds:.1f} |")
         print(rows[-1], flush=True)
     head = (
         "| task | moments | still running when killed | nothing corrupt, then the identical result "

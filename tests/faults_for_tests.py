@@ -1,22 +1,24 @@
 """Work that is killed at a random moment, checked, and done again.
 
-Run as a script, this file does one of the tasks in a process of its own: it prints "ready" when
-the imports are over and the digest of the result at the end.
+Run as a script, this file serves a `Killer`: it imports everything once, and does each task that
+it is told in a process of its own.
 """
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import importlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import traceback
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import joblib
 import numpy as np
@@ -24,8 +26,6 @@ import pandas as pd
 
 #: Where the modules of the tests and the package are.
 _PATHS = [str(Path(__file__).parent), str(Path(__file__).parent.parent)]
-#: Seconds after which a task that hangs has failed.
-_PATIENCE = 300
 
 
 # Tasks ---------------------------------------------------------------------------------------
@@ -41,24 +41,26 @@ def _extractor(**parameters: Any) -> Any:
     from cases_for_tests import quick
 
     features = ["shape", "firstorder", "glcm", "glrlm"]
-    return quick(feature_classes=features, patch_shape=(24, 24, 24), n_jobs=2, **parameters)
+    return quick(feature_classes=features, patch_shape=(24, 24, 24), **parameters)
 
 
 def _of_table(table: Any) -> list[Any]:
     return [table.features, np.asarray(table.patches), np.asarray(table.masks), list(table.index)]
 
 
-def extract(folder: Path) -> Any:
+def extract(folder: Path, n_jobs: int) -> Any:
     """Extract cases with a cache."""
-    return _of_table(_extractor(memory=folder / "cache").fit_transform(_cases()))
+    extractor = _extractor(memory=folder / "cache", n_jobs=n_jobs)
+    return _of_table(extractor.fit_transform(_cases()))
 
 
-def stream(folder: Path) -> Any:
+def stream(folder: Path, n_jobs: int) -> Any:
     """Extract cases to a store."""
-    return _of_table(_extractor().to_store(_cases(), folder / "store", batch_size=3))
+    extractor = _extractor(n_jobs=n_jobs)
+    return _of_table(extractor.to_store(_cases(), folder / "store", batch_size=3))
 
 
-def train(folder: Path) -> Any:
+def train(folder: Path, n_jobs: int) -> Any:
     """Train a network and save it."""
     import skops.io
     from cohorts_for_tests import make_table
@@ -74,7 +76,7 @@ def train(folder: Path) -> Any:
     return model.transform(table)
 
 
-def _compare(folder: Path) -> Any:
+def _compare(folder: Path, n_jobs: int) -> Any:
     from cohorts_for_tests import make_table
 
     from nonredundant import NonRedundantCVAE, compare_feature_sets
@@ -91,18 +93,18 @@ def _compare(folder: Path) -> Any:
         cv=2,
         n_repeats=1,
         memory=folder / "cache",
-        n_jobs=2,
+        n_jobs=n_jobs,
         random_state=0,
     )
 
 
-def compare(folder: Path) -> Any:
+def compare(folder: Path, n_jobs: int) -> Any:
     """Compare feature sets with a memory."""
-    found = _compare(folder)
+    found = _compare(folder, n_jobs)
     return [found.scores, found.predictions, found.tests, found.redundancy, found.answer()]
 
 
-def report(folder: Path) -> Any:
+def report(folder: Path, n_jobs: int) -> Any:
     """Write report and tables of a comparison."""
     found = joblib.load(folder.parent / "comparison.joblib")
     found.to_csv(folder / "tables")
@@ -112,9 +114,9 @@ def report(folder: Path) -> Any:
     return [one.read_text(encoding="utf-8") for one in _files(folder)]
 
 
-def prepare_report(folder: Path) -> None:
+def prepare_report(folder: Path, n_jobs: int) -> None:
     """Make the comparison that `report` writes."""
-    joblib.dump(_compare(folder), folder.parent / "comparison.joblib")
+    joblib.dump(_compare(folder, n_jobs), folder.parent / "comparison.joblib")
 
 
 # Checks of what a killed task leaves ---------------------------------------------------------
@@ -163,93 +165,130 @@ def check_report(folder: Path) -> None:
             assert text.rstrip().endswith("}")
 
 
-Task = Callable[[Path], Any]
-TASKS: dict[str, tuple[Task, Task]] = {
+TASKS: dict[str, tuple[Callable[[Path, int], Any], Callable[[Path], None]]] = {
     "extraction with a cache": (extract, check_cache),
     "extraction to a store": (stream, check_store),
     "network training": (train, check_model),
     "folds of a comparison": (compare, check_cache),
     "report and tables": (report, check_report),
 }
+#: What must be there before a task.
+FIRST = {"report and tables": prepare_report}
 
 
 # Killing -------------------------------------------------------------------------------------
 
 
-def digest(result: Any) -> str:
-    """Return a digest that changes with any bit of arrays, tables and texts."""
-    return hashlib.sha256(joblib.hash(result).encode()).hexdigest()
+class Killer:
+    """Does tasks in processes of their own, and kills them.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the tasks work.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._server = subprocess.Popen(
+            [sys.executable, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS), "MPLBACKEND": "agg"},
+        )
+        assert self._answer() == "ready"
+
+    def __enter__(self) -> Killer:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._server.kill()
+        self._server.communicate()
+
+    def _answer(self) -> str:
+        assert self._server.stdout is not None
+        return self._server.stdout.readline().strip()
+
+    def _begin(self, name: str, folder: str, n_jobs: int) -> int:
+        """Begin a task and return the id of its process."""
+        assert self._server.stdin is not None
+        (self.folder / folder).mkdir(exist_ok=True)
+        print(json.dumps([name, str(self.folder / folder), n_jobs]), file=self._server.stdin)
+        self._server.stdin.flush()
+        return int(self._answer())
+
+    def finish(self, name: str, folder: str, n_jobs: int = 1) -> tuple[str, float]:
+        """Do a task; return the digest of its result and the seconds that it took."""
+        begin = time.perf_counter()
+        self._begin(name, folder, n_jobs)
+        assert self._answer() == "0", f"{name} failed: {self._said(folder, 'log')}"
+        return self._said(folder, "digest"), time.perf_counter() - begin
+
+    def survives(
+        self, name: str, folder: str, expected: str, after: float, *, n_jobs: int, group: bool
+    ) -> bool:
+        """Kill a task after some seconds, check what it left, and do it again.
+
+        With `group` its worker processes are killed, too. Returns whether the task was running.
+        """
+        process = self._begin(name, folder, n_jobs)
+        time.sleep(after)
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(process, signal.SIGKILL)
+        alive = self._answer() == str(-signal.SIGKILL)
+        check = TASKS[name][1]
+        check(self.folder / folder)
+        try:
+            found, _ = self.finish(name, folder, n_jobs)
+        finally:
+            # Workers that have outlived the process they worked for.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process, signal.SIGKILL)
+        assert found == expected, f"{name}, killed after {after:.3f} s, has another result"
+        check(self.folder / folder)
+        return alive
+
+    def _said(self, folder: str, ending: str) -> str:
+        path = self.folder / f"{folder}.{ending}"
+        return path.read_text(encoding="utf-8")[-3000:] if path.exists() else ""
 
 
-def _log(folder: Path) -> Path:
-    """Return the file beside the folder that holds what its tasks say."""
-    return folder.with_name(f"{folder.name}.log")
-
-
-def start(name: str, folder: Path) -> subprocess.Popen:
-    """Start a task in a process of its own, and wait until it is ready to begin."""
-    folder.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen(
-        [sys.executable, __file__, name, str(folder)],
-        stdout=subprocess.PIPE,
-        stderr=_log(folder).open("w"),
-        text=True,
-        start_new_session=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(_PATHS), "MPLBACKEND": "agg"},
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == "ready"
-    return process
-
-
-def finish(name: str, folder: Path) -> tuple[str, float]:
-    """Run a task to its end; return the digest of its result and the seconds that it took."""
-    process = start(name, folder)
-    begin = time.perf_counter()
-    found, _ = process.communicate(timeout=_PATIENCE)
-    assert process.returncode == 0, f"{name} failed: {_log(folder).read_text()[-2000:]}"
-    return found.strip(), time.perf_counter() - begin
-
-
-def kill(name: str, folder: Path, after: float, *, workers_too: bool) -> bool:
-    """Kill a task after some seconds, and its worker processes if asked; return if it was alive."""
-    process = start(name, folder)
-    time.sleep(after)
-    alive = process.poll() is None
-    if alive:
-        if workers_too:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.communicate()
-    return alive
-
-
-def survives(name: str, folder: Path, expected: str, after: float, *, workers_too: bool) -> bool:
-    """Kill a task, check what it left, do it again; return whether it was alive when killed."""
-    alive = kill(name, folder, after, workers_too=workers_too)
-    TASKS[name][1](folder)
-    found, _ = finish(name, folder)
-    assert found == expected, f"{name}, killed after {after:.3f} s, has another result"
-    TASKS[name][1](folder)
-    return alive
-
-
-def main() -> None:
-    """Do one task."""
-    import matplotlib as mpl
-
+def _serve() -> None:
+    """Do the tasks that the standard input names, each in a process of its own."""
     # The seconds before a kill are those of the work, not of the imports.
-    for module in ("evaluation", "models", "extraction"):
+    for module in ("evaluation", "models", "extraction", "report"):
         importlib.import_module(f"nonredundant.{module}")
-    mpl.use("agg")
-    name, folder = sys.argv[1], Path(sys.argv[2])
+    for module in ("torch", "skorch", "SimpleITK", "radiomics", "matplotlib.pyplot", "skops.io"):
+        importlib.import_module(module)
     print("ready", flush=True)
-    with warnings.catch_warnings():
+    for line in sys.stdin:
+        process = os.fork()
+        if not process:
+            _do(*json.loads(line))
+        print(process, flush=True)
+        _, status = os.waitpid(process, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _do(name: str, folder: str, n_jobs: int) -> NoReturn:
+    """Do one task, write the digest of its result, and end the process."""
+    code = 1
+    os.setsid()
+    log = os.open(f"{folder}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    try:
         warnings.simplefilter("ignore")
-        result = TASKS[name][0](folder)
-    print(digest(result), flush=True)
+        task = FIRST[name.removeprefix("before ")] if name.startswith("before ") else TASKS[name][0]
+        result = task(Path(folder), n_jobs)
+        Path(f"{folder}.digest").write_text(joblib.hash(result), encoding="utf-8")
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
-    main()
+    _serve()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import random
 
 import pytest
-from faults_for_tests import TASKS, finish, prepare_report, survives
+from faults_for_tests import FIRST, TASKS, Killer
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(TASKS))
 def test_a_task_that_is_killed_survives(tmp_path, name):
-    if name == "report and tables":
-        (tmp_path / "first").mkdir()
-        prepare_report(tmp_path / "first")
-    expected, seconds = finish(name, tmp_path / "whole")
-    after = random.uniform(0.2, 0.8) * seconds
-    survives(name, tmp_path / "killed", expected, after, workers_too=True)
+    with Killer(tmp_path) as killer:
+        if name in FIRST:
+            killer.finish(f"before {name}", "before")
+        expected, seconds = killer.finish(name, "whole")
+        after = random.uniform(0.2, 0.8) * seconds
+        killer.survives(name, "killed", expected, after, n_jobs=2, group=True)
