@@ -30,7 +30,7 @@ from nonredundant.datasets import make_lesions
 
 # %%
 folder = Path(tempfile.mkdtemp())
-phantoms, y, _truth = make_lesions(160, random_state=0)
+phantoms, y, _truth = make_lesions(120, random_state=0)
 cases = pd.DataFrame(index=phantoms.index)
 for role in ("image", "mask"):
     cases[role] = [f"{name}_{role}.nii" for name in cases.index]
@@ -59,7 +59,7 @@ print(f"best: {search.best_params_}, AUC {search.best_score_:.3f}")
 
 # %% [markdown]
 # The mean over the folds, in each cell its standard deviation. Neighbours of the best cell are
-# hardly worse: on 160 patients the choice within that region is chance, and the score of the best
+# hardly worse: on 120 patients the choice within that region is chance, and the score of the best
 # cell is too good by a little. An outer loop (`cross_val_score(search, …)`) gives an honest one.
 
 # %%
