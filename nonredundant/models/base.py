@@ -23,6 +23,7 @@ from nonredundant.models.inputs import (
     split_samples,
 )
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
+from nonredundant.nn.skorch_import import import_skorch
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import (
@@ -115,9 +116,13 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
 
     def _train(self, cohort: Cohort, plan: TrainingPlan) -> None:
         """Train the network on the usable rows, then compute the median and collapsed latents."""
+        import_skorch()
         from nonredundant.nn.batches import LesionDataset
+        from nonredundant.nn.net import resolve_device
+        from nonredundant.nn.resident import resident
 
         self._check_options()
+        device = resolve_device(self.device)
         rng = check_random_state(self.random_state)
         usable = np.flatnonzero(cohort.usable)
         held = split_samples(cohort.sample[usable], self._option("validation_fraction"), rng)
@@ -133,8 +138,8 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
         )
         self._fit_net(
             plan,
-            LesionDataset(*parts, rows, augment=self._augmentation(cohort)),
-            LesionDataset(*parts, usable[held]) if held.any() else None,
+            resident(LesionDataset(*parts, rows, augment=self._augmentation(cohort)), device),
+            resident(LesionDataset(*parts, usable[held]), device) if held.any() else None,
             lambda: intensity_statistics(cohort, rows),
             rng.randint(2**31 - 1),
         )

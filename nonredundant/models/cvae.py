@@ -473,7 +473,8 @@ default="dcor"
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; models saved before `residualise` existed did not residualise."""
         super().__setstate__(state)
-        vars(self).setdefault("residualise", False)
+        if not hasattr(self, "residualise"):
+            self.residualise = False
 
     def _mirrors(self) -> bool:
         return self.gamma == 0

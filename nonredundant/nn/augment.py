@@ -79,7 +79,7 @@ def _rotate(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor 
         skew = torch.zeros(n, 3, 3)
         skew[:, 0, 1], skew[:, 0, 2], skew[:, 1, 2] = -axis[:, 2], axis[:, 1], -axis[:, 0]
         matrix = torch.linalg.matrix_exp(skew - skew.transpose(1, 2))
-    theta = torch.cat([matrix, torch.zeros(n, n_dim, 1)], dim=2)
+    theta = torch.cat([matrix, torch.zeros(n, n_dim, 1)], dim=2).to(x)
     grid = functional.affine_grid(theta, list(x.shape), align_corners=False)
     turned = functional.grid_sample(x, grid, padding_mode="border", align_corners=False)
     if mask is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 from typing import Any
 
@@ -128,7 +129,9 @@ def as_made(callbacks: Any) -> Any:
             return value
         if id(value) not in made:
             made[id(value)] = copy.copy(value)
-            parameters = value.get_params(deep=False)
+            # Skorch takes every attribute without a final underscore for a parameter.
+            accepted = inspect.signature(type(value)).parameters
+            parameters = {n: v for n, v in value.get_params(deep=False).items() if n in accepted}
             state = type(value)(**{name: remake(one) for name, one in parameters.items()})
             vars(made[id(value)]).clear()
             vars(made[id(value)]).update(vars(state))

@@ -161,14 +161,10 @@ def label_cross_entropy(logits: Tensor, y: Tensor, weight: Tensor | None = None)
     >>> round(label_cross_entropy(torch.zeros(2, 4), torch.tensor([1, -1])).item(), 4)
     1.3863
     """
-    labelled = y >= 0
-    if not labelled.any():
-        return logits.sum() * 0.0
-    losses = functional.cross_entropy(logits[labelled], y[labelled], reduction="none")
-    if weight is None:
-        return losses.mean()
-    chosen = weight[labelled]
-    return (losses * chosen).sum() / chosen.sum()
+    # Unlabelled rows are not left out but weighted by 0: their number is known to the device alone.
+    losses = functional.cross_entropy(logits, y, ignore_index=-1, reduction="none")
+    chosen = (y >= 0).to(losses.dtype) * (1.0 if weight is None else weight)
+    return (losses * chosen).sum() / chosen.sum().clamp_min(torch.finfo(losses.dtype).tiny)
 
 
 def cox_loss(risk: Tensor, event: Tensor, time: Tensor) -> Tensor:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback, PrintLog
+from skorch.dataset import get_len
 from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
 from torch import Tensor
@@ -42,7 +43,8 @@ class TermNet(NeuralNet):
     n_steps : int
         Number of steps of the whole training, for the schedule.
     mixed_precision : bool
-        Whether the forward pass on CUDA runs in half precision.
+        Whether the forward pass on CUDA runs in half precision: bfloat16 where the GPU has it,
+        else float16 with scaled gradients.
     **kwargs
         As for `skorch.NeuralNet`.
     """
@@ -88,9 +90,40 @@ class TermNet(NeuralNet):
     def initialize(self) -> TermNet:
         """Initialise the net and the gradient scaler that half precision needs."""
         super().initialize()
-        on_cuda = torch.device(self.device).type == "cuda"
-        self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.mixed_precision and on_cuda)
+        half = self.mixed_precision and self._on_cuda
+        self.half_ = torch.float32
+        if half:
+            self.half_ = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+        # Only float16 needs it. Each step with it waits for the device.
+        self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.half_ == torch.float16)
+        self.unread_: list[tuple[dict[str, Any], str, Tensor]] = []
         return self
+
+    @property
+    def _on_cuda(self) -> bool:
+        """Return whether the net computes on an NVIDIA GPU."""
+        return torch.device(self.device).type == "cuda"
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **settings: Any
+    ) -> None:
+        """Take the steps of an epoch as skorch does, but read their numbers from a GPU at its end.
+
+        Reading one earlier would wait until the device has done what it was given, once per step.
+        """
+        if iterator is None:
+            return
+        self.unread_ = []
+        n_batches = 0
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            step = step_fn(batch, **settings)
+            n_rows = get_len(batch[0] if isinstance(batch, tuple | list) else batch)
+            self.history.record_batch(f"{prefix}_batch_size", n_rows)
+            self.notify("on_batch_end", batch=batch, training=training, **step)
+            n_batches += 1
+        self._read_terms()
+        self.history.record(f"{prefix}_batch_count", n_batches)
 
     def partial_fit(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
         """Train further; an interrupt propagates.
@@ -167,25 +200,39 @@ class TermNet(NeuralNet):
 
     def _objective(self, batch: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Evaluate the objective, in half precision if `mixed_precision`."""
-        device = torch.device(self.device).type
-        half = self.mixed_precision and device == "cuda"
-        with torch.autocast(device, dtype=torch.float16, enabled=half):
+        half = self.half_ != torch.float32
+        with torch.autocast("cuda" if half else "cpu", dtype=self.half_, enabled=half):
             total, prediction, terms = self.objective(batch)
         return total, prediction, {"total": total, **terms}
 
     def _record(self, prefix: str, terms: Mapping[str, Tensor]) -> None:
-        """Record the terms of a batch and raise if one is not finite."""
-        values = torch.stack([value.detach().float() for value in terms.values()]).tolist()
+        """Note the terms of a batch, which are recorded once they have been read."""
         self.term_names_ = list(terms)
-        for name, value in zip(terms, values, strict=True):
-            self.history.record_batch(f"{prefix}_{name}", value)
-        bad = [n for n, v in zip(terms, values, strict=True) if not np.isfinite(v)]
-        if bad:
-            named = [name for name in bad if name != "total"] or bad
-            raise FloatingPointError(
-                f"training diverged: the term {named[0]!r} is no longer a finite number in epoch "
-                f"{len(self.history)}; lower lr (now {self.lr}) or the weight of that term"
-            )
+        values = torch.stack([value.detach().float() for value in terms.values()])
+        self.unread_.append((self.history[-1]["batches"][-1], prefix, values))
+        if not self._on_cuda:
+            self._read_terms()
+
+    def _read_terms(self) -> None:
+        """Record the terms of the batches since the last call; raise if one is not finite."""
+        unread, self.unread_ = self.unread_, []
+        if not unread:
+            return
+        rows = torch.stack([values for _, _, values in unread]).tolist()
+        for (record, prefix, _), values in zip(unread, rows, strict=True):
+            named = dict(zip(self.term_names_, values, strict=True))
+            record.update({f"{prefix}_{name}": value for name, value in named.items()})
+            record[f"{prefix}_loss"] = named["total"]
+            bad = [name for name, value in named.items() if not math.isfinite(value)]
+            if bad:
+                self._raise_diverged(([name for name in bad if name != "total"] or bad)[0])
+
+    def _raise_diverged(self, term: str) -> None:
+        """Raise the error of a term that is not finite."""
+        raise FloatingPointError(
+            f"training diverged: the term {term!r} is no longer a finite number in epoch "
+            f"{len(self.history)}; lower lr (now {self.lr}) or the weight of that term"
+        )
 
 
 def _is_early_stop(interrupt: KeyboardInterrupt) -> bool:
@@ -245,6 +292,7 @@ def build_net(
         "iterator_train": LesionLoader,
         "iterator_train__shuffle": True,
         "iterator_train__collate_fn": as_is,
+        "iterator_valid": LesionLoader,
         "iterator_valid__collate_fn": as_is,
         "train_split": None if valid is None else predefined_split(valid),
         **settings,

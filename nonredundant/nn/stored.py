@@ -1,4 +1,4 @@
-"""Shuffled batches of lesions whose voxels are in a store, read by chunk."""
+"""Batches of lesions whose voxels are in a store, read by chunk, or on the GPU."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from nonredundant.lesions import stored_array
 from nonredundant.lesions.stored_array import StoredArray
+from nonredundant.nn.resident import ResidentLesions
 
 #: The first window of an epoch is this many times smaller than the largest.
 _FIRST_WINDOW = 8
@@ -20,8 +21,8 @@ _FIRST_WINDOW = 8
 class LesionLoader(DataLoader):
     """Data loader that shuffles lesions of a store so that each chunk is read once per epoch.
 
-    Other datasets, and stores that fit into the cache of decoded chunks, are shuffled as by
-    torch's own loader.
+    Lesions on the GPU are selected there. Other datasets, and stores that fit into the cache of
+    decoded chunks, are shuffled as by torch's own loader.
     """
 
     def __init__(self, dataset: Any, *, shuffle: bool | None = None, **options: Any) -> None:
@@ -30,6 +31,20 @@ class LesionLoader(DataLoader):
             if sampler is not None:
                 shuffle, options = None, {**options, "sampler": sampler}
         super().__init__(dataset, shuffle=shuffle, **options)
+
+    def __iter__(self) -> Any:
+        if isinstance(self.dataset, ResidentLesions):
+            return self._on_device(self.dataset)
+        return super().__iter__()
+
+    def _on_device(self, dataset: ResidentLesions) -> Iterator[Any]:
+        """Yield batches in the order in which torch's loader would; one copy of it per epoch."""
+        # Torch's loader draws a seed before its sampler does.
+        torch.empty((), dtype=torch.int64).random_()
+        batches: list[list[int]] = list(self.batch_sampler or ())
+        order = torch.tensor([row for rows in batches for row in rows], device=dataset.device)
+        for part in order.split([len(rows) for rows in batches]):
+            yield dataset.take(part)
 
 
 def _window_sampler(dataset: Any) -> WindowSampler | None:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import pickle
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from skorch.callbacks import Callback
 
+from nonredundant import LesionTable, NonRedundantCVAE
 from nonredundant.nn.state import FORMAT, arrays_of, pack, set_arrays, unpack
+
+
+class Noting(Callback):
+    """A callback that notes something in an attribute, as users write them."""
+
+    def on_epoch_end(self, net, **kwargs):
+        self.seen = len(net.history)
 
 
 def make_module(seed):
@@ -57,3 +67,13 @@ def test_another_format_number_is_refused(number):
     packed = pack(make_state()) | {"_format": number}
     with pytest.raises(ValueError, match=f"has format {number}, but .* reads format {FORMAT}"):
         unpack(packed)
+
+
+def test_a_callback_of_the_users_with_attributes_of_its_own_is_pickled():
+    rng = np.random.default_rng(0)
+    table = LesionTable.from_arrays(patches=rng.normal(size=(8, 1, 8, 8)))
+    options = {"callbacks": [Noting()]}
+    model = NonRedundantCVAE(2, max_epochs=1, net_params=options, device="cpu").fit(table)
+    assert model.net_params["callbacks"][0].seen == 1
+    copied = pickle.loads(pickle.dumps(model))
+    assert not hasattr(copied.net_params["callbacks"][0], "seen")
