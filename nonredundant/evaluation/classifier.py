@@ -59,6 +59,18 @@ def _predicts_classes(model: FeatureSetClassifier) -> bool:
     return True
 
 
+def _check_rarest(outcome: Outcome) -> None:
+    """Raise if a class has too few samples for the inner splits that tune a classifier."""
+    sizes = np.bincount(outcome.strata, minlength=len(outcome.states))
+    rarest = int(sizes.argmin())
+    if sizes[rarest] < 2:
+        raise ValueError(
+            f"the rarest class, {outcome.states[rarest]}, has {sizes[rarest]} sample, and tuning "
+            "by inner cross-validation needs 2: collect more samples of it, leave it out, or give "
+            "a classifier of your own, which is not tuned"
+        )
+
+
 class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     """One feature set and one classifier, from cases to predictions.
 
@@ -413,6 +425,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         found = list(resolve_classifiers(classifier, times=times).items())
         if len(found) != 1:
             raise ValueError(f"classifier must be one name or estimator, got {classifier!r}")
+        if isinstance(classifier, str) and not times:
+            _check_rarest(outcome)
         return found[0]
 
     def _features(self, table: LesionTable) -> Any:

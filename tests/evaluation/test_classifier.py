@@ -11,7 +11,9 @@ from cohorts_for_tests import (
     PLAIN,
     CheapNetwork,
     compare_patients,
+    make_table,
 )
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
@@ -191,3 +193,11 @@ def test_a_model_of_lesions_says_that_it_cannot_read_images(cohort):
     for X in (pd.DataFrame({"image": ["a.nii"], "mask": ["b.nii"]}), np.zeros((2, 3))):
         with pytest.raises(TypeError, match="fitted on a LesionTable and cannot read images"):
             model.predict(X)
+
+
+def test_one_sample_of_a_class_is_named():
+    table, _ = make_table(10)
+    with pytest.raises(ValueError, match=r"rarest class, b, has 1 sample, and tuning .*needs 2"):
+        FeatureSetClassifier("HCR").fit(table, ["a"] * 9 + ["b"])
+    own = FeatureSetClassifier("HCR", classifier=LogisticRegression())
+    assert own.fit(table, ["a"] * 9 + ["b"]).predict(table).shape == (10,)

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -166,3 +167,15 @@ def test_a_full_cache_stops_the_extraction_and_keeps_what_it_holds(tmp_path, n_j
         assert {path: path.stat().st_mtime_ns for path in kept} == before
     expected = quick(patch_shape=(16, 16, 16)).fit_transform(cases)
     assert_same(table, expected)
+
+
+def test_two_processes_share_a_cache_at_the_same_time(tmp_path):
+    cases = cohort(8)
+    expected = quick().fit_transform(cases)
+    extractor = quick(memory=tmp_path)
+    run = joblib.delayed(extractor.fit_transform)
+    # In opposite orders, so that each finds results of the other in the middle.
+    one, two = joblib.Parallel(n_jobs=2)([run(cases), run(cases[::-1])])
+    assert_same(one, expected)
+    assert_same(two, expected[np.arange(8)[::-1]])
+    assert len(list(tmp_path.rglob("output.pkl*"))) == 8
