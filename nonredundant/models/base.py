@@ -64,7 +64,7 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
     dlr_median_: np.ndarray
     _grid: tuple[int, ...]
 
-    _own_options = {"validation_fraction": 0.0, "reconstruction": "normalised"}
+    _own_options = {"validation_fraction": 0.0, "reconstruction": "normalised", "n_threads": 1}
     #: Defaults of the learning-rate schedule and the weight decay; `net_params` overrides them.
     _optimiser: dict[str, Any] = {"lr_schedule": "cosine", "optimizer__weight_decay": 1e-4}
 
@@ -118,7 +118,7 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
         """Train the network on the usable rows, then compute the median and collapsed latents."""
         import_skorch()
         from nonredundant.nn.batches import LesionDataset
-        from nonredundant.nn.net import resolve_device
+        from nonredundant.nn.net import resolve_device, threads
         from nonredundant.nn.resident import resident
 
         self._check_options()
@@ -136,13 +136,14 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
             plan.labels,
             weight.astype(dtype),
         )
-        self._fit_net(
-            plan,
-            resident(LesionDataset(*parts, rows, augment=self._augmentation(cohort)), device),
-            resident(LesionDataset(*parts, usable[held]), device) if held.any() else None,
-            lambda: intensity_statistics(cohort, rows),
-            rng.randint(2**31 - 1),
-        )
+        with threads(self._option("n_threads")):
+            self._fit_net(
+                plan,
+                resident(LesionDataset(*parts, rows, augment=self._augmentation(cohort)), device),
+                resident(LesionDataset(*parts, usable[held]), device) if held.any() else None,
+                lambda: intensity_statistics(cohort, rows),
+                rng.randint(2**31 - 1),
+            )
         self._after_training(cohort)
         d = self._encode(cohort)
         self.dlr_median_ = np.nanmedian(d, axis=0)
@@ -157,6 +158,11 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
         if not (isinstance(fraction, int | float) and 0 <= fraction < 1):
             raise InvalidParameterError(
                 f"net_params['validation_fraction'] must be a number in [0, 1), got {fraction!r}"
+            )
+        number = self._option("n_threads")
+        if number is not None and not (isinstance(number, int) and number >= 1):
+            raise InvalidParameterError(
+                f"net_params['n_threads'] must be a positive integer or None, got {number!r}"
             )
         if error not in ("normalised", "summed"):
             raise InvalidParameterError(

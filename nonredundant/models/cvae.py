@@ -310,7 +310,10 @@ default="dcor"
         - `reconstruction`: "normalised" (the default) divides the squared error by the variance
           of the cohort, "summed" sums it over voxels as published.
         - `warm_start`: True makes `fit` continue from the weights of the previous fit.
-        - `mixed_precision`: True uses half precision on CUDA.
+        - `n_threads`: threads of the training on a CPU, 1 by default, so that the result does not
+          depend on the machine's number of cores; more are faster on large cohorts, None takes
+          all. The result of another number differs by rounding, which grows with every step.
+        - `mixed_precision`: True uses half precision on CUDA (bfloat16 where the GPU has it).
         - any other argument of `skorch.NeuralNet`.
     verbose : int, default=0
         1 prints one line per epoch.

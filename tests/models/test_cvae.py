@@ -591,3 +591,23 @@ def test_clinical_columns_must_be_there_if_named():
         cvae = make_cvae(independent_of=("hcr", "clinical"))
         with pytest.raises(ValueError, match=r"names 'clinical', but none of the [01] columns is"):
             cvae.fit(X)
+
+
+def test_the_number_of_threads_changes_nothing():
+    """Gradients are summed over threads; training therefore uses one, unless asked otherwise."""
+    rng = np.random.default_rng(0)
+    table = LesionTable.from_arrays(
+        features=rng.normal(size=(40, 3)), patches=rng.normal(size=(40, 1, 32, 32, 32))
+    )
+    before, found = torch.get_num_threads(), []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            model = NonRedundantCVAE(2, max_epochs=20, batch_size=20, random_state=0, device="cpu")
+            found.append(model.fit_transform(table))
+            assert torch.get_num_threads() == number
+    finally:
+        torch.set_num_threads(before)
+    np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match=r"n_threads'\] must be a positive integer or None"):
+        model.set_params(net_params={"n_threads": 0}).fit(table)

@@ -109,3 +109,18 @@ def test_a_restored_net_keeps_the_weights():
     net = restored_net(module)
     assert net.is_restored
     assert torch.equal(net.module_.weight, before)
+
+
+class LastStep(SquareNet):
+    """The loss is finite in every step; the gradient of the last one is not."""
+
+    def objective(self, batch):
+        total, prediction, terms = super().objective(batch)
+        if len(self.history) == 4 and len(self.history[-1]["batches"]) == 2:
+            total = total + (prediction - prediction.detach()).abs().sum().sqrt()
+        return total, prediction, terms
+
+
+def test_weights_that_the_last_step_broke_are_named():
+    with pytest.raises(FloatingPointError, match="last step: the weights 'weight' are no longer"):
+        make_net(LastStep).fit(Rows())
