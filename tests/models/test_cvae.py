@@ -611,3 +611,32 @@ def test_the_number_of_threads_changes_nothing():
     np.testing.assert_allclose(found[0], found[1], rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match=r"n_threads'\] must be a positive integer or None"):
         model.set_params(net_params={"n_threads": 0}).fit(table)
+
+
+@pytest.mark.parametrize("seed", [0, None])
+def test_a_pipelines_memory_shares_the_network_among_candidates(seed, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    table = LesionTable.from_arrays(
+        features=rng.normal(size=(24, 3)), patches=rng.normal(size=(24, 1, 8, 8))
+    )
+    y, fits = np.arange(24) % 2, []
+    train = NonRedundantCVAE._train
+    monkeypatch.setattr(
+        NonRedundantCVAE, "_train", lambda model, *given: fits.append(1) or train(model, *given)
+    )
+
+    def scores(memory):
+        cvae = NonRedundantCVAE(2, max_epochs=2, random_state=seed, device="cpu")
+        pipeline = make_pipeline(cvae, StandardScaler(), LogisticRegression(), memory=memory)
+        search = GridSearchCV(
+            pipeline, {"logisticregression__C": [0.01, 1.0, 10.0]}, cv=3, error_score="raise"
+        )
+        found = search.fit(table, y).cv_results_
+        return np.array([found[f"split{fold}_test_score"] for fold in range(3)])
+
+    shared = scores(str(tmp_path))
+    # One network per fold and one for the refit, instead of one per fold and candidate too.
+    assert len(fits) == 3 + 1
+    if seed is not None:
+        np.testing.assert_array_equal(shared, scores(None))
+        assert len(fits) == (3 + 1) + (9 + 1)
