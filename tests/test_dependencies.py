@@ -26,6 +26,8 @@ PROJECT = {
 }
 #: For type checking alone: tables of it are recognised, and nobody else needs it.
 TYPES_ONLY = {"polars"}
+#: Programs that benchmarks compare with, each in an environment that the benchmark makes.
+PEERS = {"fastrad", "flash-radiomics", "mirp", "nyxus", "pydantic", "pythae"}
 #: Imported by another name: plugins, programs, stubs.
 TOOLS = {"mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
 #: Named as text: by docs/conf.py, by the kernel of a notebook, by torch.utils.tensorboard.
@@ -100,7 +102,7 @@ def test_imported_packages_are_declared():
 def test_packages_of_the_tests_are_declared():
     known = {name for names in declared().values() for name in names}
     folders = [folder for name in ("tests", "benchmarks") if (folder := ROOT / name).is_dir()]
-    assert not imported(*folders) - known - TYPES_ONLY
+    assert not imported(*folders) - known - TYPES_ONLY - PEERS
 
 
 def test_constraints_pin_what_is_declared():

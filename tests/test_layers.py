@@ -233,7 +233,10 @@ def top_level(body: list[ast.stmt]) -> list[ast.stmt]:
 
 
 #: Made of subclasses of heavy libraries, and imported by functions.
-SUBCLASSES = {m for m in MODULES if package_of(m) == "nn"} | {"extraction.texture"}
+SUBCLASSES = {m for m in MODULES if package_of(m) == "nn"} | {
+    "extraction.shape",
+    "extraction.texture",
+}
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - SUBCLASSES))
