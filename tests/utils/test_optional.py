@@ -39,5 +39,6 @@ def test_a_module_without_its_compiled_part_is_told_alike(monkeypatch):
 
 
 def test_a_missing_extra_is_named():
+    absent = "no_such"
     with pytest.raises(ImportError, match=r'this needs .no_such.*"nonredundant\[graph\]"'):
-        import_optional("no_such", extra="graph", purpose="this")
+        import_optional(absent, extra="graph", purpose="this")
