@@ -241,7 +241,11 @@ def test_a_wrong_key_is_named_with_the_nearest_right_one(name, options, message,
         make_model(name, **options).fit(*cohort)
 
 
-@pytest.mark.parametrize("callbacks", [3, [3], EpochTimer(), [("timer", 3)]], ids=str)
+@pytest.mark.parametrize(
+    "callbacks",
+    [3, [3], EpochTimer(), [("timer", 3)]],
+    ids=["number", "list", "callback", "pair"],
+)
 @each_model
 def test_what_is_no_list_of_callbacks_is_refused(name, callbacks, cohort):
     model = make_model(name)
