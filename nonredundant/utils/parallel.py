@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,6 +21,8 @@ from nonredundant.utils.user_warnings import warn_user
 
 #: Tasks per worker that are handed out together to a backend that returns no stream.
 _ROUND = 16
+#: Bytes by which a process may grow before joblib replaces it.
+_LEAK = 2 << 30
 #: Ray's options for processes that are lost.
 _REPEATED = {"max_restarts": 3, "max_task_retries": 3}
 
@@ -134,6 +137,7 @@ def _marked(
     i: int, folder: str, function: Callable[..., Any], task: tuple[Any, ...]
 ) -> tuple[int, Any]:
     """Run a task while a file of its number says that it has begun."""
+    _expect_large_libraries()
     mark = Path(folder, str(i))
     # A worker on another machine has no such folder; its scheduler repeats what was lost.
     with contextlib.suppress(OSError):
@@ -143,6 +147,16 @@ def _marked(
     finally:
         with contextlib.suppress(OSError):
             mark.unlink()
+
+
+def _expect_large_libraries() -> None:
+    """Keep joblib from replacing this process when it has grown by the size of torch.
+
+    It takes 300 MB since the first task for a leak, and the new process imports everything again.
+    """
+    executor: Any = sys.modules.get("joblib.externals.loky.process_executor")
+    if hasattr(executor, "_MAX_MEMORY_LEAK_SIZE"):
+        executor._MAX_MEMORY_LEAK_SIZE = _LEAK
 
 
 def _one_by_one(
