@@ -23,7 +23,6 @@ from nonredundant.models.inputs import (
     split_samples,
 )
 from nonredundant.nn.estimator import NET_CONSTRAINTS, NetworkEstimator, TrainingPlan
-from nonredundant.nn.skorch_import import import_skorch
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import (
@@ -116,7 +115,6 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
 
     def _train(self, cohort: Cohort, plan: TrainingPlan) -> None:
         """Train the network on the usable rows, then compute the median and collapsed latents."""
-        import_skorch()
         from nonredundant.nn.batches import LesionDataset
         from nonredundant.nn.net import resolve_device, threads
         from nonredundant.nn.resident import resident

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from nonredundant.nn.skorch_import import import_skorch
 from nonredundant.nn.state import pack, set_arrays, unpack
 from nonredundant.utils.validation import Interval, InvalidParameterError
 
@@ -143,7 +142,6 @@ class NetworkEstimator(BaseEstimator):
         fit : callable, optional
             Function that trains the net; by default `net.fit(train)`.
         """
-        import_skorch()
         from nonredundant.nn.net import history_of, seeded
 
         with seeded(seed):
@@ -211,7 +209,6 @@ class NetworkEstimator(BaseEstimator):
         state, weights = unpack(state)
         super().__setstate__(state)
         if weights is not None:
-            import_skorch()
             from nonredundant.nn.net import restored_net
 
             self.net_ = restored_net(self._build_module(self._spec, weights))
