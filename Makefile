@@ -24,6 +24,7 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --recursive nonredundant
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

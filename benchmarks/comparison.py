@@ -97,9 +97,8 @@ def main() -> None:
         f"The epochs of the {len(rows)} networks took {epochs:.1f} s and their training "
         f"{fits / epochs:.2f} times as long. The whole part took {ratio:.2f} times as long, in "
         "seconds summed over processes (required: at most 1.2): it includes the principal "
-        "components, the start of the processes, which import torch, and waiting for the last. "
-        "The timer is a callback of skorch, which imports torch_geometric where it is installed: "
-        "about 1.4 s per process, which a comparison without callbacks does not spend.",
+        "components, the start of the processes, which import torch and skorch (which imports "
+        "torch_geometric where it is installed), and waiting for the last.",
     ]
     body = "\n".join(lines)
     print(body) if options.print else write_section("comparison.py", SECTION, body)
