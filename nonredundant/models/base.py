@@ -63,7 +63,12 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
     dlr_median_: np.ndarray
     _grid: tuple[int, ...]
 
-    _own_options = {"validation_fraction": 0.0, "reconstruction": "normalised", "n_threads": 1}
+    _own_options = {
+        "validation_fraction": 0.0,
+        "reconstruction": "normalised",
+        "n_threads": 1,
+        "accelerate": False,
+    }
     #: Defaults of the learning-rate schedule and the weight decay; `net_params` overrides them.
     _optimiser: dict[str, Any] = {"lr_schedule": "cosine", "optimizer__weight_decay": 1e-4}
 
@@ -116,11 +121,11 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
     def _train(self, cohort: Cohort, plan: TrainingPlan) -> None:
         """Train the network on the usable rows, then compute the median and collapsed latents."""
         from nonredundant.nn.batches import LesionDataset
-        from nonredundant.nn.net import resolve_device, threads
+        from nonredundant.nn.net import threads
         from nonredundant.nn.resident import resident
 
         self._check_options()
-        device = resolve_device(self.device)
+        device = self._training_device()
         rng = check_random_state(self.random_state)
         usable = np.flatnonzero(cohort.usable)
         held = split_samples(cohort.sample[usable], self._option("validation_fraction"), rng)
@@ -162,6 +167,11 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
             raise InvalidParameterError(
                 f"net_params['n_threads'] must be a positive integer or None, got {number!r}"
             )
+        if not isinstance(self._option("accelerate"), bool):
+            raise InvalidParameterError(
+                "net_params['accelerate'] must be True or False, got "
+                f"{self._option('accelerate')!r}"
+            )
         if error not in ("normalised", "summed"):
             raise InvalidParameterError(
                 f"net_params['reconstruction'] must be 'normalised' or 'summed', got {error!r}"
@@ -190,18 +200,25 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
     ) -> Any:
         """Build the untrained net and size its independence terms to the module."""
         from nonredundant.nn.batches import balanced_batch_size
-        from nonredundant.nn.net import build_net, resolve_device
+        from nonredundant.nn.net import build_net
         from nonredundant.nn.training import VAENet
 
-        device = resolve_device(self.device)
+        kind, shared, n_processes, device = VAENet, {}, 1, self._training_device()
+        if self._option("accelerate"):
+            from nonredundant.nn.accelerated import AcceleratedVAENet, shared_training
+
+            accelerator = shared_training(device, plan.terms, self._net_options())
+            kind, shared = AcceleratedVAENet, {"accelerator": accelerator}
+            n_processes = accelerator.num_processes
         term, among = plan.terms.get("independence"), plan.terms.get("disentangle")
         if term is not None:
             term.reset(*module.pair_sizes, device=device, seed=seed)
         if among is not None:
             among.reset(module.n_latents, 0, device=device, seed=seed)
         batch_size = balanced_batch_size(n_rows, self.batch_size)
+        n_batches = math.ceil(n_rows / batch_size)
         return build_net(
-            VAENet,
+            kind,
             module,
             valid=valid,
             options=self._net_options(),
@@ -210,12 +227,24 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
             weights=plan.weights,
             max_epochs=self.max_epochs,
             batch_size=batch_size,
-            n_steps=self.max_epochs * math.ceil(n_rows / batch_size),
+            n_steps=self.max_epochs * math.ceil(n_batches / n_processes),
             lr=self.lr,
             device=device,
             verbose=int(self.verbose),
             **self._optimiser,
+            **shared,
         )
+
+    def _training_device(self) -> str:
+        """Return the device of the training; with accelerate that of this process."""
+        from nonredundant.nn.net import resolve_device
+
+        device = resolve_device(self.device)
+        if not self._option("accelerate"):
+            return device
+        from nonredundant.nn.accelerated import make_accelerator
+
+        return str(make_accelerator(device).device)
 
     # Encoding and decoding -----------------------------------------------------------------
 

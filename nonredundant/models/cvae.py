@@ -314,6 +314,8 @@ default="dcor"
           depend on the machine's number of cores; more are faster on large cohorts, None takes
           all. The result of another number differs by rounding, which grows with every step.
         - `mixed_precision`: True uses half precision on CUDA (bfloat16 where the GPU has it).
+        - `accelerate`: True shares each epoch among the processes of `accelerate launch`, one per
+          GPU; extra `accelerate`.
         - any other argument of `skorch.NeuralNet`.
     verbose : int, default=0
         1 prints one line per epoch.

@@ -54,8 +54,8 @@ class ScheduledUpdate(Callback):
         for batch in net.get_iterator(dataset_train, training=False):
             batch = batch.to(net.device)
             with torch.no_grad():
-                d = net.module_.posterior(batch).mean
-            first, second = net.module_.pair(batch, d)
+                d = net.network.posterior(batch).mean
+            first, second = net.network.pair(batch, d)
             firsts.append(first)
             seconds.append(second)
         term.update(torch.cat(firsts), torch.cat(seconds))

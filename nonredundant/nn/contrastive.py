@@ -70,6 +70,14 @@ class CommonSalientVAE(nn.Module):
         self.layout = layout_of(shape, n_channels, network)
         self.register_buffer("total_variance", torch.ones(()))
 
+    def forward(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the objective; wrappers that join gradients of processes see only this call."""
+        return self.objective(batch, penalty)
+
+    def objective(self, batch: Batch, penalty: Penalty | None) -> tuple[LossTerms, Tensor]:
+        """Return the terms of the loss, and the posterior means."""
+        raise NotImplementedError
+
     def pair(self, batch: Batch, z: Tensor) -> tuple[Tensor, Tensor]:
         """Return the two sides of the independence term: the posterior means of c and s."""
         c, s = z.split(self.pair_sizes, dim=1)

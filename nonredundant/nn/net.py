@@ -90,6 +90,11 @@ class TermNet(NeuralNet):
     def initialize(self) -> TermNet:
         """Initialise the net and the gradient scaler that half precision needs."""
         super().initialize()
+        self._initialize_precision()
+        return self
+
+    def _initialize_precision(self) -> None:
+        """Choose the type of the forward pass and the gradient scaler that it needs."""
         half = self.mixed_precision and self._on_cuda
         self.half_ = torch.float32
         if half:
@@ -97,7 +102,11 @@ class TermNet(NeuralNet):
         # Only float16 needs it. Each step with it waits for the device.
         self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.half_ == torch.float16)
         self.unread_: list[tuple[dict[str, Any], str, Tensor]] = []
-        return self
+
+    @property
+    def network(self) -> Any:
+        """Return the module, also while the one that is trained wraps it."""
+        return self.module_
 
     @property
     def _on_cuda(self) -> bool:

@@ -86,14 +86,18 @@ class WindowSampler(Sampler):
         self.start = np.searchsorted(chunks[self.order], np.arange(int(chunks.max()) + 2))
         self.n_chunks = n_chunks
         self.arrays, self.rows = arrays, rows
+        #: Where set, as by accelerate, what draws the order; it is the same in all processes.
+        self.generator: torch.Generator | None = None
 
     def __len__(self) -> int:
         return len(self.order)
 
     def __iter__(self) -> Iterator[int]:
-        # As torch's own sampler does, so that the global seed determines the order.
-        generator = torch.Generator()
-        generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
+        generator = self.generator
+        if generator is None:
+            # As torch's own sampler does, so that the global seed determines the order.
+            generator = torch.Generator()
+            generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
         shuffled = torch.randperm(len(self.start) - 1, generator=generator).numpy()
         windows = self._windows(shuffled)
         with ThreadPoolExecutor(max_workers=1) as pool:

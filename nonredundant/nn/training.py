@@ -19,12 +19,12 @@ from nonredundant.nn.penalties import LEAST_ROWS
 
 
 class VAENet(TermNet):
-    """Skorch net whose module returns the terms of its loss (`module.objective`).
+    """Skorch net whose module returns the terms of its loss when it is called.
 
     Parameters
     ----------
     module : nn.Module
-        Has `objective(batch, penalty) -> (LossTerms, d)` and `pair(batch, d)`, the two sides of
+        Returns `(LossTerms, d)` of `(batch, penalty)`, and has `pair(batch, d)`, the two sides of
         the independence term.
     term : independence term or None
         Term that keeps d independent of h; it is trained too if it has parameters.
@@ -67,9 +67,9 @@ class VAENet(TermNet):
         # An unbiased estimate of dependence needs LEAST_ROWS rows.
         estimable = self.term is not None and len(batch.x) >= LEAST_ROWS
         penalty = self.term.penalty if estimable else None
-        terms, d = self.module_.objective(batch, penalty)
+        terms, d = self.module_(batch, penalty)
         if self.disentangle is not None:
-            pair = self.module_.within(batch, d)
+            pair = self.network.within(batch, d)
             few = len(pair[0]) < LEAST_ROWS
             among = d.new_zeros(()) if few else self.disentangle.penalty(*pair)
             terms = terms.with_extra(total_correlation=among)
@@ -77,7 +77,7 @@ class VAENet(TermNet):
 
     def respond(self, batch: Batch) -> Tensor:
         """Return the posterior means."""
-        return self.module_.posterior(batch).mean
+        return self.network.posterior(batch).mean
 
     def as_pair(self, batch: Batch) -> tuple[Batch, Tensor]:
         """Return the batch and its labels, -1 without labels."""
@@ -92,7 +92,7 @@ class VAENet(TermNet):
         """Take one step of a term, if it has parameters, on the two sides that it compares."""
         if term is None or term.fit_mode != "step":
             return
-        pair = getattr(self.module_, kept_apart)(batch, d)
+        pair = getattr(self.network, kept_apart)(batch, d)
         if len(pair[0]) >= LEAST_ROWS:
             term.update(*pair)
 
