@@ -101,12 +101,17 @@ def _extractor(parameters: str, plain: bool) -> Any:
         def computeShape(self, image: Any, mask: Any, box: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Compute 3-D shape with the faster mesh, and 2-D shape with pyradiomics' class."""
             chosen = self.enabledFeatures
-            if plain or mask.GetDimension() != 3 or "shape" not in chosen or "shape2D" in chosen:
+            if plain or mask.GetDimension() != 3 or "shape" not in chosen:
                 return super().computeShape(image, mask, box, **kwargs)
             measured = Shape(*imageoperations.cropToTumorMask(image, mask, box), **kwargs)
             for feature in chosen["shape"] or ():
                 measured.enableFeatureByName(feature)
-            return {f"original_shape_{name}": v for name, v in measured.execute().items()}
+            values = {f"original_shape_{name}": v for name, v in measured.execute().items()}
+            self.enabledFeatures = {k: v for k, v in chosen.items() if k != "shape"}
+            try:
+                return values | super().computeShape(image, mask, box, **kwargs)
+            finally:
+                self.enabledFeatures = chosen
 
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from radiomics import cShape
+from radiomics.shape import RadiomicsShape
 
+from nonredundant import RadiomicsExtractor
 from nonredundant.extraction.shape import mesh_coefficients
 
 SPACING = st.tuples(*[st.floats(0.1, 10)] * 3)
@@ -50,3 +53,16 @@ def test_a_large_lesion_does_not_take_all_pairs():
     assert volume == pytest.approx(side**3, rel=0.01)
     in_a_plane, in_space = np.hypot(side, side - 1), np.sqrt(side**2 + 2 * (side - 1) ** 2)
     np.testing.assert_allclose(diameters, [in_a_plane] * 3 + [in_space], rtol=1e-12)
+
+
+@pytest.mark.parametrize("settings", [None, {"setting": {"binWidth": 0.5}}])
+def test_it_is_used_by_default_and_with_settings_of_pyradiomics(settings, monkeypatch):
+    image = np.random.default_rng(0).normal(size=(8, 8, 8))
+    mask = np.zeros(image.shape, dtype=np.uint8)
+    mask[2:6, 2:6, 2:6] = 1
+    cases = pd.DataFrame({"image": [image], "mask": [mask], "spacing": [(1.0, 1.0, 1.0)]})
+    options = {"settings": settings} if settings else {"bin_width": 0.5}
+    expected = RadiomicsExtractor(**options, plain_formulas=True).fit_transform(cases).features
+    monkeypatch.setattr(RadiomicsShape, "_initSegmentBasedCalculation", None)
+    found = RadiomicsExtractor(**options).fit_transform(cases).features
+    pd.testing.assert_frame_equal(found, expected, rtol=1e-9)
