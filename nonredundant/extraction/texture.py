@@ -6,6 +6,9 @@ are taken from its margins where the formula allows, the maximal correlation coe
 eigenvalue of a symmetric matrix, and moments are computed once. The C loops that count the texture
 matrices are pyradiomics' own.
 
+Where the levels of neighbours in a direction are independent, or all of one kind, some features
+are roots or ratios of rounding errors. The plain formula is used there, which makes the same ones.
+
 Formulas and names: van Griethuysen et al. 2017 (doi 10.1158/0008-5472.CAN-17-0339).
 """
 
@@ -32,6 +35,11 @@ DISCRETISED = "discretised"
 #: Squared size of the antisymmetric part beyond which an eigenvalue is not taken from the symmetric
 #: one: it moves eigenvalues by about this much.
 _LARGEST_ASYMMETRY = 1e-12
+#: Below these an eigenvalue, a difference of entropies (bits) or a standard deviation (levels) of a
+#: direction may be 0 but for rounding.
+_LEAST_EIGENVALUE = 1e-5
+_LEAST_INFORMATION = 1e-6
+_LEAST_SPREAD = 1e-6
 
 
 class Discretised(NamedTuple):
@@ -169,13 +177,24 @@ class FirstOrder(_Discretised, RadiomicsFirstOrder):
         return moment / np.where(variance == 0, 1.0, variance) ** power
 
 
-class GLCM(_Discretised, RadiomicsGLCM):
+class _PlainGLCM(_Discretised, RadiomicsGLCM):
+    """Co-occurrence features by the plain formulas."""
+
+
+class GLCM(_PlainGLCM):
     """Co-occurrence features, from the margins of the matrix where the formula allows.
 
     `_cells` has the shape (angles, levels, levels), `px` and `py` are its margins.
     """
 
+    P_glcm: np.ndarray
+
     def _calculateCoefficients(self) -> None:
+        if self.P_glcm.shape[3] == 0:
+            # No two voxels are neighbours: the formulas below need a direction.
+            self.__class__ = _PlainGLCM
+            _PlainGLCM._calculateCoefficients(self)
+            return
         cells = np.ascontiguousarray(self.P_glcm[0].transpose(2, 0, 1))
         levels = self.coefficients["grayLevels"]
         n = self.coefficients["Ng"]
@@ -198,6 +217,12 @@ class GLCM(_Discretised, RadiomicsGLCM):
             "ux": self._mean_x[None, None, None],
             "HXY": -np.einsum("aij,aij->a", cells, np.log2(cells + eps))[None],
         }
+
+    def _plain(self, feature: str) -> Any:
+        """Compute a feature by the plain formula."""
+        if "px" not in self.coefficients:
+            super()._calculateCoefficients()
+        return getattr(super(), f"get{feature}FeatureValue")()
 
     @cached_property
     def _expected(self) -> np.ndarray:
@@ -235,10 +260,10 @@ class GLCM(_Discretised, RadiomicsGLCM):
         x = self._levels - self._mean_x[:, None]
         y = self._levels - self._mean_y[:, None]
         spread = np.sqrt((self._px * x**2).sum(axis=1)) * np.sqrt((self._py * y**2).sum(axis=1))
+        if np.any(spread < _LEAST_SPREAD):
+            return self._plain("Correlation")
         covariance = np.einsum("ai,aij,aj->a", x, self._cells, y, optimize=True)
-        correlation = covariance / (spread + self.coefficients["eps"])
-        correlation[spread == 0] = 1
-        return _mean_over_angles(correlation)
+        return _mean_over_angles(covariance / (spread + self.coefficients["eps"]))
 
     def getJointEnergyFeatureValue(self) -> np.ndarray:
         return _mean_over_angles(np.einsum("aij,aij->a", self._cells, self._cells))
@@ -252,13 +277,16 @@ class GLCM(_Discretised, RadiomicsGLCM):
         both = -np.einsum("aij,aij->a", self._cells, self._log_expected)
         larger = np.fmax(x, y)
         gain = self.coefficients["HXY"][0] - both
-        return _mean_over_angles(np.where(larger == 0, 0, gain / larger))
+        if np.any(larger < _LEAST_INFORMATION) or np.any(np.abs(gain) < _LEAST_INFORMATION):
+            return self._plain("Imc1")
+        return _mean_over_angles(gain / larger)
 
     def getImc2FeatureValue(self) -> np.ndarray:
         both = -np.einsum("aij,aij->a", self._expected, self._log_expected)
-        joint = self.coefficients["HXY"][0]
-        found = np.sqrt(1 - np.exp(-2 * (both - joint)))
-        return _mean_over_angles(np.where(both == joint, 0, found))
+        gain = both - self.coefficients["HXY"][0]
+        if np.any(gain < _LEAST_INFORMATION):
+            return self._plain("Imc2")
+        return _mean_over_angles(np.sqrt(1 - np.exp(-2 * gain)))
 
     def getSumSquaresFeatureValue(self) -> np.ndarray:
         squares = (self._levels - self._mean_x[:, None]) ** 2
@@ -266,11 +294,15 @@ class GLCM(_Discretised, RadiomicsGLCM):
 
     def getMCCFeatureValue(self) -> Any:
         if len(self._levels) < 2:
-            return 1
-        found = [
-            _second_eigenvalue(*parts, self.coefficients["eps"])
-            for parts in zip(self._cells, self._px, self._expected, strict=True)
-        ]
+            return np.nan if np.isnan(self._cells).any() else 1
+        found = np.array(
+            [
+                _second_eigenvalue(*parts, self.coefficients["eps"])
+                for parts in zip(self._cells, self._px, self._expected, strict=True)
+            ]
+        )
+        if np.any(found < _LEAST_EIGENVALUE):
+            return self._plain("MCC")
         return _mean_over_angles(np.sqrt(found))
 
 
@@ -298,7 +330,7 @@ def _second_eigenvalue(
         values = np.sort(np.linalg.eigvals(q).real)
     else:
         values = np.linalg.eigvalsh((q + q.T) / 2)
-    return max(float(values[-2]), 0.0)
+    return float(values[-2])
 
 
 class GLDM(_Discretised, RadiomicsGLDM):
