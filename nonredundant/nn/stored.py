@@ -108,7 +108,8 @@ class WindowSampler(Sampler):
                 if i + 1 < len(windows):
                     loading = pool.submit(self._load, windows[i + 1])
                 positions = self._positions(window)
-                yield from positions[torch.randperm(len(positions), generator=generator)].tolist()
+                order = torch.randperm(len(positions), generator=generator).numpy()
+                yield from positions[order].tolist()
 
     def _windows(self, chunks: np.ndarray) -> list[np.ndarray]:
         """Cut the shuffled chunks into windows, the first ones short: nothing is read before."""

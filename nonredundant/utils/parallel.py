@@ -75,10 +75,11 @@ def run_tasks(
     [(0, 8), (1, 9)]
     """
     todo = dict.fromkeys(range(len(tasks)))
-    parallel = _parallel(n_jobs, ordered, batch_size)
     with tempfile.TemporaryDirectory(prefix="nonredundant-") as folder:
         while todo:
             jobs = (joblib.delayed(_marked)(i, folder, function, tasks[i]) for i in list(todo))
+            # A new one each time: tasks of a round that was cut off report to the old one.
+            parallel = _parallel(n_jobs, ordered, batch_size)
             try:
                 with _closing(parallel(jobs)) as stream:
                     for i, result in stream:
