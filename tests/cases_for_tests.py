@@ -36,14 +36,14 @@ def cohort(n=4):
     )
 
 
-def on_disk(cases, folder):
+def on_disk(cases, folder, suffix=".nii.gz"):
     """Write the arrays as files and return the table of their paths."""
     paths = {"image": [], "mask": []}
     for label, row in cases.iterrows():
         for kind, found in paths.items():
             values = row[kind].astype(np.float32 if kind == "image" else np.uint8)
-            sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / f"{label}_{kind}.nii.gz"))
-            found.append(f"{label}_{kind}.nii.gz")
+            sitk.WriteImage(sitk.GetImageFromArray(values), str(folder / f"{label}_{kind}{suffix}"))
+            found.append(f"{label}_{kind}{suffix}")
     return cases.assign(**paths)
 
 

@@ -39,6 +39,7 @@ from nonredundant.lesions.parts import json_text
 from nonredundant.lesions.sample_labels import labels_of
 from nonredundant.lesions.store import LesionStore, StoreError
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
+from nonredundant.utils.user_warnings import warn_user
 
 #: Most cases of one task.
 _MOST_CASES = 128
@@ -46,6 +47,8 @@ _MOST_CASES = 128
 _TASKS_PER_WORKER = 4
 #: Bytes of patches and masks that a worker holds before it writes a part.
 _PART_BYTES = 64 * 2**20
+#: Files of which another one holds the header or the voxels.
+_DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Cases:
         return case_name(self.index[i], self.sources[i])
 
     def stamp(self, i: int) -> str:
-        """Describe the files of a case by size and date; empty if it is not only files."""
+        """Describe the files of a case by path, size and dates; empty if it is not only files."""
         one = self.sources[i]
         marks = [_file_mark(source) for source in (one.image, one.mask) if source is not None]
         if None in marks:
@@ -219,7 +222,7 @@ def _missing(
     stored = store.samples().set_index("case")
     known = stored.index.get_indexer(pd.Index(cases.texts))
     status, stamps, digests = (stored[name].to_numpy() for name in ("status", "stamp", "digest"))
-    missing, failed_before = [], {}
+    missing, failed_before, gone = [], {}, []
     for i in positions:
         row = known[i]
         if row < 0:
@@ -228,18 +231,22 @@ def _missing(
             # The fault may be mended, or may have been one of the machine.
             missing.append(i)
             failed_before[cases.texts[i]] = status[row]
-        elif not _is_same(cases, i, stamps[row], digests[row]):
+        elif stamps[row] != "" and cases.stamp(i) == stamps[row]:
+            continue
+        elif not (digest := cases.digest(i)):
+            gone.append(cases.name(i))
+        elif digest != digests[row]:
             raise StoreError(
                 f"{cases.name(i)} is in the store {store.path} with other voxels, geometry or "
                 "clinical variables: give each case a label of its own (cases.index), or write to "
                 "a new store"
             )
+    if gone:
+        warn_user(
+            f"{len(gone)} cases are in the store {store.path}, and their files can no longer be "
+            f"read, such as {gone[0]}: what was measured before is kept"
+        )
     return missing, failed_before
-
-
-def _is_same(cases: Cases, i: int, stamp: str, digest: str) -> bool:
-    """Check whether a case is that which was measured, by its files' dates or else its content."""
-    return (stamp != "" and cases.stamp(i) == stamp) or cases.digest(i) == digest
 
 
 def _batches(
@@ -340,18 +347,28 @@ def _write_held(
 
 
 def _file_mark(source: Any) -> Any:
-    """Return size and date of a file, or of the files of a folder; None for other sources."""
+    """Return path, size and dates of a file, or of the files of a folder.
+
+    None for other sources, and for files whose voxels are in another one: only their content says
+    whether they changed.
+    """
     if not isinstance(source, str | Path):
         return None
+    path = Path(source).expanduser().absolute()
+    if path.suffix.lower() in _DETACHED:
+        return None
     try:
-        if not Path(source).is_dir():
-            return _size_and_date(os.stat(source))
-        with os.scandir(source) as entries:
-            return sorted([one.name, *_size_and_date(one.stat())] for one in entries)
+        if not path.is_dir():
+            return [str(path), *_size_and_dates(path.stat())]
+        with os.scandir(path) as entries:
+            found = list(entries)
+        if any(one.is_dir() for one in found):
+            return None
+        return [str(path), *sorted([one.name, *_size_and_dates(one.stat())] for one in found)]
     except OSError:
         return None
 
 
-def _size_and_date(found: os.stat_result) -> list[int]:
-    """Return the size in bytes and the date of the last change in nanoseconds."""
-    return [found.st_size, found.st_mtime_ns]
+def _size_and_dates(found: os.stat_result) -> list[int]:
+    """Return the size in bytes and the dates of the last change of content and entry (ns)."""
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]

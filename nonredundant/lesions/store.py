@@ -111,6 +111,11 @@ class LesionStore:
         """
         folder = Path(path).expanduser().absolute()
         check_names(layout.columns)
+        if not isinstance(layout.index_name, str | int | None):
+            raise StoreError(
+                f"the index of the case table has the name {layout.index_name!r}; a store keeps "
+                "text: rename it (cases.index.name)"
+            )
         if folder.exists() and not folder.is_dir():
             raise StoreError(f"{folder} is a file, not a folder; choose another path for the store")
         if not (folder / _HEADER).exists():
@@ -192,6 +197,8 @@ class LesionStore:
         """
         root = self.path / "parts"
         names = sorted(one.name for one in root.iterdir()) if root.exists() else []
+        # What file browsers leave behind, such as .DS_Store.
+        names = [name for name in names if not name.startswith(".")]
         frames = []
         for name in names:
             frame = read_samples(root / name, self.digest)

@@ -181,9 +181,12 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
             getattr(self, name) == getattr(other, name) for name in same
         )
 
-    def astype(self, dtype: Any, *, copy: bool = True) -> Any:
+    def astype(self, dtype: Any, **options: Any) -> Any:
         """Return itself if the type is the same, else all rows converted to it."""
-        return self if np.dtype(dtype) == self.dtype else np.asarray(self).astype(dtype)
+        return self if np.dtype(dtype) == self.dtype else np.asarray(self).astype(dtype, **options)
+
+    def __contains__(self, value: Any) -> bool:
+        return value in np.asarray(self)
 
     def __len__(self) -> int:
         return len(self.row)
@@ -195,16 +198,19 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         return f"StoredArray(shape={self.shape}, dtype={self.dtype}, folder={self.folder!r})"
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) and key else (key, ())
-        if rows is Ellipsis or rows is None:
-            return np.asarray(self)[key]
-        part, row = self.part[rows], self.row[rows]
-        if np.ndim(part) == 0:
-            # A view of the cached chunk would let its caller change what others read.
-            place = int(part), int(row) // self.chunk
-            return self._chunk(*place)[int(row) % self.chunk].copy()[rest]
-        read = self._read(part.reshape(-1), row.reshape(-1)).reshape(*part.shape, *self.item)
-        return read[(slice(None), *rest)] if rest else read
+        parts = key if isinstance(key, tuple) else (key,)
+        keys = tuple(np.asarray(one) if isinstance(one, StoredArray) else one for one in parts)
+        rows, rest = (keys[0], keys[1:]) if keys else (slice(None), ())
+        if rows is Ellipsis or rows is None or _is_mask_of_voxels(rows):
+            return np.asarray(self)[keys]
+        if isinstance(rows, slice):
+            read = self._read(self.part[rows], self.row[rows])
+            return read[(slice(None), *rest)] if rest else read
+        # Each row once; NumPy pairs the rows with the other indices.
+        chosen = np.asarray(np.arange(len(self))[rows])
+        found, places = np.unique(chosen, return_inverse=True)
+        read = self._read(self.part[found], self.row[found])
+        return read[(places.reshape(chosen.shape)[()], *rest)]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -235,7 +241,11 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         steps = np.flatnonzero(np.diff(part[order]) | np.diff(chunk)) + 1
         for rows in np.split(order, steps) if len(order) else ():
             found = self._chunk(int(part[rows[0]]), int(row[rows[0]]) // self.chunk)
-            read[rows] = found[row[rows] % self.chunk]
+            places = row[rows] % self.chunk
+            if places.max() >= len(found):
+                path = str(Path(self.folder, self.files[int(part[rows[0]])]))
+                raise _damaged(path, f"it holds {len(found)} rows of a chunk of {self.chunk}")
+            read[rows] = found[places]
         return read
 
     def _chunk(self, part: int, number: int) -> np.ndarray:
@@ -257,6 +267,11 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         if found.shape[1:] != self.item or found.dtype != self.dtype:
             raise _damaged(path, f"it holds {found.dtype} of the shape {found.shape[1:]}")
         return found
+
+
+def _is_mask_of_voxels(index: Any) -> bool:
+    """Return whether an index is a mask of more than rows."""
+    return isinstance(index, np.ndarray) and index.ndim > 1 and index.dtype == bool
 
 
 def _damaged(path: str, reason: str) -> ValueError:

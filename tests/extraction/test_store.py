@@ -222,6 +222,49 @@ def test_one_label_with_two_contents_is_refused(tmp_path):
         quick().to_store(cases[2:].reset_index(drop=True), tmp_path / "numbered")
 
 
+def test_another_file_under_one_label_is_refused(tmp_path):
+    """Size and date of the files are the same, as in an archive with whole seconds."""
+    cases = on_disk(cohort(2), tmp_path, suffix=".nii")
+    for file in tmp_path.iterdir():
+        os.utime(file, (1.7e9, 1.7e9))
+    extractor = quick(root=tmp_path)
+    extractor.to_store(cases, tmp_path / "store")
+    cases.at["p1", "image"] = cases.at["p0", "image"]
+    with pytest.raises(ValueError, match=r"case 'p1' .*other voxels"):
+        extractor.to_store(cases, tmp_path / "store")
+
+
+@pytest.mark.parametrize("suffix", [".mhd", ".nhdr"])
+def test_changed_voxels_beside_a_header_are_noticed(tmp_path, suffix):
+    cases = on_disk(cohort(2), tmp_path, suffix=suffix)
+    extractor = quick(root=tmp_path)
+    extractor.to_store(cases, tmp_path / "store")
+    voxels = next(one for one in tmp_path.glob("p1_image*") if one.suffix in (".raw", ".zraw"))
+    content = bytearray(voxels.read_bytes())
+    content[-8:] = bytes(8)
+    voxels.write_bytes(content)
+    with pytest.raises(ValueError, match=r"case 'p1' .*other voxels"):
+        extractor.to_store(cases, tmp_path / "store")
+
+
+def test_a_case_whose_file_is_gone_is_kept(tmp_path):
+    cases = on_disk(cohort(3), tmp_path)
+    extractor = quick(root=tmp_path, on_error="nan")
+    first = extractor.to_store(cases[:2], tmp_path / "store")
+    (tmp_path / "p0_image.nii.gz").unlink()
+    with pytest.warns(UserWarning, match="1 cases are in the store .*'p0'.*kept"):
+        table = extractor.to_store(cases, tmp_path / "store")
+    assert (table.status == "ok").all()
+    assert_same(first, table[:2])
+
+
+def test_an_index_whose_name_is_no_text_is_refused_before_measuring(tmp_path):
+    cases = cohort(2)
+    cases.index.name = ("patient", "id")
+    with pytest.raises(ValueError, match=r"has the name \('patient', 'id'\)"):
+        quick().to_store(cases, tmp_path)
+
+
 def test_failed_cases_have_a_status_and_are_tried_again(tmp_path, monkeypatch):
     cases = on_disk(cohort(4), tmp_path)
     (tmp_path / "p1_image.nii.gz").rename(tmp_path / "kept")

@@ -103,6 +103,32 @@ def test_voxels_are_arrays_where_they_are_used(here, opened):
             lazy.voxels  # noqa: B018
 
 
+PAIRED = {
+    "rows and channels": np.s_[[0, 1, 2], [0, 0, 0]],
+    "one voxel of each lesion": np.s_[[2, 0, 1], 0, [1, 2, 3], [0, 1, 2], [3, 4, 5]],
+    "lists apart": np.s_[[0, 1], 0, :, [3, 4]],
+    "a row and a list": np.s_[1, :, [2, 3]],
+    "a grid of rows": np.s_[np.array([[0, 1], [2, 2]])],
+    "a slice and a list": np.s_[1:, 0, [2, 3]],
+    "a mask of rows and lists": np.s_[np.array([True, False, True]), 0, [1, 2]],
+    "negative": np.s_[[-1, 0], :, -1],
+}
+
+
+@pytest.mark.parametrize("name", PAIRED)
+def test_indices_are_paired_as_by_numpy(here, opened, name):
+    key = PAIRED[name]
+    n = 3 if "mask" in name else len(here.patches)
+    patches, stored = here[:n].patches, opened[:n].patches
+    np.testing.assert_array_equal(stored[key], patches[key])
+
+
+def test_voxels_are_selected_by_a_mask(here, opened):
+    expected = here.patches[here.masks]
+    np.testing.assert_array_equal(opened.patches[opened.masks], expected)
+    np.testing.assert_array_equal(opened.patches[here.masks], expected)
+
+
 def test_what_is_read_can_be_changed_without_changing_the_store(here, opened):
     opened.patches[0][:] = -1
     opened.patches[[0, 1]][:] = -1

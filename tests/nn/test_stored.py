@@ -66,3 +66,9 @@ def test_a_dataset_in_memory_is_shuffled_as_by_torch():
     torch.manual_seed(3)
     assert torch.equal(torch.cat(list(LesionLoader(data, shuffle=True, batch_size=7))), expected)
     assert torch.equal(torch.cat(list(LesionLoader(data, batch_size=7))), data)
+
+
+def test_a_window_of_one_row():
+    """Two chunks of one row each, read one at a time."""
+    sampler = WindowSampler(np.array([0, 1]), 1, [Chunked(load=lambda rows: None)], np.arange(2))
+    assert sorted(sampler) == [0, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 
 import pytest
 
@@ -47,6 +48,22 @@ def test_a_task_that_kills_its_process_is_known_and_the_others_are_done():
     assert isinstance(died, WorkerDiedError)
     assert str(died) == "SIGKILL(-9)"
     assert found == {i: i**2 for i in range(9) if i != 4}
+
+
+def test_tasks_of_a_round_that_was_cut_off_are_not_reported_to_the_next_one():
+    """They were under way when the process died, so tasks must take a while."""
+
+    def square(i):
+        time.sleep(0.01)
+        if i in (3, 11):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i**2
+
+    with pytest.warns(UserWarning, match="counting was killed"):
+        found = dict(run(square, [(i,) for i in range(20)]))
+    died = {i: found.pop(i) for i in (3, 11)}
+    assert all(isinstance(one, WorkerDiedError) for one in died.values())
+    assert found == {i: i**2 for i in range(20) if i not in died}
 
 
 def test_a_task_that_dies_once_has_its_result(tmp_path):
