@@ -64,7 +64,7 @@ def compute_features(
     extractor.levels = {}
     try:
         with np.errstate(all="ignore"):
-            values = extractor.execute(_widen_small_integers(image), mask, label=1)
+            values = extractor.execute(image, mask, label=1)
     except (ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
         raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
@@ -84,6 +84,13 @@ def _widen_small_integers(image: sitk.Image) -> sitk.Image:
     return sitk.Cast(image, sitk.sitkInt32) if image.GetPixelID() in small else image
 
 
+def _values_of(measured: Any, features: list[str] | None, prefix: str) -> dict[str, Any]:
+    """Compute the features of a class, all if none are listed, under their whole names."""
+    for feature in features or ():
+        measured.enableFeatureByName(feature)
+    return {f"{prefix}_{name}": value for name, value in measured.execute().items()}
+
+
 @functools.lru_cache(maxsize=8)
 def _extractor(parameters: str, plain: bool) -> Any:
     """Build a pyradiomics extractor that discretises once, and counts grey levels."""
@@ -97,6 +104,13 @@ def _extractor(parameters: str, plain: bool) -> Any:
         """Extractor that stores the number of grey levels of each image type."""
 
         levels: dict[str, tuple[int, float]]
+        enabledFeatures: dict[str, Any]  # noqa: N815
+
+        @staticmethod
+        def loadImage(*arguments: Any, **kwargs: Any) -> Any:  # noqa: N802
+            """Resample in the type of the image, as pyradiomics does, and then widen it."""
+            image, mask = featureextractor.RadiomicsFeatureExtractor.loadImage(*arguments, **kwargs)
+            return _widen_small_integers(image), mask
 
         def computeShape(self, image: Any, mask: Any, box: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Compute 3-D shape with the faster mesh, and 2-D shape with pyradiomics' class."""
@@ -104,9 +118,7 @@ def _extractor(parameters: str, plain: bool) -> Any:
             if plain or mask.GetDimension() != 3 or "shape" not in chosen:
                 return super().computeShape(image, mask, box, **kwargs)
             measured = Shape(*imageoperations.cropToTumorMask(image, mask, box), **kwargs)
-            for feature in chosen["shape"] or ():
-                measured.enableFeatureByName(feature)
-            values = {f"original_shape_{name}": v for name, v in measured.execute().items()}
+            values = _values_of(measured, chosen["shape"], "original_shape")
             self.enabledFeatures = {k: v for k, v in chosen.items() if k != "shape"}
             try:
                 return values | super().computeShape(image, mask, box, **kwargs)
@@ -128,13 +140,10 @@ def _extractor(parameters: str, plain: bool) -> Any:
             self.levels[image_type_name] = (found.span, found.extent)
             if plain:
                 return super().computeFeatures(image, mask, image_type_name, **kwargs)
-            values = {}
+            values: dict[str, Any] = {}
             for name, features in classes.items():
                 measured = CLASSES[name](image, mask, **{**kwargs, DISCRETISED: found})
-                for feature in features or ():
-                    measured.enableFeatureByName(feature)
-                for feature, value in measured.execute().items():
-                    values[f"{image_type_name}_{name}_{feature}"] = value
+                values |= _values_of(measured, features, f"{image_type_name}_{name}")
             return values
 
     content = json.loads(parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hypothesis
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -164,6 +165,7 @@ def test_every_setting_has_the_plain_values(name):
 
 
 @pytest.mark.parametrize("weighting", [None, "infinity"])
+@hypothesis.settings(deadline=None, max_examples=60)
 @given(
     levels=arrays(np.int8, st.tuples(*[st.integers(1, 4)] * 3), elements=st.integers(1, 4)),
     symmetrical=st.booleans(),
