@@ -26,7 +26,7 @@ from nonredundant.radiomics import resolve_parameters
 #: What is installed, in the order of the requests; some do not name all that they import.
 PEERS = (
     "torch==2.13.0",
-    "flash-radiomics SimpleITK h5py scikit-learn",
+    "flash-radiomics SimpleITK pykwalify h5py scikit-learn",
     "fastrad",
     "nyxus",
     "mirp",

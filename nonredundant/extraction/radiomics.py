@@ -196,7 +196,8 @@ def _names_from_phantom(parameters: str, n_dim: int) -> tuple[str, ...]:
     content = json.loads(parameters)
     setting = content["setting"]
     image, mask, box = _phantom(content, n_dim)
-    extractor = _extractor(parameters, False)
+    with quiet():
+        extractor = _extractor(parameters, False)
     extractor.levels = {}
     bounds = np.array([end for one in box[::-1] for end in (one.start, one.stop - 1)])
     with quiet(), np.errstate(all="ignore"):

@@ -322,3 +322,9 @@ def test_small_integers_are_resampled_as_by_pyradiomics(dtype):
     names = [name for name in expected if "Entropy" not in name and "Uniformity" not in name]
     for name in names:
         assert found[name] == pytest.approx(float(expected[name]), rel=1e-9), name
+
+
+def test_names_of_features_are_listed_without_a_word(capfd):
+    parameters = resolve_parameters(bin_count=13, feature_classes=["firstorder"])
+    assert feature_names(parameters)
+    assert capfd.readouterr() == ("", "")
