@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import struct
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +14,7 @@ from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header
 from nonredundant.io.labels import fits_bytes
+from nonredundant.io.nifti import check_nifti
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
 
@@ -219,52 +217,31 @@ def _series_files(folder: Path) -> Sequence[str]:
 
 # NIfTI ---------------------------------------------------------------------------------------
 
-#: Length of the longest NIfTI header, in bytes.
-_NIFTI_HEADER = 540
-_CHUNK = 1 << 20
 #: Bytes of a large mask that are read at a time.
 _PART = 1 << 26
-#: The format of gzip files in zlib's numbering.
-_GZIP = zlib.MAX_WBITS | 16
 
 
 def _read_nifti(path: Path) -> sitk.Image:
-    """Read a NIfTI file and check that it is complete, which ITK does not."""
+    """Read a NIfTI file whole, with the voxels that are NaN or infinite, which ITK reads as 0."""
     image = _read_with_itk(path)
-    _check_complete(path)
-    return image
+    lost = check_nifti(path)
+    return _with_nan(image, lost, path) if len(lost) else image
 
 
-def _check_complete(path: Path) -> None:
-    """Raise if a NIfTI file is shorter than it should be, or its checksum is wrong."""
-    missing = _missing_bytes(path)
-    if missing:
+def _with_nan(image: sitk.Image, positions: np.ndarray, path: Path) -> sitk.Image:
+    """Set voxels to NaN, so that the checks of every format find them."""
+    import SimpleITK as sitk
+
+    values = sitk.GetArrayFromImage(image)
+    if values.dtype.kind != "f" or positions[-1] >= values.size:
         raise ImageFileError(
-            f"{path} ({_size(path)}) is truncated: {missing:,} bytes of its voxels are missing; "
-            "copy or export it again"
+            f"{path}: {len(positions):,} voxels are NaN or infinite; replace them, for instance by "
+            "the intensity of the background"
         )
-
-
-def _missing_bytes(path: Path) -> int:
-    """Compute by how many bytes a NIfTI file is shorter than its header declares.
-
-    Files that are not NIfTI count as complete. Of a compressed file the checksum is compared too,
-    which ITK does not reach: it stops at the last voxel.
-    """
-    compressed = path.name.lower().endswith(".gz")
-    with path.open("rb") as file:
-        head = file.read(_CHUNK if compressed else _NIFTI_HEADER)
-    if compressed:
-        try:
-            # Unlike `gzip.open`, this returns what is there of a truncated file.
-            head = zlib.decompressobj(_GZIP).decompress(head, _NIFTI_HEADER)
-        except zlib.error:
-            return 0
-    declared = _declared_size(head)
-    if declared is None:
-        return 0
-    size = _uncompressed_size(path, declared) if compressed else path.stat().st_size
-    return max(0, declared - size)
+    values.reshape(-1)[positions] = np.nan
+    restored = sitk.GetImageFromArray(values, isVector=image.GetNumberOfComponentsPerPixel() > 1)
+    restored.CopyInformation(image)
+    return restored
 
 
 def _read_labels(path: Path) -> sitk.Image:
@@ -285,7 +262,8 @@ def _read_labels(path: Path) -> sitk.Image:
     plain = header.GetDimension() == 3 and header.GetNumberOfComponents() == 1
     if stored <= _PART or not plain or header.GetPixelID() == sitk.sitkUInt8:
         return read_file(path)
-    _check_complete(path)
+    if len(check_nifti(path)):
+        return read_file(path)
     size = header.GetSize()
     labels = np.empty(size[::-1], dtype=np.uint8)
     step = max(1, size[2] * _PART // stored)
@@ -304,47 +282,6 @@ def _read_labels(path: Path) -> sitk.Image:
     mask.SetOrigin(header.GetOrigin())
     mask.SetDirection(header.GetDirection())
     return mask
-
-
-def _declared_size(header: bytes) -> int | None:
-    """Read the size of header and voxels in bytes, or None if this is no NIfTI header."""
-    for order in "<>":
-        if len(header) >= 348 and struct.unpack_from(f"{order}i", header)[0] == 348:
-            dims = struct.unpack_from(f"{order}8h", header, 40)
-            bits = struct.unpack_from(f"{order}h", header, 72)[0]
-            offset = int(struct.unpack_from(f"{order}f", header, 108)[0])
-            break
-        if len(header) >= 540 and struct.unpack_from(f"{order}i", header)[0] == 540:
-            dims = struct.unpack_from(f"{order}8q", header, 16)
-            bits = struct.unpack_from(f"{order}h", header, 14)[0]
-            offset = struct.unpack_from(f"{order}q", header, 168)[0]
-            break
-    else:
-        return None
-    voxels = 1
-    for size in dims[1 : 1 + min(max(dims[0], 0), 7)]:
-        voxels *= max(size, 1)
-    return offset + voxels * bits // 8
-
-
-def _uncompressed_size(path: Path, declared: int) -> int:
-    """Count the bytes that can be decompressed, and raise if their checksum is wrong."""
-    size = 0
-    try:
-        with gzip.open(path) as file:
-            # Unlike `read`, this returns what comes before an error.
-            while chunk := file.read1(_CHUNK):
-                size += len(chunk)
-    except EOFError:
-        return size
-    except (zlib.error, gzip.BadGzipFile) as error:
-        # What follows a complete file is not part of it.
-        if size < declared or "Not a gzipped" not in str(error):
-            raise ImageFileError(
-                f"{path} ({_size(path)}) is damaged: its compressed content disagrees with its "
-                f"checksum ({error}); copy or export it again"
-            ) from error
-    return size
 
 
 # The table -----------------------------------------------------------------------------------
@@ -367,6 +304,12 @@ FORMATS = (
     FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
     FileFormat("a DICOM image", _is_dicom, _read_dicom_file),
     FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
+    FileFormat(
+        "NIfTI",
+        _has_suffix(".hdr", ".img", ".hdr.gz", ".img.gz"),
+        _read_nifti,
+        is_self_contained=False,
+    ),
     FileFormat(
         "an image",
         _has_suffix(".nrrd", ".mha", ".png", ".tif", ".tiff", ".jpg", ".jpeg"),

@@ -1,0 +1,200 @@
+"""What ITK's reader of NIfTI files does not tell: cut files, wrong checksums, voxels without value.
+
+ITK takes a NaN or infinite voxel of a NIfTI file for 0, and drops a scaling that is not a number.
+Format: https://nifti.nimh.nih.gov (NIfTI-1.1 and NIfTI-2).
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nonredundant.io.errors import ImageFileError
+
+#: Bytes of the longest header.
+_HEADER = 540
+_CHUNK = 1 << 20
+#: The format of gzip files in zlib's numbering.
+_GZIP = zlib.MAX_WBITS | 16
+#: NumPy's types of the real numbers, by NIfTI's codes.
+_REAL = {16: "f4", 64: "f8"}
+
+
+class _Header(NamedTuple):
+    """The parts of a header that are checked.
+
+    `start` is the byte of the voxel file where the voxels begin, `real` NumPy's type of voxels that
+    are real numbers, else None.
+    """
+
+    start: int
+    n_voxels: int
+    n_bytes: int
+    real: np.dtype | None
+    scale: tuple[float, float]
+
+
+def check_nifti(path: Path) -> np.ndarray:
+    """Check that a NIfTI file is whole, and find its voxels that are NaN or infinite.
+
+    Parameters
+    ----------
+    path : Path
+        A file that ends in .nii, .hdr or .img, or one of these and .gz. Files of these names that
+        are not NIfTI count as whole.
+
+    Returns
+    -------
+    int array of shape (n,)
+        Positions of the voxels, in the order of the file: x is the fastest axis.
+
+    Raises
+    ------
+    ImageFileError
+        If bytes of the voxels are missing, the checksum of a compressed file is wrong, or the
+        scaling of the intensities is not finite.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> check_nifti(Path("scan.nii.gz"))  # doctest: +SKIP
+    array([], dtype=int64)
+    """
+    header = _read_header(_part(path, ".hdr"))
+    if header is None:
+        return np.empty(0, dtype=np.int64)
+    if not all(map(math.isfinite, header.scale)):
+        raise ImageFileError(
+            f"{path} states that intensities are scaled by {header.scale[0]:g} and shifted by "
+            f"{header.scale[1]:g}, which is no scaling; export it again"
+        )
+    file = _part(path, ".img")
+    scanner = _Scanner(header)
+    compressed = file.name.lower().endswith(".gz")
+    if compressed or header.real is not None:
+        for chunk in _chunks(file, header, compressed=compressed):
+            scanner.feed(chunk)
+        size = scanner.n_bytes
+    else:
+        size = file.stat().st_size
+    missing = header.start + header.n_bytes - size
+    if missing > 0:
+        raise ImageFileError(
+            f"{file} ({file.stat().st_size:,} bytes) is truncated: {missing:,} bytes of its voxels "
+            "are missing; copy or export it again"
+        )
+    return scanner.positions()
+
+
+class _Scanner:
+    """Counts the bytes of a voxel file and finds the voxels that are NaN or infinite."""
+
+    def __init__(self, header: _Header) -> None:
+        self.n_bytes = 0
+        self._real, self._skip, self._left = header.real, header.start, header.n_voxels
+        self._rest, self._index = b"", 0
+        self._found: list[np.ndarray] = []
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes of the file."""
+        self.n_bytes += len(chunk)
+        if self._real is None:
+            return
+        cut = min(self._skip, len(chunk))
+        self._skip -= cut
+        chunk = self._rest + chunk[cut:]
+        n = min(len(chunk) // self._real.itemsize, self._left)
+        values = np.frombuffer(chunk, dtype=self._real, count=n)
+        self._rest = chunk[n * self._real.itemsize :] if n < self._left else b""
+        self._found.append(np.flatnonzero(~np.isfinite(values)) + self._index)
+        self._index, self._left = self._index + n, self._left - n
+
+    def positions(self) -> np.ndarray:
+        """Return the positions that were found."""
+        return np.concatenate([np.empty(0, dtype=np.int64), *self._found])
+
+
+def _part(path: Path, kind: str) -> Path:
+    """Return the file of a pair that holds the header (.hdr) or the voxels (.img)."""
+    compressed = path.name[-3:] if path.name.lower().endswith(".gz") else ""
+    stem, _, suffix = path.name.removesuffix(compressed).rpartition(".")
+    if suffix.lower() not in ("hdr", "img"):
+        return path
+    name = f"{stem}{kind.upper() if suffix.isupper() else kind}"
+    # One of a pair may be compressed and the other not.
+    both = [path.with_name(name + compressed), path.with_name(name + ("" if compressed else ".gz"))]
+    return next((one for one in both if one.exists()), both[0])
+
+
+def _read_header(path: Path) -> _Header | None:
+    """Read the header of a file; None if it is no NIfTI file."""
+    compressed = path.name.lower().endswith(".gz")
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        head = file.read(_CHUNK if compressed else _HEADER)
+    if compressed:
+        try:
+            # Unlike `gzip.open`, this returns what is there of a truncated file.
+            head = zlib.decompressobj(_GZIP).decompress(head, _HEADER)
+        except zlib.error:
+            return None
+    return _parse(head)
+
+
+def _parse(head: bytes) -> _Header | None:
+    """Read the fields of a header in either byte order."""
+    for order in "<>":
+        if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
+            dims = struct.unpack_from(f"{order}8h", head, 40)
+            code, bits = struct.unpack_from(f"{order}2h", head, 70)
+            start = int(struct.unpack_from(f"{order}f", head, 108)[0])
+            scale = struct.unpack_from(f"{order}2f", head, 112)
+            # An Analyze file without NIfTI's mark has other fields here.
+            scale = scale if head[344:347] in (b"n+1", b"ni1") else (0.0, 0.0)
+            break
+        if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
+            dims = struct.unpack_from(f"{order}8q", head, 16)
+            code, bits = struct.unpack_from(f"{order}2h", head, 12)
+            start = struct.unpack_from(f"{order}q", head, 168)[0]
+            scale = struct.unpack_from(f"{order}2d", head, 176)
+            break
+    else:
+        return None
+    n_voxels = 1
+    for size in dims[1 : 1 + min(max(dims[0], 0), 7)]:
+        n_voxels *= max(size, 1)
+    real = np.dtype(order + _REAL[code]) if code in _REAL else None
+    return _Header(start, n_voxels, n_voxels * bits // 8, real, scale)
+
+
+def _chunks(path: Path, header: _Header, *, compressed: bool) -> Iterator[bytes]:
+    """Yield the bytes of a file, decompressed; raise if their checksum is wrong."""
+    if not compressed:
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+        return
+    size = 0
+    try:
+        with gzip.open(path) as file:
+            # Unlike `read`, this returns what comes before an error.
+            while chunk := file.read1(_CHUNK):
+                size += len(chunk)
+                yield chunk
+    except EOFError:
+        return
+    except (zlib.error, gzip.BadGzipFile) as error:
+        # What follows a complete file is not part of it.
+        if size < header.start + header.n_bytes or "Not a gzipped" not in str(error):
+            raise ImageFileError(
+                f"{path} ({path.stat().st_size:,} bytes) is damaged: its compressed content "
+                f"disagrees with its checksum ({error}); copy or export it again"
+            ) from error

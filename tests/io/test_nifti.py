@@ -1,0 +1,108 @@
+"""Voxels of NIfTI files that are no numbers are found, though ITK reads them as 0."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+
+from nonredundant import RadiomicsExtractor
+from nonredundant.io.errors import ImageFileError
+from nonredundant.io.formats import read_file
+from nonredundant.io.nifti import check_nifti
+
+SHAPE = (12, 11, 10)
+
+
+def write(path, values):
+    image = sitk.GetImageFromArray(values)
+    image.SetSpacing((1.0, 2.0, 3.0))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+def lesion(folder):
+    mask = np.zeros(SHAPE, dtype=np.uint8)
+    mask[3:9, 3:9, 3:9] = 1
+    return write(folder / "mask.nii.gz", mask)
+
+
+def noise(dtype):
+    return np.random.default_rng(0).normal(size=SHAPE).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".hdr", ".img", ".nrrd", ".mha"])
+def test_nan_and_infinite_voxels_are_an_error_of_the_case(tmp_path, suffix, dtype):
+    values = noise(dtype)
+    # One inside the lesion, one outside.
+    values[4, 5, 6], values[0, 1, 2] = np.nan, -np.inf
+    cases = pd.DataFrame(
+        {"image": [write(tmp_path / f"image{suffix}", values)], "mask": [lesion(tmp_path)]}
+    )
+    extractor = RadiomicsExtractor(bin_width=1.0, feature_classes=["firstorder"])
+    with pytest.raises(
+        ValueError, match=r"2 of 1,320 voxels are NaN or infinite \(1 of them inside"
+    ):
+        extractor.fit_transform(cases)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".img"])
+def test_numbers_are_read_as_they_are(tmp_path, suffix):
+    values = noise(np.float32)
+    path = write(tmp_path / f"image{suffix}", values)
+    assert len(check_nifti(path)) == 0
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_file(path)), values)
+
+
+def test_other_byte_order(tmp_path):
+    path = write(tmp_path / "image.nii", noise(np.float32))
+    content = bytearray(path.read_bytes())
+    big = bytearray(content[:352]) + np.frombuffer(content[352:], "<f4").astype(">f4").tobytes()
+    for place, kind in [
+        (0, "i"),
+        (108, "f"),
+        *((40 + 2 * k, "h") for k in range(8)),
+        (70, "h"),
+        (72, "h"),
+    ]:
+        struct.pack_into(f">{kind}", big, place, *struct.unpack_from(f"<{kind}", content, place))
+    struct.pack_into(">f", big, 352 + 4 * 7, np.nan)
+    path.write_bytes(big)
+    assert check_nifti(path).tolist() == [7]
+
+
+def test_positions_across_the_chunks_of_a_large_file(tmp_path):
+    values = np.zeros((70, 100, 101), dtype=np.float64)
+    places = [0, 131_071, 131_072, 500_000, values.size - 1]
+    values.reshape(-1)[places] = np.inf
+    for suffix in (".nii", ".nii.gz"):
+        assert check_nifti(write(tmp_path / f"image{suffix}", values)).tolist() == places
+
+
+@pytest.mark.parametrize("place", [112, 116])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_scaling_that_is_no_number_is_refused(tmp_path, place, value):
+    path = write(tmp_path / "image.nii", noise(np.float32))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, place, value)
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match="which is no scaling; export it again"):
+        read_file(path)
+
+
+def test_a_mask_with_nan_is_refused_like_that_of_another_format(tmp_path):
+    mask = np.zeros(SHAPE, dtype=np.float32)
+    mask[3:9, 3:9, 3:9] = 1
+    mask[0, 0, 0] = np.nan
+    image = write(tmp_path / "image.nii", noise(np.float32))
+    messages = []
+    for suffix in (".nrrd", ".nii.gz"):
+        cases = pd.DataFrame({"image": [image], "mask": [write(tmp_path / f"mask{suffix}", mask)]})
+        with pytest.raises(ValueError, match="case 0") as caught:
+            RadiomicsExtractor(bin_width=1.0).fit_transform(cases)
+        messages.append(str(caught.value).replace(suffix, ""))
+    assert messages[0] == messages[1]
