@@ -98,6 +98,8 @@ def read_cases(
     if groups is not None:
         cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
     folder = path.parent if root is None else root
+    if not folder.is_dir():
+        raise NotADirectoryError(f"--root {folder} is no folder; paths of {path} start from it")
     _check_inside(text, path, folder)
     for name in ("image", "mask"):
         if name in cases:
@@ -222,11 +224,13 @@ def _row_labels(ids: Any, path: Path) -> Any:
 
 
 def _resolve(cell: str, folder: Path) -> Any:
-    """Return a path below the folder if it exists, else as it is written."""
-    if not cell.strip():
+    """Return a path that starts from the folder, absolute ones and empty cells as they are."""
+    from nonredundant.extraction.case_table import is_empty_cell
+
+    if is_empty_cell(cell):
         return None
-    beside = folder / os.path.normpath(cell)
-    return str(beside.resolve()) if beside.exists() else cell
+    path = Path(cell.strip()).expanduser()
+    return str(path if path.is_absolute() else folder.resolve() / os.path.normpath(path))
 
 
 def _check_inside(text: Any, path: Path, folder: Path) -> None:

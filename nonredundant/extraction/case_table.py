@@ -131,10 +131,15 @@ def case_name(label: Any, sources: Sources) -> str:
     return f"case {shown} ({image}, {mask})"
 
 
+def is_empty_cell(cell: str) -> bool:
+    """Check whether a text stands for a missing value."""
+    return cell.strip().lower() in _EMPTY_WORDS
+
+
 def _present(cell: Any) -> Any:
     """Return None for an empty cell, also one with a word for a missing value."""
     if isinstance(cell, str):
-        return None if cell.strip().lower() in _EMPTY_WORDS else cell
+        return None if is_empty_cell(cell) else cell
     return None if pd.api.types.is_scalar(cell) and pd.isna(cell) else cell
 
 

@@ -25,7 +25,7 @@ def test_ids_are_text_exactly_as_written(tmp_path):
     assert cases.index.tolist() == ["001", "NA", "1E5", "2.50"]
     assert cases["patient_id"].tolist() == ["001", "NA", "1E5", "2.50"]
     assert cases["y"].tolist() == [0, 1, 0, 1]
-    assert cases["image"].tolist() == ["a", "b", "c", "d"]
+    assert cases["image"].tolist() == [str(tmp_path / name) for name in "abcd"]
 
 
 def test_the_mark_of_a_spreadsheet_is_no_part_of_the_first_name(tmp_path):
@@ -115,6 +115,23 @@ def test_a_table_that_cannot_be_read_says_why(tmp_path):
         table_of(tmp_path, "id;image\nx;a\n")
     with pytest.raises(ValueError, match="there is no table .*none.csv"):
         read_cases(tmp_path / "none.csv")
+
+
+def test_a_missing_path_is_not_sought_in_the_working_directory(tmp_path, monkeypatch):
+    """A file of the same name there may be that of another patient."""
+    (tmp_path / "work").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "work" / "scan.nii").touch()
+    monkeypatch.chdir(tmp_path / "work")
+    expected = [str(tmp_path / "data" / "scan.nii")]
+    text = "id,image\na,scan.nii\n"
+    assert table_of(tmp_path / "data", text)["image"].tolist() == expected
+    assert table_of(tmp_path, text, root=tmp_path / "data")["image"].tolist() == expected
+
+
+def test_a_root_that_is_no_folder_is_named(tmp_path):
+    with pytest.raises(NotADirectoryError, match=r"--root .*nowhere is no folder"):
+        table_of(tmp_path, "id,image\na,scan.nii\n", root=tmp_path / "nowhere")
 
 
 def test_an_empty_mask_cell_stays_empty(tmp_path):
