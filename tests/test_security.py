@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import gzip
 import io
 import resource
 import shutil
 import struct
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -227,6 +229,77 @@ def test_a_model_that_unpacks_to_more_than_the_memory_is_refused(tmp_path, monke
     monkeypatch.setattr("nonredundant.extraction.memory.memory_limit", lambda: 1000.0)
     with pytest.raises(ValueError, match=r"model\.skops \(.* bytes\) unpacks to"):
         load_model(tmp_path / "model.skops")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A model with a cache, and its file."""
+    folder = tmp_path_factory.mktemp("model")
+    cases = cohort(8)
+    extractor = quick(memory=str(folder / "cache"))
+    model = FeatureSetClassifier("HCR", classifier="LR", extractor=extractor, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(cases, np.arange(8) % 2)
+    skops.io.dump(model, folder / "model.skops")
+    return folder / "model.skops"
+
+
+def test_the_cache_of_a_model_is_not_read(saved):
+    model = load_model(saved)
+    assert model.extractor.memory is None
+    assert model.extractor_.memory is None
+
+
+def test_a_large_schema_is_refused_before_it_is_parsed(saved, tmp_path, monkeypatch):
+    path = tmp_path / "bomb.skops"
+    shutil.copy(saved, path)
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content["schema.json"] += b" " * (1 << 22)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+    monkeypatch.setattr("nonredundant.extraction.memory.memory_limit", lambda: 2.0**26)
+    with pytest.raises(ValueError, match=r"bomb\.skops .* unpacks to"):
+        load_model(path)
+
+
+def test_any_changed_byte_of_a_zip_directory_is_one_error(saved, tmp_path):
+    content = saved.read_bytes()
+    start = content.rindex(b"PK\x01\x02")
+    path = tmp_path / "changed.skops"
+    for place in range(start, len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 0xFF
+        path.write_bytes(changed)
+        with contextlib.suppress(ValueError):
+            load_model(path)
+
+
+@pytest.mark.parametrize("schema", [b"[]", b"null", b'{"__class__": "Nope"}', b"{", b"[" * 100_000])
+def test_a_foreign_schema_is_named_with_a_remedy(saved, tmp_path, schema):
+    path = tmp_path / "foreign.skops"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("schema.json", schema)
+    with pytest.raises(
+        ValueError, match=r"foreign\.skops cannot be read as a model: .*fit it again"
+    ):
+        load_model(path)
+
+
+def test_a_model_of_a_class_that_this_version_lacks_is_named(saved, tmp_path):
+    path = tmp_path / "later.skops"
+    with zipfile.ZipFile(saved) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    content["schema.json"] = content["schema.json"].replace(
+        b'"FeatureSetClassifier"', b'"LaterClassifier"'
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+    with pytest.raises(ValueError, match=r"later\.skops .*LaterClassifier.*another version"):
+        load_model(path)
 
 
 def _bomb(path, n_bytes):

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+#: Bytes of memory for a byte of JSON.
+_JSON = 20
 #: Words in the name of a column of ids, which may repeat; ids of a first column of another name
 #: may not.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
@@ -370,40 +372,69 @@ def remove_cache(folder: Path) -> None:
     """Remove what joblib keeps in a folder, and the folder if nothing else is in it."""
     shutil.rmtree(folder / "joblib", ignore_errors=True)
     with contextlib.suppress(OSError):
+        if [one.name for one in folder.iterdir()] == [".gitignore"]:
+            # It is joblib's.
+            (folder / ".gitignore").unlink()
         folder.rmdir()
 
 
 def load_model(path: Path) -> Any:
     """Load a saved model; a file with types from other packages is refused.
 
+    Its cache is not used: joblib unpickles what lies there.
+
     Raises
     ------
     ValueError
-        If the file is not a model of this package, or contains types that are not trusted.
+        If the file is not a model of this package and version, is damaged, or contains types that
+        are not trusted.
     """
-    import zipfile
-
-    import skops.io
-
     from nonredundant.evaluation.classifier import FeatureSetClassifier
 
     if not path.is_file():
         raise ValueError(f"there is no model {path}; `nonredundant fit` makes one")
-    try:
+    _check_unpacked_size(path)
+    model = _read_model(path)
+    if not isinstance(model, FeatureSetClassifier):
+        raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
+    for name in ("extractor", "extractor_"):
+        extractor = getattr(model, name, None)
+        if extractor is not None:
+            extractor.set_params(memory=None)
+    return model
+
+
+def _read_model(path: Path) -> Any:
+    """Read what is in a model file, if all of its types are trusted."""
+    import skops.io
+
+    with _readable(path):
         found = skops.io.get_untrusted_types(file=path)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise ValueError(f"{path} is not a model file: {error}") from error
     odd = [t for t in found if not t.startswith(_TRUSTED) and t not in _TRUSTED_TYPES]
     if odd:
         raise ValueError(
             f"{path} contains types that are not trusted: {odd}; a model of `nonredundant fit` "
             "contains none of these, so the file is refused"
         )
-    _check_unpacked_size(path)
-    model = skops.io.load(path, trusted=found)
-    if not isinstance(model, FeatureSetClassifier):
-        raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
-    return model
+    with _readable(path):
+        return skops.io.load(path, trusted=found)
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file if what is in it cannot be read.
+
+    A changed byte may mean anything to the readers of zip, JSON and arrays, so any error may come.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ValueError(
+            f"{path} cannot be read as a model: {reason}. It is damaged, of another version of "
+            "nonredundant, or no file of `nonredundant fit`; copy it again, or fit it again with "
+            "this version"
+        ) from error
 
 
 def _check_unpacked_size(path: Path) -> None:
@@ -412,8 +443,10 @@ def _check_unpacked_size(path: Path) -> None:
 
     from nonredundant.extraction.memory import memory_limit
 
-    with zipfile.ZipFile(path) as archive:
-        need = sum(one.file_size for one in archive.infolist())
+    with _readable(path), zipfile.ZipFile(path) as archive:
+        sizes = {one.filename: one.file_size for one in archive.infolist()}
+    # Objects made of JSON are many times as large as its text.
+    need = sum(size * (_JSON if name.endswith(".json") else 1) for name, size in sizes.items())
     if need > memory_limit():
         raise ValueError(
             f"{path} ({path.stat().st_size:,} bytes) unpacks to {need / 2**30:,.3g} GiB, more than "

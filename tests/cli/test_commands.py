@@ -83,7 +83,10 @@ def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
         (["evaluate", "cases.csv", "--target", "survival"], "survival"),
         (["evaluate", "cases.csv", "--target", "relapse", "--classifiers", "XGB"], "XGB"),
         (["evaluate", "cases.csv", "--target", "relapse", "--experiment", "mine"], "mine"),
-        (["predict", "cases.csv", "cases.csv", "-o", "p.csv"], "not a model file"),
+        (
+            ["predict", "cases.csv", "cases.csv", "-o", "p.csv"],
+            "cases.csv cannot be read as a model",
+        ),
         (["predict", "m.skops", "cases.csv", "-o", "p.csv"], "there is no model m.skops; `nonredu"),
         (["predict", "m.skops", "cases.csv", "-o", "p.xlsx"], "must end in .csv, the format of"),
         (["fit", "cases.csv", "--target", "relapse", "-o", "m.pkl"], "must end in .skops"),
