@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.nn.state import arrays_of, seal, set_arrays, unseal
@@ -349,6 +349,13 @@ class MIDiscriminator(RatioTerm):
         ------
         ValueError
             If H and D differ in their number of rows or contain NaN or infinity.
+        FloatingPointError
+            If the training diverges.
+
+        Warns
+        -----
+        UserWarning
+            If the network cannot have learned anything, as lr is far too high or too low.
         """
         import torch
 
@@ -356,16 +363,7 @@ class MIDiscriminator(RatioTerm):
 
         self._validate_params()
         with unchanged_on_failure(self):
-            h, d = validate_data(
-                self,
-                H,
-                D,
-                multi_output=True,
-                y_numeric=True,
-                dtype=np.float64,
-                ensure_min_samples=4,
-            )
-            d = d.reshape(len(d), -1)
+            h, d = self._sides(H, D, ensure_min_samples=4)
             self.n_outputs_ = d.shape[1]
             self.means_ = [h.mean(axis=0), d.mean(axis=0)]
             self.scales_ = [np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0) for x in (h, d)]
@@ -384,6 +382,28 @@ class MIDiscriminator(RatioTerm):
             self.seed_ = seed
         return self
 
+    def _sides(self, H: Any, D: Any, **settings: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Check H and D and return them as matrices."""
+        if D is None:
+            raise ValueError("D is None: give the second variables of the rows of H")
+        h = validate_data(self, H, dtype=np.float64, ensure_all_finite=False, **settings)
+        d = check_array(
+            D, dtype=np.float64, ensure_2d=False, ensure_all_finite=False, input_name="D"
+        )
+        if len(h) != len(d):
+            raise ValueError(
+                f"H has {len(h)} rows but D has {len(d)}: their rows are pairs, of the same cases"
+            )
+        sides = {"H": h, "D": d.reshape(len(d), -1)}
+        for name, side in sides.items():
+            odd = np.flatnonzero(~np.isfinite(side).all(axis=1))
+            if len(odd):
+                raise ValueError(
+                    f"{name} has NaN or infinite values in {len(odd)} of {len(side)} rows, the "
+                    f"first at positions {odd[:5].tolist()}; impute them or leave these rows out"
+                )
+        return sides["H"], sides["D"]
+
     def _tensors(self, h: np.ndarray, d: np.ndarray) -> list[Any]:
         """Return H and D standardised as in `fit`."""
         import torch
@@ -394,10 +414,7 @@ class MIDiscriminator(RatioTerm):
     def _read(self, H: Any, D: Any) -> list[Any]:
         """Check new rows against those of `fit` and return them standardised."""
         check_is_fitted(self, "network_")
-        h, d = validate_data(
-            self, H, D, reset=False, multi_output=True, y_numeric=True, dtype=np.float64
-        )
-        d = d.reshape(len(d), -1)
+        h, d = self._sides(H, D, reset=False)
         if d.shape[1] != self.n_outputs_:
             raise ValueError(f"D has {d.shape[1]} columns but had {self.n_outputs_} at fit")
         return self._tensors(h, d)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +98,49 @@ def test_other_columns_than_at_fit():
         fitted.score(H, D[:, :4])
     with pytest.raises(ValueError, match="4 features"):
         fitted.score(H[:, :4], D)
+
+
+@pytest.mark.parametrize("lr", [1.0, 10.0, 1e3])
+def test_a_training_that_broke_down_is_no_independence(lr):
+    H = np.random.default_rng(0).normal(size=(200, 3))
+    with pytest.warns(UserWarning, match=f"lr={lr:g} its training loss was .* lower lr"):
+        assert MIDiscriminator(lr=lr, random_state=0).fit(H, H).score(H, H) == 0
+
+
+@pytest.mark.parametrize("lr", [1e10, 1e30])
+def test_a_loss_that_is_no_number_is_an_error_that_names_the_rate(lr):
+    H = np.random.default_rng(0).normal(size=(200, 3))
+    model = MIDiscriminator(lr=lr, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"training diverged: .* lower lr \(now 1e\+"):
+        model.fit(H, H)
+    assert not hasattr(model, "network_")
+
+
+def test_a_rate_too_low_to_learn_is_named():
+    H = np.random.default_rng(0).normal(size=(200, 3))
+    with pytest.warns(UserWarning, match="hardly trained: .* lr=1e-09 .* raise lr"):
+        MIDiscriminator(lr=1e-9, random_state=0).fit(H, H)
+
+
+@pytest.mark.parametrize("lr", [3e-3, 3e-2, 0.1])
+@pytest.mark.parametrize("n", [10, 60, 400])
+def test_independent_rows_raise_no_warning(n, lr):
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        H, D = rng.normal(size=(n, 3)), rng.standard_t(3, size=(n, 2))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            MIDiscriminator(lr=lr, random_state=seed).fit(H, D)
+
+
+def test_messages_call_the_sides_h_and_d():
+    H = np.random.default_rng(0).normal(size=(20, 2))
+    bad = H.copy()
+    bad[[3, 7], 1] = np.nan, np.inf
+    for pair, name in [((bad, H), "H"), ((H, bad), "D")]:
+        with pytest.raises(ValueError, match=rf"^{name} has NaN or inf.* in 2 of 20 .*\[3, 7\]"):
+            MIDiscriminator().fit(*pair)
+    with pytest.raises(ValueError, match="H has 20 rows but D has 19"):
+        MIDiscriminator().fit(H, H[1:])
+    with pytest.raises(ValueError, match="D is None"):
+        MIDiscriminator().fit(H, None)
