@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.lesions.labels import check_one_kind, check_spelling
+from nonredundant.lesions.labels import check_one_kind, check_spelling, check_unlabelled
 from nonredundant.statistics.survival import check_survival, concordance_index, null_residuals
 
 #: The metric of times to an event.
@@ -187,6 +187,7 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
     values = series.to_numpy()
     # NumPy writes the numbers of a list as text if there is text among them.
     check_one_kind(y if isinstance(y, list | tuple) else values, name)
+    check_unlabelled(values, name)
     return values.astype(str) if values.dtype == object else values
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from numbers import Real
 from typing import Any
 
 import pandas as pd
@@ -113,3 +114,41 @@ def check_spelling(classes: Iterable[Any]) -> None:
             f"y has labels that differ by spaces or case alone: {alike}; are they one class? "
             "Spell them alike, or rename one"
         )
+
+
+def check_unlabelled(labels: Any, name: str) -> None:
+    """Raise if -1 is a label beside two or more others.
+
+    By the convention of scikit-learn's semi-supervised models and of the label term of
+    `NonRedundantCVAE`, it then means that there is no label. -1 and one other are two classes.
+
+    Raises
+    ------
+    ValueError
+        If so, with the number of samples.
+
+    Examples
+    --------
+    >>> check_unlabelled([-1, 1, 1, -1], "y")
+    >>> check_unlabelled([-1, 1, 0, -1], "y")
+    Traceback (most recent call last):
+    ...
+    ValueError: y is -1 in 2 of 4 samples, beside the labels [0, 1]: ...
+    """
+    distinct = pd.unique(pd.Series(labels)).tolist()
+    others = [label for label in distinct if not _is_minus_one(label)]
+    if len(others) < 2 or len(others) == len(distinct):
+        return
+    n = sum(map(_is_minus_one, labels))
+    shown = sorted(others, key=str)[:_SHOWN]
+    raise ValueError(
+        f"{name} is -1 in {n} of {len(labels)} samples, beside the labels {shown}: -1 means "
+        "unlabelled where labels may be missing, and a classifier needs the label of every "
+        "sample. Leave these samples out (they can train a NonRedundantCVAE), or give -1 another "
+        "name if it is a class"
+    )
+
+
+def _is_minus_one(label: Any) -> bool:
+    """Check whether a label is the number -1."""
+    return isinstance(label, Real) and label == -1

@@ -13,7 +13,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from nonredundant.lesions.labels import align
+from nonredundant.lesions.labels import align, check_unlabelled
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
 from nonredundant.utils.context import unchanged_on_failure
@@ -230,6 +230,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
                 "classifier needs the label of every patient"
             )
         assert_all_finite(labels, input_name="y")
+        check_unlabelled(labels, "y")
         check_classification_targets(labels)
         classes, codes = np.unique(labels, return_inverse=True)
         if len(classes) < 2:

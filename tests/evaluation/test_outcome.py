@@ -13,6 +13,7 @@ from cohorts_for_tests import (
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 from sksurv.metrics import concordance_index_censored
 
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.evaluation.outcome import read_outcome
 
 
@@ -95,3 +96,22 @@ def test_labels_of_a_test_set_that_are_spelled_otherwise_are_named():
     with pytest.raises(ValueError, match="test set contains only the class 1;"):
         read_outcome([0, 1, 0, 1], [1, 1], 4, 2)
     assert read_outcome([[0], [1]], None, 2, 0).classes.tolist() == [0, 1]
+
+
+def test_minus_one_beside_two_classes_is_no_class():
+    message = r"y is -1 in 2 of 6 samples, beside the labels \[0.*, 1.*\]: .*Leave these samples"
+    for kind in (int, float, object):
+        y = np.array([0, 1, -1, 0, 1, -1], dtype=kind)
+        with pytest.raises(ValueError, match=message):
+            read_outcome(y, None, 6, 0)
+    table, _ = make_table(60)
+    message = message.replace("2 of 6", "20 of 60")
+    with pytest.raises(ValueError, match=message):
+        compare_patients(table, np.arange(60) % 3 - 1)
+    with pytest.raises(ValueError, match=message):
+        FeatureSetClassifier("HCR").fit(table, np.arange(60) % 3 - 1)
+
+
+@pytest.mark.parametrize("y", [[-1, 1, 1, -1], [-1, 0, 0, -1], ["-1", "0", "1", "1"], [1, 2, 3, 3]])
+def test_minus_one_is_one_of_two_classes(y):
+    assert read_outcome(y, None, 4, 0).classes.tolist() == sorted(set(y))

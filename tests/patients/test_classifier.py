@@ -309,6 +309,7 @@ def test_bad_parameters_are_named_and_leave_the_graph_unfitted(parameters, error
         (lambda y: np.full(40, "free"), r"one class \(\['free'\]\) in 40 patients"),
         (lambda y: np.where(np.arange(40) < 3, np.nan, y == "free"), "3 missing labels"),
         (lambda y: None, "requires y to be passed"),
+        (lambda y: np.arange(40) % 3 - 1, r"-1 in 14 of 40 samples, beside the labels \[0, 1\]"),
         (lambda y: np.linspace(0.1, 1, 40), "Unknown label type: continuous"),
     ],
 )
@@ -316,6 +317,12 @@ def test_bad_labels_are_named(labels, message):
     table, y = mixed()
     with pytest.raises(ValueError, match=message):
         make_graph().fit(table, labels(y))
+
+
+def test_minus_one_is_one_of_two_classes():
+    table, _ = mixed()
+    graph = make_graph(max_epochs=1).fit(table, np.arange(40) % 2 * 2 - 1)
+    assert graph.classes_.tolist() == [-1, 1]
 
 
 def test_bad_tables_are_named(fitted):
