@@ -114,8 +114,9 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
         return list(getattr(self, "feature_names_in_", numbered))
 
     def __sklearn_tags__(self) -> Any:
-        """Declare that cells are words, of which some may be missing."""
+        """Declare that cells are words, some maybe missing, and that indicators are numbers."""
         tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = []
         tags.input_tags.string = tags.input_tags.categorical = tags.input_tags.allow_nan = True
         return tags
 

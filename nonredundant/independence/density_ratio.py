@@ -458,8 +458,9 @@ class MIDiscriminator(RatioTerm):
         """
         import torch
 
+        sides = self._read(H, D)
         with torch.no_grad():
-            true = torch.sigmoid(self.network_(*self._read(H, D)).double()).numpy()
+            true = torch.sigmoid(self.network_(*sides).double()).numpy()
         return np.column_stack([1 - true, true])
 
     # Persistence ---------------------------------------------------------------------------
