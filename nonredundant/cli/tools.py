@@ -18,6 +18,16 @@ from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+#: Errors of wrong use, of input and of the machine, which are printed without a traceback.
+_EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    MemoryError,
+    FloatingPointError,
+    WorkerDiedError,
+)
 #: Bytes of memory for a byte of JSON.
 _JSON = 20
 #: Words in the name of a column of ids, which may repeat; ids of a first column of another name
@@ -53,8 +63,9 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
             except KeyboardInterrupt:
                 echo_stderr("Interrupted.")
                 raise typer.Exit(130) from None
-            except (ValueError, TypeError, OSError, ImportError, WorkerDiedError) as error:
-                echo_stderr(f"Error: {error}")
+            except _EXPECTED as error:
+                reason = str(error) or f"{type(error).__name__}: there is not enough memory"
+                echo_stderr(f"Error: {reason}")
                 raise typer.Exit(WRONG_USE) from None
         if code:
             raise typer.Exit(code)

@@ -54,6 +54,7 @@ from nonredundant.extraction.measurement import (
     measure_cases,
     shape_classes,
 )
+from nonredundant.extraction.memory import check_patch, memory_limit
 from nonredundant.extraction.radiomics import feature_names
 from nonredundant.extraction.settings import PRESETS, resolve_parameters
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
@@ -504,6 +505,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
                 f"{list(parameters['featureClass'])}; add 'shape' to them or set "
                 "small_lesions='drop'"
             )
+        patch_shape = _check_patch_shape(self.patch_shape)
+        if patch_shape is not None:
+            check_patch(patch_shape, memory_limit(self.max_memory))
         label = self.label
         if label == 1:
             label = parameters["setting"].get("label", 1)
@@ -514,7 +518,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             min_voxels=int(self.min_voxels),
             min_volume=None if self.min_volume is None else float(self.min_volume),
             small_lesions=self.small_lesions,
-            patch_shape=_check_patch_shape(self.patch_shape),
+            patch_shape=patch_shape,
             patch_spacing=self.patch_spacing,
             roi=self.roi,
             modality=self.modality,

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from nonredundant.extraction.case_table import Sources
 from nonredundant.extraction.magnitudes import check_magnitude
-from nonredundant.extraction.memory import check_grey_levels, check_sources, memory_limit
+from nonredundant.extraction.memory import check_grid, check_sources, memory_limit
 from nonredundant.extraction.patches import crop_patch
 from nonredundant.extraction.radiomics import compute_features, quiet
 from nonredundant.extraction.regions import (
@@ -321,7 +321,6 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         if one.status == OK:
             inside = values[one.box][one.inside]
             check_magnitude(inside, plan.parameters, has_patches=plan.patch_shape is not None)
-            check_grey_levels(inside, one.extent, plan.parameters, limit)
     regions, rows, levels = _measure_regions(image, regions, plan, notes)
     if sources.mask is not None:
         slicewise = bool(plan.parameters["setting"].get("force2D"))
@@ -470,11 +469,18 @@ def _region_features(
     import SimpleITK as sitk
 
     adapted = for_dimension(parameters, image.GetDimension())
-    if is_resampled(adapted, image.GetDimension()) and not plan.as_stored:
-        image, mask, parameters = resample_lesion(
-            image, region, adapted, rounded=plan.modality == "CT"
-        )
-        return compute_features(image, mask, parameters, plain=plan.plain_formulas)
+    limit = memory_limit(plan.max_memory)
+    options: dict[str, Any] = {"plain": plan.plain_formulas, "limit": limit}
+    if is_resampled(adapted, image.GetDimension()):
+        old, setting = np.array(image.GetSpacing()), adapted["setting"]
+        new = np.array(setting["resampledPixelSpacing"], dtype=float)
+        new = np.where(new == 0, old, new)
+        check_grid(region.extent[::-1], old, new, setting.get("padDistance", 5), limit)
+        if not plan.as_stored:
+            image, mask, parameters = resample_lesion(
+                image, region, adapted, rounded=plan.modality == "CT"
+            )
+            return compute_features(image, mask, parameters, **options)
     if _depends_on_box_alone(parameters):
         box = region.box[::-1]
         size = [one.stop - one.start for one in box]
@@ -485,7 +491,7 @@ def _region_features(
         inside[region.box] = region.inside
     mask = sitk.GetImageFromArray(inside)
     mask.CopyInformation(image)
-    return compute_features(image, mask, parameters, plain=plan.plain_formulas)
+    return compute_features(image, mask, parameters, **options)
 
 
 def shape_classes(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nonredundant.io.headers import stored_bytes
+from nonredundant.utils.validation import InvalidParameterError
 
 _GIB = 2.0**30
 #: Share of the machine's memory that one case may need if no limit is given.
@@ -88,19 +89,64 @@ def check_sources(image: Any, mask: Any, limit: float) -> None:
         )
 
 
+def check_grid(
+    extent: np.ndarray, old: np.ndarray, new: np.ndarray, margin: int, limit: float
+) -> None:
+    """Raise if a lesion on another grid needs more memory than the limit.
+
+    Parameters
+    ----------
+    extent : array of shape (2,) or (3,)
+        Size of the lesion's bounding box in voxels.
+    old, new : array of the same shape
+        Size of the voxels (mm) now and on the other grid.
+    margin : int
+        Voxels of the other grid around the lesion.
+    limit : float
+        Bytes.
+
+    Raises
+    ------
+    CaseMemoryError
+        If it needs more.
+
+    Examples
+    --------
+    >>> check_grid(np.array([9, 9]), np.array([2.0, 2.0]), np.array([1.0, 1.0]), 5, 1e9)
+    """
+    size = np.ceil(extent * old / new) + 2 * margin
+    # Image and interpolated image in double precision, and the mask.
+    need = float(np.prod(size)) * (2 * 8 + 1)
+    if need > limit:
+        before, after = ("×".join(f"{one:.3g}" for one in each) for each in (old, new))
+        raise CaseMemoryError(
+            f"resampling the lesion from voxels of {before} mm to {after} mm makes a grid of "
+            f"{'×'.join(f'{one:,.0f}' for one in size)} voxels, which needs {_gib(need)}, and "
+            f"max_memory allows {_gib(limit)}; check the voxel size of the image, or set a larger "
+            "spacing or spacing='native'"
+        )
+
+
 def check_grey_levels(
-    values: np.ndarray, extent: np.ndarray, parameters: Mapping[str, Any], limit: float
+    lowest: float,
+    highest: float,
+    extent: np.ndarray,
+    setting: Mapping[str, Any],
+    classes: Collection[str],
+    limit: float,
 ) -> None:
     """Raise if the grey levels of a lesion need texture matrices larger than the limit.
 
     Parameters
     ----------
-    values : array of shape (n_voxels,)
-        Intensities inside the lesion.
+    lowest, highest : float
+        Intensities of the lesion that are discretised.
     extent : array of shape (2,) or (3,)
         Size of its bounding box in voxels.
-    parameters : mapping
-        Parameters from `resolve_parameters`.
+    setting : mapping
+        pyradiomics' settings, of which `binWidth` and `binCount` are read.
+    classes : collection of str
+        Feature classes that are computed.
     limit : float
         Bytes.
 
@@ -111,31 +157,56 @@ def check_grey_levels(
 
     Notes
     -----
-    The number of levels is that of the stored intensities; a filter or a standardisation changes
-    it, but seldom by an order of magnitude. Co-occurrence counts need levels² numbers in each
-    direction, run lengths levels × the longest side.
+    Co-occurrence counts need levels² numbers in each direction, run lengths levels × the longest
+    side.
 
     Examples
     --------
-    >>> parameters = {"setting": {"binWidth": 1}, "featureClass": {}}
-    >>> check_grey_levels(np.arange(9.0), np.array([3, 3]), parameters, 1e9)
+    >>> check_grey_levels(0.0, 8.0, np.array([3, 3]), {"binWidth": 1}, ["glcm"], 1e9)
     """
-    setting, classes = parameters["setting"], parameters["featureClass"]
-    if not values.size or setting.get("normalize") or setting.get("binCount"):
+    if not math.isfinite(highest - lowest):
+        # pyradiomics tells what is wrong with such an image.
         return
+    count = setting.get("binCount")
     width = float(setting.get("binWidth", 25.0))
-    spread = float(values.max()) - float(values.min())
-    levels = math.floor(spread / width) + 1
-    need = 0.0
-    if not classes or not all(name.startswith("shape") for name in classes):
-        need = 8.0 * _EDGES * levels
-    if not classes or any(name.startswith("gl") for name in classes):
+    levels = int(count) if count else math.floor((highest - lowest) / width) + 1
+    need = 8.0 * _EDGES * levels
+    if any(name.startswith("gl") for name in classes):
         need += 8.0 * levels * _DIRECTIONS[extent.size] * (_COPIES * levels + 3 * int(extent.max()))
     if need > limit:
+        bins = f"a bin count of {levels:,}" if count else f"a bin width of {width:g}"
+        remedy = "lower bin_count" if count else "raise bin_width, or set bin_count"
         raise CaseMemoryError(
-            f"a bin width of {width:g} leaves {levels:,} grey levels from {values.min():.5g} to "
-            f"{values.max():.5g}, whose matrices need {_gib(need)}, and max_memory allows "
-            f"{_gib(limit)}; check the units of the image, raise bin_width, or set bin_count"
+            f"{bins} leaves {levels:,} grey levels from {lowest:.5g} to {highest:.5g}, whose "
+            f"matrices need {_gib(need)}, and max_memory allows {_gib(limit)}; check the units of "
+            f"the image, {remedy}"
+        )
+
+
+def check_patch(patch_shape: Sequence[int], limit: float) -> None:
+    """Raise if one patch and its mask need more memory than the limit.
+
+    Parameters
+    ----------
+    patch_shape : sequence of int
+        Voxels per axis.
+    limit : float
+        Bytes.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they need more.
+
+    Examples
+    --------
+    >>> check_patch((32, 32, 32), 1e9)
+    """
+    need = math.prod(map(float, patch_shape)) * (4 + 1)
+    if need > limit:
+        raise InvalidParameterError(
+            f"patch_shape={tuple(patch_shape)} needs {_gib(need)} for each lesion, and max_memory "
+            f"allows {_gib(limit)}; set a smaller patch_shape"
         )
 
 

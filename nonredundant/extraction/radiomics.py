@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant.extraction.memory import check_grey_levels
 from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError
 from nonredundant.utils.context import silent_loggers
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def compute_features(
-    image: sitk.Image, mask: sitk.Image, parameters: Mapping[str, Any], *, plain: bool = False
+    image: sitk.Image,
+    mask: sitk.Image,
+    parameters: Mapping[str, Any],
+    *,
+    plain: bool = False,
+    limit: float = math.inf,
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
     """Compute pyradiomics' features of the voxels with label 1.
 
@@ -35,6 +42,8 @@ def compute_features(
     plain : bool, default=False
         Compute with pyradiomics' own classes instead of the faster ones of `shape` and
         `texture`.
+    limit : float, default=inf
+        Bytes that texture matrices may need.
 
     Returns
     -------
@@ -48,6 +57,8 @@ def compute_features(
     ------
     CaseError
         If pyradiomics cannot compute the features.
+    CaseMemoryError
+        If the texture matrices need more than `limit`.
 
     Examples
     --------
@@ -61,7 +72,7 @@ def compute_features(
     (62.0, (13, 124.0))
     """
     extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())), plain)
-    extractor.levels = {}
+    extractor.levels, extractor.limit = {}, limit
     try:
         with np.errstate(all="ignore"):
             values = extractor.execute(image, mask, label=1)
@@ -98,12 +109,13 @@ def _extractor(parameters: str, plain: bool) -> Any:
     from radiomics import featureextractor, getFeatureClasses, imageoperations
 
     from nonredundant.extraction.shape import Shape
-    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
+    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise, values_inside
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
 
         levels: dict[str, tuple[int, float]]
+        limit = math.inf
         enabledFeatures: dict[str, Any]  # noqa: N815
 
         @staticmethod
@@ -136,6 +148,10 @@ def _extractor(parameters: str, plain: bool) -> Any:
             }
             if not classes:
                 return {}
+            inside = values_inside(image, mask, **kwargs)
+            ends = float(inside.min()), float(inside.max())
+            extent = np.array(mask.GetSize())
+            check_grey_levels(*ends, extent, kwargs, classes, self.limit)
             found = discretise(image, mask, **kwargs)
             self.levels[image_type_name] = (found.span, found.extent)
             if plain:

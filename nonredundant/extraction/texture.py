@@ -85,7 +85,7 @@ def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discreti
         The grey levels.
     """
     inside = sitk.GetArrayViewFromImage(mask) == settings.get("label", 1)
-    values = sitk.GetArrayViewFromImage(image)[inside]
+    values = values_inside(image, mask, **settings)
     # The edges of the bins depend on the two extremes alone.
     ends = np.array([values.min(), values.max()])
     found = np.digitize(values, imageoperations.getBinEdges(ends, **settings))
@@ -95,6 +95,25 @@ def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discreti
     present = np.flatnonzero(counts)
     span = int(present[-1] - present[0] + 1)
     return Discretised(levels, inside, present, counts[present], span, float(ends[1] - ends[0]))
+
+
+def values_inside(image: sitk.Image, mask: sitk.Image, **settings: Any) -> np.ndarray:
+    """Return the intensities of a lesion.
+
+    Parameters
+    ----------
+    image, mask : SimpleITK.Image
+        As for `discretise`.
+    **settings
+        pyradiomics' settings, of which `label` is read.
+
+    Returns
+    -------
+    array of shape (n_voxels,)
+        The intensities.
+    """
+    inside = sitk.GetArrayViewFromImage(mask) == settings.get("label", 1)
+    return sitk.GetArrayViewFromImage(image)[inside]
 
 
 class _Discretised(RadiomicsFeaturesBase):

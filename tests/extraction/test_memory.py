@@ -20,6 +20,7 @@ from disks_for_tests import small_disk
 from nonredundant.extraction import measurement
 from nonredundant.io import CaseError
 from nonredundant.utils.cache import CacheError
+from nonredundant.utils.validation import InvalidParameterError
 
 
 def statuses(cases, **parameters):
@@ -99,6 +100,50 @@ def test_more_than_the_memory_allowed_is_an_error_that_names_need_limit_and_reme
     assert "raise max_memory" in found[1]
 
 
+TOO_FINE = {
+    "bin count": ({"bin_count": 10**9}, "bin count of 1,000,000,000 .*lower bin_count"),
+    "bin width, MR": ({"modality": "MR", "bin_width": 1e-12}, "raise bin_width"),
+    "bin width, resampled": ({"bin_width": 1e-9, "spacing": 2.0}, "raise bin_width"),
+    "bin count of an image type": (
+        {"image_types": {"Original": {}, "Square": {"binCount": 10**8}}},
+        "bin count of 100,000,000",
+    ),
+    "grid": ({"spacing": 1e-3}, "voxels, which needs .*spacing='native'"),
+    "grid of pyradiomics": (
+        {"settings": {"setting": {"binWidth": 1, "resampledPixelSpacing": [1e-4] * 3}}},
+        "voxels, which needs .*spacing='native'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TOO_FINE)
+def test_what_is_too_fine_is_told_before_memory_is_used(name):
+    options, told = TOO_FINE[name]
+    options = {"feature_classes": ["firstorder", "glcm"], **options}
+    with pytest.raises(CaseError, match=rf"case 'p0'.*{told}"):
+        quick(**options).fit_transform(cohort(2))
+
+
+def test_patches_larger_than_the_memory_are_refused():
+    with pytest.raises(InvalidParameterError, match=r"needs .* GiB for each lesion, .*smaller"):
+        quick(patch_shape=(100_000,) * 3).fit_transform(cohort(2))
+
+
+def test_levels_are_those_of_the_voxels_that_are_kept():
+    """One hot voxel outside of the range that is measured makes no levels."""
+    cases = cohort(2)
+    image = cases["image"].iloc[0].copy()
+    image[np.nonzero(cases["mask"].iloc[0])[0][0]] = 0
+    inside = np.argwhere(cases["mask"].iloc[0])
+    image[tuple(inside[0])] = 1e9
+    cases["image"] = [image, cases["image"].iloc[1]]
+    setting = {"binWidth": 0.1, "resegmentRange": [-50, 50], "resegmentMode": "absolute"}
+    table = quick(
+        bin_width=None, settings={"setting": setting}, feature_classes=["glcm"]
+    ).fit_transform(cases)
+    assert (table.status == "ok").all()
+
+
 def test_grey_levels_are_counted_before_their_matrices_are_made():
     cases = cohort(2)
     cases["image"] = [cases["image"].iloc[0], cases["image"].iloc[1] * 1e6]
@@ -113,8 +158,9 @@ def test_grey_levels_are_counted_before_their_matrices_are_made():
 
 def test_the_limit_is_no_part_of_the_cache_key(tmp_path):
     cases = cohort(1)
-    assert "max_memory" in statuses(cases, memory=tmp_path, max_memory=1e-7)[0]
-    assert list(quick(memory=tmp_path).fit_transform(cases).status) == ["ok"]
+    options = {"memory": tmp_path, "patch_shape": None}
+    assert "max_memory" in statuses(cases, max_memory=1e-7, **options)[0]
+    assert list(quick(**options).fit_transform(cases).status) == ["ok"]
 
 
 class Deadly(np.ndarray):
