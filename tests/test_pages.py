@@ -72,6 +72,9 @@ def cohort(tmp_path_factory) -> Path:
         cases, _y, truth = make_lesions(24, n_lesions=n_lesions, spacing=3.0, random_state=0)
         # Both classes are in each centre and among the first twenty.
         write_cases(folder, name, cases, (truth["visible"] > truth["visible"].median()).to_numpy())
+    others, *_ = make_lesions(12, spacing=3.0, random_state=1)
+    others = others.set_axis([f"other {i}" for i in range(12)], axis=0)
+    write_cases(folder, "unlabelled", others, np.full(12, np.nan))
     values = np.random.default_rng(0).gamma(9, 500, (8, 20, 20))
     (folder / "anna" / "PET").mkdir(parents=True)
     write_pet(folder / "anna" / "PET" / "image", values)
