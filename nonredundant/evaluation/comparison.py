@@ -417,6 +417,9 @@ class FeatureSetComparison:
     def to_csv(self, folder: str | os.PathLike[str], *, anonymise: bool = False) -> Path:
         """Write every table as CSV, the settings as JSON and the warnings as text.
 
+        Tables of an earlier comparison that this one does not have are removed; other files in
+        the folder stay.
+
         Parameters
         ----------
         folder : str or path-like
@@ -433,10 +436,14 @@ class FeatureSetComparison:
         if anonymise:
             return self.anonymised().to_csv(folder)
         folder = make_folder(folder)
-        for name in (*_TABLES, *(_FOLD_TABLES if self.settings.n_test else ())):
-            write_text(folder / f"{name}.csv", getattr(self, name).to_csv(index=False))
+        names = (*_TABLES, *(_FOLD_TABLES if self.settings.n_test else ()))
+        tables = {name: getattr(self, name) for name in names}
         if self.atlas is not None:
-            write_text(folder / "atlas.csv", self.atlas.table.to_csv(index=False))
+            tables["atlas"] = self.atlas.table
+        for name in {*_TABLES, *_FOLD_TABLES, "atlas"} - set(tables):
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+        for name, table in tables.items():
+            write_text(folder / f"{name}.csv", table.to_csv(index=False))
         settings = json.dumps(self.settings.to_dict(), indent=2, default=str)
         write_text(folder / "settings.json", settings)
         lines = [self.answer(), "", *self.warnings]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -78,6 +79,18 @@ def test_tables_settings_and_answer_are_written(found, tmp_path):
     assert settings["cohort"]["class_counts"] == {"0": 45, "1": 45}
     assert settings["versions"]["scikit-learn"]
     assert (folder / "answer.txt").read_text(encoding="utf-8").startswith(found.answer())
+
+
+def test_tables_of_an_earlier_comparison_are_removed_and_other_files_stay(found, tmp_path):
+    folder = tmp_path / "tables"
+    settings = replace(found.settings, n_test=10)
+    atlas = SimpleNamespace(table=pd.DataFrame({"latent": ["dlr00"]}))
+    replace(found, settings=settings, atlas=atlas).to_csv(folder)
+    (folder / "mine.csv").write_text("a\n1\n", encoding="utf-8")
+    earlier = {path.name for path in folder.iterdir()}
+    assert {"atlas.csv", "cv_predictions.csv", "cv_tests.csv"} <= earlier
+    later = {path.name for path in replace(found, atlas=None).to_csv(folder).iterdir()}
+    assert earlier - later == {"atlas.csv", "cv_summary.csv", "cv_predictions.csv", "cv_tests.csv"}
 
 
 def test_comparison_is_what_its_parts_say(found):
