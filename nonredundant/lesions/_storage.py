@@ -6,6 +6,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +18,19 @@ from nonredundant.lesions.stored_array import StoredArray, row_blocks
 from nonredundant.utils.files import replaced_file
 
 _FORMAT = "nonredundant lesion table 1"
+#: What the readers of zip, JSON and arrays raise where bytes are missing or changed: also an offset
+#: that cannot be, a version or a compression that does not exist, a flag of encryption.
+_DAMAGE = (
+    ValueError,
+    TypeError,
+    KeyError,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _ARRAYS = ("patches", "masks", "positions", "spacing", "sample")
 
 
@@ -79,7 +93,9 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         path = _file(path)
     try:
         return _read_parts(path, mmap=mmap)
-    except (ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (PermissionError, IsADirectoryError):
+        raise
+    except _DAMAGE as error:
         raise ValueError(f"{path} is not a saved LesionTable, or is cut off: {error}") from error
 
 
@@ -88,7 +104,7 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     _check_sizes(path)
     with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
         header = json.loads(file["header"].tobytes()) if "header" in file.files else {}
-        if header.get("format") != _FORMAT:
+        if not isinstance(header, dict) or header.get("format") != _FORMAT:
             raise ValueError("it lacks the header of one")
         mapped = ("patches", "masks") if mmap else ()
         parts = {n: file[n] for n in _ARRAYS if n in file.files and n not in mapped}

@@ -357,6 +357,31 @@ def test_what_is_no_table_is_named(tmp_path, content):
         LesionTable.load(tmp_path / "none")
 
 
+@pytest.mark.parametrize("mmap", [False, True])
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(6, 0x63), (8, 0x01), (8, 0x20), (8, 0x40), (10, 0x0C), (10, 0x63), (42, 0xFF), (45, 0xFF)],
+    ids=str,
+)
+def test_a_damaged_directory_is_named(tmp_path, place, value, mmap):
+    """A version, a flag, a compression or an offset of the zip directory that cannot be."""
+    path = tmp_path / "t.npz"
+    build_table([1, 2]).save(path)
+    content = bytearray(path.read_bytes())
+    content[content.find(b"PK\x01\x02") + place] = value
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="t.npz is not a saved LesionTable, or is cut off"):
+        LesionTable.load(path, mmap=mmap)
+
+
+@pytest.mark.parametrize("header", [b"[]", b"7", b"null", b"[" * 100_000])
+def test_a_header_of_another_kind_is_named(tmp_path, header):
+    path = tmp_path / "t.npz"
+    np.savez(path, header=np.frombuffer(header, dtype=np.uint8), features=np.zeros((1, 1)))
+    with pytest.raises(ValueError, match="t.npz is not a saved LesionTable, or is cut off"):
+        LesionTable.load(path)
+
+
 def test_a_matrix_of_text_names_the_columns():
     table = LesionTable(pd.DataFrame({"Image": ["a.nii", "b.nii"], "volume": [1.0, 2.0]}))
     with pytest.raises(ValueError, match=r"1 columns are not: \['Image'\]"):
