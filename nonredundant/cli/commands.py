@@ -24,6 +24,7 @@ from nonredundant.cli.tools import (
     echo_stderr,
     held_out_cases,
     load_model,
+    one_line,
     parse_patients,
     read_cases,
     read_labels,
@@ -34,6 +35,7 @@ from nonredundant.cli.tools import (
     write_results,
 )
 from nonredundant.utils.files import make_folder, replaced_file, write_text
+from nonredundant.utils.user_warnings import printable
 
 app = typer.Typer(
     help="Non-redundant deep radiomics: extract, compare, fit and predict.",
@@ -340,7 +342,8 @@ def predict(
     make_folder(output.parent)
     write_text(output, found.to_csv(index_label="sample"))
     for label, reason in found["outside"][found["outside"] != ""].items():
-        echo_stderr(f"Warning: {label} lies outside of the training cohort: {reason}")
+        name = printable(label)
+        echo_stderr(f"Warning: {name} lies outside of the training cohort: {one_line(reason)}")
     n_predicted = int((lesions.status == "ok").sum())
     echo(f"{n_predicted} of {len(found)} cases predicted\nwritten to {output}")
     return report_failures(lesions.status)

@@ -16,6 +16,7 @@ import typer
 
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
+from nonredundant.utils.user_warnings import printable
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: Errors of wrong use, of input and of the machine, which are printed without a traceback.
@@ -41,12 +42,17 @@ _TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 
 def echo(message: str) -> None:
     """Print a result to standard output."""
-    typer.echo(message)
+    typer.echo(printable(message, keep="\n"))
 
 
 def echo_stderr(message: str) -> None:
     """Print a message that is not a result to standard error."""
-    typer.echo(message, err=True)
+    typer.echo(printable(message, keep="\n"), err=True)
+
+
+def one_line(text: object) -> str:
+    """Write a message of several lines as one, so that none can look like another message."""
+    return printable(" ".join(line.strip() for line in str(text).splitlines()))
 
 
 def command(function: Callable[..., int]) -> Callable[..., None]:
@@ -65,7 +71,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                 raise typer.Exit(130) from None
             except _EXPECTED as error:
                 reason = str(error) or f"{type(error).__name__}: there is not enough memory"
-                echo_stderr(f"Error: {reason}")
+                echo_stderr(f"Error: {one_line(reason)}")
                 raise typer.Exit(WRONG_USE) from None
         if code:
             raise typer.Exit(code)
@@ -75,7 +81,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
 
 def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
     """Print a warning without the line of code that raised it."""
-    echo_stderr(f"Warning: {message}")
+    echo_stderr(f"Warning: {one_line(message)}")
 
 
 def read_cases(
@@ -362,7 +368,7 @@ def report_failures(status: Any) -> int:
     """Print the cases that failed, with the reason, and return the exit code."""
     failed = {label: reason for label, reason in status.items() if reason != "ok"}
     for label, reason in failed.items():
-        echo_stderr(f"Failed: {label}: {reason}")
+        echo_stderr(f"Failed: {printable(label)}: {one_line(reason)}")
     return SOME_FAILED if failed else OK
 
 

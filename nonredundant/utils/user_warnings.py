@@ -1,9 +1,10 @@
-"""Warnings to the user: located at the user's line, once per call and kind."""
+"""Messages to the user: printable, warnings at the user's line, once per call and kind."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import unicodedata
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -13,10 +14,43 @@ from types import FrameType
 _LIBRARIES = frozenset(
     "nonredundant sklearn imblearn skorch joblib threading concurrent functools contextlib".split()
 )
+#: Categories of characters that steer a terminal: control, format (such as the direction of
+#: writing), half of a pair, ends of lines and paragraphs.
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: Format characters that belong to the spelling of some languages.
+_JOINERS = "\u200c\u200d"
 #: Name under which the call of the user remembers the kinds that it has told.
 _TOLD = "_nonredundant_told"
 #: The kinds told within the innermost `fresh_kinds`.
 _kinds: ContextVar[set[str] | None] = ContextVar("kinds", default=None)
+
+
+def printable(text: object, keep: str = "") -> str:
+    r"""Escape what would steer a terminal or fake a line, such as an id may hold; letters stay.
+
+    Parameters
+    ----------
+    text : object
+        What is printed.
+    keep : str, default=""
+        Characters that stay.
+
+    Returns
+    -------
+    str
+        The text, with such characters as Python writes them.
+
+    Examples
+    --------
+    >>> print(printable("Zoë\x1b[2J\n李"))
+    Zoë\x1b[2J\n李
+    """
+    return "".join(
+        one.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(one) in _STEERING and one not in keep + _JOINERS
+        else one
+        for one in str(text)
+    )
 
 
 def warn_user(message: str, kind: str | None = None) -> None:
@@ -42,7 +76,7 @@ def warn_user(message: str, kind: str | None = None) -> None:
         if kind in told:
             return
         told.add(kind)
-    warnings.warn(message, UserWarning, stacklevel=level)
+    warnings.warn(printable(message), UserWarning, stacklevel=level)
 
 
 @contextlib.contextmanager

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
+import typer
 
 from nonredundant.cli.tools import (
     check_distinct_ids,
     check_not_clinical,
     clinical_columns,
+    command,
     held_out_cases,
     read_cases,
     remove_cache,
+    report_failures,
 )
+from nonredundant.utils.user_warnings import warn_user
 
 
 def table_of(folder, text, *needed, **more):
@@ -179,3 +185,33 @@ def test_only_what_joblib_keeps_is_removed(tmp_path):
     remove_cache(cache)
     assert [one.name for one in cache.iterdir()] == ["scan.nii"]
     remove_cache(tmp_path / "none")
+
+
+def test_what_an_id_holds_cannot_steer_the_terminal(capsys):
+    ids = ["Zoë 李\u200d", "\x1b]0;title\x07", "a\nError: fake", "\u202egnp", "\udc80"]
+    status = {one: f"{one}: no file\r\nError: fake" for one in ids}
+    assert report_failures(status) == 1
+    lines = capsys.readouterr().err.split("\n")
+    assert [line.partition(": ")[0] for line in lines] == ["Failed"] * 5 + [""]
+    assert lines[0].startswith("Failed: Zoë 李\u200d: Zoë 李\u200d: no file Error: fake")
+    assert lines[1].startswith(r"Failed: \x1b]0;title\x07: ")
+    assert lines[2].startswith(r"Failed: a\nError: fake: ")
+    assert lines[3].startswith(r"Failed: \u202egnp: ")
+    assert lines[4].startswith(r"Failed: \udc80: ")
+
+
+@pytest.mark.filterwarnings("default")
+def test_errors_and_warnings_are_one_line(capsys):
+    @command
+    def run():
+        warn_user("case \x1b[2Ja\nFailed: fake")
+        warnings.warn("from elsewhere\nFailed: fake", UserWarning, stacklevel=1)
+        raise ValueError("case \x9bb\nFailed: fake")
+
+    with pytest.raises(typer.Exit):
+        run()
+    assert capsys.readouterr().err.splitlines() == [
+        r"Warning: case \x1b[2Ja\nFailed: fake",
+        "Warning: from elsewhere Failed: fake",
+        r"Error: case \x9bb Failed: fake",
+    ]
