@@ -78,6 +78,8 @@ class PatientGraphEstimator(NetworkEstimator):
 
     def _read(self, X: Any, *, reset: bool) -> Patients:
         """Return the patients of a table, or of a matrix with one lesion per row."""
+        if not reset:
+            self._check_blocks(X)
         table = read_table(self, X, reset=reset)
         clinical_names = constant_columns(table)
         edges = lesion_edges(table, self.edges, self.n_neighbors, self.radius)
@@ -97,6 +99,28 @@ class PatientGraphEstimator(NetworkEstimator):
         return Patients(
             table, nodes, self.clinical_scaler_.transform(clinical).astype(dtype), edges
         )
+
+    def _check_blocks(self, X: Any) -> None:
+        """Raise if X does not tell clinical variables from features of lesions as at `fit`."""
+        # Missing columns are named by `read_table`.
+        clinical = list(self.clinical_scaler_.columns_)
+        if isinstance(X, LesionTable):
+            kinds = dict.fromkeys(self.lesion_scaler_.columns_, "hcr")
+            kinds |= dict.fromkeys(clinical, "clinical")
+            moved = [name for name, kind in kinds.items() if X.blocks.get(name, kind) != kind]
+            if moved:
+                raise ValueError(
+                    f"{len(moved)} columns are in another block than at fit: {moved[:5]}; move "
+                    f"them by table.replace(blocks={{{moved[0]!r}: {kinds[moved[0]]!r}, ...}})"
+                )
+        elif clinical:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on a LesionTable with the clinical variables "
+                f"{clinical[:5]}, which X, of type {type(X).__name__}, does not tell from features "
+                "of lesions: give a LesionTable. Functions that turn it to an array, such as "
+                "permutation_importance, need a model that was fitted on "
+                "LesionPooling().fit_transform(table)"
+            )
 
     # Training ------------------------------------------------------------------------------
 
