@@ -208,10 +208,6 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "FeatureSetClassifier": {
         "check_classifier_data_not_an_array": "a DataFrame is a case table, never a matrix"
     },
-    "CalibratedMargin": {
-        "check_classifiers_train": "the label is that of the largest calibrated probability, which "
-        "the sigmoids can move to another class than that of the largest margin"
-    },
 }
 
 

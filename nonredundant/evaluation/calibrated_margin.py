@@ -18,8 +18,8 @@ LEAST_RISE = 0.1
 class CalibratedMargin(ClassifierMixin, BaseEstimator):
     """Add probabilities to a margin classifier by Platt's sigmoid on inner held-out margins.
 
-    The slope is positive, so that probabilities rank as `decision_function` does. In small
-    cohorts, margins of held-out rows often fall with the label, and Platt's slope is then below 0
+    The slope is positive, so that probabilities rank as the margins do. In small cohorts,
+    margins of held-out rows often fall with the label, and Platt's slope is then below 0
     (`CalibratedClassifierCV` keeps it, which inverts every prediction). There the log-odds rise by
     0.1 per standard deviation of the held-out margins: the ranks stay, and all probabilities are
     near the share of the class, which is all that such margins tell.
@@ -83,7 +83,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         self.classes_ = self.margin_.classes_
         self.n_features_in_ = self.margin_.n_features_in_
         held = self.margins is not None
-        margins = _columns(self.margins if held else self.decision_function(X))
+        margins = _columns(self.margins if held else self.margin_.decision_function(X))
         labels = np.asarray(self.labels if held else y)
         named = self.classes_[1:] if margins.shape[1] == 1 else self.classes_
         fits = [
@@ -94,7 +94,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         return self
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Compute the margins.
+        """Compute the calibrated log-odds; the margins themselves are those of `margin_`.
 
         Parameters
         ----------
@@ -104,10 +104,10 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         Returns
         -------
         array of shape (n_samples,) or (n_samples, n_classes)
-            The margins.
+            Log-odds of the second class, or of each of several against the rest.
         """
-        check_is_fitted(self, "margin_")
-        return self.margin_.decision_function(X)
+        log_odds = self._log_odds(self._margins(X))
+        return log_odds[:, 0] if log_odds.shape[1] == 1 else log_odds
 
     def probability(self, margin: np.ndarray) -> np.ndarray:
         """Convert margins to probabilities.
@@ -115,14 +115,14 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         margin : array of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
-            Values of `decision_function`.
+            Values of the `decision_function` of the margin classifier.
 
         Returns
         -------
         array of shape (n_samples, n_classes)
             The probabilities; sigmoids of more than two classes are divided by their sum.
         """
-        p = expit(_columns(margin) * self.slope_ + self.intercept_)
+        p = expit(self._log_odds(margin))
         if p.shape[1] == 1:
             return np.hstack([1 - p, p])
         return p / p.sum(axis=1, keepdims=True)
@@ -140,7 +140,7 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         array of shape (n_samples, n_classes)
             The probabilities.
         """
-        return self.probability(self.decision_function(X))
+        return self.probability(self._margins(X))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class.
@@ -157,6 +157,15 @@ class CalibratedMargin(ClassifierMixin, BaseEstimator):
         """
         best = self.predict_proba(X).argmax(axis=1)
         return self.classes_[best]
+
+    def _margins(self, X: Any) -> np.ndarray:
+        """Compute the margins of rows."""
+        check_is_fitted(self, "margin_")
+        return self.margin_.decision_function(X)
+
+    def _log_odds(self, margin: np.ndarray) -> np.ndarray:
+        """Return the log-odds of margins, as columns."""
+        return _columns(margin) * self.slope_ + self.intercept_
 
     def __sklearn_tags__(self) -> Any:
         """Declare the input that the margin classifier takes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 from scipy.stats import rankdata
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.metrics import brier_score_loss
@@ -38,10 +39,24 @@ def test_probabilities_rank_as_margins_whatever_held_out_margins_say(sign):
     margins = sign * (2.0 * y - 1) + np.random.default_rng(0).normal(size=60)
     model = CalibratedMargin(SVC(), margins, y).fit(X, y)
     new, _ = rows(300, seed=2)
-    p, margin = model.predict_proba(new)[:, 1], model.decision_function(new)
+    p, margin = model.predict_proba(new)[:, 1], SVC().fit(X, y).decision_function(new)
     np.testing.assert_array_equal(rankdata(p), rankdata(margin))
     if sign < 0:
         assert np.abs(p - 0.5).max() < 0.1
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_label_is_that_of_the_highest_log_odds(n_classes):
+    X, y = rows(90, n_classes)
+    margins = 2.0 + (y[:, None] if n_classes == 2 else np.eye(3)[y] * [1, 5, 9])
+    model = CalibratedMargin(SVC(), margins, y).fit(X, y)
+    log_odds, p = model.decision_function(X), model.predict_proba(X)
+    if n_classes == 2:
+        np.testing.assert_allclose(log_odds, logit(p[:, 1]))
+        np.testing.assert_array_equal(model.predict(X), log_odds > 0)
+    else:
+        np.testing.assert_allclose(expit(log_odds) / expit(log_odds).sum(1)[:, None], p)
+        np.testing.assert_array_equal(model.predict(X), log_odds.argmax(axis=1))
 
 
 def test_probabilities_of_several_classes_rise_with_their_margins():
