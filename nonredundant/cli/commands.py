@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nonredundant._version import __version__
+from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
@@ -34,7 +35,7 @@ from nonredundant.cli.tools import (
     split_list,
     write_results,
 )
-from nonredundant.utils.files import make_folder, replaced_file, write_text
+from nonredundant.utils.files import replaced_file, write_text
 from nonredundant.utils.user_warnings import printable
 
 app = typer.Typer(
@@ -118,6 +119,7 @@ def demo(
     """Run the whole pipeline on simulated lesions, within two minutes."""
     from nonredundant.cli.demo import run_demo
 
+    prepare_folder(output)
     return run_demo(output, n_samples=samples, n_jobs=cores(jobs), seed=seed)
 
 
@@ -141,9 +143,10 @@ def extract(
         output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
     )
     table = read_cases(cases, root=root)
+    for file in (output, *([] if csv is None else [csv])):
+        prepare_file(file, cases)
     extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions, roi=roi)
     found = extractor.fit(table).transform(table)
-    make_folder(output.parent)
     found.save(output)
     if csv is not None:
         write_text(csv, found.to_frame().to_csv(index_label="sample"))
@@ -216,6 +219,7 @@ def evaluate(
     held: tuple[Any, ...] | None = None
     if test is not None:
         held = held_out_cases(test, needed, target, event, groups, root=root)
+    prepare_folder(output)
     cache = output / "cache"
     if not resume:
         remove_cache(cache)
@@ -288,6 +292,7 @@ def fit(
     names = split_list(clinical)
     check_not_clinical(names, target, event)
     table = read_cases(cases, target, *names, *([event] if event else []), root=root)
+    prepare_file(output, cases)
     extractor = _extractor(
         modality,
         settings,
@@ -312,7 +317,6 @@ def fit(
         read_labels(table, target, cases, event),
         groups=table[ids] if ids else None,
     )
-    make_folder(output.parent)
     with replaced_file(output) as file:
         skops.io.dump(model, file)
     n_fitted = model.fingerprint_["n_samples"]
@@ -334,12 +338,12 @@ def predict(
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
     table = read_cases(cases, root=root)
+    prepare_file(output, cases, model)
     fitted.extractor_.set_params(n_jobs=cores(jobs))
     lesions = fitted.extractor_.transform(table)
     found = _predictions(fitted, lesions)
     found["status"] = lesions.status
     found["outside"] = fitted.outside(table, lesions=lesions)
-    make_folder(output.parent)
     write_text(output, found.to_csv(index_label="sample"))
     for label, reason in found["outside"][found["outside"] != ""].items():
         name = printable(label)
