@@ -159,3 +159,43 @@ def test_an_unknown_container_is_refused(estimator):
         clone(estimator).set_output(transform="arrow").fit_transform(
             np.arange(40.0).reshape(20, 2), np.arange(20) % 2
         )
+
+
+@pytest.mark.parametrize("container", ["default", *CONTAINERS])
+def test_deep_features_beside_a_step_of_scikit_learn(container):
+    table, _ = make_cohort(24, several=False)
+    deep = NonRedundantCVAE(2, output="dlr", **NET)
+    hcr = make_pipeline(LesionPooling(), StandardScaler())
+    both = FeatureUnion([("deep", deep), ("hcr", hcr), ("raw", LesionPooling())])
+    found = both.set_output(transform=container).fit_transform(table)
+    assert found.shape == (24, 8)
+    assert np.isfinite(np.asarray(found)).all()
+    np.testing.assert_array_equal(np.asarray(found)[:, -3:], np.asarray(table))
+    if container == "pandas":
+        assert list(found.index) == list(table.index)
+
+
+@pytest.mark.parametrize("container", ["default", *CONTAINERS])
+def test_images_beside_clinical_columns_of_a_case_table(container):
+    cases, _, _ = make_lesions(6, random_state=0)
+    cases = cases.assign(age=np.arange(6.0)).set_axis([f"patient{i}" for i in range(6)])
+    extractor = RadiomicsExtractor("PET", feature_classes=("shape",), patch_shape=None)
+    both = make_column_transformer(
+        (make_pipeline(extractor, LesionPooling(), StandardScaler()), ["image", "mask"]),
+        (StandardScaler(), ["age"]),
+    )
+    found = both.set_output(transform=container).fit_transform(cases)
+    assert len(found) == 6
+    assert np.isfinite(np.asarray(found)).all()
+    if container == "pandas":
+        assert list(found.index) == list(cases.index)
+
+
+@pytest.mark.parametrize("container", ["default", *CONTAINERS])
+def test_other_columns_of_a_table_are_passed_on_by_pooling(container):
+    table, _ = make_cohort(24, several=False)
+    scaled = make_pipeline(LesionPooling(), StandardScaler())
+    both = make_column_transformer((scaled, [0, 1]), remainder=LesionPooling())
+    found = both.set_output(transform=container).fit_transform(table)
+    assert found.shape == (24, 3)
+    np.testing.assert_array_equal(np.asarray(found)[:, -1], table.features["age"])
