@@ -19,6 +19,7 @@ from nonredundant.lesions._checks import (
     check_same_columns,
     check_sample,
     check_status,
+    in_rows,
     joined,
     named_features,
     read_features,
@@ -150,7 +151,7 @@ class LesionTable:
             features = features[ordered]
             self.blocks = {name: self.blocks[name] for name in ordered}
         # A shallow copy: only the row labels are new, the values are shared with the caller.
-        self.features = features.set_axis(labels, axis=0)
+        self.features = in_rows(features).set_axis(labels, axis=0)
 
     @classmethod
     def from_arrays(

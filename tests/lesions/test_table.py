@@ -386,3 +386,14 @@ def test_a_matrix_of_text_names_the_columns():
     table = LesionTable(pd.DataFrame({"Image": ["a.nii", "b.nii"], "volume": [1.0, 2.0]}))
     with pytest.raises(ValueError, match=r"1 columns are not: \['Image'\]"):
         make_pipeline(StandardScaler(), LogisticRegression()).fit(table, [0, 1])
+
+
+def test_numbers_lie_in_rows_however_the_frame_was_made():
+    """So that sums are rounded alike for a table of memory and one of a store."""
+    values = np.random.default_rng(0).normal(size=(6, 4))
+    by_column = pd.DataFrame({name: values[:, i] for i, name in enumerate("abcd")})
+    for frame in (pd.DataFrame(values, columns=list("abcd")), by_column):
+        table = LesionTable(frame)
+        for one in (table, table[1:4], table[[3, 0]]):
+            assert np.asarray(one.features).flags.c_contiguous
+        np.testing.assert_array_equal(table.features, values)
