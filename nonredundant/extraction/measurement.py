@@ -419,7 +419,7 @@ def _measure_regions(
         try:
             values, found = _region_features(image, region, parameters, plan)
         except CaseError as error:
-            rejection = rejection or _on_grid(image, region, parameters) + str(error)
+            rejection = rejection or str(error) + _on_grid(image, region, parameters)
             continue
         kept.append(region)
         rows.append(values)
@@ -444,12 +444,12 @@ def _measure_regions(
 def _on_grid(image: sitk.Image, region: Region, parameters: Mapping[str, Any]) -> str:
     """Describe the grid of the features, if the lesion was resampled to it."""
     grid = parameters["setting"].get("resampledPixelSpacing")
-    if not grid:
+    if not grid or [*grid] == [*image.GetSpacing()]:
         return ""
     own, new = ("×".join(f"{one:.3g}" for one in each) for each in (image.GetSpacing(), grid))
     return (
-        f"the lesion is measured on a grid of {new} mm, its mask has {region.n_voxels} voxels of "
-        f"{own} mm; spacing='native' keeps its grid, if {new} mm is too coarse: "
+        f"; the lesion is measured on a grid of {new} mm, its mask has {region.n_voxels} voxels of "
+        f"{own} mm, and spacing='native' keeps its grid, if {new} mm is too coarse"
     )
 
 

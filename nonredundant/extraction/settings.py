@@ -219,8 +219,11 @@ def _load(settings: Any) -> dict[str, Any]:
 
         try:
             content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-        except YAMLError as error:
-            raise ValueError(f"settings: {path} is neither YAML nor JSON: {error}") from error
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(
+                f"settings: {path} is neither YAML nor JSON: {error}; give a parameter file of "
+                "pyradiomics, in UTF-8"
+            ) from error
     sections = {"setting", "voxelSetting", "imageType", "featureClass"}
     if not isinstance(content, dict) or not set(content) <= sections:
         found = sorted(map(str, content)) if isinstance(content, dict) else type(content).__name__

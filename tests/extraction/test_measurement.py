@@ -15,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.io import CaseError
 
 
@@ -175,7 +176,7 @@ def test_one_lesion_lost_in_resampling_does_not_affect_the_others():
     mask[20:22, 20:22, 20:22] = 1
     cases = pd.DataFrame({"image": [image], "mask": [mask]})
     with pytest.warns(
-        UserWarning, match="dropped.*1 dropped, 2 kept: .*grid of 2×2×2 mm.*pyradiomics cannot"
+        UserWarning, match="dropped.*1 dropped, 2 kept: pyradiomics cannot.*grid of 2×2×2 mm"
     ):
         table = quick(lesions="components", spacing=2.0).fit_transform(cases)
     assert table.n_lesions == 2
@@ -207,3 +208,12 @@ def test_what_the_grid_of_the_features_does_to_a_mask_is_told():
     with pytest.warns(UserWarning, match=r"differs by more than 10 %.*1 of 1 lesions, up to [+-]"):
         table = quick(spacing=2.0).fit_transform(cases)
     assert abs(table.features["original_shape_VoxelVolume"][0] / 27 - 1) > 0.1
+
+
+@pytest.mark.parametrize(("spacing", "grid"), [(3.0, "; the lesion .*1×1×1 mm.*"), (1.0, "")])
+def test_the_fault_comes_before_what_is_told_of_the_grid(spacing, grid):
+    mask = np.zeros((8, 8, 8), dtype=bool)
+    mask[2:6, 2:6, 2:6] = True
+    cells = {"image": [np.full((8, 8, 8), 5.0)], "mask": [mask], "spacing": [(spacing,) * 3]}
+    with pytest.raises(ValueError, match=r"the image is constant, so .*\)" + grid + "$"):
+        RadiomicsExtractor("MR", patch_shape=None).fit_transform(pd.DataFrame(cells))

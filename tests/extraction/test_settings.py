@@ -64,6 +64,13 @@ def test_settings_that_pyradiomics_does_not_know_are_named(settings, message):
         resolve_parameters(**settings)
 
 
+def test_a_parameter_file_that_is_no_text_is_named(tmp_path):
+    (tmp_path / "model.skops").write_bytes(b"PK\x03\x04\xfb\xff")
+    message = "settings: .*model.skops is neither YAML nor JSON: .*; give a parameter file"
+    with pytest.raises(ValueError, match=message):
+        resolve_parameters(settings=tmp_path / "model.skops")
+
+
 def test_every_preset_is_a_modality_of_the_extractor():
     for modality in PRESETS:
         RadiomicsExtractor(modality).fit(cohort(1))
