@@ -19,6 +19,9 @@ import pytest
 import SimpleITK as sitk
 import skops.io
 from cases_for_tests import assert_same, cohort, on_disk, quick
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 import nonredundant
 from nonredundant import LesionTable
@@ -249,6 +252,27 @@ def test_the_cache_of_a_model_is_not_read(saved):
     model = load_model(saved)
     assert model.extractor.memory is None
     assert model.extractor_.memory is None
+
+
+def test_the_cache_of_an_extractor_in_a_pipeline_is_not_read(tmp_path):
+    """Fitted parts of a ColumnTransformer are no parameters, so that `set_params` misses them."""
+    steps = quick(memory=str(tmp_path / "cache"), clinical=columns_with_cache(tmp_path))
+    model = FeatureSetClassifier(
+        "HCR", classifier="LR", extractor=make_pipeline(steps), random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(cohort(8).assign(age=np.arange(8.0)), np.arange(8) % 2)
+    skops.io.dump(model, tmp_path / "model.skops")
+    loaded = load_model(tmp_path / "model.skops")
+    extractor = loaded.extractor_[-1]
+    assert extractor.memory is None
+    assert extractor.clinical_.transformers_[0][1].memory is None
+
+
+def columns_with_cache(folder):
+    scaler = make_pipeline(StandardScaler(), memory=str(folder / "cache"))
+    return ColumnTransformer([("age", scaler, ["age"])])
 
 
 def test_a_large_schema_is_refused_before_it_is_parsed(saved, tmp_path, monkeypatch):

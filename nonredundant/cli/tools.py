@@ -414,11 +414,28 @@ def load_model(path: Path) -> Any:
     model = _read_model(path)
     if not isinstance(model, FeatureSetClassifier):
         raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
-    for name in ("extractor", "extractor_"):
-        extractor = getattr(model, name, None)
-        if extractor is not None:
-            extractor.set_params(memory=None)
+    _drop_caches(model)
     return model
+
+
+def _drop_caches(model: Any) -> None:
+    """Set `memory` to None in all parts of a model, also in those of pipelines."""
+    from sklearn.base import BaseEstimator
+
+    parts, seen = [model], set()
+    while parts:
+        one = parts.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, BaseEstimator):
+            if hasattr(one, "memory"):
+                one.memory = None
+            parts.extend(vars(one).values())
+        elif isinstance(one, dict):
+            parts.extend(one.values())
+        elif isinstance(one, list | tuple):
+            parts.extend(one)
 
 
 def _read_model(path: Path) -> Any:
