@@ -185,6 +185,12 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
             f"{missing[:5].tolist()}: drop them or label them"
         )
     values = series.to_numpy()
+    if values.dtype.kind == "f" and np.isinf(values).any():
+        infinite = np.flatnonzero(np.isinf(values))
+        raise ValueError(
+            f"{name} is infinite for {len(infinite)} samples, at positions "
+            f"{infinite[:5].tolist()}: correct these labels or drop the samples"
+        )
     # NumPy writes the numbers of a list as text if there is text among them.
     check_one_kind(y if isinstance(y, list | tuple) else values, name)
     check_unlabelled(values, name)

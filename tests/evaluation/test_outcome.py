@@ -115,3 +115,11 @@ def test_minus_one_beside_two_classes_is_no_class():
 @pytest.mark.parametrize("y", [[-1, 1, 1, -1], [-1, 0, 0, -1], ["-1", "0", "1", "1"], [1, 2, 3, 3]])
 def test_minus_one_is_one_of_two_classes(y):
     assert read_outcome(y, None, 4, 0).classes.tolist() == sorted(set(y))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+def test_an_infinite_label_is_no_class(value):
+    with pytest.raises(ValueError, match=r"y is infinite for 2 samples, at positions \[1, 4\]"):
+        read_outcome([0, value, 1, 0, value, 1], None, 6, 0)
+    with pytest.raises(ValueError, match=r"test set's y is infinite for 1 samples"):
+        read_outcome([0, 1, 0, 1], [1, value], 4, 2)
