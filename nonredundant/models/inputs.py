@@ -191,7 +191,10 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _labels_of_samples(y: Any, cohort: Cohort) -> tuple[pd.Series, np.ndarray]:
     """Return the label of each sample, and a mask of unlabelled samples (NaN or -1)."""
-    labels = pd.Series(np.asarray(y).ravel())
+    array = np.asarray(y)
+    if array.ndim > 1 and array.shape != (len(array), 1):
+        raise ValueError(f"y has the shape {array.shape}: give one label per sample")
+    labels = pd.Series(array.ravel())
     n_samples = int(cohort.sample[-1]) + 1
     if len(labels) != n_samples:
         raise ValueError(f"y has {len(labels)} labels but there are {n_samples} samples")

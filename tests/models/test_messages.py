@@ -104,3 +104,10 @@ def test_a_latent_is_named_or_numbered():
     for wrong in ("dlr9", 2, 0.5):
         with pytest.raises(ValueError, match=f"index must name one of 2 latents, got {wrong!r}"):
             model.traverse(make_table(), wrong)
+
+
+def test_labels_in_two_columns_are_named_by_their_shape():
+    table = LesionTable.from_arrays(patches=np.ones((4, 1, 8, 8)))
+    for model in (NonRedundantCVAE(2, gamma=1.0), SepVAE(2, 2)):
+        with pytest.raises(ValueError, match=r"y has the shape \(4, 2\): give one label per"):
+            model.fit(table, np.zeros((4, 2)))
