@@ -167,7 +167,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         X : DataFrame, LesionTable or array of shape (n_samples, n_features)
             Cases, lesions, or a matrix of features with one lesion per row.
         y : array-like of shape (n_samples,)
-            Labels; or times to an event, as in `compare_feature_sets`.
+            Labels, none missing (NaN, or -1 beside two others); or times to an event, as in
+            `compare_feature_sets`.
         groups : array-like of shape (n_samples,), optional
             Samples of one group are never on both sides of the inner splits; by default samples
             with the same label of the index.

@@ -184,7 +184,8 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             The lesions with their positions; the block "clinical" has one value per patient. A
             row of a matrix is a patient with one lesion.
         y : array-like of shape (n_samples,)
-            The classes of the patients. A Series is aligned by its index.
+            The classes of the patients, none missing (NaN, or -1 beside two others). A Series is
+            aligned by its index.
 
         Returns
         -------
