@@ -109,7 +109,8 @@ def compare_feature_sets(
     y : array-like of shape (n_samples,)
         Class labels, two or more classes, none missing (NaN, or -1 beside two others); or times to
         an event, as a structured array or DataFrame of one boolean (was the event seen?) and one
-        float (time) per sample, like scikit-survival's. Times are ranked by risk and scored by Harrell's concordance.
+        float (time) per sample, like scikit-survival's. Times are ranked by risk and scored by
+        Harrell's concordance.
     extractor : RadiomicsExtractor, optional
         For a case table. Its `clinical` transformer is fitted inside each fold.
     cvae : NonRedundantCVAE, optional
