@@ -9,11 +9,11 @@ from estimators_for_tests import NET, make_cohort
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_selection import SelectKBest
 from sklearn.frozen import FrozenEstimator
-from sklearn.inspection import permutation_importance
+from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import (
     FixedThresholdClassifier,
@@ -248,3 +248,17 @@ def test_permutation_importance_of_the_features_that_a_network_returns():
     plain = make_pipeline(StandardScaler(), LogisticRegression()).fit(table, y)
     found = permutation_importance(plain, table, y, n_repeats=5, random_state=0)
     assert found.importances_mean.argmax() == 0
+
+
+def test_tools_that_make_a_matrix_say_what_to_give_them():
+    table, y = make_cohort(24)
+    tail = make_pipeline(StandardScaler(), LogisticRegression())
+    with pytest.raises(ValueError, match="BaggingClassifier, takes the steps after LesionPooling"):
+        BaggingClassifier(make_pipeline(LesionPooling(), tail)).fit(table, y)
+    pooled = LesionPooling().fit_transform(table)
+    assert BaggingClassifier(tail, n_estimators=2).fit(pooled, y).predict(pooled).shape == (24,)
+    single, y = make_cohort(24, several=False)
+    with pytest.raises(IndexError, match="partial_dependence, .* steps after LesionPooling"):
+        partial_dependence(tail.fit(single, y), single, [0])
+    pooled = LesionPooling().fit_transform(single)
+    assert partial_dependence(tail.fit(pooled, y), pooled, [0])["average"].shape[0] == 1

@@ -206,7 +206,9 @@ def split_key(key: tuple[Any, ...], names: pd.Index) -> tuple[Any, Any]:
     if len(rest) > 1 or not key or (rest and np.isscalar(rest[0])):
         raise IndexError(
             "a LesionTable is indexed by sample alone, or by samples and several features: "
-            "table[samples], table[samples, [features]]"
+            "table[samples], table[samples, [features]]. Functions that need single features of "
+            "all samples, such as partial_dependence, take a model of a matrix or data frame: the "
+            "steps after LesionPooling, and what it returns"
         )
     return key[0], _feature_positions(rest[0], names) if rest else None
 

@@ -307,7 +307,8 @@ class LesionTable:
             raise ValueError(
                 f"{self.n_lesions} lesions of {self.n_samples} samples do not form a matrix with "
                 "one row per sample: aggregate them first, for instance with "
-                "nonredundant.patients.LesionPooling"
+                "nonredundant.patients.LesionPooling. A tool that makes a matrix of X itself, such "
+                "as BaggingClassifier, takes the steps after LesionPooling, and what it returns"
             )
         if copy is False:
             raise ValueError("the feature matrix of a LesionTable is always a copy")
