@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -203,14 +204,23 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         rows, rest = (keys[0], keys[1:]) if keys else (slice(None), ())
         if rows is Ellipsis or rows is None or _is_mask_of_voxels(rows):
             return np.asarray(self)[keys]
-        if isinstance(rows, slice):
-            read = self._read(self.part[rows], self.row[rows])
-            return read[(slice(None), *rest)] if rest else read
+        if isinstance(rows, slice) or not any(np.ndim(one) for one in rest if one is not Ellipsis):
+            return self._read_simply(rows, rest)
         # Each row once; NumPy pairs the rows with the other indices.
         chosen = np.asarray(np.arange(len(self))[rows])
         found, places = np.unique(chosen, return_inverse=True)
         read = self._read(self.part[found], self.row[found])
         return read[(places.reshape(chosen.shape)[()], *rest)]
+
+    def _read_simply(self, rows: Any, rest: tuple[Any, ...]) -> np.ndarray:
+        """Read rows and then apply the other indices, where NumPy has nothing to pair."""
+        part, row = self.part[rows], self.row[rows]
+        if np.ndim(part) == 0:
+            # A view of the cached chunk would let its caller change what others read.
+            place = int(part), int(row) // self.chunk
+            return self._chunk(*place)[int(row) % self.chunk].copy()[rest]
+        read = self._read(part.reshape(-1), row.reshape(-1)).reshape(*part.shape, *self.item)
+        return read[(*(slice(None),) * part.ndim, *rest)] if rest else read
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
@@ -250,7 +260,7 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
 
     def _chunk(self, part: int, number: int) -> np.ndarray:
         """Return the rows of one chunk, from the cache or the disk."""
-        path = str(Path(self.folder, self.files[part]))
+        path = os.path.join(self.folder, self.files[part])
         return _CACHE.get((path, number), lambda: self._load(path, number))
 
     def _load(self, path: str, number: int) -> np.ndarray:
