@@ -122,8 +122,8 @@ def check_grid(
         raise CaseMemoryError(
             f"resampling the lesion from voxels of {before} mm to {after} mm makes a grid of "
             f"{'×'.join(f'{one:,.0f}' for one in size)} voxels, which needs {_gib(need)}, and "
-            f"max_memory allows {_gib(limit)}; check the voxel size of the image, or set a larger "
-            "spacing or spacing='native'"
+            f"max_memory allows {_gib(limit)}; check the voxel size of the image, set a larger "
+            "spacing or spacing='native', or raise max_memory"
         )
 
 
@@ -179,7 +179,7 @@ def check_grey_levels(
         raise CaseMemoryError(
             f"{bins} leaves {levels:,} grey levels from {lowest:.5g} to {highest:.5g}, whose "
             f"matrices need {_gib(need)}, and max_memory allows {_gib(limit)}; check the units of "
-            f"the image, {remedy}"
+            f"the image, {remedy}, or raise max_memory"
         )
 
 
@@ -206,7 +206,7 @@ def check_patch(patch_shape: Sequence[int], limit: float) -> None:
     if need > limit:
         raise InvalidParameterError(
             f"patch_shape={tuple(patch_shape)} needs {_gib(need)} for each lesion, and max_memory "
-            f"allows {_gib(limit)}; set a smaller patch_shape"
+            f"allows {_gib(limit)}; set a smaller patch_shape, or raise max_memory"
         )
 
 
