@@ -26,8 +26,8 @@ FLAT = sitk.GetImageFromArray(box()[0])
 
 #: What is wrong, the sources, and what the message must hold: cause with numbers, and remedy.
 BAD = {
-    "missing image": ("nowhere/scan.nii", box(), "no file or folder nowhere/scan.nii", "root"),
-    "missing mask": (image_of(), "mask.nrrd", "no file or folder mask.nrrd", "correct the path"),
+    "missing image": ("nowhere/scan.nii", box(), "/nowhere/scan.nii; correct", "root"),
+    "missing mask": (image_of(), "mask.nrrd", "/mask.nrrd; correct", "correct the path"),
     "not an image": ("letter.nii", box(), "letter.nii (14 bytes) cannot be read", "NIfTI, NRRD"),
     "truncated": ("short.nii.gz", box(), "bytes of its voxels are missing", "copy or export"),
     "empty folder": ("folder", box(), "folder (a folder of 0 files) holds no DICOM", "DICOM"),

@@ -113,6 +113,8 @@ def test_an_interrupted_discriminator_keeps_its_last_fit(monkeypatch):
 
 
 def test_ctrl_c_while_a_callback_of_skorch_runs_is_no_early_stop():
+    # A process that a shell starts in the background ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     space = {"__name__": "skorch.callbacks.busy", "signal": signal}
     exec("def busy(): signal.raise_signal(signal.SIGINT)", space)
 
@@ -121,8 +123,11 @@ def test_ctrl_c_while_a_callback_of_skorch_runs_is_no_early_stop():
             space["busy"]()
 
     model = VAE(2, **SMALL, net_params={"callbacks": [Busy()]})
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(table(0))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(table(0))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class InterruptOnce:

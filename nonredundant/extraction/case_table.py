@@ -115,7 +115,8 @@ def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
     images = X["image"].tolist()
     masks = X["mask"].tolist() if "mask" in X.columns else [None] * n
     spacings = X["spacing"].tolist() if "spacing" in X.columns else [None] * n
-    base = None if root is None else Path(root).expanduser()
+    # A worker process may be of an earlier call, from another working directory.
+    base = Path.cwd() if root is None else Path(root).expanduser().absolute()
     return [
         Sources(_resolved(image, base), _resolved(mask, base), _present(spacing), whole)
         for image, mask, spacing in zip(images, masks, spacings, strict=True)
@@ -143,10 +144,10 @@ def _present(cell: Any) -> Any:
     return None if pd.api.types.is_scalar(cell) and pd.isna(cell) else cell
 
 
-def _resolved(cell: Any, base: Path | None) -> Any:
+def _resolved(cell: Any, base: Path) -> Any:
     """Return a cell, or its path joined to the base if it is relative."""
     cell = _present(cell)
-    if isinstance(cell, str | Path) and base is not None:
+    if isinstance(cell, str | Path):
         return base / os.path.normpath(Path(cell).expanduser())
     return cell
 

@@ -63,6 +63,7 @@ from nonredundant.lesions.parts import Layout
 from nonredundant.lesions.sample_labels import calendar_type
 from nonredundant.lesions.store import LesionStore
 from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.cache import absolute_cache
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.validation import (
     HasMethods,
@@ -340,7 +341,11 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
         stream = measure_cases(
-            sources, plan, memory=self.memory, n_jobs=self.n_jobs, verbose=self.verbose
+            sources,
+            plan,
+            memory=absolute_cache(self.memory),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
         )
         # Closed here: the traceback of an error would keep the stream, and with it pyradiomics'
         # log silent.
@@ -444,7 +449,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         summary = write_cases(
             Cases.of_table(cases.index, sources, clinical),
             LesionStore.create(path, layout),
-            Writing(plan, hcr, self.on_error == "raise", self.memory),
+            Writing(plan, hcr, self.on_error == "raise", absolute_cache(self.memory)),
             shard=shard,
             batch_size=batch_size,
             n_jobs=self.n_jobs,

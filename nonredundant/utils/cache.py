@@ -25,6 +25,27 @@ class CacheError(OSError):
     """A cache that cannot be written."""
 
 
+def absolute_cache(memory: Any) -> Any:
+    """Return the absolute path of a cache, so that worker processes of any folder share it.
+
+    Parameters
+    ----------
+    memory : str, path, joblib.Memory or None
+        The cache.
+
+    Returns
+    -------
+    Path, joblib.Memory or None
+        The same cache.
+
+    Examples
+    --------
+    >>> absolute_cache("cache").is_absolute()
+    True
+    """
+    return Path(memory).expanduser().absolute() if isinstance(memory, str | Path) else memory
+
+
 class KeptFunction:
     """A function whose results are kept on disk.
 
@@ -55,6 +76,7 @@ class KeptFunction:
 
     def __init__(self, memory: Any, function: Callable[..., Any], ignore: Sequence[str]) -> None:
         if not hasattr(memory, "cache"):
+            memory = absolute_cache(memory)
             with _explained(str(memory)):
                 memory = joblib.Memory(str(memory), verbose=0)
         self.function = memory.cache(function, ignore=list(ignore))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bad_cases_for_tests import box, extractor, image_of, one_case
-from cases_for_tests import cohort, quick
+from cases_for_tests import cohort, on_disk, quick
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -134,3 +134,15 @@ def test_clinical_words_are_named_with_their_cells():
         ValueError, match=r"sex: 1 of 1 cells is no number: 'f' \(bert\); encode .*Column"
     ):
         extractor(clinical=["sex"]).fit(cases)
+
+
+def test_paths_start_from_the_working_directory_of_the_call(tmp_path, monkeypatch):
+    """Worker processes are kept from call to call, and stay in the folder of the first one."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        cases = on_disk(cohort(3), tmp_path / name)
+        for root in (None, "."):
+            table = quick(root=root, n_jobs=2, memory="cache").fit_transform(cases)
+            assert (table.status == "ok").all()
+        assert (tmp_path / name / "cache" / "joblib").is_dir()
