@@ -165,18 +165,31 @@ def epoch_table(found: dict[int, dict[str, list[float]]]) -> str:
     )
 
 
-def run_all(folder: Path) -> str:
-    """Measure everything and return the body of the section."""
+def run_epochs(folder: Path) -> str:
+    """Compare epochs from store and memory, and return the body of the section."""
+    write_phantoms(folder)
+    compared: dict[int, dict[str, list[float]]] = {}
+    for n in EPOCHS:
+        measured("write", folder, n)
+        compared[n] = measured("epochs", folder, n)
+        shutil.rmtree(folder / f"store{n}")
+    return (
+        f"Epochs of `NonRedundantCVAE` on phantoms with patches of 32³, {ROUNDS} rounds of "
+        f"{N_EPOCHS}, memory and store in turn, one thread; the chunks of the store are decoded in "
+        "a second one. The smaller store fits into the cache of decoded chunks (384 MiB), the "
+        f"larger does not:\n\n{epoch_table(compared)}"
+    )
+
+
+def run_sizes(folder: Path) -> str:
+    """Measure stores of all sizes and return the body of the section."""
     write_phantoms(folder)
     found: dict[int, dict[str, Any]] = {}
-    compared: dict[int, dict[str, list[float]]] = {}
-    for n in sorted({*SIZES, *ENDS, *EPOCHS}):
+    for n in sorted({*SIZES, *ENDS}):
         found[n] = {}
         for task in ("write", "train"):
             result = measured(task, folder, n)
             found[n] |= result | {f"{task} peak": result["peak"]}
-        if n in EPOCHS:
-            compared[n] = measured("epochs", folder, n)
         store = folder / f"store{n}"
         found[n]["size"] = sum(one.stat().st_size for one in store.rglob("*") if one.is_file())
         found[n]["files"] = sum(one.is_file() for one in store.rglob("*"))
@@ -189,17 +202,15 @@ def run_all(folder: Path) -> str:
         f"The store of {SIZES[-1]:,} lesions has {largest['size'] / 2**30:.2f} GiB in "
         f"{largest['files']:,} files; its voxels are "
         f"{SIZES[-1] * 5 * 32**3 / 2**30:.2f} GiB in memory.\n\n"
-        f"{time_table(found)}\n\n{memory_table(found)}\n\n"
-        f"Epochs of `NonRedundantCVAE`, {ROUNDS} rounds of {N_EPOCHS}, memory and store in turn; "
-        "the smaller store fits into the cache of decoded chunks (384 MiB), the larger does not:"
-        f"\n\n{epoch_table(compared)}"
+        f"{time_table(found)}\n\n{memory_table(found)}"
     )
 
 
 def main() -> None:
-    """Run one task, or all and write the section."""
+    """Run one task, or all and write the sections."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--task", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=("sizes", "epochs"), help="measure one section")
     arguments = parser.parse_args()
     if arguments.task:
         warnings.simplefilter("ignore")
@@ -207,9 +218,15 @@ def main() -> None:
         task = {"write": write, "train": train, "epochs": epochs}[name]
         print(json.dumps({**task(Path(folder), int(n)), "peak": peak()}))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        body = run_all(Path(folder))
-    write_section(Path(__file__).name, "A store of 1,000 to 20,000 lesions", body)
+    sections = {
+        "sizes": ("A store of 1,000 to 20,000 lesions", run_sizes),
+        "epochs": ("Epochs from a store beside memory", run_epochs),
+    }
+    for name, (title, run) in sections.items():
+        if arguments.only in (None, name):
+            with tempfile.TemporaryDirectory() as folder:
+                body = run(Path(folder))
+            write_section(f"scale.py --only {name}", title, body)
 
 
 if __name__ == "__main__":
