@@ -102,6 +102,9 @@ def _parallel(
 ) -> Callable[[Iterator[Any]], Any]:
     """Return the function that runs jobs as a stream, on the backend that is active in joblib."""
     backend = get_active_backend()[0]
+    if n_jobs is None and backend.nesting_level:
+        # The tasks around this one already occupy the cluster.
+        n_jobs = 1
     options: dict[str, Any] = {}
     if hasattr(backend, "client") or hasattr(backend, "ray_remote_args"):
         # On a cluster a task costs milliseconds: joblib puts short ones together.

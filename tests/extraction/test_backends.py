@@ -130,15 +130,15 @@ def check_extraction(folder, die):
     assert len(set(names)) == len(names) == 6
 
 
-def check_models(folder, die):
-    """Compare and search, and compare with one process."""
+def check_models(folder, die, searching=lambda cases: contextlib.nullcontext()):
+    """Compare and search, in the context `searching`, and compare with one process."""
     cases = cohort(16)
     with joblib.parallel_config("sequential"):
         table = quick().to_store(cases, folder / "lesions", batch_size=3)
         scores, search = compared(table), searched(cases)
     with die(folder):
         pd.testing.assert_frame_equal(compared(table), scores)
-    with die(folder):
+    with die(folder), searching(cases):
         np.testing.assert_array_equal(searched(cases), search)
 
 
@@ -166,8 +166,12 @@ def test_dask_with_a_worker_that_is_killed(tmp_path):
 
 @pytest.mark.slow
 def test_models_on_dask_with_a_worker_that_is_killed(tmp_path):
+    def everywhere(cases):
+        # Else joblib places the data of the search on a single worker, with which they are lost.
+        return joblib.parallel_config("dask", scatter=[cases])
+
     with dask_cluster(tmp_path):
-        check_models(tmp_path, one_dies)
+        check_models(tmp_path, one_dies, everywhere)
 
 
 @pytest.mark.slow
