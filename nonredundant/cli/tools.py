@@ -70,7 +70,9 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
                 echo_stderr("Interrupted.")
                 raise typer.Exit(130) from None
             except _EXPECTED as error:
-                reason = str(error) or f"{type(error).__name__}: there is not enough memory"
+                reason = str(error) or type(error).__name__
+                if isinstance(error, MemoryError) and not str(error):
+                    reason = "there is not enough memory"
                 echo_stderr(f"Error: {one_line(reason)}")
                 raise typer.Exit(WRONG_USE) from None
         if code:

@@ -109,7 +109,7 @@ def _extractor(parameters: str, plain: bool) -> Any:
     from radiomics import featureextractor, getFeatureClasses, imageoperations
 
     from nonredundant.extraction.shape import Shape
-    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise, values_inside
+    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
@@ -148,11 +148,14 @@ def _extractor(parameters: str, plain: bool) -> Any:
             }
             if not classes:
                 return {}
-            inside = values_inside(image, mask, **kwargs)
-            ends = float(inside.min()), float(inside.max())
-            extent = np.array(mask.GetSize())
-            check_grey_levels(*ends, extent, kwargs, classes, self.limit)
-            found = discretise(image, mask, **kwargs)
+            check = functools.partial(
+                check_grey_levels,
+                extent=np.array(mask.GetSize()),
+                setting=kwargs,
+                classes=classes,
+                limit=self.limit,
+            )
+            found = discretise(image, mask, check, **kwargs)
             self.levels[image_type_name] = (found.span, found.extent)
             if plain:
                 return super().computeFeatures(image, mask, image_type_name, **kwargs)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -69,13 +70,20 @@ class Discretised(NamedTuple):
     extent: float
 
 
-def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discretised:
+def discretise(
+    image: sitk.Image,
+    mask: sitk.Image,
+    check: Callable[[float, float], None] | None = None,
+    **settings: Any,
+) -> Discretised:
     """Discretise the intensities of a lesion as pyradiomics does.
 
     Parameters
     ----------
     image, mask : SimpleITK.Image
         Intensities, and the lesion's voxels with the label of the settings (1).
+    check : callable, optional
+        Called with the lowest and the highest intensity before bins are made; it may raise.
     **settings
         pyradiomics' settings, of which `binWidth`, `binCount` and `label` are read.
 
@@ -85,9 +93,11 @@ def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discreti
         The grey levels.
     """
     inside = sitk.GetArrayViewFromImage(mask) == settings.get("label", 1)
-    values = values_inside(image, mask, **settings)
+    values = sitk.GetArrayViewFromImage(image)[inside]
     # The edges of the bins depend on the two extremes alone.
     ends = np.array([values.min(), values.max()])
+    if check is not None:
+        check(float(ends[0]), float(ends[1]))
     found = np.digitize(values, imageoperations.getBinEdges(ends, **settings))
     levels = np.zeros(inside.shape, dtype="int")
     levels[inside] = found
@@ -95,25 +105,6 @@ def discretise(image: sitk.Image, mask: sitk.Image, **settings: Any) -> Discreti
     present = np.flatnonzero(counts)
     span = int(present[-1] - present[0] + 1)
     return Discretised(levels, inside, present, counts[present], span, float(ends[1] - ends[0]))
-
-
-def values_inside(image: sitk.Image, mask: sitk.Image, **settings: Any) -> np.ndarray:
-    """Return the intensities of a lesion.
-
-    Parameters
-    ----------
-    image, mask : SimpleITK.Image
-        As for `discretise`.
-    **settings
-        pyradiomics' settings, of which `label` is read.
-
-    Returns
-    -------
-    array of shape (n_voxels,)
-        The intensities.
-    """
-    inside = sitk.GetArrayViewFromImage(mask) == settings.get("label", 1)
-    return sitk.GetArrayViewFromImage(image)[inside]
 
 
 class _Discretised(RadiomicsFeaturesBase):
