@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nonredundant.evaluation.repeats import default_repeats
+from nonredundant.folds.repeats import default_repeats
 from nonredundant.statistics import (
     cross_validated_auc,
     cross_validated_auc_difference,

@@ -16,14 +16,14 @@ from skorch import NeuralNet
 
 import nonredundant
 from nonredundant import LesionTable, RadiomicsExtractor
+from nonredundant.classifiers.block_scaler import BlockScaler
+from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.cox import RidgeCox
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.evaluation import FeatureSetClassifier
-from nonredundant.evaluation.blocks import BlockScaler
-from nonredundant.evaluation.calibrated_margin import CalibratedMargin
-from nonredundant.evaluation.cox import RidgeCox
-from nonredundant.evaluation.fitting import Recorded
 from nonredundant.extraction.categories import CategoryIndicators
+from nonredundant.folds.fitting import Recorded
 from nonredundant.independence import (
     HSIC,
     CrossCovariance,

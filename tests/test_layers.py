@@ -25,6 +25,9 @@ FLOORS = (
     ("models",),
     ("displays",),
     ("report", "inspection"),
+    ("classifiers",),
+    ("folds",),
+    ("results",),
     ("evaluation",),
     ("cli",),
 )

@@ -209,7 +209,7 @@ def evaluate(
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
     from nonredundant.evaluation.compare import compare_feature_sets
-    from nonredundant.evaluation.feature_sets import DEFAULT_SETS
+    from nonredundant.folds.feature_sets import DEFAULT_SETS
 
     names = split_list(clinical)
     needed = [target, *names, *([event] if event else [])]
@@ -285,8 +285,8 @@ def fit(
     """Fit one feature set and classifier on all cases and save them."""
     import skops.io
 
+    from nonredundant.classifiers.builtin import long_name
     from nonredundant.evaluation.classifier import FeatureSetClassifier
-    from nonredundant.evaluation.classifiers import long_name
 
     check_ending(output, ".skops", "a saved model")
     names = split_list(clinical)

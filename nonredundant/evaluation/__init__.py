@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from nonredundant.classifiers.builtin import NAMES, SURVIVAL_NAMES
 from nonredundant.evaluation.classifier import FeatureSetClassifier
-from nonredundant.evaluation.classifiers import NAMES, SURVIVAL_NAMES
 from nonredundant.evaluation.compare import compare_feature_sets
-from nonredundant.evaluation.comparison import FeatureSetComparison
-from nonredundant.evaluation.feature_sets import DEFAULT_SETS
+from nonredundant.folds.feature_sets import DEFAULT_SETS
+from nonredundant.results.comparison import FeatureSetComparison
 
 __all__ = [
     "DEFAULT_SETS",

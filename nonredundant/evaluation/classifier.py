@@ -14,35 +14,36 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from nonredundant.evaluation.aggregation import GRAPH, has_lesion_columns, resolve_patients
-from nonredundant.evaluation.calibrated_margin import CalibratedMargin
-from nonredundant.evaluation.classifiers import (
+from nonredundant.classifiers.builtin import (
+    GRAPH,
     NAMES,
     SURVIVAL_NAMES,
     check_sampler,
     resolve_classifiers,
 )
-from nonredundant.evaluation.feature_sets import (
+from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.tuning import respond
+from nonredundant.evaluation.cohort import check_cases, resolve_scoring
+from nonredundant.evaluation.fingerprint import fingerprint, outside_of
+from nonredundant.evaluation.identity import check_target, read_groups
+from nonredundant.evaluation.parameters import check_estimator
+from nonredundant.extraction.extractor import RadiomicsExtractor
+from nonredundant.folds.feature_sets import (
     FeatureSet,
     check_feature_set,
     name_clinical,
     parse_feature_set,
 )
-from nonredundant.evaluation.fingerprint import fingerprint, outside_of
-from nonredundant.evaluation.fitting import FitOptions
-from nonredundant.evaluation.fold_model import FoldModel
-from nonredundant.evaluation.folds import Fold
-from nonredundant.evaluation.identity import check_target, read_groups
-from nonredundant.evaluation.inputs import check_cases, resolve_scoring
-from nonredundant.evaluation.outcome import Outcome, by_position, read_outcome
-from nonredundant.evaluation.parameters import check_estimator
-from nonredundant.evaluation.representations import (
+from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.fold_model import FoldModel
+from nonredundant.folds.outcome import Outcome, by_position, read_outcome
+from nonredundant.folds.patient_level import has_lesion_columns, resolve_patients
+from nonredundant.folds.representations import (
     Blocks,
     check_independence,
     resolve_network,
 )
-from nonredundant.evaluation.tuning import respond
-from nonredundant.extraction.extractor import RadiomicsExtractor
+from nonredundant.folds.splits import Fold
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable

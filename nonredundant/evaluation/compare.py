@@ -33,34 +33,34 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from nonredundant.evaluation.aggregation import (
-    PatientLevel,
-    has_lesion_columns,
-    resolve_patients,
-)
-from nonredundant.evaluation.classifiers import check_sampler, resolve_classifiers
-from nonredundant.evaluation.comparison import FeatureSetComparison
+from nonredundant.classifiers.builtin import check_sampler, resolve_classifiers
+from nonredundant.evaluation.cohort import check_cases, drop_failed, read_cohorts, resolve_scoring
 from nonredundant.evaluation.experiments import Experiment, get_experiment
-from nonredundant.evaluation.feature_sets import (
+from nonredundant.evaluation.identity import check_distinct, check_groups, check_target
+from nonredundant.evaluation.parameters import check_parameters
+from nonredundant.folds.feature_sets import (
     DEFAULT_SETS,
     FeatureSet,
     choose_feature_sets,
     references,
     resolve_feature_sets,
 )
-from nonredundant.evaluation.fitting import FitOptions
-from nonredundant.evaluation.folds import Fold, make_folds, read_cv
-from nonredundant.evaluation.identity import check_distinct, check_groups, check_target
-from nonredundant.evaluation.inputs import check_cases, drop_failed, read_cohorts, resolve_scoring
-from nonredundant.evaluation.outcome import Outcome, by_position, has_pairs, read_outcome
-from nonredundant.evaluation.parameters import check_parameters
-from nonredundant.evaluation.repeats import default_repeats
-from nonredundant.evaluation.representations import check_independence, resolve_network
-from nonredundant.evaluation.run import run
-from nonredundant.evaluation.settings import describe_settings
-from nonredundant.evaluation.study import LEAST_AUDIT_ROWS, AuditOptions, Primary, Study
-from nonredundant.evaluation.tables import comparison_of, warning_list
+from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.outcome import Outcome, by_position, has_pairs, read_outcome
+from nonredundant.folds.patient_level import (
+    PatientLevel,
+    has_lesion_columns,
+    resolve_patients,
+)
+from nonredundant.folds.repeats import default_repeats
+from nonredundant.folds.representations import check_independence, resolve_network
+from nonredundant.folds.run import run
+from nonredundant.folds.splits import Fold, make_folds, read_cv
+from nonredundant.folds.study import LEAST_AUDIT_ROWS, AuditOptions, Primary, Study
 from nonredundant.lesions.labels import align
+from nonredundant.results.comparison import FeatureSetComparison
+from nonredundant.results.settings import describe_settings
+from nonredundant.results.tables import comparison_of, warning_list
 from nonredundant.utils.context import recorded_warnings
 
 AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor", "largest-pair")

@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.linear_model import LogisticRegression
 
-from nonredundant.evaluation.feature_sets import FeatureSet, Selection, Variant
+from nonredundant.folds.feature_sets import FeatureSet, Selection, Variant
 from nonredundant.independence.density_ratio import MIDiscriminator
 
 _VETIL_CLASSES = ("shape", "firstorder")

@@ -10,9 +10,9 @@ from sklearn.compose import make_column_transformer
 
 from nonredundant import LesionTable, compare_feature_sets
 from nonredundant.evaluation import FeatureSetClassifier
-from nonredundant.evaluation.folds import inner_splits
 from nonredundant.evaluation.identity import check_groups, check_held_out, check_target, read_groups
-from nonredundant.evaluation.outcome import read_outcome
+from nonredundant.folds.outcome import read_outcome
+from nonredundant.folds.splits import inner_splits
 
 
 def test_groups_are_aligned_and_complete():
@@ -135,6 +135,6 @@ def test_a_fit_tunes_on_splits_of_whole_patients(monkeypatch):
         seen.append(groups)
         return inner_splits(y, groups, seed, **more)
 
-    monkeypatch.setattr("nonredundant.evaluation.fold_model.inner_splits", spy)
+    monkeypatch.setattr("nonredundant.folds.fold_model.inner_splits", spy)
     FeatureSetClassifier("HCR").fit(table, np.arange(40) // 2 % 2)
     assert seen[0].tolist() == ids

@@ -7,7 +7,7 @@ import pandas as pd
 from cohorts_for_tests import GRAPH, compare_patients, make_patients, make_table
 from pages_for_tests import changed, compare, read
 
-from nonredundant.evaluation.baselines import CHEAP, CheapBaseline
+from nonredundant.folds.simple_sets import CHEAP, CheapBaseline
 
 
 def test_first_screen_gives_the_answer_and_the_primary_sets(found, page):

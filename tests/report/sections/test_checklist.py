@@ -6,7 +6,7 @@ import numpy as np
 from cohorts_for_tests import make_table
 from pages_for_tests import compare, read
 
-from nonredundant.evaluation.baselines import CHEAP
+from nonredundant.folds.simple_sets import CHEAP
 
 
 def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures):

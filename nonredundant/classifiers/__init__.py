@@ -1,0 +1,1 @@
+"""Classifiers of columns: built-in ones, their tuning inside a fold, and their scoring."""

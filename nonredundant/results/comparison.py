@@ -1,0 +1,465 @@
+"""The result of a comparison: tables, answer, figures, report and files."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.classifiers.builtin import long_name
+from nonredundant.displays.comparison import FeatureSetComparisonDisplay
+from nonredundant.displays.names import metric_name, p_text
+from nonredundant.inspection.atlas import LatentAtlas
+from nonredundant.report.page import write_report
+from nonredundant.results.anonymity import anonymised_parts
+from nonredundant.results.answer import Evidence, Finding, does_help, is_new
+from nonredundant.results.settings import ComparisonSettings
+from nonredundant.statistics.calibration import (
+    calibration_summary,
+    net_benefit,
+    sensitivity_specificity,
+)
+from nonredundant.utils.files import make_folder, write_text
+
+_TABLES = (
+    "scores",
+    "summary",
+    "tests",
+    "graph_tests",
+    "attention",
+    "redundancy",
+    "added_information",
+    "predictions",
+    "history",
+    "choices",
+    "weights",
+)
+#: Written as well where a held-out test set stands in the tables above.
+_FOLD_TABLES = ("cv_summary", "cv_tests", "cv_predictions")
+
+
+@dataclass(repr=False, eq=False)
+class FeatureSetComparison:
+    """Scores, intervals, paired tests and audit of feature sets; made by `compare_feature_sets`.
+
+    Attributes
+    ----------
+    scores : DataFrame
+        `feature_set, classifier, repeat, fold, metric, score`: one row per fold.
+    summary : DataFrame
+        `feature_set, classifier, metric, mean, sd, low, high, reason`: scores with 95 %
+        intervals; of the ensembles on the held-out test set if there is one, else of the folds.
+        `reason` says why an interval is not estimable.
+    tests : DataFrame
+        `feature_set, reference, classifier, metric, estimate, low, high, p_value, p_holm,
+        detectable, method, reason`: paired differences, on the same samples as `summary`.
+        `detectable` is the smallest difference that the cohort would have shown with 80 % power
+        at a two-sided level of 5 %.
+    cv_summary, cv_tests : DataFrame
+        As `summary` and `tests`, of the folds in any case.
+    graph_tests : DataFrame
+        As `tests`, the graph of lesions against each classifier on pooled lesions, per feature
+        set: `reference` names that classifier. Empty without a graph.
+    redundancy : DataFrame
+        `feature_set, method, estimate, null_mean, null_95, p_value, unit, detectable, detail`:
+        dependence between hand-crafted and learned features that estimators trained afresh find
+        on held-out folds; columns as in `metrics.redundancy_report`.
+    added_information : DataFrame
+        `feature_set, reference, classifier, method, statistic, null_95, p_value, n_permutations,
+        n_samples, reason`: whether learned features say something of the outcome beyond the
+        reference; see `statistics.added_information`.
+    predictions : DataFrame
+        `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
+        than two classes), on the same samples as `summary`. Scores are probabilities, or the
+        margins of a classifier without probabilities. For times to an event `y` is "event" or
+        "censored", `time` is added, and the score is a risk.
+    cv_predictions : DataFrame
+        As `predictions`, out-of-fold in any case.
+    choices : DataFrame
+        Values chosen by inner cross-validation in each fold: `C` or, for Cox regression,
+        `alpha`, `block_weight` (of the learned block) and the decision `threshold`.
+    weights : DataFrame
+        Coefficient or importance of each feature in each fold model.
+    history : DataFrame
+        Losses of each network: `feature_set, repeat, fold, epoch`, then the terms.
+    models : dict
+        `(feature_set, classifier, repeat, fold)` → fitted classifier.
+    networks : dict
+        `(variant, repeat, fold)` → fitted transformer of the patches.
+    latents : dict of str to DataFrame
+        Out-of-fold learned features of each variant, first repeat, indexed by sample. Each fold
+        has its own network, so columns of different folds do not correspond.
+    atlas : LatentAtlas or None
+        Effect of each latent of the first fold's network on the lesions that this fold held
+        out; the network of the variant with the independence term, if there is one.
+    attention : DataFrame
+        Attention of the primary set's graphs of lesions on the patients that each fold of the
+        first repeat held out: `fold`, then the columns of `LesionGraphClassifier.explain`. Empty
+        without a graph.
+    patient_graphs : list of dict
+        Arguments of `displays.PatientGraphDisplay` for a few of these patients.
+    settings : ComparisonSettings
+        What was run, on which cohort, with which versions, and how long it took.
+    warnings : list of str
+        Warnings that were raised during the comparison.
+
+    Examples
+    --------
+    >>> from nonredundant import compare_feature_sets, LesionTable
+    >>> import numpy as np, pandas as pd
+    >>> rng = np.random.default_rng(0)
+    >>> y = np.repeat([0, 1], 30)
+    >>> table = LesionTable(pd.DataFrame({"uptake": y + rng.normal(size=60)}))
+    >>> found = compare_feature_sets(
+    ...     table, y, feature_sets=["HCR"], classifiers="LR", baselines=False, random_state=0
+    ... )
+    >>> found.summary.round(2)[["feature_set", "classifier", "metric", "mean"]]
+      feature_set classifier   metric  mean
+    0         HCR         LR  roc_auc   ...
+    """
+
+    scores: pd.DataFrame
+    summary: pd.DataFrame
+    tests: pd.DataFrame
+    cv_summary: pd.DataFrame
+    cv_tests: pd.DataFrame
+    graph_tests: pd.DataFrame
+    redundancy: pd.DataFrame
+    added_information: pd.DataFrame
+    predictions: pd.DataFrame
+    cv_predictions: pd.DataFrame
+    choices: pd.DataFrame
+    weights: pd.DataFrame
+    history: pd.DataFrame
+    models: dict[tuple[str, str, int, int], Any]
+    networks: dict[tuple[str, int, int], Any]
+    latents: dict[str, pd.DataFrame]
+    atlas: LatentAtlas | None
+    attention: pd.DataFrame
+    patient_graphs: list[dict[str, Any]]
+    settings: ComparisonSettings
+    warnings: list[str]
+
+    def __repr__(self) -> str:
+        s = self.settings
+        return (
+            f"FeatureSetComparison({len(s.feature_sets)} feature sets, "
+            f"{len(s.classifiers)} classifiers, {s.n_folds} folds, "
+            f"{s.cohort.n_samples} samples)\n{self.answer()}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the answer and the scores for a notebook."""
+        columns = ["feature_set", "classifier", "metric", "mean", "low", "high"]
+        table = self.summary[columns].to_html(index=False, float_format="{:.3f}".format)
+        return f"<p>{html.escape(self.answer())}</p>\n{table}"
+
+    @property
+    def primary(self) -> dict[str, str]:
+        """The comparison chosen before any result was seen: fused set, reference, classifier."""
+        return self.settings.primary
+
+    def answer(self, classifier: str | None = None) -> str:
+        """State whether the learned features are new, and whether they help.
+
+        Parameters
+        ----------
+        classifier : str, optional
+            The classifier whose scores are compared; the first by default.
+
+        Returns
+        -------
+        str
+            What the audit saw of hand-crafted features in the learned block; the difference
+            between the fused and the hand-crafted features with its interval, the test of added
+            information, and the smallest difference that this cohort would have shown.
+        """
+        return " ".join(finding.text for finding in self.findings(classifier).values())
+
+    def findings(self, classifier: str | None = None) -> dict[str, Finding]:
+        """Return the verdicts of `answer`, each with its sentence.
+
+        Parameters
+        ----------
+        classifier : str, optional
+            The classifier whose scores are compared; the first by default.
+
+        Returns
+        -------
+        dict of str to Finding
+            "new": `answer.is_new`, if the primary set has learned features; "helps":
+            `answer.does_help`.
+        """
+        chosen = {**self.primary}
+        if classifier is not None:
+            chosen["classifier"] = classifier
+        found = {}
+        block = self.settings.learned_blocks.get(chosen["feature_set"])
+        if block is not None and "reference" in chosen:
+            found["new"] = is_new(self.redundancy, block)
+        # The permutation test holds for independent features only.
+        dependent = "new" in found and found["new"].verdict == "dependent"
+        method = "projected-covariance" if dependent else "permutation"
+        found["helps"] = does_help(self._evidence(chosen, method))
+        return found
+
+    def _evidence(self, chosen: dict[str, str], method: str) -> Evidence:
+        """Collect the rows of the tables that concern one fused set."""
+        at = {key: chosen[key] for key in ("classifier", "metric")}
+        test = _row(self.tests, {"reference": "", **chosen})
+        reference = None if test is None else test["reference"]
+        pair = {"feature_set": chosen["feature_set"], "classifier": chosen["classifier"]}
+        fused = _row(self.summary, {"feature_set": chosen["feature_set"], **at})
+        if fused is None:
+            scored = sorted(self.summary["classifier"].unique())
+            raise ValueError(
+                f"{chosen['feature_set']} has no score by {chosen['classifier']!r}; the "
+                f"classifiers are {scored}"
+            )
+        return Evidence(
+            chosen=chosen,
+            fused=fused,
+            base=_row(self.summary, {"feature_set": reference, **at}),
+            test=test,
+            information=_row(
+                self.added_information, {**pair, "reference": reference, "method": method}
+            ),
+            where="on the held-out test set" if self.settings.n_test else "in cross-validation",
+        )
+
+    @property
+    def flow(self) -> pd.DataFrame:
+        """The cases that were given, could be read, were usable and were analysed.
+
+        One row per stage: `stage, n, reason`; `reason` says how many cases were lost and why.
+        """
+        return pd.DataFrame(self.settings.flow, columns=["stage", "n", "reason"])
+
+    def graph_answer(self) -> str:
+        """State in one sentence whether the graph of lesions is better than pooling.
+
+        Returns
+        -------
+        str
+            Difference of the primary set to the first classifier on pooled lesions, interval and
+            p; empty without a graph or without another classifier.
+        """
+        chosen = self.primary
+        t = self.graph_tests
+        own = t[(t["feature_set"] == chosen["feature_set"]) & (t["metric"] == chosen["metric"])]
+        if own.empty:
+            return ""
+        row = own.iloc[0]
+        numbers = f"{row['estimate']:+.3f} against {long_name(row['reference'])} on pooled lesions"
+        if np.isnan(row["p_value"]):
+            return f"One fold allows no test of the graph of lesions: {numbers}."
+        verdict = "There is no evidence that the graph of lesions differs from pooling"
+        if row["p_value"] < 0.05:
+            better = "better" if row["estimate"] > 0 else "worse"
+            verdict = f"The graph of lesions is {better} than pooling"
+        return (
+            f"{verdict}: {metric_name(chosen['metric'])} {numbers} ({chosen['feature_set']}, in "
+            f"cross-validation), {_interval_and_p(row)}."
+        )
+
+    def calibration(self) -> pd.DataFrame:
+        """Compute calibration and operating points in cross-validation, for two classes.
+
+        Returns
+        -------
+        DataFrame
+            One row per feature set and classifier: `slope, slope_low, slope_high, intercept, brier`
+            of the predicted probabilities (means over repeats; the slope is NaN where it means
+            nothing), `sensitivity, specificity` at the threshold of
+            each fold, which was learned on its training samples. Classifiers without
+            probabilities are left out; those without thresholds have no operating point.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes, or times to an event.
+        """
+        positive = self._positive_class("calibration")
+        columns = ["feature_set", "classifier", "repeat", "fold"]
+        every = self.cv_predictions.merge(self.choices, on=columns)
+        rows = []
+        for place, group in every.groupby(columns[:2], sort=False):
+            if not group["score"].between(0, 1).all():
+                continue
+            truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
+            score, repeat = group["score"].to_numpy(), group["repeat"].to_numpy()
+            repeats = [
+                calibration_summary(truth[repeat == r], score[repeat == r])
+                for r in group["repeat"].unique()
+            ]
+            row: dict[Any, Any] = dict(zip(columns[:2], place, strict=True))
+            row |= pd.DataFrame(repeats).mean().to_dict()
+            # A model without inner splits, such as the graph, has no threshold.
+            above = score - group["threshold"].to_numpy()
+            if not np.isnan(above).any():
+                row |= sensitivity_specificity(truth, above, 0.0)
+            rows.append(row)
+        return pd.DataFrame(rows)
+
+    def decision_curve(self, thresholds: Any = None) -> pd.DataFrame:
+        """Compute the net benefit of each feature set over thresholds, for two classes.
+
+        Parameters
+        ----------
+        thresholds : array, optional
+            Probabilities above which a patient would be treated; 0.05 to 0.95 by default.
+
+        Returns
+        -------
+        DataFrame
+            `feature_set, classifier`, then the columns of `statistics.net_benefit`.
+
+        Raises
+        ------
+        ValueError
+            If there are more than two classes, or times to an event.
+        """
+        positive = self._positive_class("the decision curve")
+        thresholds = np.linspace(0.05, 0.95, 19) if thresholds is None else thresholds
+        parts = []
+        for place, group in self.predictions.groupby(["feature_set", "classifier"], sort=False):
+            group = group[group["repeat"] == group["repeat"].min()]
+            if group["score"].between(0, 1).all():
+                truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
+                part = net_benefit(truth, group["score"].to_numpy(), thresholds)
+                part.insert(0, "feature_set", str(place[0]))
+                part.insert(1, "classifier", str(place[1]))
+                parts.append(part)
+        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+    def _positive_class(self, what: str) -> str:
+        """Return the second of two classes.
+
+        Raises
+        ------
+        ValueError
+            If there are not two classes.
+        """
+        classes = self.settings.classes
+        if len(classes) != 2:
+            raise ValueError(f"{what} is defined for two classes, got {classes}")
+        return classes[1]
+
+    def plot(self, **kwargs: Any) -> FeatureSetComparisonDisplay:
+        """Draw a forest plot of scores and paired differences.
+
+        Parameters
+        ----------
+        **kwargs
+            Passed to `FeatureSetComparisonDisplay.from_comparison`.
+
+        Returns
+        -------
+        FeatureSetComparisonDisplay
+            The display, with `ax_` and `figure_`.
+        """
+        return FeatureSetComparisonDisplay.from_comparison(self, **kwargs)
+
+    def anonymised(self) -> FeatureSetComparison:
+        """Return the same results without the ids of samples and the paths of their files.
+
+        Ids are replaced by numbers in tables, figures, messages and reasons, consistently; a
+        message that names a file is left out. Scores, tests and models do not change: no model
+        holds ids. Clinical values and pictures of lesions remain.
+
+        Returns
+        -------
+        FeatureSetComparison
+            The comparison to pass on.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from nonredundant import LesionTable, compare_feature_sets
+        >>> y = np.repeat([0, 1], 30)
+        >>> rows = pd.DataFrame({"uptake": y + np.sin(np.arange(60))})
+        >>> table = LesionTable(rows, index=[f"Doe-{i}" for i in range(60)])
+        >>> found = compare_feature_sets(
+        ...     table, y, feature_sets=["HCR"], classifiers="LR", baselines=False, random_state=0
+        ... )
+        >>> found.anonymised().predictions["sample"].iloc[0]
+        'case 01'
+        """
+        return replace(self, **anonymised_parts(self))
+
+    def to_html(self, path: str | os.PathLike[str], *, anonymise: bool = False) -> Path:
+        """Write the report: one file that loads nothing from a network.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The HTML file; its folder is created if necessary.
+        anonymise : bool, default=False
+            Leave out the ids of samples, see `anonymised`.
+
+        Returns
+        -------
+        Path
+            The file.
+        """
+        path = Path(path)
+        make_folder(path.parent)
+        write_report(self.anonymised() if anonymise else self, path)
+        return path
+
+    def to_csv(self, folder: str | os.PathLike[str], *, anonymise: bool = False) -> Path:
+        """Write every table as CSV, the settings as JSON and the warnings as text.
+
+        Tables of an earlier comparison that this one does not have are removed; other files in
+        the folder stay.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Created if necessary.
+        anonymise : bool, default=False
+            Leave out the ids of samples, see `anonymised`. By default they are in the tables of
+            predictions, which are meant to be joined with your own.
+
+        Returns
+        -------
+        Path
+            The folder.
+        """
+        if anonymise:
+            return self.anonymised().to_csv(folder)
+        folder = make_folder(folder)
+        names = (*_TABLES, *(_FOLD_TABLES if self.settings.n_test else ()))
+        tables = {name: getattr(self, name) for name in names}
+        if self.atlas is not None:
+            tables["atlas"] = self.atlas.table
+        for name in {*_TABLES, *_FOLD_TABLES, "atlas"} - set(tables):
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+        for name, table in tables.items():
+            write_text(folder / f"{name}.csv", table.to_csv(index=False))
+        settings = json.dumps(self.settings.to_dict(), indent=2, default=str)
+        write_text(folder / "settings.json", settings)
+        lines = [self.answer(), "", *self.warnings]
+        write_text(folder / "answer.txt", "\n".join(lines) + "\n")
+        return folder
+
+
+def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
+    """Return the first row with these values; None if there is none."""
+    match = np.ones(len(table), dtype=bool)
+    for column, value in values.items():
+        match &= (table[column] == value).to_numpy()
+    return table[match].iloc[0] if match.any() else None
+
+
+def _interval_and_p(row: pd.Series) -> str:
+    """Format the interval and the p-value of a paired difference."""
+    interval = f"95 % interval {row['low']:+.3f} to {row['high']:+.3f}"
+    return f"{interval}, {p_text(row['p_value'])}"

@@ -1,0 +1,274 @@
+"""The settings of a comparison: what was run, on which cohort, with which versions."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.evaluation.cohort import Cohorts
+from nonredundant.evaluation.experiments import Experiment
+from nonredundant.folds.outcome import Outcome
+from nonredundant.folds.study import Study, study_table
+from nonredundant.lesions.measures import size_and_uptake
+
+_PACKAGES = (
+    "nonredundant",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+    "torch",
+    "skorch",
+    "pyradiomics-cuda",
+    "SimpleITK",
+)
+
+
+@dataclass(frozen=True)
+class CohortSettings:
+    """The cohort that was cross-validated, without the held-out test set.
+
+    Attributes
+    ----------
+    n_samples, n_lesions : int
+        Number of samples (patients) and of their lesions.
+    lesions_a_sample : list of float
+        Quartiles and maximum of the number of lesions per sample.
+    n_hcr, n_clinical : int
+        Number of hand-crafted and of clinical columns. Clinical columns are counted after the
+        transformer that is fitted in each fold.
+    patch_shape : list of int or None
+        Channels, then the size of a patch in voxels; None without patches.
+    class_counts : dict of str to int
+        Samples per class; "censored" and "event" for times to an event.
+    quartiles : dict of str to list of float
+        Quartiles of the total lesion volume ("volume") and of the maximum intensity ("maximum")
+        per sample, where they are known.
+    clinical : dict of str to list of float
+        Clinical column → what is known of it, the number of samples with a value first: then, of
+        a column of zeros and ones, the number of ones; of any other, its quartiles.
+    """
+
+    n_samples: int
+    n_lesions: int
+    lesions_a_sample: list[float]
+    n_hcr: int
+    n_clinical: int
+    patch_shape: list[int] | None
+    class_counts: dict[str, int]
+    quartiles: dict[str, list[float]]
+    clinical: dict[str, list[float]]
+
+
+@dataclass(frozen=True)
+class ComparisonSettings:
+    """The settings of a comparison; made by `describe_settings`, with JSON types only.
+
+    Attributes
+    ----------
+    feature_sets, classifiers, scoring : list of str
+        Names, the first classifier and metric being the primary ones.
+    simple_sets : list of str
+        The feature sets that need neither hand-crafted nor learned features, that is, cheap
+        baselines and clinical columns alone: what a deep model must beat to be of use.
+    primary : dict of str to str
+        `feature_set, classifier, metric` and, where the set was tested against another one,
+        `reference`: the comparison that was chosen before any result was seen.
+    learned_blocks : dict of str to str
+        Feature set → its learned block, a name in `FeatureSetComparison.redundancy`.
+    flow : list of (str, int, str)
+        Stage, number of cases left, and how many were lost and why.
+    n_folds, n_repeats : int
+        Number of folds over all repeats, and number of repeats.
+    grouped : bool
+        Whether groups were kept on one side of each split.
+    n_test : int
+        Number of samples in the held-out test set.
+    classes : list of str
+        The classes; empty for times to an event.
+    cohort : CohortSettings
+        The cohort.
+    failed : dict of str to str
+        Case → reason why its extraction failed.
+    patients : str or None
+        How several lesions make one prediction; None if each sample has one lesion.
+    graph : bool
+        Whether a graph of lesions was fitted.
+    experiment : str or None
+        The published experiment that was repeated.
+    cvae : dict or None
+        Parameters of the network; None if none was trained.
+    extractor : str or None
+        The extractor; None if lesions were passed in place of images.
+    class_weight, sampler : str or None
+        Corrections of class imbalance.
+    seed : int
+        The `random_state` that repeats the comparison.
+    n_jobs : int or None
+        Number of parallel fits.
+    versions : dict of str to str
+        Versions of Python and of the packages that affect the numbers.
+    provenance : dict
+        Settings and versions of the extraction.
+    made : str
+        When the comparison ended, in ISO 8601.
+    total_seconds : float
+        Duration of the comparison.
+    seconds : dict of str to float
+        Duration of its parts.
+    """
+
+    feature_sets: list[str]
+    classifiers: list[str]
+    scoring: list[str]
+    simple_sets: list[str]
+    primary: dict[str, str]
+    learned_blocks: dict[str, str]
+    flow: list[tuple[str, int, str]]
+    n_folds: int
+    n_repeats: int
+    grouped: bool
+    n_test: int
+    classes: list[str]
+    cohort: CohortSettings
+    failed: dict[str, str]
+    patients: str | None
+    graph: bool
+    experiment: str | None
+    cvae: dict[str, Any] | None
+    extractor: str | None
+    class_weight: str | None
+    sampler: str | None
+    seed: int
+    n_jobs: int | None
+    versions: dict[str, str]
+    provenance: dict[str, Any]
+    made: str
+    total_seconds: float
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as nested dicts, in the order of `settings.json`."""
+        return asdict(self)
+
+
+def describe_settings(
+    study: Study,
+    cohorts: Cohorts,
+    *,
+    seed: int,
+    experiment: Experiment | None,
+    start: float,
+    seconds: Mapping[str, float],
+) -> ComparisonSettings:
+    """Describe a comparison that has been run.
+
+    `start` is the `time.perf_counter()` at which it began, `seconds` the duration of its parts.
+    """
+    options = study.options
+    clinical = study_table(study, study.folds[0])[: cohorts.n].clinical
+    return ComparisonSettings(
+        feature_sets=[one.name for one in study.sets],
+        classifiers=list(study.estimators),
+        scoring=list(options.scorers),
+        simple_sets=[one.name for one in study.sets if one.is_simple],
+        primary=study.primary.to_dict(),
+        learned_blocks={one.name: one.variant.name for one in study.sets if one.variant},
+        flow=[*cohorts.flow, _analysed(study)],
+        n_folds=len(study.folds),
+        n_repeats=len({fold.repeat for fold in study.folds}),
+        grouped=study.groups is not None,
+        n_test=study.table.n_samples - study.n,
+        classes=[str(label) for label in study.outcome.classes],
+        cohort=_describe_cohort(cohorts, study.outcome, clinical),
+        failed=cohorts.failed,
+        patients=_describe_patients(study),
+        graph=study.level.graph is not None,
+        experiment=None if experiment is None else experiment.about,
+        cvae=None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
+        extractor=cohorts.extractor,
+        class_weight=None if options.class_weight is None else str(options.class_weight),
+        sampler=None if options.sampler is None else str(options.sampler),
+        seed=seed,
+        n_jobs=study.n_jobs,
+        versions=_versions(),
+        provenance=cohorts.table.provenance,
+        made=pd.Timestamp.now().isoformat(timespec="seconds"),
+        total_seconds=time.perf_counter() - start,
+        seconds=dict(seconds),
+    )
+
+
+def _analysed(study: Study) -> tuple[str, int, str]:
+    """Count the samples that a fold held out; random splits may leave some out."""
+    held = np.unique(np.concatenate([fold.test for fold in study.folds]))
+    left = study.n - len(held)
+    return "analysed", len(held), f"{left} never held out by a fold" if left else ""
+
+
+def _describe_cohort(cohorts: Cohorts, outcome: Outcome, clinical: pd.DataFrame) -> CohortSettings:
+    """Describe the samples that were cross-validated."""
+    table = cohorts.table[: cohorts.n]
+    cheap = size_and_uptake(table)
+    counts = np.bincount(outcome.strata, minlength=len(outcome.states))
+    quartiles = {
+        str(name): [float(q) for q in np.nanpercentile(cheap[name], [25, 50, 75])]
+        for name in cheap
+        if cheap[name].notna().any()
+    }
+    several = np.percentile(np.bincount(table.sample), [25, 50, 75, 100])
+    return CohortSettings(
+        n_samples=cohorts.n,
+        n_lesions=table.n_lesions,
+        lesions_a_sample=[float(n) for n in several],
+        n_hcr=len(table.columns_of("hcr")),
+        n_clinical=clinical.shape[1],
+        patch_shape=None if table.patches is None else list(table.patches.shape[1:]),
+        class_counts={str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
+        quartiles=quartiles,
+        # The lesions of a sample share its clinical values.
+        clinical=_describe_clinical(clinical[~pd.Index(table.sample).duplicated()]),
+    )
+
+
+def _describe_clinical(clinical: pd.DataFrame) -> dict[str, list[float]]:
+    """Count or summarise the values of each clinical column, one row per sample."""
+    found = {}
+    for name in clinical:
+        values = clinical[name].dropna().to_numpy(dtype=float)
+        ones = [float(values.sum())] if np.isin(values, (0, 1)).all() else None
+        quartiles = (
+            [float(q) for q in np.percentile(values, [25, 50, 75])] if ones is None else ones
+        )
+        found[str(name)] = [float(len(values)), *quartiles]
+    return found
+
+
+def _describe_patients(study: Study) -> str | None:
+    """Describe how the lesions of a sample make one prediction; None with one lesion per sample."""
+    if study.level.graph is not None:
+        return f"{study.level.graph}; other classifiers see {study.level.pooling}"
+    return None if study.table.is_single else repr(study.level.pooling)
+
+
+def _plain(params: dict[str, Any]) -> dict[str, Any]:
+    """Convert parameters to JSON types."""
+    simple = (str, int, float, bool, type(None))
+    return {k: v if isinstance(v, simple) else str(v) for k, v in params.items()}
+
+
+def _versions() -> dict[str, str]:
+    """Return the versions that a repetition needs."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
