@@ -9,6 +9,7 @@ from nonredundant._version import __version__
 
 # Imported on first use: importing torch, skorch and SimpleITK takes seconds, too long for `--help`.
 _PUBLIC = {
+    "EncodeClinical": "nonredundant.folds",
     "FeatureSetComparison": "nonredundant.evaluation",
     "LesionTable": "nonredundant.lesions",
     "MIDiscriminator": "nonredundant.independence",
@@ -25,6 +26,7 @@ _MODULES = (
     "displays",
     "evaluation",
     "extraction",
+    "folds",
     "independence",
     "inspection",
     "io",

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from cohorts_for_tests import (
-    GRAPH,
-    compare,
-    compare_patients,
-    make_patients,
-    make_table,
-    make_times,
-)
 
 
 @pytest.fixture(scope="session")
 def cohort():
+    from cohorts_for_tests import make_table
+
     return make_table()
 
 
 @pytest.fixture(scope="session")
 def found(cohort):
+    from cohorts_for_tests import compare
+
     return compare(*cohort, baselines=True, n_repeats=2, scoring=["roc_auc", "balanced_accuracy"])
 
 
 @pytest.fixture(scope="session")
 def patient_cohort():
+    from cohorts_for_tests import make_patients
+
     return make_patients()
 
 
 @pytest.fixture(scope="session")
 def graphs(patient_cohort):
     """A comparison with the graph, a learned block and a clinical column."""
+    from cohorts_for_tests import GRAPH, compare_patients
+
     table, y, _ = patient_cohort
     return compare_patients(
         table, y, patients=GRAPH, feature_sets=["HCR", "HCR+DLR", "HCR+DLR-MI"], baselines=True
@@ -39,4 +39,6 @@ def graphs(patient_cohort):
 
 @pytest.fixture(scope="session")
 def times(patient_cohort):
+    from cohorts_for_tests import make_times
+
     return make_times(patient_cohort[2])

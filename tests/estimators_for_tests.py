@@ -19,11 +19,11 @@ from nonredundant import LesionTable, RadiomicsExtractor
 from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.cox import RidgeCox
+from nonredundant.classifiers.scoring import Recorded
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
-from nonredundant.folds.fitting import Recorded
 from nonredundant.independence import (
     HSIC,
     CrossCovariance,

@@ -33,6 +33,7 @@ MODULES = (
     "displays",
     "evaluation",
     "extraction",
+    "folds",
     "independence",
     "inspection",
     "io",

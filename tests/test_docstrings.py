@@ -15,6 +15,7 @@ PACKAGES = (
     "displays",
     "evaluation",
     "extraction",
+    "folds",
     "independence",
     "inspection",
     "io",

@@ -3,47 +3,31 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
-from nonredundant.classifiers.builtin import (
-    GRAPH,
-    NAMES,
-    SURVIVAL_NAMES,
-    check_sampler,
-    resolve_classifiers,
-)
+from nonredundant.classifiers.builtin import GRAPH, NAMES, SURVIVAL_NAMES
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.tuning import respond
-from nonredundant.evaluation.cohort import check_cases, resolve_scoring
+from nonredundant.evaluation.cohort import read_cohort
+from nonredundant.evaluation.design import Design, read_design
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
-from nonredundant.evaluation.identity import check_target, read_groups
 from nonredundant.evaluation.parameters import check_estimator
-from nonredundant.extraction.extractor import RadiomicsExtractor
-from nonredundant.folds.feature_sets import (
-    FeatureSet,
-    check_feature_set,
-    name_clinical,
-    parse_feature_set,
-)
-from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.feature_sets import FeatureSet, check_feature_set, name_clinical
+from nonredundant.folds.fold_data import FoldData, prepare
 from nonredundant.folds.fold_model import FoldModel
-from nonredundant.folds.outcome import Outcome, by_position, read_outcome
-from nonredundant.folds.patient_level import has_lesion_columns, resolve_patients
-from nonredundant.folds.representations import (
-    Blocks,
-    check_independence,
-    resolve_network,
-)
-from nonredundant.folds.splits import Fold
+from nonredundant.folds.outcome import Outcome
+from nonredundant.folds.patient_level import has_lesion_columns
+from nonredundant.folds.representations import Blocks
+from nonredundant.folds.splits import whole_cohort
+from nonredundant.folds.steps import apply_steps
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
@@ -95,6 +79,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         For case tables.
     cvae : NonRedundantCVAE, optional
         The network.
+    steps : list of transformers, or Pipeline
+        What is learned of the training samples before network and classifier, as in
+        `compare_feature_sets`; the model applies it to new cases.
     class_weight : dict or "balanced", optional
         Passed to classifiers that accept it; labels as in y.
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
@@ -114,6 +101,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Name of the classifier; "graph" for a graph of lesions.
     model_ : Pipeline, LesionGraphClassifier or LesionGraphSurvival
         Imputer, scaler and classifier, or the graph.
+    steps_ : Pipeline or None
+        The fitted steps, the encoding of clinical columns first; None without any.
     representation_ : Representation
         The columns of the feature set.
     network_ : transformer or None
@@ -147,6 +136,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         patients: Any = "mean",
         extractor: Any = None,
         cvae: Any = None,
+        steps: Any = (),
         class_weight: Any = None,
         sampler: Any = None,
         random_state: Any = None,
@@ -156,6 +146,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.patients = patients
         self.extractor = extractor
         self.cvae = cvae
+        self.steps = steps
         self.class_weight = class_weight
         self.sampler = sampler
         self.random_state = random_state
@@ -184,40 +175,45 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the feature set is unknown or cannot be computed, or the labels do not fit.
         """
-        one = self._check_parameters()
+        self._check_parameters()
         X = self._read_rows(X, reset=True)
-        check_cases(X, None, self.extractor)
-        y = _read_target(y, X)
-        check_target(y, X, getattr(self.extractor, "clinical", None))
+        given = read_cohort(
+            X,
+            _read_target(y, X),
+            caller="FeatureSetClassifier",
+            groups=groups,
+            extractor=self.extractor,
+            steps=self.steps,
+            ids_are_groups=True,
+        )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        groups = read_groups(groups, X)
-        outcome = read_outcome(y, None, len(X), 0)
-        # Names are checked before images are read, which may take hours.
-        self._named_classifier(outcome)
-        if isinstance(X, LesionTable):
-            # That of an earlier fit would read images with which this one has nothing to do.
-            self.__dict__.pop("extractor_", None)
-        table = X if isinstance(X, LesionTable) else self._extract(X, outcome)
-        self.columns_ = list(table.columns)
-        fine = (table.status == "ok").to_numpy()
-        if not fine.all():
-            # Failed cases are left out, and with them a class that no other case has.
-            kept = y[fine] if isinstance(y, pd.DataFrame | pd.Series) else np.asarray(y)[fine]
-            table, outcome = table[fine], read_outcome(kept, None, int(fine.sum()), 0)
-            groups = None if groups is None else groups[fine]
-        (one,) = name_clinical([one], [], clinical=bool(table.columns_of("clinical")))
-        model = replace(self._fold_model(one, table, outcome, seed), groups=groups)
-        model.learn([one])
-        self.representation_, fitted = model.fit(one, *self._estimator(model))
-        messages = [*(m for own in model.learned.values() for m in own.warnings), *fitted.warnings]
-        for message in dict.fromkeys(messages):
+        design = self._design(given.outcome)
+        read = given.read()
+        # An extractor of an earlier fit would read images with which this one has nothing to do.
+        self.__dict__.pop("extractor_", None)
+        if read.extractor is not None:
+            self.extractor_ = read.extractor
+        cohort = read.cohort
+        data = prepare(cohort, whole_cohort(cohort.n, seed))
+        feature_set = _usable_set(design, data)
+        cvae = design.network(self.cvae, [feature_set], cohort.outcome)
+        model = FoldModel(data, design.level, design.options, cvae)
+        model.learn([feature_set])
+        (classifier, estimator), *_ = design.estimators.items()
+        self.representation_, fitted = model.fit(feature_set, classifier, estimator)
+        learned = [message for record in model.learned.values() for message in record.warnings]
+        for message in dict.fromkeys([*data.messages, *learned, *fitted.warnings]):
             warn_user(message)
-        self.classes_ = outcome.classes
-        self.feature_set_ = one.name
+        self.columns_ = list(cohort.table.columns)
+        self.steps_ = data.pipeline
+        self.classes_ = cohort.outcome.classes
+        self.feature_set_ = feature_set.name
         self.classifier_name_ = fitted.classifier
         self.chosen_ = dict(fitted.chosen)
         self.model_ = _without_sampler(fitted.model)
-        self.fingerprint_ = fingerprint(table, X, self._root())
+        self.fingerprint_ = fingerprint(
+            cohort.table, X, self._root(), data.table.columns_of("clinical")
+        )
         return self
 
     @property
@@ -358,17 +354,13 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             return X
         return read_table(self, X, reset=reset)
 
-    def _extract(self, X: Any, outcome: Outcome | None = None) -> LesionTable:
-        """Return the lesions of cases; with an outcome, fit the extractor first."""
-        if outcome is None and hasattr(self, "n_features_in_"):
+    def _extract(self, X: Any) -> LesionTable:
+        """Return the lesions of cases, before the steps."""
+        if hasattr(self, "n_features_in_"):
             X = self._read_rows(X, reset=False)
         if isinstance(X, LesionTable):
-            # A model that was saved before `columns_` existed has none.
-            check_columns(getattr(self, "columns_", list(X.columns)), check_usable(X))
+            check_columns(self.columns_, check_usable(X))
             return X
-        if outcome is not None:
-            extractor = RadiomicsExtractor() if self.extractor is None else self.extractor
-            self.extractor_ = clone(extractor).fit(X, outcome.strata)
         if not hasattr(self, "extractor_"):
             raise TypeError(
                 "the model was fitted on a LesionTable and cannot read images: give a LesionTable "
@@ -376,40 +368,28 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             )
         return self.extractor_.transform(X)
 
-    def _fold_model(
-        self, one: FeatureSet, table: LesionTable, outcome: Outcome, seed: int
-    ) -> FoldModel:
-        """Make the model of a fold that trains on the whole cohort and holds nothing out."""
-        level = resolve_patients(self.patients).for_outcome(outcome)
-        level.check(table)
-        check_feature_set(one, table, clinical=bool(table.columns_of("clinical")))
-        if level.graph is not None and not has_lesion_columns(one):
-            raise ValueError(
-                f"a graph needs features of lesions, and the set {one.name!r} has none: choose "
-                "another set, or patients='mean'"
-            )
-        check_sampler(self.sampler, times=outcome.is_survival, graph=level.graph is not None)
-        cvae = resolve_network(self.cvae, [one], outcome)
-        if cvae is not None:
-            check_independence(cvae, [one])
-        weights = by_position(self.class_weight, outcome.classes)
-        return FoldModel(
-            table=table,
-            outcome=outcome,
-            fold=Fold(0, 0, np.arange(len(table)), np.arange(0), seed),
-            level=level,
-            options=FitOptions(resolve_scoring("roc_auc", outcome), weights, self.sampler),
-            cvae=cvae,
+    def _design(self, outcome: Outcome) -> Design:
+        """Return what is fitted; names are checked before images are read, which may take hours."""
+        classifier = self.classifier
+        if classifier is None:
+            classifier = (SURVIVAL_NAMES if outcome.is_survival else NAMES)[0]
+        design = read_design(
+            outcome,
+            feature_sets=self.feature_set,
+            classifiers=classifier,
+            patients=self.patients,
+            class_weight=self.class_weight,
+            sampler=self.sampler,
         )
+        named = [name for name in design.estimators if name != GRAPH]
+        if len(named) != 1:
+            raise ValueError(f"classifier must be one name or estimator, got {classifier!r}")
+        if isinstance(classifier, str) and not outcome.is_survival:
+            _check_rarest(outcome)
+        return design
 
-    def _estimator(self, model: FoldModel) -> tuple[str, Any]:
-        """Return name and classifier; the graph if there is one."""
-        if model.level.graph is not None:
-            return GRAPH, model.level.graph
-        return self._named_classifier(model.outcome)
-
-    def _check_parameters(self) -> FeatureSet:
-        """Return the feature set; raise if a parameter is of another type."""
+    def _check_parameters(self) -> None:
+        """Raise if a parameter is of another type."""
         if not isinstance(self.feature_set, str):
             raise InvalidParameterError(
                 f"The 'feature_set' parameter of FeatureSetClassifier must be the name of one "
@@ -417,28 +397,29 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             )
         for name in ("extractor", "cvae"):
             check_estimator(getattr(self, name), name, "FeatureSetClassifier")
-        return parse_feature_set(self.feature_set)
-
-    def _named_classifier(self, outcome: Outcome) -> tuple[str, Any]:
-        """Return name and classifier, for lesions that are pooled."""
-        classifier, times = self.classifier, outcome.is_survival
-        if classifier is None:
-            classifier = (SURVIVAL_NAMES if times else NAMES)[0]
-        found = list(resolve_classifiers(classifier, times=times).items())
-        if len(found) != 1:
-            raise ValueError(f"classifier must be one name or estimator, got {classifier!r}")
-        if isinstance(classifier, str) and not times:
-            _check_rarest(outcome)
-        return found[0]
 
     def _features(self, table: LesionTable) -> Any:
         """Return the input of the fitted classifier, or of the graph."""
-        features = self.representation_.transform(table)
+        features = self.representation_.transform(apply_steps(self.steps_, table))
         return features.matrix if isinstance(features, Blocks) else features
 
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
+
+
+def _usable_set(design: Design, data: FoldData) -> FeatureSet:
+    """Return the feature set, named for clinical columns; raise if it cannot be computed."""
+    table = data.table
+    design.level.check(table)
+    (feature_set,) = name_clinical(design.sets, [], clinical=bool(table.columns_of("clinical")))
+    check_feature_set(feature_set, table)
+    if design.level.graph is not None and not has_lesion_columns(feature_set):
+        raise ValueError(
+            f"a graph needs features of lesions, and the set {feature_set.name!r} has none: "
+            "choose another set, or patients='mean'"
+        )
+    return feature_set
 
 
 def _without_sampler(model: Any) -> Any:

@@ -1,45 +1,307 @@
-"""Reading of the cohort, and the scorers."""
+"""The front door: read cases, outcome, groups and steps, and what of them can be used.
+
+`read_cohort` checks everything that is known before an image is read, which may take hours;
+`Given.read` then extracts the lesions and leaves out the cases that failed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.metrics import get_scorer
 
-from nonredundant.evaluation.identity import check_held_out
-from nonredundant.extraction.case_table import SOURCE_COLUMNS, check_case_table, clinical_sources
+from nonredundant.evaluation.groups import check_distinct, check_groups, read_groups
+from nonredundant.evaluation.leaks import check_held_out, check_target
+from nonredundant.extraction.case_table import (
+    SOURCE_COLUMNS,
+    Sources,
+    check_case_table,
+    clinical_sources,
+    read_rows,
+    sample_columns,
+)
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
-from nonredundant.folds.outcome import CONCORDANCE, Outcome, concordance_scorer
+from nonredundant.folds.cohort import Cohort
+from nonredundant.folds.outcome import Outcome, read_outcome
+from nonredundant.folds.steps import Step, check_steps, clinical_steps, named_columns
 from nonredundant.lesions.features import check_usable
+from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
+
+#: Column of `LesionTable.samples` with groups that are given apart from it.
+_GROUPS = "groups"
 
 
 @dataclass(frozen=True)
-class Cohorts:
-    """Lesions of the cohort's `n` samples, followed by those of the held-out test set."""
+class Read:
+    """A cohort that has been read.
 
-    table: LesionTable
-    n: int
-    cases: pd.DataFrame | None = None
-    clinical: Any = None
-    extractor: str | None = None
-    root: Any = None
-    failed: dict[str, str] = field(default_factory=dict)
-    flow: tuple[tuple[str, int, str], ...] = ()
+    Attributes
+    ----------
+    cohort : Cohort
+        The samples that could be measured.
+    kept : bool array
+        Which of the given cases of the cohort, without the test set, they are.
+    sources : list of Sources or None
+        Their images; None if lesions were given.
+    extractor : transformer or None
+        The fitted extractor, without its clinical columns; None if lesions were given.
+    messages : list of str
+        What there is to tell about cases that were lost.
+    """
 
-    @property
-    def has_clinical(self) -> bool:
-        """Whether there are clinical columns, in the table or to be encoded in each fold."""
-        return self.clinical is not None or bool(self.table.columns_of("clinical"))
+    cohort: Cohort
+    kept: np.ndarray
+    sources: list[Sources] | None
+    extractor: Any
+    messages: list[str]
 
 
-def check_cases(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> None:
+@dataclass(frozen=True)
+class Given:
+    """Cases before any image is read, checked.
+
+    Attributes
+    ----------
+    X, held : DataFrame or LesionTable
+        The cases of the cohort, and of the held-out test set if there is one.
+    outcome : Outcome
+        Their outcome.
+    steps : list of (str, transformer)
+        The untrained steps, the encoding of clinical columns first.
+    extractor : transformer or None
+        For case tables.
+    groups, held_groups : array or None
+        Groups of the cases.
+    group_column : str
+        Column of `samples` for the groups.
+    """
+
+    X: Any
+    held: Any
+    outcome: Outcome
+    steps: list[Step]
+    extractor: Any
+    groups: np.ndarray | None
+    held_groups: np.ndarray | None
+    group_column: str
+
+    def read(self, *, shared_test: bool = False, **settings: Any) -> Read:
+        """Extract or join the lesions, and leave out the cases that failed.
+
+        Parameters
+        ----------
+        shared_test : bool
+            Accept a test set that shares patients, files or voxels with the cohort.
+        **settings
+            Parameters for the extractor, where it has none of its own.
+
+        Returns
+        -------
+        Read
+            The cohort.
+
+        Raises
+        ------
+        ValueError
+            If the tables do not match, the test set shares patients, files or voxels with the
+            cohort, no case could be extracted, or too few classes are left.
+        """
+        X, held = self.X, self.held
+        extractor, sources = None, None
+        if isinstance(X, LesionTable):
+            table = X if held is None else LesionTable.concat([X, _labelled_apart(held, X)])
+        else:
+            cases = X if held is None else pd.concat([X, _labelled_apart(held, X)])
+            extractor, table = _extract(cases, self.extractor, settings)
+            sources = read_rows(cases, getattr(extractor, "root", None))
+        if held is not None and not shared_test:
+            check_held_out(X, held, table)
+        table = self._with_groups(table)
+        n, fine = len(X), (table.status == "ok").to_numpy()
+        failed, messages = _failed(table, n)
+        outcome = self.outcome.take(fine[:n], fine[n:])
+        outcome.check("y")
+        cohort = Cohort(
+            table=table if fine.all() else table[fine],
+            outcome=outcome,
+            steps=self.steps,
+            group_column=None if self.groups is None else self.group_column,
+            extractor=None if extractor is None else repr(_own(self.extractor)),
+            failed=failed,
+            flow=count_cases(table.status[:n]),
+        )
+        if sources is not None:
+            sources = [source for source, ok in zip(sources, fine, strict=True) if ok]
+        return Read(cohort, fine[:n], sources, extractor, messages)
+
+    def _with_groups(self, table: LesionTable) -> LesionTable:
+        """Return the lesions with the groups among the columns of their samples."""
+        if self.groups is None and self.held_groups is None:
+            return table
+        parts = [
+            np.full(len(cases), np.nan, dtype=object) if groups is None else groups.astype(object)
+            for cases, groups in ((self.X, self.groups), (self.held, self.held_groups))
+            if cases is not None
+        ]
+        column = pd.Series(np.concatenate(parts), index=table.index, dtype=object)
+        return table.replace(samples=table.samples.assign(**{self.group_column: column}))
+
+
+def read_cohort(
+    X: Any,
+    y: Any,
+    *,
+    caller: str,
+    test: Any = None,
+    groups: Any = None,
+    extractor: Any = None,
+    steps: Any = (),
+    ids_are_groups: bool = False,
+) -> Given:
+    """Check cases, outcome, groups and steps before an image is read.
+
+    Parameters
+    ----------
+    X : DataFrame or LesionTable
+        The cases of the cohort.
+    y : array-like
+        Their labels or times to an event.
+    caller : str
+        Whose parameters they are, for messages.
+    test : tuple (X, y) or (X, y, groups), optional
+        The held-out test set.
+    groups : array-like or str, optional
+        The groups of the cohort, or the column of the cases that holds them, also of the test set.
+    extractor : transformer, optional
+        For a case table.
+    steps : list of transformers
+        Steps of each fold, after the encoding of the extractor's clinical columns.
+    ids_are_groups : bool
+        Whether cases with the same id make a group where no groups are given. Otherwise repeated
+        ids are refused.
+
+    Returns
+    -------
+    Given
+        What was given, checked; its `read` extracts the lesions.
+
+    Raises
+    ------
+    TypeError
+        If X is neither a case table nor a LesionTable.
+    ValueError
+        If cases, outcome and groups do not fit together, or the outcome is among the clinical
+        columns.
+    """
+    held, y_held, held_groups = _split_test(test)
+    _check_cases(X, held, extractor)
+    is_table = isinstance(X, LesionTable)
+    clinical = None if is_table else getattr(extractor, "clinical", None)
+    steps = [*clinical_steps(clinical), *check_steps(steps, caller)]
+    y = align(y, X, "y")
+    check_target(y, X, named_columns(steps))
+    groups, held_groups, column = _read_groups(X, held, groups, held_groups)
+    if ids_are_groups:
+        groups = read_groups(groups, X)
+    else:
+        check_distinct(X, groups)
+        groups = None if groups is None else check_groups(groups, X)
+    if held is not None:
+        y_held = align(y_held, held, "the test set's y")
+        held_groups = None if held_groups is None else check_groups(held_groups, held)
+    outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
+    return Given(X, held, outcome, steps, extractor, groups, held_groups, column)
+
+
+def _split_test(test: Any) -> tuple[Any, Any, Any]:
+    """Return cases, labels and groups of the test set."""
+    if test is None:
+        return None, None, None
+    if not isinstance(test, tuple | list) or len(test) not in (2, 3):
+        raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
+    return test[0], test[1], test[2] if len(test) == 3 else None
+
+
+def _read_groups(X: Any, held: Any, groups: Any, held_groups: Any) -> tuple[Any, Any, str]:
+    """Return the groups of cohort and test set, and the column of the samples for them."""
+    columns = [list(_sample_columns(cases)) for cases in (X, held) if cases is not None]
+    if not isinstance(groups, str):
+        name = _GROUPS
+        while any(name in names for names in columns):
+            name += "_"
+        return groups, held_groups, name
+    missing = [names for names in columns if groups not in names]
+    if missing:
+        raise ValueError(
+            f"groups={groups!r} is no column of the cases: they have {missing[0]}; name one that "
+            "cohort and test set have, or give an array with one group per sample"
+        )
+    own = None if held is None else _sample_columns(held)[groups]
+    return _sample_columns(X)[groups], own, groups
+
+
+def _sample_columns(cases: Any) -> pd.DataFrame:
+    """Return the columns of the samples of a case table or of lesions."""
+    return cases.samples if isinstance(cases, LesionTable) else cases
+
+
+def _labelled_apart(held: Any, X: Any) -> Any:
+    """Return the cases of the test set under labels that those of the cohort do not have."""
+    if not held.index.isin(X.index).any():
+        return held
+    labels = [f"test {label}" for label in held.index]
+    if isinstance(held, LesionTable):
+        return held.replace(index=labels)
+    return held.set_axis(labels, axis=0)
+
+
+def _extract(
+    cases: pd.DataFrame, extractor: Any, settings: Mapping[str, Any]
+) -> tuple[Any, LesionTable]:
+    """Return the fitted extractor, without its clinical columns, and the lesions."""
+    plain = clone(_own(extractor))
+    params = plain.get_params(deep=False)
+    # Parameters of the extractor take precedence over those of the comparison.
+    unset = {name: v for name, v in settings.items() if name in params and not params[name]}
+    if "clinical" in params:
+        # A step of each fold encodes them.
+        unset["clinical"] = None
+    plain.set_params(**unset)
+    table = plain.fit(cases).transform(cases)
+    if not table.samples.shape[1]:
+        table = table.replace(samples=sample_columns(cases))
+    return plain, table
+
+
+def _own(extractor: Any) -> Any:
+    """Return the extractor, the default one if there is none."""
+    return RadiomicsExtractor() if extractor is None else extractor
+
+
+def _failed(table: LesionTable, n: int) -> tuple[dict[str, str], list[str]]:
+    """Return the reasons of the cases that failed, and the message about them."""
+    lost = table.status[table.status != "ok"]
+    if lost.empty:
+        return {}, []
+    if (table.status[:n] != "ok").all():
+        raise ValueError(
+            f"none of the {n} samples could be extracted; the first because {lost.iloc[0]}"
+        )
+    failed = {str(label): str(reason) for label, reason in lost.items()}
+    labels = lost.index.tolist()
+    return failed, [
+        f"{len(labels)} samples could not be extracted and are left out: {labels[:5]}"
+        f"{', …' if len(labels) > 5 else ''}; the first because {next(iter(failed.values()))}"
+    ]
+
+
+def _check_cases(X: Any, held: Any, extractor: Any) -> None:
     """Check the cohort and the held-out test set before anything is extracted.
 
     Raises
@@ -47,16 +309,12 @@ def check_cases(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> None:
     TypeError
         If X is neither a LesionTable nor a case table, or the test set is of another type.
     ValueError
-        If `test` is not a pair, a table is empty, features are text or infinite, or one of two
-        case tables lacks columns.
+        If a table is empty, features are text or infinite, or one of two case tables lacks
+        columns.
     """
-    if test is not None and not (isinstance(test, (tuple, list)) and len(test) == 2):
-        raise ValueError("test must be a pair (X, y) of held-out cases and their labels")
-    held = None if test is None else test[0]
     if isinstance(X, LesionTable):
         if held is not None and not isinstance(held, LesionTable):
-            kind = type(held).__name__
-            raise TypeError(f"X is a LesionTable, so test must hold one, got {kind}")
+            raise TypeError(f"X is a LesionTable, so test must hold one, got {type(held).__name__}")
         check_usable(X)
         if held is not None:
             check_usable(held, "the test set")
@@ -78,62 +336,6 @@ def check_cases(X: Any, test: tuple[Any, Any] | None, extractor: Any) -> None:
         _check_same_sources(X, held, clinical)
 
 
-def read_cohorts(
-    X: Any,
-    test: tuple[Any, Any] | None,
-    extractor: Any,
-    *,
-    shared_test: bool = False,
-    **settings: Any,
-) -> Cohorts:
-    """Extract or join the lesions of the checked cohort and of the held-out test set.
-
-    Raises
-    ------
-    ValueError
-        If the tables do not match, or, without `shared_test`, the test set shares patients, files
-        or voxels with the cohort.
-    """
-    held = None if test is None else test[0]
-    if isinstance(X, LesionTable):
-        cohorts = _read_tables(X, held)
-    else:
-        cohorts = _extract(X, held, extractor, settings)
-    if held is not None and not shared_test:
-        check_held_out(X, held, cohorts.table)
-    return cohorts
-
-
-def _read_tables(X: LesionTable, held: Any) -> Cohorts:
-    """Join the lesions of the cohort and of the test set."""
-    if held is None:
-        return Cohorts(X, len(X))
-    shown = held
-    if held.index.isin(X.index).any():
-        shown = held.replace(index=[f"test {label}" for label in held.index])
-    return Cohorts(LesionTable.concat([X, shown]), len(X))
-
-
-def _extract(
-    X: pd.DataFrame, held: pd.DataFrame | None, extractor: Any, settings: Mapping[str, Any]
-) -> Cohorts:
-    """Extract the lesions of the cohort and of the test set."""
-    if extractor is None:
-        extractor = RadiomicsExtractor()
-    own = extractor.get_params(deep=False)
-    # Parameters of the extractor take precedence over those of the comparison.
-    unset = {k: v for k, v in settings.items() if k in own and not own[k]}
-    plain = clone(extractor).set_params(clinical=None, **unset)
-    cases = X
-    if held is not None:
-        shown = held
-        if held.index.isin(X.index).any():
-            shown = held.set_axis([f"test {label}" for label in held.index], axis=0)
-        cases = pd.concat([X, shown])
-    table = plain.fit(cases).transform(cases)
-    return Cohorts(table, len(X), cases, own.get("clinical"), repr(extractor), own.get("root"))
-
-
 def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: Any) -> None:
     """Raise if one of two case tables lacks a column of sources or clinical variables."""
     wanted = [*SOURCE_COLUMNS, *clinical_sources(clinical)]
@@ -144,41 +346,6 @@ def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: Any) -> N
                 f"{name} lacks the columns {missing}; it has {list(table.columns)}. Cohort and "
                 "test set need the same images, masks and clinical columns"
             )
-
-
-def drop_failed(
-    cohorts: Cohorts, outcome: Outcome
-) -> tuple[Cohorts, Outcome, np.ndarray, list[str]]:
-    """Leave out the samples whose extraction failed.
-
-    Returns the cohorts, the outcome, a mask of the cohort's samples that are kept, and messages.
-    """
-    table = cohorts.table
-    fine = (table.status == "ok").to_numpy()
-    kept = fine[: cohorts.n]
-    cohorts = replace(cohorts, flow=count_cases(table.status[: cohorts.n]))
-    if fine.all():
-        return cohorts, outcome, kept, []
-    if not kept.any():
-        raise ValueError(
-            f"none of the {cohorts.n} samples could be extracted; the first because "
-            f"{table.status.iloc[0]}"
-        )
-    lost = table.index[~fine].tolist()
-    reasons = zip(lost, table.status[~fine], strict=True)
-    failed = {str(label): str(reason) for label, reason in reasons}
-    message = (
-        f"{len(lost)} samples could not be extracted and are left out: {lost[:5]}"
-        f"{', …' if len(lost) > 5 else ''}; the first because {next(iter(failed.values()))}"
-    )
-    rest = replace(
-        cohorts,
-        table=table[fine],
-        n=int(kept.sum()),
-        failed=failed,
-        cases=None if cohorts.cases is None else cohorts.cases[fine],
-    )
-    return rest, outcome.take(kept, fine[cohorts.n :]), kept, [message]
 
 
 def count_cases(status: pd.Series) -> tuple[tuple[str, int, str], ...]:
@@ -203,41 +370,3 @@ def _losses(reasons: pd.Series) -> str:
     labels = ", ".join(map(str, reasons.index[:5]))
     more = ", …" if len(reasons) > 5 else ""
     return f"{len(reasons)} lost: {labels}{more}; the first because {reasons.iloc[0]}"
-
-
-def resolve_scoring(scoring: Any, outcome: Outcome) -> dict[str, Any]:
-    """Return the scorers by name; with more than two classes, AUC is one against the rest.
-
-    Times to an event are scored by their concordance.
-
-    Raises
-    ------
-    ValueError
-        If a name is unknown, none is given, or a metric of classes is used on times to an event.
-    """
-    if outcome.is_survival:
-        wanted = [scoring] if isinstance(scoring, str) else list(scoring)
-        if wanted not in (["roc_auc"], [CONCORDANCE]):
-            raise ValueError(
-                f"times to an event are scored by {CONCORDANCE!r} alone, got scoring={scoring!r}"
-            )
-        return {CONCORDANCE: concordance_scorer}
-    n_classes = len(outcome.classes)
-    if isinstance(scoring, Mapping):
-        return dict(scoring)
-    names: Sequence[Any] = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
-    found: dict[str, Any] = {}
-    for name in names:
-        if callable(name):
-            found[getattr(name, "__name__", "score")] = name
-            continue
-        name = "roc_auc_ovr" if name == "roc_auc" and n_classes > 2 else name
-        try:
-            found[name] = get_scorer(name)
-        except ValueError as error:
-            raise ValueError(
-                f"unknown scoring {name!r}: see sklearn.metrics.get_scorer_names()"
-            ) from error
-    if not found:
-        raise ValueError("scoring is empty: name at least one metric, for instance 'roc_auc'")
-    return found

@@ -2,22 +2,22 @@
 
 The path of `compare_feature_sets`, one module per step:
 
-1. `inputs.read_cohorts` extracts the lesions of cohort and test set, and `outcome.read_outcome`
-   checks the labels or times.
-2. `feature_sets.choose_feature_sets` adds `baselines`; `classifiers`, `aggregation` and
-   `representations` resolve classifiers, the level of patients and the network.
-3. `folds.make_folds` splits the cohort. A `study.Study` then contains all that is to be run,
-   with the primary comparison.
-4. `run.run` fits and returns `study.Results`. Per fold, a `fold_model.FoldModel`:
+1. `cohort.read_cohort` checks cases, outcome and groups, `design.read_design` what is fitted to
+   them; `cohort.Given.read` then extracts the lesions.
+2. `folds.splits.make_folds` splits the cohort, and `folds.run.prepare_folds` fits the steps of each
+   fold (`folds.steps`), which hands over its training and held-out tables (`folds.fold_data`).
+3. `folds.feature_sets` adds baselines, `folds.references` says what is tested against what and
+   which comparison is reported. A `folds.study.Study` then contains all that is to be run.
+4. `folds.run.run` fits it. Per fold, a `folds.fold_model.FoldModel`:
 
-   a. `representations.learn` trains each network, and `residualise` its latents;
-   b. `representations.Representation` selects the columns of each set, as `blocks.Blocks`;
-   c. `fitting.fit_model` fits each classifier, which `tuning` tunes on inner splits.
+   a. `folds.networks` trains each network, and residualises its latents;
+   b. `folds.representations` selects the columns of each set;
+   c. `folds.fitting` fits each classifier, which `classifiers.tuning` tunes on inner splits.
 
-   The audit, the atlas and the `attention` of graphs follow, on the held-out samples.
-5. `settings.describe_settings` records what was run.
-6. `tables.comparison_of` makes the tables, with the tests of `significance`, and from them the
-   `comparison.FeatureSetComparison`, whose `answer` is the result in words.
+   `folds.audit`, the atlas and `folds.attention` follow, on the held-out samples.
+5. `results.settings` records what was run; `results.tables` makes the tables, with the tests of
+   `results.significance` and `results.information`, and from them the
+   `results.comparison.FeatureSetComparison`, whose `answer` is the result in words.
 """
 
 from __future__ import annotations
@@ -30,34 +30,21 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.utils import check_random_state
 
-from nonredundant.classifiers.builtin import check_sampler, resolve_classifiers
-from nonredundant.evaluation.cohort import check_cases, drop_failed, read_cohorts, resolve_scoring
-from nonredundant.evaluation.experiments import Experiment, get_experiment
-from nonredundant.evaluation.identity import check_distinct, check_groups, check_target
+from nonredundant.classifiers.scoring import has_pairs
+from nonredundant.evaluation.cohort import read_cohort
+from nonredundant.evaluation.design import Design, read_design
 from nonredundant.evaluation.parameters import check_parameters
-from nonredundant.folds.feature_sets import (
-    DEFAULT_SETS,
-    FeatureSet,
-    choose_feature_sets,
-    references,
-    resolve_feature_sets,
-)
-from nonredundant.folds.fitting import FitOptions
-from nonredundant.folds.outcome import Outcome, by_position, has_pairs, read_outcome
-from nonredundant.folds.patient_level import (
-    PatientLevel,
-    has_lesion_columns,
-    resolve_patients,
-)
-from nonredundant.folds.repeats import default_repeats
-from nonredundant.folds.representations import check_independence, resolve_network
-from nonredundant.folds.run import run
-from nonredundant.folds.splits import Fold, make_folds, read_cv
-from nonredundant.folds.study import LEAST_AUDIT_ROWS, AuditOptions, Primary, Study
-from nonredundant.lesions.labels import align
+from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
+from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
+from nonredundant.folds.outcome import Outcome
+from nonredundant.folds.patient_level import has_lesion_columns
+from nonredundant.folds.references import choose_primary, references
+from nonredundant.folds.run import prepare_folds, run
+from nonredundant.folds.splits import Fold, default_repeats, make_folds, read_cv
+from nonredundant.folds.study import Primary, Study
+from nonredundant.folds.tasks import TaskRunner
 from nonredundant.results.comparison import FeatureSetComparison
 from nonredundant.results.settings import describe_settings
 from nonredundant.results.tables import comparison_of, warning_list
@@ -74,6 +61,7 @@ def compare_feature_sets(
     *,
     extractor: Any = None,
     cvae: Any = None,
+    steps: Any = (),
     feature_sets: Sequence[str] = DEFAULT_SETS,
     classifiers: Any = None,
     patients: Any = "mean",
@@ -97,8 +85,9 @@ def compare_feature_sets(
     """Compare hand-crafted, deep and fused features by cross-validation without leakage.
 
     Features are extracted once per case. In each fold, on its training samples alone: clinical
-    columns are encoded, the network is trained with and without the independence term, features
-    are imputed and standardised, and each classifier is tuned and fitted. Every feature set uses
+    columns are encoded and `steps` fitted, the network is trained with and without the
+    independence term, features are imputed and standardised, and each classifier is tuned and
+    fitted. Every feature set uses
     the same folds, the same inner folds and the same networks, so that differences are paired.
 
     Parameters
@@ -115,6 +104,11 @@ def compare_feature_sets(
         For a case table. Its `clinical` transformer is fitted inside each fold.
     cvae : NonRedundantCVAE, optional
         The network; sets named `-MI` use its independence term.
+    steps : list of transformers, or Pipeline
+        What is learned in each fold before networks and classifiers, and in this order, for
+        instance a harmonisation of centres: each takes and returns a `LesionTable` of the same
+        samples, whose columns of `samples` it may read. A step that sees labels says so by
+        scikit-learn's tag `target_tags.required`; it is fitted again in the inner splits.
     feature_sets : sequence of str
         `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
         inside the fold), `D16-MI`, `H8+D16-MI`. Where there are clinical columns, they are added
@@ -135,9 +129,11 @@ def compare_feature_sets(
     n_repeats : int or None, default=None
         Repeats of an int `cv`. None: as many as the size of the cohort asks for, so that the
         estimates hardly depend on the seed of the folds (`repeats.default_repeats`).
-    groups : array-like of shape (n_samples,), optional
+    groups : array-like of shape (n_samples,) or str, optional
         Samples of one group (a hospital, a patient) are never on both sides of a fold, nor of
-        the inner folds that tune classifiers. The early stopping of a graph ignores groups.
+        the inner folds that tune classifiers. The name of a column of the case table, or of
+        `LesionTable.samples`, gives the groups of the test set, too. The early stopping of a graph
+        ignores groups.
     test : tuple (X, y) or (X, y, groups), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
         groups, errors of an AUC are those of independent groups (Obuchowski 1997).
@@ -216,107 +212,68 @@ def compare_feature_sets(
         # The seed in the report must, given as random_state, repeat this run.
         random_state = int(check_random_state(random_state).randint(2**31 - 1))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
-    named = None if experiment is None else get_experiment(experiment)
-    test, test_groups = _split_test(test)
-    level = resolve_patients(patients)
-    check_cases(X, test, extractor)
-    y = align(y, X, "y")
-    check_target(y, X, getattr(extractor, "clinical", None))
-    check_distinct(X, groups)
-    groups = None if groups is None else check_groups(groups, X)
-    held = None if test is None else align(test[1], test[0], "the test set's y")
-    outcome = read_outcome(y, held, len(X), 0 if test is None else len(test[0]))
-    # Names and folds are checked before images are read, which may take hours.
-    level = level.for_outcome(outcome)
-    check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
-    asked = resolve_feature_sets(named.sets if named else feature_sets, baselines=False)
-    estimators = level.classifiers(_classifiers(classifiers, outcome, named))
-    scorers = resolve_scoring(scoring, outcome)
-    cv = read_cv(cv, np.ones(len(X), dtype=bool))
-    split = partial(make_folds, seed=seed, names=outcome.states)
-    split(outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=groups)
-    with recorded_warnings() as found:
-        cohorts = read_cohorts(
-            X,
-            test,
-            extractor,
-            shared_test=shared_test,
-            n_jobs=n_jobs,
-            memory=memory,
-            verbose=verbose,
-        )
-    if test_groups is not None:
-        read = (cohorts.table.status == "ok").to_numpy()[cohorts.n :]
-        test_groups = test_groups[read]
-    cohorts, outcome, kept, messages = drop_failed(cohorts, outcome)
-    outcome.check("y")
-    level.check(cohorts.table)
-    groups = None if groups is None else groups[kept]
-    extraction_seconds = time.perf_counter() - start
-    sets, left_out = choose_feature_sets(
-        asked, cohorts.table, clinical=cohorts.has_clinical, baselines=baselines
+    caller = "compare_feature_sets"
+    given = read_cohort(
+        X, y, caller=caller, test=test, groups=groups, extractor=extractor, steps=steps
     )
+    design = read_design(
+        given.outcome,
+        feature_sets=feature_sets,
+        classifiers=classifiers,
+        patients=patients,
+        scoring=scoring,
+        class_weight=class_weight,
+        sampler=sampler,
+        experiment=experiment,
+    )
+    cv = read_cv(cv, np.ones(len(X), dtype=bool))
+    split = partial(make_folds, seed=seed, names=given.outcome.states)
+    # Folds are tried before images are read, which may take hours.
+    split(given.outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=given.groups)
+    with recorded_warnings() as messages:
+        read = given.read(shared_test=shared_test, n_jobs=n_jobs, memory=memory, verbose=verbose)
+    seconds = {"extraction": time.perf_counter() - start}
+    cohort = read.cohort
+    design.level.check(cohort.table)
     if n_repeats is None:
-        n_repeats = default_repeats(cohorts.n) if isinstance(cv, Integral) else 1
-    folds = split(outcome.strata, cv=read_cv(cv, kept), n_repeats=n_repeats, groups=groups)
-    _check_pairs(outcome, folds)
+        n_repeats = default_repeats(cohort.n) if isinstance(cv, Integral) else 1
+    folds = split(
+        cohort.outcome.strata,
+        cv=read_cv(cv, read.kept),
+        n_repeats=n_repeats,
+        groups=cohort.groups,
+    )
+    _check_pairs(cohort.outcome, folds)
+    runner = TaskRunner.of(cohort.table, memory, n_jobs, verbose)
+    data = prepare_folds(cohort, folds, runner)
+    sets, left_out = choose_feature_sets(design.sets, data[0].table, baselines=baselines)
     study = Study(
-        table=cohorts.table,
-        outcome=outcome,
-        n=cohorts.n,
-        folds=folds,
+        cohort=cohort,
+        data=data,
         sets=sets,
-        estimators=estimators,
-        options=FitOptions(scorers, by_position(class_weight, outcome.classes), sampler),
-        level=level,
-        primary=_primary(sets, level, list(estimators)[0], list(scorers)[0], named),
-        cvae=_network(cvae, sets, outcome, named),
+        references={s.name: references(sets, s) for s in sets},
+        estimators=design.estimators,
+        options=design.options,
+        level=design.level,
+        primary=_primary(sets, design),
+        cvae=design.network(cvae, sets, cohort.outcome),
         audit=_audit_options(audit, folds),
-        groups=groups,
-        test_groups=test_groups,
-        clinical=cohorts.clinical,
-        cases=cohorts.cases,
-        root=cohorts.root,
-        memory=memory,
-        n_jobs=n_jobs,
-        verbose=verbose,
+        sources=read.sources,
+        runner=runner,
     )
     results = run(study)
     settings = describe_settings(
         study,
-        cohorts,
         seed=int(random_state),
-        experiment=named,
+        experiment=None if design.experiment is None else design.experiment.about,
         start=start,
-        seconds={"extraction": extraction_seconds, **results.seconds},
+        seconds=seconds | results.seconds,
     )
-    messages = [*found, *messages, *left_out, *warning_list(results)]
+    messages = [*messages, *read.messages, *left_out, *warning_list(results)]
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
     comparison = comparison_of(study, results, settings, messages)
     return comparison.anonymised() if anonymise else comparison
-
-
-def _classifiers(classifiers: Any, outcome: Outcome, named: Experiment | None) -> dict[str, Any]:
-    """Return the classifiers by name, by default the built-in ones for the outcome.
-
-    Raises
-    ------
-    ValueError
-        If a published experiment, all of which predict classes, is used on times to an event.
-    """
-    if named is None:
-        return resolve_classifiers(classifiers, times=outcome.is_survival)
-    if outcome.is_survival:
-        raise ValueError("the published experiments are about classes, not times to an event")
-    return named.classifiers()
-
-
-def _split_test(test: Any) -> tuple[Any, Any]:
-    """Return cases and labels of the test set, and its groups in the order of the cases."""
-    if isinstance(test, (tuple, list)) and len(test) == 3:
-        return tuple(test[:2]), check_groups(test[2], test[0])
-    return test, None
 
 
 def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:
@@ -330,24 +287,12 @@ def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:
             "two times can be compared: nothing can be tested on them"
         )
     for fold in folds:
-        held = outcome.y[fold.test]
+        held = outcome.at(fold.test).y
         if not has_pairs(held):
             raise ValueError(
-                f"fold {fold.fold} of repeat {fold.repeat}: of its {len(held)} held-out samples "
-                f"with {int(held['event'].sum())} events no two times can be compared; "
-                "use fewer folds"
+                f"{fold.name}: of its {len(held)} held-out samples with "
+                f"{int(held['event'].sum())} events no two times can be compared; use fewer folds"
             )
-
-
-def _network(cvae: Any, sets: list[FeatureSet], outcome: Outcome, named: Experiment | None) -> Any:
-    """Return the untrained network, with the hyper-parameters of a published experiment."""
-    cvae = resolve_network(cvae, sets, outcome)
-    if cvae is None:
-        return None
-    if named is not None:
-        return clone(cvae).set_params(**named.network())
-    check_independence(cvae, sets)
-    return cvae
 
 
 def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptions | None:
@@ -360,39 +305,17 @@ def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptio
     return AuditOptions(tuple(audit))
 
 
-def _primary(
-    sets: list[FeatureSet],
-    level: PatientLevel,
-    classifier: str,
-    metric: str,
-    named: Experiment | None,
-) -> Primary:
-    """Choose the comparison to report before any result is seen.
-
-    Fused sets with the independence term come first, then those without it, then all others.
-    """
-    # The first classifier is reported; a graph can be fitted only to sets with lesion columns.
-    usable = [one for one in sets if level.graph is None or has_lesion_columns(one)]
+def _primary(sets: list[FeatureSet], design: Design) -> Primary:
+    """Choose the comparison to report before any result is seen, with the first classifier."""
+    # A graph can be fitted only to sets with lesion columns.
+    usable = [s for s in sets if design.level.graph is None or has_lesion_columns(s)]
     if not usable:
         raise ValueError(
             "a graph needs features of lesions, and none of the sets has any: add one with "
             "'HCR' or 'DLR'"
         )
-    fused = [one for one in usable if one.is_fused]
-    vae = [one for one in fused if one.variant is not None and one.variant.kind == "vae"]
-    with_term = [one for one in vae if one.variant is not None and one.variant.term]
-    names = {one.name for one in usable}
-
-    def tested_against(one: FeatureSet) -> list[str]:
-        return [name for name in references(sets, one) if name in names]
-
-    ranked = [*with_term, *vae, *fused]
-    candidates = [*(one for one in ranked if tested_against(one)), *ranked, *usable]
-    published = [
-        one
-        for one in usable
-        if named is not None and one.name.removeprefix("Clinical+") == named.primary
-    ]
-    chosen = [*published, *candidates][0]
-    found = tested_against(chosen) if chosen.is_fused else []
-    return Primary(chosen.name, classifier, metric, found[0] if found else None)
+    published = design.experiment.primary if design.experiment is not None else ""
+    names = (published, f"Clinical+{published}") if published else ()
+    feature_set, reference = choose_primary(usable, names)
+    classifier, metric = next(iter(design.estimators)), next(iter(design.options.scorers))
+    return Primary(feature_set, classifier, metric, reference)

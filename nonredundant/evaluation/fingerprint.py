@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,11 @@ _SHARE_OUTSIDE = 0.25
 _MARGIN = 0.1
 
 
-def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
-    """Return the ranges of features, grey levels and voxel sizes of the training cohort."""
+def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) -> dict[str, Any]:
+    """Return the ranges of features, grey levels and voxel sizes of the training cohort.
+
+    `clinical` are the names of the clinical columns as encoded.
+    """
     values = pool_samples(table, table.hcr).to_numpy()
     marks: dict[str, Any] = {
         "n_samples": len(table),
@@ -30,7 +34,7 @@ def fingerprint(table: LesionTable, X: Any, root: Any) -> dict[str, Any]:
     }
     marks["categories"] = {
         name: sorted(X[name].dropna().astype(str).unique().tolist())
-        for name in _clinical_words(table, X)
+        for name in _clinical_words(clinical, X)
     }
     for name, found in _acquisition(table, X, root).items():
         if np.isfinite(found).any():
@@ -61,9 +65,8 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
     return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
 
 
-def _clinical_words(table: LesionTable, X: Any) -> list[str]:
+def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
     """List the columns of words of the case table that its clinical columns are made from."""
-    made = table.columns_of("clinical")
     if not made or not isinstance(X, pd.DataFrame):
         return []
     words = [name for name in non_numeric_columns(X) if name not in SOURCE_COLUMNS]

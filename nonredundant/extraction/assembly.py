@@ -30,13 +30,13 @@ def common_dimension(names: Sequence[str], results: Sequence[CaseResult]) -> int
 
 def assemble(
     results: list[Any],
-    index: pd.Index,
+    samples: pd.DataFrame,
     names: Sequence[str],
     n_dim: int,
     patch_shape: Sequence[int] | None,
     provenance: dict[str, Any],
 ) -> LesionTable:
-    """Put the results of all cases into a table.
+    """Put the results of all cases, and the columns of their samples, into a table.
 
     A failed case has one row of NaN, a patch of zeros and an empty mask. The list of results is
     emptied on the way, so that patches are not held in memory twice.
@@ -75,7 +75,7 @@ def assemble(
         positions=positions,
         status=status,
         lesion_status=lesion_status,
-        index=index,
+        samples=samples,
         provenance=provenance,
         **parts,
     )

@@ -224,13 +224,24 @@ def _are_names(columns: Any) -> bool:
     return listed and all(isinstance(name, str) for name in columns)
 
 
-def fit_clinical(clinical: Any, X: pd.DataFrame, y: Any) -> Any:
-    """Return a fitted clone of a transformer; a list of columns needs no fit."""
+def fit_transform_clinical(
+    clinical: Any, X: pd.DataFrame, y: Any
+) -> tuple[Any, pd.DataFrame | None]:
+    """Fit a clone of a transformer and encode the rows that it is fitted on; a list needs no fit.
+
+    `fit_transform` of an encoder that sees labels, such as `TargetEncoder`, encodes no row by its
+    own label, which `fit` and then `transform` of the same rows would do.
+    """
     if not is_transformer(clinical):
-        return clinical
+        return clinical, transform_clinical(clinical, X)
     _check_clinical_columns(clinical, X)
+    fitted, rows = clone(clinical), _table(X)
     with _naming_cells(clinical, X):
-        return clone(clinical).fit(_table(X), y)
+        if hasattr(fitted, "fit_transform"):
+            values = fitted.fit_transform(rows, y)
+        else:
+            values = fitted.fit(rows, y).transform(rows)
+    return fitted, _encoded(fitted, values, X)
 
 
 def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
@@ -238,14 +249,38 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
     if clinical is None:
         return None
     if not is_transformer(clinical):
+        _check_clinical_columns(clinical, X)
         return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
     _check_clinical_columns(clinical, X)
     with _naming_cells(clinical, X):
         values = clinical.transform(_table(X))
+    return _encoded(clinical, values, X)
+
+
+def _encoded(clinical: Any, values: Any, X: pd.DataFrame) -> pd.DataFrame:
+    """Return what a transformer gave for the rows as a frame of numbers."""
     if not isinstance(values, pd.DataFrame):
         dense = values.toarray() if hasattr(values, "toarray") else np.asarray(values)
         values = pd.DataFrame(dense, columns=clinical.get_feature_names_out())
     return _numbers(values.set_axis(X.index, axis=0), "use a transformer that returns numbers")
+
+
+def sample_columns(X: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns of the case table that describe its samples.
+
+    Paths become text. Columns with images, arrays and other objects in memory are left out.
+    """
+    written = {
+        name: X[name].map(lambda cell: str(cell) if isinstance(cell, Path) else cell)
+        for name in X.columns
+        if X[name].map(_is_description).all()
+    }
+    return pd.DataFrame(written, index=X.index)
+
+
+def _is_description(cell: Any) -> bool:
+    """Check whether a cell is text, a path, a number, a date or empty."""
+    return isinstance(cell, Path) or pd.api.types.is_scalar(cell)
 
 
 def _check_clinical_columns(clinical: Any, X: pd.DataFrame) -> None:

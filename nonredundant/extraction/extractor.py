@@ -40,10 +40,11 @@ from nonredundant.extraction.case_table import (
     case_name,
     check_case_table,
     clinical_names,
-    fit_clinical,
+    fit_transform_clinical,
     is_transformer,
     listed_columns,
     read_rows,
+    sample_columns,
     transform_clinical,
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
@@ -304,14 +305,34 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is not a case table.
         """
-        self._plan()
-        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
-        self.clinical_ = fit_clinical(self.clinical, X, y)
-        transform_clinical(self.clinical_, X)
-        self.n_dim_ = _first_dimension(read_rows(X, self.root))
-        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        self.n_features_in_ = X.shape[1]
+        self._fit(X, y)
         return self
+
+    def fit_transform(self, X: pd.DataFrame, y: Any = None) -> LesionTable:
+        """Fit, and measure the lesions of each case.
+
+        A clinical transformer that sees labels encodes these rows by its own `fit_transform`, as
+        in scikit-learn's pipelines: no row by its own label.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Case table.
+        y : array of shape (n_samples,), optional
+            Passed to the clinical transformer.
+
+        Returns
+        -------
+        LesionTable
+            As `transform` returns it.
+
+        Raises
+        ------
+        InvalidParameterError, CaseError, TypeError, ValueError
+            As `fit` and `transform` do.
+        """
+        clinical = self._fit(X, y)
+        return self._measured(X, clinical)
 
     def transform(self, X: pd.DataFrame) -> LesionTable:
         """Measure the lesions of each case.
@@ -324,7 +345,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         LesionTable
-            One row per lesion, samples in the order of X.
+            One row per lesion, samples in the order of X; `samples` holds the columns of X.
 
         Raises
         ------
@@ -334,9 +355,22 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is not a case table, or mixes 2-D and 3-D images.
         """
-        plan = self._plan()
         X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
-        clinical = transform_clinical(self._clinical(), X)
+        return self._measured(X, transform_clinical(self._clinical(), X))
+
+    def _fit(self, X: pd.DataFrame, y: Any) -> pd.DataFrame | None:
+        """Fit, and return the clinical variables of the rows."""
+        self._plan()
+        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
+        self.clinical_, clinical = fit_transform_clinical(self.clinical, X, y)
+        self.n_dim_ = _first_dimension(read_rows(X, self.root))
+        self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        self.n_features_in_ = X.shape[1]
+        return clinical
+
+    def _measured(self, X: pd.DataFrame, clinical: pd.DataFrame | None) -> LesionTable:
+        """Measure the lesions of the checked cases and join their clinical variables."""
+        plan = self._plan()
         sources = read_rows(X, self.root)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
@@ -359,7 +393,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(plan.parameters, n_dim)
         warn_of_cases(names, results, plan.parameters["setting"], hcr)
-        table = assemble(results, X.index, hcr, n_dim, plan.patch_shape, self._provenance(plan))
+        table = assemble(
+            results, sample_columns(X), hcr, n_dim, plan.patch_shape, self._provenance(plan)
+        )
         return table if clinical is None else table.join(clinical, block="clinical")
 
     def to_store(
@@ -447,7 +483,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             provenance=self._provenance(plan),
         )
         summary = write_cases(
-            Cases.of_table(cases.index, sources, clinical),
+            Cases.of_table(sample_columns(cases), sources, clinical),
             LesionStore.create(path, layout),
             Writing(plan, hcr, self.on_error == "raise", absolute_cache(self.memory)),
             shard=shard,

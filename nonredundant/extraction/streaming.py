@@ -53,24 +53,30 @@ _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 @dataclass(frozen=True)
 class Cases:
-    """Cases of a table: labels, their JSON texts, sources and clinical variables."""
+    """Cases of a table: their columns, labels as JSON texts, sources and clinical variables."""
 
-    index: pd.Index
+    samples: pd.DataFrame
     texts: list[str]
     sources: list[Sources]
     clinical: pd.DataFrame | None
 
     @classmethod
     def of_table(
-        cls, index: pd.Index, sources: list[Sources], clinical: pd.DataFrame | None
+        cls, samples: pd.DataFrame, sources: list[Sources], clinical: pd.DataFrame | None
     ) -> Cases:
         """Convert the labels; raise if they are neither text nor numbers nor dates."""
-        return cls(index, [json_text(one) for one in labels_of(index)], sources, clinical)
+        texts = [json_text(label) for label in labels_of(samples.index)]
+        return cls(samples, texts, sources, clinical)
+
+    @property
+    def index(self) -> pd.Index:
+        """Labels of the cases."""
+        return self.samples.index
 
     def take(self, positions: list[int]) -> Cases:
         """Return the cases at some positions."""
         return Cases(
-            self.index[positions],
+            self.samples.iloc[positions],
             [self.texts[i] for i in positions],
             [self.sources[i] for i in positions],
             None if self.clinical is None else self.clinical.iloc[positions],
@@ -332,7 +338,9 @@ def _write_held(
     cases = batch.cases.take(rows)
     layout = store.layout
     results: list[Any] = [result for _, result, _, _ in held]
-    table = assemble(results, cases.index, writing.hcr, layout.n_dim, writing.plan.patch_shape, {})
+    table = assemble(
+        results, cases.samples, writing.hcr, layout.n_dim, writing.plan.patch_shape, {}
+    )
     if cases.clinical is not None:
         table = table.join(cases.clinical)
     samples = pd.DataFrame(

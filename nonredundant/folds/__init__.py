@@ -1,1 +1,7 @@
 """What happens in a fold: splits, steps, columns, networks and fits, each learned in the fold."""
+
+from __future__ import annotations
+
+from nonredundant.folds.steps import EncodeClinical
+
+__all__ = ["EncodeClinical"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,7 @@ import pandas as pd
 from nonredundant.displays.patient_graph import graph_picture
 from nonredundant.extraction.case_table import Sources
 from nonredundant.folds.fitting import Fitted
-from nonredundant.folds.splits import Fold
+from nonredundant.folds.outcome import Outcome
 from nonredundant.io.errors import CaseError
 from nonredundant.lesions.table import LesionTable
 
@@ -34,28 +34,32 @@ class Attention:
     pictures: list[dict[str, Any]] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """A held-out patient: the fit that predicted it, its row in that fold, its prediction."""
+
+    fit: Fitted
+    row: int
+    position: int
+    score: float
+
+
 def attention_of(
-    fitted: Sequence[Fitted],
-    folds: Sequence[Fold],
-    lesions: dict[int, LesionTable],
-    codes: np.ndarray,
-    states: np.ndarray,
+    graphs: Sequence[Fitted],
+    lesions: Mapping[int, LesionTable],
+    outcome: Outcome,
     sources: Sequence[Sources] | None,
 ) -> Attention:
     """Explain each held-out patient of the first repeat, and prepare figures of a few.
 
     Parameters
     ----------
-    fitted : sequence of Fitted
-        The graphs of one feature set.
-    folds : sequence of Fold
-        The folds.
-    lesions : dict of int to LesionTable
-        The set's lesions by fold number, of the first repeat.
-    codes : int array of shape (n_samples,)
-        Position of each sample's outcome.
-    states : array of shape (n_states,)
-        Names of the outcomes.
+    graphs : sequence of Fitted
+        The graphs of one feature set in the first repeat.
+    lesions : mapping of int to LesionTable
+        The held-out lesions by fold number, with the columns of the set.
+    outcome : Outcome
+        The outcome of the cohort.
     sources : sequence of Sources or None
         The images, if they are known.
 
@@ -64,63 +68,60 @@ def attention_of(
     Attention
         The table and the arguments of the figures.
     """
-    parts, shown = [], []
-    for one in fitted:
-        if one.repeat:
-            continue
-        fold = next(f for f in folds if (f.repeat, f.fold) == (0, one.fold))
-        held = lesions[one.fold][fold.test]
-        found = one.model.explain(held)
-        parts.append(found.assign(fold=one.fold))
-        score = one.response[:, -1]
-        if len(states) > 2:
-            # With several classes, the prediction is the probability of the patient's own class.
-            score = one.response[np.arange(len(score)), codes[fold.test]]
-        rows = zip(fold.test, score, strict=True)
-        shown += [(one, int(row), float(value)) for row, value in rows]
-    if not parts:
-        return Attention()
-    table = pd.concat(parts, ignore_index=True)
-    chosen = _extremes(shown, codes)
-    names = states[codes]
-    pictures = [_picture(table, lesions, names, sources, *one) for one in chosen]
+    tables = [
+        fit.model.explain(lesions[fit.fold.fold]).assign(fold=fit.fold.fold) for fit in graphs
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    patients = [
+        _Shown(fit, row, int(fit.fold.test[row]), float(score))
+        for fit in graphs
+        for row, score in enumerate(_own_scores(fit, outcome))
+    ]
+    names = outcome.states[outcome.strata]
+    pictures = [
+        _picture(
+            table[table["fold"] == shown.fit.fold.fold],
+            lesions[shown.fit.fold.fold][[shown.row]],
+            f"{names[shown.position]}, predicted {shown.score:.2f}",
+            None if sources is None else sources[shown.position],
+        )
+        for shown in _extremes(patients, outcome.strata)
+    ]
     columns = ["fold", *[name for name in table.columns if name != "fold"]]
     return Attention(table[columns], [picture for picture in pictures if picture])
 
 
-def _extremes(
-    shown: list[tuple[Fitted, int, float]], codes: np.ndarray
-) -> list[tuple[Fitted, int, float]]:
+def _own_scores(fit: Fitted, outcome: Outcome) -> np.ndarray:
+    """Return the predictions; with several classes, the probability of a patient's own class."""
+    if len(outcome.states) <= 2:
+        return fit.response[:, -1]
+    return fit.response[np.arange(len(fit.response)), outcome.strata[fit.fold.test]]
+
+
+def _extremes(patients: Sequence[_Shown], codes: np.ndarray) -> list[_Shown]:
     """Return the highest and the lowest prediction per outcome, the last outcome first."""
-    found = []
+    chosen = []
     for code in np.unique(codes)[::-1]:
-        own = sorted((one for one in shown if codes[one[1]] == code), key=lambda one: one[2])
-        found += [own[-1], own[0]] if len(own) > 1 else own
-    return found
+        alike = [patient for patient in patients if codes[patient.position] == code]
+        alike.sort(key=lambda patient: patient.score)
+        chosen += [alike[-1], alike[0]] if len(alike) > 1 else alike
+    return chosen
 
 
 def _picture(
-    table: pd.DataFrame,
-    lesions: dict[int, LesionTable],
-    states: np.ndarray,
-    sources: Sequence[Sources] | None,
-    one: Fitted,
-    row: int,
-    score: float,
+    table: pd.DataFrame, patient: LesionTable, title: str, source: Sources | None
 ) -> dict[str, Any] | None:
     """Return the arguments of one figure, with the image if it can be read."""
-    patient = lesions[one.fold][[row]]
     if patient.positions is None:
         return None
     label = patient.index[0]
-    attention = table[(table["sample"] == label) & (table["fold"] == one.fold)]
-    title = f"{label}: {states[row]}, predicted {score:.2f}"
-    plain = {**graph_picture(attention, patient), "title": title}
-    if sources is None:
+    attention = table[table["sample"] == label]
+    plain = {**graph_picture(attention, patient), "title": f"{label}: {title}"}
+    if source is None:
         return plain
-    image, spacing = sources[row].image, sources[row].spacing
     try:
-        return {**plain, **graph_picture(attention, patient, image=image, spacing=spacing)}
+        picture = graph_picture(attention, patient, image=source.image, spacing=source.spacing)
     except CaseError:
         # The lesions came from a cache, and the image has been removed since.
         return plain
+    return {**plain, **picture}

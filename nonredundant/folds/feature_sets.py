@@ -7,42 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-import pandas as pd
-from scipy.stats import rankdata
-from sklearn.feature_selection import f_classif, f_regression
-
-from nonredundant.folds.simple_sets import BASELINES, CHEAP, constant_columns
+from nonredundant.folds.selection import Selection
+from nonredundant.folds.simple_sets import BASELINES, SIMPLE, constant_columns
 from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 #: The set of clinical columns alone, and the start of the names of all sets that contain them.
 _CLINICAL = "Clinical"
-#: Largest Spearman correlation of a selected column with those selected before it.
-_MAX_CORRELATION = 0.9
 _PATTERN = re.compile(
     r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
 )
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The hand-crafted columns of a set: whole feature classes, and the k best of the others.
-
-    `classes=None` means all columns; `k` columns are selected in the fold by their rank F-test.
-    """
-
-    classes: tuple[str, ...] | None = None
-    k: int = 0
-
-    def columns(self, hcr: pd.DataFrame, y: np.ndarray) -> list[str]:
-        """Select the columns on the training samples `hcr` and their targets `y`."""
-        if self.classes is None:
-            return list(hcr.columns)
-        kept = [name for name in hcr.columns if _class_of(name) in self.classes]
-        rest = hcr.drop(columns=kept)
-        return kept + pick_columns(rest, y, self.k) if self.k else kept
 
 
 @dataclass(frozen=True)
@@ -71,7 +46,7 @@ class FeatureSet:
     name: str
     selection: Selection | None = None
     variant: Variant | None = None
-    cheap: tuple[str, ...] = ()
+    simple: tuple[str, ...] = ()
     clinical: bool = False
 
     @property
@@ -90,9 +65,14 @@ class FeatureSet:
         return self.selection is None and self.variant is None
 
     @property
+    def is_clinical_alone(self) -> bool:
+        """Whether the set consists of the clinical columns."""
+        return self.is_simple and self.clinical
+
+    @property
     def is_known(self) -> bool:
-        """Whether the set has neither learned features nor columns of a cheap baseline."""
-        return self.variant is None and not self.cheap
+        """Whether the set has neither learned features nor columns of a simple baseline."""
+        return self.variant is None and not self.simple
 
 
 def parse_feature_set(name: str) -> FeatureSet:
@@ -105,8 +85,8 @@ def parse_feature_set(name: str) -> FeatureSet:
     ValueError
         If the name is unknown.
     """
-    if name in CHEAP:
-        return FeatureSet(name, cheap=CHEAP[name].columns)
+    if name in SIMPLE:
+        return FeatureSet(name, simple=SIMPLE[name].columns)
     if name == _CLINICAL:
         return FeatureSet(name, clinical=True)
     if name.startswith(f"{_CLINICAL}+"):
@@ -125,7 +105,7 @@ def parse_feature_set(name: str) -> FeatureSet:
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
-            f"'Clinical', or one of {tuple(CHEAP)}"
+            f"'Clinical', or one of {tuple(SIMPLE)}"
         )
     selection = None
     if parts["hcr"]:
@@ -164,7 +144,7 @@ def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -
 
 
 def choose_feature_sets(
-    sets: Sequence[str | FeatureSet], table: LesionTable, *, clinical: bool, baselines: bool
+    sets: Sequence[str | FeatureSet], table: LesionTable, *, baselines: bool
 ) -> tuple[list[FeatureSet], list[str]]:
     """Return the feature sets to compare and messages about baselines that are left out.
 
@@ -173,9 +153,7 @@ def choose_feature_sets(
     sets : sequence of str or FeatureSet
         The sets that were asked for.
     table : LesionTable
-        The lesions.
-    clinical : bool
-        Whether there are clinical columns.
+        The lesions after the steps of a fold.
     baselines : bool
         Whether to add the baselines that can be computed from the table.
 
@@ -192,45 +170,46 @@ def choose_feature_sets(
         If a set that was asked for cannot be computed from the table.
     """
     chosen = resolve_feature_sets(sets, baselines=False)
+    clinical = bool(table.columns_of("clinical"))
     for one in chosen:
-        check_feature_set(one, table, clinical=clinical)
-    added, messages = _baselines(table, clinical=clinical) if baselines else ([], [])
+        check_feature_set(one, table)
+    added, messages = _baselines(table) if baselines else ([], [])
     if not any(one.variant is not None for one in chosen):
         # Learned features are compared with others of their kind; networks take minutes to train.
         added = [one for one in added if one.variant is None]
     return name_clinical(chosen, added, clinical=clinical), messages
 
 
-def _baselines(table: LesionTable, *, clinical: bool) -> tuple[list[FeatureSet], list[str]]:
+def _baselines(table: LesionTable) -> tuple[list[FeatureSet], list[str]]:
     """Return the baselines that can be computed, and messages about those that vary in nothing."""
     constant = constant_columns(table)
     added = [
         one
         for one in map(parse_feature_set, BASELINES)
-        if not _lacks(one, table, clinical=clinical) and not set(constant) & set(one.cheap)
-        if one.name not in CHEAP or not (CHEAP[one.name].several_lesions and table.is_single)
+        if not _lacks(one, table) and not set(constant) & set(one.simple)
+        if one.name not in SIMPLE or not (SIMPLE[one.name].several_lesions and table.is_single)
     ]
-    if clinical:
+    if table.columns_of("clinical"):
         added.append(parse_feature_set(_CLINICAL))
     return added, [f"The baseline {c!r} is left out: it is unknown or constant" for c in constant]
 
 
-def check_feature_set(one: FeatureSet, table: LesionTable, *, clinical: bool) -> None:
+def check_feature_set(one: FeatureSet, table: LesionTable) -> None:
     """Raise a ValueError if a feature set cannot be computed from the table."""
-    needs = _lacks(one, table, clinical=clinical)
+    needs = _lacks(one, table)
     if needs:
         raise ValueError(f"feature set {one.name!r} needs {needs}")
 
 
-def _lacks(one: FeatureSet, table: LesionTable, *, clinical: bool) -> str:
+def _lacks(one: FeatureSet, table: LesionTable) -> str:
     """Describe what a feature set needs and the table does not have; empty if nothing."""
     if one.selection is not None and not table.columns_of("hcr"):
         return "hand-crafted features, and the table has none"
     if one.variant is not None and table.patches is None:
         return "patches, and the table has none: extract it with a patch_shape"
-    if one.name in CHEAP and not CHEAP[one.name].is_measurable(table):
-        return CHEAP[one.name].needs
-    if one.name.startswith(_CLINICAL) and not clinical:
+    if one.name in SIMPLE and not SIMPLE[one.name].is_measurable(table):
+        return SIMPLE[one.name].needs
+    if one.name.startswith(_CLINICAL) and not table.columns_of("clinical"):
         return "clinical columns: name them in the extractor's `clinical`"
     return ""
 
@@ -247,7 +226,8 @@ def name_clinical(
         contain no clinical columns. Otherwise all sets with hand-crafted columns contain them,
         and `HCR` becomes `Clinical+HCR`.
     added : sequence of FeatureSet
-        The baselines.
+        The baselines. They contain the clinical columns unless a set of hand-crafted ones does
+        not, with which they are then compared.
     clinical : bool
         Whether there are clinical columns.
 
@@ -256,61 +236,21 @@ def name_clinical(
     list of FeatureSet
         The sets, each once.
     """
-    apart = any(one.name.startswith(_CLINICAL) for one in chosen)
-    named = []
-    for one in resolve_feature_sets([*chosen, *added], baselines=False):
-        if one.clinical and not one.name.startswith(_CLINICAL):
-            joined = clinical and not apart
-            name = f"{_CLINICAL}+{one.name}" if joined else one.name
-            one = replace(one, name=name, clinical=joined)
-        named.append(one)
-    return named
+    apart = any(s.name.startswith(_CLINICAL) for s in chosen)
+    chosen = [_named(s, clinical=clinical and not apart) for s in chosen]
+    without = any(s.is_hcr and not s.clinical for s in chosen)
+    added = [_named(s, clinical=clinical and not without) for s in added]
+    return resolve_feature_sets([*chosen, *added], baselines=False)
 
 
-def references(sets: Sequence[FeatureSet], one: FeatureSet) -> list[str]:
-    """Return the sets that a set is tested against: without learned features, without the term."""
-    known = [s for s in sets if s.is_known]
-    hcr = [s for s in known if s.is_hcr]
-    if one.is_known and one.name.startswith(_CLINICAL):
-        same = [s for s in known if s.name == _CLINICAL]
-    elif one.selection is not None or one.is_fused:
-        alike = [s for s in known if s.selection == one.selection]
-        same = [s for s in alike if s.clinical == one.clinical] or alike
-    else:
-        same = []
-    found = [s.name for s in (same or hcr)[:1]]
-    twins = [
-        s.name
-        for s in sets
-        if s.is_fused and one.is_fused and s.variant and one.variant
-        if s.variant.kind == "vae" and not s.variant.term
-        if (s.selection, s.clinical) == (one.selection, one.clinical)
-        if one.variant.kind != "vae" or one.variant.size == s.variant.size
-    ]
-    return [name for name in dict.fromkeys([*found, *twins[:1]]) if name != one.name]
+def _named(feature_set: FeatureSet, *, clinical: bool) -> FeatureSet:
+    """Add the clinical columns to a set that may contain them, and to its name, or neither."""
+    if not feature_set.clinical or feature_set.name.startswith(_CLINICAL):
+        return feature_set
+    name = f"{_CLINICAL}+{feature_set.name}" if clinical else feature_set.name
+    return replace(feature_set, name=name, clinical=clinical)
 
 
-def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
-    """Select the k columns with the highest rank F statistic that are no near copies.
-
-    `y` contains classes, or numbers such as martingale residuals.
-    """
-    values = frame.fillna(frame.median()).fillna(0.0).to_numpy(dtype=float)
-    varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
-    columns = np.flatnonzero(varies)
-    ranks = rankdata(values[:, columns], axis=0)
-    strength = (f_regression if y.dtype.kind == "f" else f_classif)(ranks, y)[0]
-    order = np.argsort(-np.nan_to_num(strength, nan=-1.0, posinf=np.inf), kind="stable")
-    correlation = np.abs(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
-    picked: list[int] = []
-    for position in order:
-        if len(picked) < k and (correlation[position, picked] <= _MAX_CORRELATION).all():
-            picked.append(position)
-    picked += [p for p in order if p not in picked][: k - len(picked)]
-    return [str(frame.columns[columns[p]]) for p in picked]
-
-
-def _class_of(name: str) -> str:
-    """Return the pyradiomics class of a column: `original_shape_Sphericity` → `shape`."""
-    parts = str(name).rpartition("__")[2].split("_")
-    return parts[1].removesuffix("2D") if len(parts) > 2 and parts[0] == "original" else ""
+def variants_of(sets: Sequence[FeatureSet]) -> list[Variant]:
+    """Return the variants of learned features that the feature sets use, each once."""
+    return list(dict.fromkeys(s.variant for s in sets if s.variant is not None))

@@ -3,124 +3,78 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, softmax
-from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin, clone
+import pandas as pd
+from scipy.special import softmax
+from sklearn.base import clone
 
 from nonredundant.classifiers.builtin import make_pipeline
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.scoring import Recorded, inner_metric
 from nonredundant.classifiers.tuning import TrainingRows, Tuned, respond, tune, weights_of
-from nonredundant.folds.outcome import CONCORDANCE, Outcome, has_pairs
+from nonredundant.folds.fold_data import Parts
+from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.representations import Blocks
 from nonredundant.folds.splits import Fold, smallest_class
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.calibration import operating_point
-from nonredundant.statistics.survival import concordance_index
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 
 @dataclass
 class Fitted:
-    """A fitted classifier of one feature set and fold, with its scores and responses."""
+    """A fitted classifier of one feature set and fold, with its scores and responses.
+
+    Attributes
+    ----------
+    feature_set, classifier : str
+        Names.
+    fold : Fold
+        Where it was fitted.
+    model : classifier
+        The fitted classifier.
+    chosen : dict
+        Values chosen by inner cross-validation.
+    columns : list of str
+        The columns that it sees, `n_base` known ones before the learned ones.
+    response, external : array of shape (n_samples, n_columns)
+        Responses to the held-out samples and to those of the test set.
+    samples : Index
+        Labels of the held-out samples.
+    truth : dict of str to array
+        The true outcome of the held-out samples, as columns of a table of predictions.
+    scores : dict of str to float
+        Scores on the held-out samples by metric.
+    threshold : float
+        The decision threshold that inner cross-validation chose; NaN without one.
+    weights : array or None
+        Coefficients or importances of the columns.
+    seconds : float
+        Duration.
+    warnings : list of str
+        Warnings of the fit.
+    """
 
     feature_set: str
     classifier: str
-    repeat: int
-    fold: int
+    fold: Fold
     model: Any
     chosen: dict[str, Any]
     columns: list[str]
     n_base: int
     response: np.ndarray
     external: np.ndarray
+    samples: pd.Index
+    truth: dict[str, np.ndarray]
     scores: dict[str, float]
     threshold: float
     weights: np.ndarray | None
     seconds: float
     warnings: list[str] = field(default_factory=list)
-
-
-class Recorded(ClassifierMixin, BaseEstimator):
-    """Return stored responses as predictions, so that scorers can be applied to them.
-
-    Parameters
-    ----------
-    response : array of shape (n_samples, n_classes) or (n_samples, 1)
-        Probabilities, or binary margins in one column.
-    n_classes : int, default=2
-        Number of classes.
-    predicted : array of shape (n_samples,), optional
-        Predicted classes; None: the classes of the highest responses.
-    """
-
-    def __init__(self, response: Any, n_classes: int = 2, predicted: Any = None) -> None:
-        self.response = response
-        self.n_classes = n_classes
-        self.predicted = predicted
-
-    @property
-    def classes_(self) -> np.ndarray:
-        """Positions of the classes."""
-        return np.arange(self.n_classes)
-
-    def fit(self, X: Any, y: Any = None) -> Recorded:
-        """Do nothing.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Ignored.
-
-        Returns
-        -------
-        self
-            The classifier.
-        """
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the responses of the rows.
-
-        Parameters
-        ----------
-        X : int array of shape (n_samples,)
-            Row numbers.
-
-        Returns
-        -------
-        array of shape (n_samples, n_classes)
-            Probabilities; margins are squashed by the logistic function.
-        """
-        response = self.response[np.asarray(X).ravel()]
-        if response.shape[1] == 1:
-            p = expit(response[:, 0])
-            return np.column_stack([1 - p, p])
-        return response if np.allclose(response.sum(axis=1), 1) else softmax(response, axis=1)
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the predicted classes.
-
-        Parameters
-        ----------
-        X : int array of shape (n_samples,)
-            Row numbers.
-
-        Returns
-        -------
-        array of shape (n_samples,)
-            Positions of the classes.
-        """
-        if self.predicted is not None:
-            return self.predicted[np.asarray(X).ravel()]
-        return self.predict_proba(X).argmax(axis=1)
 
 
 @dataclass(frozen=True)
@@ -142,212 +96,167 @@ class FitOptions:
     sampler: Any = None
 
 
-def fit_model(
-    feature_set: str,
-    name: str,
-    estimator: Any,
-    features: Blocks | LesionTable,
-    outcome: Outcome,
-    fold: Fold,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    options: FitOptions,
-    nested: Sequence[Blocks] | None = None,
-) -> Fitted:
+@dataclass(frozen=True)
+class FitTask:
     """Tune and fit one classifier on training samples; score and predict the held-out ones.
 
     Scores are computed from the stored responses, so that what is pooled, calibrated and drawn
     ranks the samples as what was scored.
 
-    Parameters
+    Attributes
     ----------
-    feature_set : str
-        Name of the feature set.
-    name : str
-        Name of the classifier.
+    feature_set, classifier : str
+        Names.
     estimator : classifier or None
         The untrained classifier; None for the built-in one of this name.
-    features : Blocks or LesionTable
-        The columns of the feature set, or the lesions of a graph: of the samples of the cohort,
-        then of those of a held-out test set.
-    outcome : Outcome
-        The outcome of the cohort.
+    rows : Parts of Blocks or of LesionTable
+        The columns of the feature set, or the lesions of a graph.
+    y_train, y_test : Outcome
+        The outcomes of the training and of the held-out samples.
+    samples : Index
+        Labels of the held-out samples.
     fold : Fold
-        The training and the held-out samples.
-    splits : sequence of (train, test)
+        Where it is fitted, and the seed.
+    splits : list of (train, test)
         Inner splits of the training samples.
     options : FitOptions
         Scorers and corrections of class imbalance.
-    nested : sequence of Blocks, optional
-        For each inner split, the columns of the training samples as selected on its training
-        part; None if no label was used to obtain the columns.
-
-    Returns
-    -------
-    Fitted
-        The fitted classifier.
+    nested : list of Blocks or None
+        For each inner split, the columns of the training samples as its training part selects and
+        encodes them; None if no label was used to obtain the columns.
     """
-    start = time.perf_counter()
-    graph = isinstance(features, LesionTable)
-    with recorded_warnings() as messages, one_thread(torch_too=graph):
-        rows: Any = features
-        if isinstance(features, LesionTable):
-            tuned = _fit_graph(estimator, features, outcome, fold, options)
-            columns, n_base = [str(column) for column in features.columns], len(features.columns)
-        else:
-            rows = features.matrix
-            tuned = _tune(name, estimator, features, outcome, fold, splits, options, nested)
-            columns = [*map(str, features.base.columns), *map(str, features.added.columns)]
-            n_base = features.base.shape[1]
-        model, held = tuned.model, rows[fold.test]
-        response = _stored(model, held)
-        scores = _scores(model, held, response, outcome, fold, options)
-        external = _stored(model, rows[len(outcome.y) :])
-    return Fitted(
-        feature_set=feature_set,
-        classifier=name,
-        repeat=fold.repeat,
-        fold=fold.fold,
-        model=model,
-        chosen=tuned.chosen,
-        columns=columns,
-        n_base=n_base,
-        response=response,
-        external=external,
-        scores=scores,
-        threshold=_threshold(tuned, outcome, fold),
-        weights=None if graph else weights_of(model),
-        seconds=time.perf_counter() - start,
-        warnings=messages,
-    )
+
+    feature_set: str
+    classifier: str
+    estimator: Any
+    rows: Parts
+    y_train: Outcome
+    y_test: Outcome
+    samples: pd.Index
+    fold: Fold
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+    options: FitOptions
+    nested: Sequence[Blocks] | None = None
+
+    @property
+    def name(self) -> str:
+        """What is fitted, for messages."""
+        return f"{self.feature_set} with {self.classifier} in {self.fold.name}"
+
+    @property
+    def is_graph(self) -> bool:
+        """Whether the classifier is a graph of lesions."""
+        return isinstance(self.rows.train, LesionTable)
+
+    @property
+    def cost(self) -> bool:
+        """What orders the tasks by their time: graphs take longest."""
+        return self.is_graph
+
+    def key(self, voxels: str) -> tuple[Any, ...]:
+        """Return what identifies the result."""
+        del voxels
+        return tuple(getattr(self, part.name) for part in fields(self))
+
+    def run(self) -> Fitted:
+        """Return the fitted classifier."""
+        start = time.perf_counter()
+        rows = self.rows
+        with recorded_warnings() as messages, one_thread(torch_too=self.is_graph):
+            if self.is_graph:
+                tuned, inputs = self._fit_graph(), rows
+                columns, n_base = list(map(str, rows.train.columns)), rows.train.shape[1]
+            else:
+                tuned, inputs = self._tune(), Parts(*(blocks.matrix for blocks in rows))
+                columns, n_base = rows.train.columns, rows.train.base.shape[1]
+            response = _responses(tuned.model, inputs.test)
+            scores = self._scores(tuned.model, inputs.test, response)
+            external = _responses(tuned.model, inputs.external)
+        return Fitted(
+            feature_set=self.feature_set,
+            classifier=self.classifier,
+            fold=self.fold,
+            model=tuned.model,
+            chosen=tuned.chosen,
+            columns=columns,
+            n_base=n_base,
+            response=response,
+            external=external,
+            samples=self.samples,
+            truth=self.y_test.truth(),
+            scores=scores,
+            threshold=self._threshold(tuned),
+            weights=None if self.is_graph else weights_of(tuned.model),
+            seconds=time.perf_counter() - start,
+            warnings=messages,
+        )
+
+    def _scores(self, model: Any, held: Any, response: np.ndarray) -> dict[str, float]:
+        """Score the responses to the held-out rows; an empty dict if there are none."""
+        if not len(held):
+            return {}
+        y = self.y_test
+        rows, scored = held, model
+        if not y.is_survival:
+            # Some users' classifiers rank by `decision_function` otherwise than `predict_proba`.
+            rows = np.arange(len(response))
+            scored = Recorded(response, len(y.classes), model.predict(held))
+        return {
+            metric: float(scorer(scored, rows, y.y))
+            for metric, scorer in self.options.scorers.items()
+        }
+
+    def _tune(self) -> Tuned:
+        """Tune and fit a classifier on the training rows."""
+        train, y = self.rows.train, self.y_train
+        pipeline = make_pipeline(
+            self.classifier,
+            self.estimator,
+            train.n_known,
+            class_weight=self.options.class_weight,
+            sampler=self.options.sampler,
+            seed=self.fold.seed,
+            smallest=smallest_class(y.strata, self.splits),
+        )
+        nested = None
+        if self.nested is not None:
+            nested = [(blocks.matrix, blocks.n_known) for blocks in self.nested]
+        return tune(
+            self.classifier,
+            pipeline,
+            TrainingRows(train.matrix, y.y, train.n_known, self.splits, nested),
+            learned=train.is_fused,
+            own=self.estimator is not None,
+            metric=inner_metric(self.options.scorers, len(y.classes)),
+        )
+
+    def _fit_graph(self) -> Tuned:
+        """Fit the graph of lesions on the training patients; it has nothing to tune."""
+        model = clone(self.estimator)
+        settings = {"random_state": self.fold.seed, "class_weight": self.options.class_weight}
+        params = model.get_params()
+        unset = {name: value for name, value in settings.items() if params.get(name, 0) is None}
+        model.set_params(**unset).fit(self.rows.train, self.y_train.y)
+        return Tuned(model, {}, np.empty(0, dtype=int), np.empty((0, 1)))
+
+    def _threshold(self, tuned: Tuned) -> float:
+        """Return Youden's threshold on inner held-out responses, on the scale of predictions.
+
+        `TunedThresholdClassifierCV` averages the scores of thresholds over splits; here the
+        responses of all splits are pooled, which a class of few patients needs.
+        """
+        if len(self.y_train.classes) != 2 or not len(tuned.rows):
+            return float("nan")
+        scores = tuned.responses[:, -1]
+        if isinstance(tuned.model, CalibratedMargin):
+            scores = tuned.model.probability(scores)[:, -1]
+        return float(operating_point(self.y_train.strata[tuned.rows], scores))
 
 
-def _stored(model: Any, rows: Any) -> np.ndarray:
+def _responses(model: Any, rows: Any) -> np.ndarray:
     """Return the responses to rows to be stored; margins of several classes as probabilities."""
     if not len(rows):
         return np.empty((0, 1))
     response = respond(model, rows)
     several = response.shape[1] > 2 and not np.allclose(response.sum(axis=1), 1)
     return softmax(response, axis=1) if several else response
-
-
-def _scores(
-    model: Any,
-    held: Any,
-    response: np.ndarray,
-    outcome: Outcome,
-    fold: Fold,
-    options: FitOptions,
-) -> dict[str, float]:
-    """Score the responses to the held-out rows; an empty dict if there are none."""
-    if not len(fold.test):
-        return {}
-    rows, scored = held, model
-    if not outcome.is_survival:
-        # Some users' classifiers rank by `decision_function` otherwise than by `predict_proba`.
-        rows = np.arange(len(response))
-        scored = Recorded(response, len(outcome.classes), model.predict(held))
-    return {
-        metric: float(scorer(scored, rows, outcome.y[fold.test]))
-        for metric, scorer in options.scorers.items()
-    }
-
-
-def _tune(
-    name: str,
-    estimator: Any,
-    features: Blocks,
-    outcome: Outcome,
-    fold: Fold,
-    splits: Sequence[tuple[np.ndarray, np.ndarray]],
-    options: FitOptions,
-    nested: Sequence[Blocks] | None,
-) -> Tuned:
-    """Tune and fit a classifier on the training rows."""
-    pipeline = make_pipeline(
-        name,
-        estimator,
-        features.n_known,
-        class_weight=options.class_weight,
-        sampler=options.sampler,
-        seed=fold.seed,
-        smallest=smallest_class(outcome.strata[fold.train], splits),
-    )
-    rows = TrainingRows(
-        features.matrix[fold.train],
-        outcome.y[fold.train],
-        features.n_known,
-        splits,
-        None if nested is None else [(one.matrix, one.n_known) for one in nested],
-    )
-    return tune(
-        name,
-        pipeline,
-        rows,
-        learned=features.is_fused,
-        own=estimator is not None,
-        metric=inner_metric(options.scorers, len(outcome.classes)),
-    )
-
-
-def _fit_graph(
-    estimator: Any, lesions: LesionTable, outcome: Outcome, fold: Fold, options: FitOptions
-) -> Tuned:
-    """Fit the graph of lesions on the training patients; it has nothing to tune."""
-    model = clone(estimator)
-    settings = {"random_state": fold.seed, "class_weight": options.class_weight}
-    known = model.get_params()
-    model.set_params(**{k: v for k, v in settings.items() if k in known and known[k] is None})
-    model.fit(lesions[fold.train], outcome.y[fold.train])
-    return Tuned(model, {}, np.empty(0, dtype=int), np.empty((0, 1)))
-
-
-def inner_metric(
-    scorers: dict[str, Any], n_classes: int
-) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Return the function of labels and responses that inner cross-validation maximises."""
-    first, scorer = next(iter(scorers.items()))
-    if first == CONCORDANCE:
-        return _concordance
-    if first == ("roc_auc" if n_classes == 2 else "roc_auc_ovr"):
-        return _auc
-    return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
-
-
-def _concordance(y: np.ndarray, response: np.ndarray) -> float:
-    """Compute the concordance of risks; NaN if no two times of the split can be compared."""
-    if not has_pairs(y):
-        return float("nan")
-    return concordance_index(y["event"], y["time"], response[:, -1])
-
-
-def _auc(y: np.ndarray, response: np.ndarray) -> float:
-    """Compute the area under the ROC curve; with several classes, the mean one against the rest.
-
-    `roc_auc_score` gives the same to 2e-16, but takes 21 s for 10,000 calls on 40 samples where
-    ranks take 1.2 s; tuning needs about a hundred calls per feature set, classifier and fold.
-    """
-    n_classes = response.shape[1]
-    if n_classes <= 2:
-        return _rank_auc(y == 1, response[:, -1])
-    return float(np.mean([_rank_auc(y == k, response[:, k]) for k in range(n_classes)]))
-
-
-def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
-    """Compute the share of pairs in which the positive sample has the higher score."""
-    n = int(positive.sum())
-    ranks = rankdata(score)[positive].sum()
-    return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
-
-
-def _threshold(tuned: Tuned, outcome: Outcome, fold: Fold) -> float:
-    """Return Youden's threshold on inner held-out responses, on the scale of predictions.
-
-    `TunedThresholdClassifierCV` averages the scores of thresholds over splits; here the responses
-    of all splits are pooled, which a class of few patients needs.
-    """
-    if len(outcome.classes) != 2 or not len(tuned.rows):
-        return float("nan")
-    scores = tuned.responses[:, -1]
-    if isinstance(tuned.model, CalibratedMargin):
-        scores = tuned.model.probability(scores)[:, -1]
-    return float(operating_point(outcome.strata[fold.train][tuned.rows], scores))

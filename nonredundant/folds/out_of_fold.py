@@ -56,7 +56,7 @@ def collect(folds: Sequence[Fold], n: int, fitted: Sequence[Fitted]) -> OutOfFol
         numbers[one.test, columns[key]] = one.fold
     responses: dict[tuple[str, str], np.ndarray] = {}
     for fit in fitted:
-        rows, column = places[fit.repeat, fit.fold]
+        rows, column = places[fit.fold.repeat, fit.fold.fold]
         shape = (*numbers.shape, fit.response.shape[1])
         pair = fit.feature_set, fit.classifier
         values = responses.setdefault(pair, np.full(shape, np.nan))

@@ -9,10 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.labels import check_one_kind, check_spelling, check_unlabelled
-from nonredundant.statistics.survival import check_survival, concordance_index, null_residuals
+from nonredundant.statistics.survival import check_survival, null_residuals
 
-#: The metric of times to an event.
-CONCORDANCE = "concordance_index"
 #: Names of samples without and with an observed event.
 STATES = ("censored", "event")
 
@@ -63,13 +61,18 @@ class Outcome:
             test=test,
         )
 
-    def target_of(self, rows: np.ndarray) -> np.ndarray:
-        """Return the values that hand-crafted columns are selected by, one per training sample.
+    def at(self, rows: np.ndarray) -> Outcome:
+        """Select samples of the cohort by position, without the test set."""
+        return replace(self, y=self.y[rows], strata=self.strata[rows], test=None)
 
-        They are the classes, or the martingale residuals of the times to an event.
+    @property
+    def target(self) -> np.ndarray:
+        """The values that steps and selections which see the outcome are fitted to.
+
+        They are the positions of the classes, or the martingale residuals of the times to an
+        event among the samples of this outcome.
         """
-        y = self.y[rows]
-        return null_residuals(y["event"], y["time"]) if self.is_survival else y
+        return null_residuals(self.y["event"], self.y["time"]) if self.is_survival else self.y
 
     def check(self, name: str) -> None:
         """Raise a ValueError if the extracted samples have fewer than two classes, or no event."""
@@ -85,11 +88,11 @@ class Outcome:
         if self.test is not None:
             self.test.check("the test set's y")
 
-    def truth(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def truth(self) -> dict[str, np.ndarray]:
         """Return the columns of the true outcome in tables of predictions."""
-        columns = {"y": self.states[self.strata[rows]]}
+        columns = {"y": self.states[self.strata]}
         if self.is_survival:
-            columns["time"] = self.y["time"][rows]
+            columns["time"] = self.y["time"]
         return columns
 
 
@@ -195,17 +198,6 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
     check_one_kind(y if isinstance(y, list | tuple) else values, name)
     check_unlabelled(values, name)
     return values.astype(str) if values.dtype == object else values
-
-
-def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
-    """Score a fitted model by Harrell's concordance of its risks with the times."""
-    return concordance_index(y["event"], y["time"], np.ravel(model.predict(X)))
-
-
-def has_pairs(y: np.ndarray) -> bool:
-    """Return whether there are two samples whose events can be ordered."""
-    first = y["time"][y["event"]].min(initial=np.inf)
-    return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())
 
 
 def by_position(class_weight: Any, classes: np.ndarray) -> Any:

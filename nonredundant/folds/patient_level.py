@@ -46,6 +46,17 @@ class PatientLevel:
         spread = dissemination_features(table).add_prefix("dissemination__")
         return pd.concat([pooled, spread], axis=1)
 
+    def pooled(self, table: LesionTable) -> LesionTable:
+        """Return the features with one row per sample, without voxels."""
+        hcr, clinical = self.hcr(table), pool_samples(table, table.clinical)
+        blocks = dict.fromkeys(map(str, hcr), "hcr") | dict.fromkeys(map(str, clinical), "clinical")
+        return LesionTable(
+            pd.concat([hcr, clinical], axis=1),
+            blocks=blocks,
+            status=table.status,
+            samples=table.samples,
+        )
+
     def check(self, table: LesionTable) -> None:
         """Raise if a graph needs positions of lesions that are unknown."""
         if self.graph is not None:
@@ -117,46 +128,35 @@ def resolve_patients(patients: Any) -> PatientLevel:
     return PatientLevel(LesionPooling(patients))
 
 
-def has_lesion_columns(one: FeatureSet) -> bool:
+def has_lesion_columns(feature_set: FeatureSet) -> bool:
     """Return whether a set has features per lesion, so that a graph can be made of it."""
-    return not one.is_simple
+    return not feature_set.is_simple
 
 
-def lesion_set(
-    one: FeatureSet,
-    table: LesionTable,
-    learned: np.ndarray | None,
-    names: list[str],
-    selected: list[str],
-) -> LesionTable:
-    """Return the lesions with the columns of a feature set, and with their positions.
+def lesion_set(known: LesionTable, learned: np.ndarray | None, names: list[str]) -> LesionTable:
+    """Return lesions with their known and learned columns and their positions, for a graph.
 
     Parameters
     ----------
-    one : FeatureSet
-        The set.
-    table : LesionTable
-        The lesions.
+    known : LesionTable
+        The lesions with the hand-crafted and clinical columns of a feature set.
     learned : array of shape (n_lesions, n_learned) or None
         The learned features.
     names : list of str
         Names of the learned features.
-    selected : list of str
-        The hand-crafted columns of the set.
 
     Returns
     -------
     LesionTable
         Hand-crafted and learned columns as features of lesions, and the clinical columns.
     """
-    parts = [table.features[selected]]
+    parts = [known.hcr]
     if learned is not None:
-        parts.append(pd.DataFrame(learned, columns=names, index=table.features.index))
-    clinical = table.columns_of("clinical") if one.clinical else []
+        parts.append(pd.DataFrame(learned, columns=names, index=known.features.index))
     return LesionTable(
-        pd.concat([*parts, table.features[clinical]], axis=1),
-        blocks=dict.fromkeys(clinical, "clinical"),
-        sample=table.sample,
-        positions=table.positions,
-        index=table.index,
+        pd.concat([*parts, known.clinical], axis=1),
+        blocks=dict.fromkeys(known.columns_of("clinical"), "clinical"),
+        sample=known.sample,
+        positions=known.positions,
+        samples=known.samples,
     )

@@ -14,7 +14,7 @@ from nonredundant.lesions.table import LesionTable
 
 
 @dataclass(frozen=True)
-class CheapBaseline:
+class SimpleSet:
     """A feature set of a few columns that are computed without radiomics and without a network.
 
     Attributes
@@ -44,12 +44,12 @@ class CheapBaseline:
     several_lesions: bool = False
 
 
-#: Every cheap baseline. A new one is added here and nowhere else.
-_CHEAP = (
-    CheapBaseline("volume", ("volume",), size_and_uptake),
-    CheapBaseline("max intensity", ("maximum",), size_and_uptake),
-    CheapBaseline("volume + max intensity", ("volume", "maximum"), size_and_uptake),
-    CheapBaseline(
+#: Every simple baseline. A new one is added here and nowhere else.
+_SIMPLE = (
+    SimpleSet("volume", ("volume",), size_and_uptake),
+    SimpleSet("max intensity", ("maximum",), size_and_uptake),
+    SimpleSet("volume + max intensity", ("volume", "maximum"), size_and_uptake),
+    SimpleSet(
         "dissemination",
         DISSEMINATION,
         dissemination_features,
@@ -59,13 +59,13 @@ _CHEAP = (
         several_lesions=True,
     ),
 )
-CHEAP = {one.name: one for one in _CHEAP}
+SIMPLE = {one.name: one for one in _SIMPLE}
 #: Feature sets that are added by default, in this order.
-BASELINES = (*CHEAP, "HCR+PCA", "HCR+DLR-residual")
+BASELINES = (*SIMPLE, "HCR+PCA", "HCR+DLR-residual")
 
 
-def measure_cheap(table: LesionTable, columns: Sequence[str]) -> pd.DataFrame:
-    """Compute the columns of cheap baselines, one row per sample."""
+def measure_simple(table: LesionTable, columns: Sequence[str]) -> pd.DataFrame:
+    """Compute the columns of simple baselines, one row per sample."""
     by_column = _by_column()
     measures = dict.fromkeys(by_column[column].measure for column in columns)
     return pd.concat([measure(table) for measure in measures], axis=1)[list(columns)]
@@ -73,13 +73,13 @@ def measure_cheap(table: LesionTable, columns: Sequence[str]) -> pd.DataFrame:
 
 def constant_columns(table: LesionTable) -> list[str]:
     """Return the columns of baselines that are unknown or constant and should vary."""
-    wanted = dict.fromkeys(c for one in CHEAP.values() if one.must_vary for c in one.columns)
+    wanted = dict.fromkeys(c for one in SIMPLE.values() if one.must_vary for c in one.columns)
     by_column = _by_column()
     known = [column for column in wanted if by_column[column].is_measurable(table)]
-    values = measure_cheap(table, known)
+    values = measure_simple(table, known)
     return [column for column in known if values[column].nunique() < 2]
 
 
-def _by_column() -> dict[str, CheapBaseline]:
+def _by_column() -> dict[str, SimpleSet]:
     """Return a baseline that measures each column."""
-    return {column: one for one in CHEAP.values() for column in one.columns}
+    return {column: one for one in SIMPLE.values() for column in one.columns}

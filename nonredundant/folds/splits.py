@@ -12,6 +12,11 @@ from typing import Any
 import numpy as np
 from sklearn.model_selection import RepeatedStratifiedKFold, StratifiedGroupKFold, StratifiedKFold
 
+#: Folds are repeated until about this many samples have been held out, up to a number of repeats;
+#: larger cohorts than `_ONE_REPEAT` need no repeats.
+_REPEATED, _MOST_REPEATS, _ONE_REPEAT = 250, 10, 200
+#: Number of the repeat and of the fold that trains on the whole cohort.
+WHOLE = -1
 #: Inner cross-validation is repeated until about this many samples have been scored.
 _INNER_SCORES = 160
 
@@ -25,6 +30,30 @@ class Fold:
     train: np.ndarray
     test: np.ndarray
     seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the fold in messages."""
+        return f"fold {self.fold} of repeat {self.repeat}"
+
+
+def whole_cohort(n: int, seed: int) -> Fold:
+    """Return a split that trains on all samples and holds out none."""
+    return Fold(WHOLE, WHOLE, np.arange(n), np.empty(0, dtype=int), seed)
+
+
+def default_repeats(n: int) -> int:
+    """Return the number of repeats of the folds of `n` samples.
+
+    With 51 patients the mean AUC of five folds varies by 0.03 (standard deviation) with the seed
+    of the folds; these repeats keep it below 0.02.
+
+    Examples
+    --------
+    >>> default_repeats(51), default_repeats(150), default_repeats(200)
+    (5, 2, 1)
+    """
+    return 1 if n >= _ONE_REPEAT else min(_MOST_REPEATS, math.ceil(_REPEATED / n))
 
 
 def make_folds(

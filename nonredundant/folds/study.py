@@ -1,22 +1,25 @@
-"""One comparison as data: what is to be run, and its raw results."""
+"""One comparison as data: what is to be run, and what has been fitted."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from nonredundant.extraction.case_table import fit_clinical, transform_clinical
+from nonredundant.extraction.case_table import Sources
 from nonredundant.folds.attention import Attention
+from nonredundant.folds.audit import Audit, AuditOptions
+from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.feature_sets import FeatureSet
 from nonredundant.folds.fitting import FitOptions, Fitted
+from nonredundant.folds.fold_data import FoldData
+from nonredundant.folds.networks import Learned
 from nonredundant.folds.out_of_fold import OutOfFold
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import PatientLevel
-from nonredundant.folds.representations import Learned
 from nonredundant.folds.splits import Fold
+from nonredundant.folds.tasks import TaskRunner
 from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.lesions.table import LesionTable
 
@@ -43,42 +46,20 @@ class Primary:
         return {key: value for key, value in asdict(self).items() if value is not None}
 
 
-#: With fewer samples (or groups) there is no audit: its estimators need two in each of five folds.
-LEAST_AUDIT_ROWS = 10
-
-
-@dataclass(frozen=True)
-class AuditOptions:
-    """Methods and number of permutations of the audit on held-out folds."""
-
-    methods: tuple[str, ...]
-    n_permutations: int = 200
-
-
-class Audit(NamedTuple):
-    """The audit of a learned block in one fold, and what it found on permuted rows."""
-
-    name: str
-    report: pd.DataFrame
-    null: dict[str, np.ndarray]
-
-
 @dataclass(frozen=True)
 class Study:
     """Everything that a comparison needs, checked.
 
     Attributes
     ----------
-    table : LesionTable
-        Lesions of the cohort; samples from `n` on are the held-out test set.
-    outcome : Outcome
-        The outcome of the cohort and of the test set.
-    n : int
-        Number of samples in the cohort.
-    folds : list of Fold
-        The splits of the cohort.
+    cohort : Cohort
+        The samples, their outcome and the steps.
+    data : list of FoldData
+        The samples of each fold after its steps.
     sets : list of FeatureSet
         The feature sets to compare.
+    references : dict of str to list of str
+        The sets that each set is tested against.
     estimators : dict of str to classifier or None
         The classifiers by name; None for a built-in one.
     options : FitOptions
@@ -91,64 +72,94 @@ class Study:
         The untrained network, if a set needs one.
     audit : AuditOptions or None
         Options of the audit; None for no audit.
-    groups : array of shape (n,) or None
-        Groups of samples that are never on both sides of a split.
-    test_groups : array or None
-        Groups of the samples of the test set.
-    clinical : transformer, list of str or None
-        The clinical columns, fitted in each fold.
-    cases : DataFrame or None
-        The case table, if there is one.
-    root : path or None
-        Folder of its relative paths.
-    memory : str, Memory or None
-        Where results are kept.
-    n_jobs : int or None
-        Number of parallel fits.
-    verbose : int
-        1 shows progress.
+    sources : list of Sources or None
+        The images of the samples, if they are known.
+    runner : TaskRunner
+        How the tasks are run.
     """
 
-    table: LesionTable
-    outcome: Outcome
-    n: int
-    folds: list[Fold]
+    cohort: Cohort
+    data: list[FoldData]
     sets: list[FeatureSet]
+    references: dict[str, list[str]]
     estimators: dict[str, Any]
     options: FitOptions
     level: PatientLevel
     primary: Primary
     cvae: Any = None
     audit: AuditOptions | None = None
-    groups: np.ndarray | None = None
-    test_groups: np.ndarray | None = None
-    clinical: Any = None
-    cases: pd.DataFrame | None = None
-    root: Any = None
-    memory: Any = None
-    n_jobs: int | None = None
-    verbose: int = 0
+    sources: list[Sources] | None = None
+    runner: TaskRunner = TaskRunner()
+
+    @property
+    def folds(self) -> list[Fold]:
+        """The splits of the cohort."""
+        return [data.fold for data in self.data]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The outcome of the cohort."""
+        return self.cohort.outcome
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """The groups of the samples of the cohort."""
+        return self.cohort.groups
+
+    @property
+    def test_table(self) -> LesionTable:
+        """The held-out test set."""
+        return self.cohort.table[self.cohort.n :]
+
+    def pairs(self) -> list[tuple[FeatureSet, str]]:
+        """Return each set with each of the sets that it is tested against."""
+        return [(s, reference) for s in self.sets for reference in self.references[s.name]]
+
+    def informed(self) -> list[tuple[FeatureSet, str]]:
+        """Return the fused sets, each with the set of what is known without the network."""
+        known = {s.name for s in self.sets if s.is_known}
+        first: dict[str, tuple[FeatureSet, str]] = {}
+        for feature_set, reference in self.pairs():
+            if feature_set.is_fused and reference in known:
+                first.setdefault(feature_set.name, (feature_set, reference))
+        return list(first.values())
 
 
 @dataclass
-class Results:
-    """Everything that a comparison has fitted and measured."""
+class FitResults:
+    """Everything that a comparison has fitted and audited.
+
+    Attributes
+    ----------
+    learned : list of Learned
+        The networks of all folds.
+    whole : dict of Variant to Learned
+        Networks that were trained without labels on the whole cohort.
+    whole_data : FoldData or None
+        The whole cohort after its steps, where such networks are needed.
+    fitted : list of Fitted
+        The classifiers of all folds.
+    held : OutOfFold
+        Their out-of-fold responses.
+    audits : list of Audit
+        The audits of the learned blocks.
+    atlas : LatentAtlas or None
+        What the latents of one network mean.
+    attention : Attention
+        What the graphs attend to.
+    messages : list of str
+        Warnings of steps.
+    seconds : dict of str to float
+        Duration of the parts.
+    """
 
     learned: list[Learned]
+    whole: dict[Any, Learned]
+    whole_data: FoldData | None
     fitted: list[Fitted]
     held: OutOfFold
     audits: list[Audit]
-    information: pd.DataFrame
     atlas: LatentAtlas | None
     attention: Attention
+    messages: list[str]
     seconds: dict[str, float]
-
-
-def study_table(study: Study, fold: Fold) -> LesionTable:
-    """Return the lesions with clinical columns from a transformer fitted on training samples."""
-    if study.cases is None or study.clinical is None:
-        return study.table
-    y = study.outcome.strata[fold.train]
-    fitted = fit_clinical(study.clinical, study.cases.iloc[fold.train], y)
-    frame = transform_clinical(fitted, study.cases)
-    return study.table if frame is None else study.table.join(frame, block="clinical")

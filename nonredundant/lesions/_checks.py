@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.labels import align
 from nonredundant.lesions.stored_array import StoredArray
 from nonredundant.utils.user_warnings import warn_user
 
@@ -95,6 +96,29 @@ def check_sample(sample: Any, n_lesions: int) -> np.ndarray:
             f"{array[:10].tolist()}{'…' if n_lesions > 10 else ''}"
         )
     return array.astype(np.int64, copy=False)
+
+
+def check_samples(samples: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame:
+    """Return the columns of the samples in the order of the index; none by default.
+
+    Raises
+    ------
+    TypeError
+        If they are no data frame.
+    ValueError
+        If their number differs, they are labelled otherwise, or two columns have one name.
+    """
+    if samples is None:
+        return pd.DataFrame(index=index)
+    if not isinstance(samples, pd.DataFrame):
+        raise TypeError(
+            "samples must be a DataFrame with one row per sample, got " + type(samples).__name__
+        )
+    check_length("samples", samples, len(index), "samples")
+    if samples.columns.has_duplicates:
+        twice = samples.columns[samples.columns.duplicated()].tolist()
+        raise ValueError(f"samples has several columns of the same name: {twice}")
+    return align(samples, index, "samples").set_axis(index, axis=0)
 
 
 def check_length(name: str, value: Any, expected: int, unit: str) -> None:

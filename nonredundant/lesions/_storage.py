@@ -13,7 +13,13 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from nonredundant.lesions.sample_labels import calendar_type, index_from_labels, labels_of
+from nonredundant.lesions.sample_labels import (
+    calendar_type,
+    columns_of,
+    index_from_labels,
+    labels_of,
+    samples_from_columns,
+)
 from nonredundant.lesions.stored_array import StoredArray, row_blocks
 from nonredundant.utils.files import replaced_file
 
@@ -49,6 +55,7 @@ def save_arrays(parts: dict[str, Any], path: str | os.PathLike[str]) -> None:
         "index_name": parts["index"].name,
         "status": [str(value) for value in parts["status"]],
         "lesion_status": [str(value) for value in parts["lesion_status"]],
+        "samples": columns_of(parts["samples"]),
         "provenance": parts["provenance"],
     }
     arrays = {name: parts[name] for name in _ARRAYS if parts[name] is not None}
@@ -118,6 +125,7 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         # Files of earlier versions have the status of samples only.
         "lesion_status": header.get("lesion_status"),
         "index": index,
+        "samples": samples_from_columns(header.get("samples", {}), index),
         "provenance": header["provenance"],
         **parts,
     }

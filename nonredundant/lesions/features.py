@@ -168,3 +168,15 @@ def constant_columns(table: LesionTable) -> list[str]:
                 f"{values[row]:g}: correct it, or move it to the block 'hcr'"
             )
     return names
+
+
+def impute_medians(features: pd.DataFrame, training: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Fill gaps with the medians of the training rows, by default of all rows; 0 without any.
+
+    Examples
+    --------
+    >>> impute_medians(pd.DataFrame({"a": [1.0, np.nan, 3.0], "b": np.nan}))["a"].tolist()
+    [1.0, 2.0, 3.0]
+    """
+    medians = (features if training is None else training).median()
+    return features.fillna(medians).fillna(0.0)

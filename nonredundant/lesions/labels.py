@@ -23,8 +23,8 @@ def align(values: Any, X: Any, name: str) -> Any:
     ----------
     values : array, Series or DataFrame
         One row per case.
-    X : DataFrame or LesionTable
-        The cases.
+    X : DataFrame, LesionTable or Index
+        The cases, or their labels.
     name : str
         What the values are, for the message.
 
@@ -45,7 +45,7 @@ def align(values: Any, X: Any, name: str) -> Any:
     >>> align(pd.Series([1, 0], index=["bert", "anna"]), X, "y").tolist()
     [0, 1]
     """
-    index = getattr(X, "index", None)
+    index = X if isinstance(X, pd.Index) else getattr(X, "index", None)
     if not isinstance(values, pd.Series | pd.DataFrame) or index is None:
         return values
     own = values.index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,13 +11,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.sample_labels import columns_of
 from nonredundant.utils.optional import import_optional
 
 #: Bytes of patches that are compressed together: one read.
 _CHUNK_BYTES = 4 * 2**20
 _MOST_ROWS = 64
 #: Columns of `samples.parquet`.
-SAMPLE_COLUMNS = ("case", "position", "status", "lesions", "stamp", "digest", "written")
+SAMPLE_COLUMNS = (
+    "case",
+    "position",
+    "status",
+    "lesions",
+    "stamp",
+    "digest",
+    "written",
+    "columns",
+)
 _OWN = "lesion."
 
 
@@ -108,13 +118,15 @@ def write_part(folder: Path, table: Any, samples: pd.DataFrame, layout: Layout, 
     table : LesionTable
         The lesions.
     samples : DataFrame
-        One row per sample, with the columns `SAMPLE_COLUMNS`.
+        One row per sample, with the columns `SAMPLE_COLUMNS`; those of the table are written as
+        JSON into the last one.
     layout : Layout
         The layout of the store.
     store : str
         Digest of the store's header, which says that the part belongs to it.
     """
     arrow = import_optional("pyarrow", extra="store", purpose="writing a store of lesions")
+    samples = samples.assign(columns=_rows_as_json(table.samples))
     columns = {name: samples[name].to_numpy() for name in SAMPLE_COLUMNS}
     _write_parquet(folder / "samples.parquet", arrow.table(columns), store)
     lesions: dict[str, Any] = {
@@ -129,6 +141,18 @@ def write_part(folder: Path, table: Any, samples: pd.DataFrame, layout: Layout, 
     _write_parquet(folder / "lesions.parquet", arrow.table(lesions), store)
     for name in layout.arrays:
         _write_voxels(folder / name, getattr(table, name), layout.chunk)
+
+
+def _rows_as_json(samples: pd.DataFrame) -> list[str]:
+    """Convert the columns of the samples to a JSON object per sample; dates become text."""
+    columns = {name: column["values"] for name, column in columns_of(samples).items()}
+    rows = zip(*columns.values(), strict=True) if columns else [()] * len(samples)
+    return [json_text(dict(zip(columns, row, strict=True))) for row in rows]
+
+
+def samples_from_json(rows: Iterable[str], index: pd.Index) -> pd.DataFrame:
+    """Build the frame of samples from a JSON object per sample."""
+    return pd.DataFrame([json.loads(row) for row in rows], index=index)
 
 
 def _write_parquet(path: Path, table: Any, store: str) -> None:

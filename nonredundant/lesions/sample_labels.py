@@ -1,8 +1,9 @@
-"""Labels of samples as JSON types, and back."""
+"""Labels and columns of samples as JSON types, and back."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,3 +34,42 @@ def index_from_labels(labels: Sequence[Any], calendar: str | None, name: Any) ->
     """Build the index of labels that `labels_of` converted."""
     index = pd.Index(labels, name=name)
     return index if calendar is None else index.astype(calendar)
+
+
+def columns_of(samples: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Convert the columns of the samples to JSON types, each with its data type.
+
+    Raises
+    ------
+    TypeError
+        If cells are other things than text, numbers, truth values and dates.
+    """
+    return {
+        str(name): {"dtype": str(column.dtype), "values": _cells(column)}
+        for name, column in samples.items()
+    }
+
+
+def samples_from_columns(columns: Mapping[str, Mapping[str, Any]], index: pd.Index) -> pd.DataFrame:
+    """Build the frame of samples whose columns `columns_of` converted."""
+    frame = pd.DataFrame(index=index)
+    for name, column in columns.items():
+        frame[name] = pd.Series(column["values"], index=index, dtype=column["dtype"])
+    return frame
+
+
+def _cells(column: pd.Series) -> list[Any]:
+    """Convert the cells of a column to JSON types; raise if some are of other types."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype) or column.dtype.kind in "mM":
+        return [None if pd.isna(cell) else str(cell) for cell in column]
+    cells = [cell.item() if isinstance(cell, np.generic) else cell for cell in column]
+    cells = [str(cell) if isinstance(cell, Path) else cell for cell in cells]
+    cells = [None if cell is pd.NA or cell is pd.NaT else cell for cell in cells]
+    odd = [cell for cell in cells if not isinstance(cell, str | int | float | None)]
+    if odd:
+        raise TypeError(
+            f"the column {column.name!r} of the samples has {len(odd)} cells of type "
+            f"{type(odd[0]).__name__}, which cannot be written; convert them to text or numbers, "
+            "or leave the column out: table.replace(samples=table.samples.drop(columns=[...]))"
+        )
+    return cells

@@ -41,6 +41,7 @@ from nonredundant.lesions.parts import (
     json_text,
     read_lesions,
     read_samples,
+    samples_from_json,
     write_part,
 )
 from nonredundant.lesions.sample_labels import index_from_labels
@@ -239,6 +240,7 @@ class LesionStore:
             if spacing is not None and found.spacing is not None:
                 spacing[rows] = found.spacing[source]
         labels = [json.loads(text) for text in samples["case"]]
+        index = index_from_labels(labels, layout.calendar, layout.index_name)
         return {
             "features": pd.DataFrame(features, columns=layout.columns, copy=False),
             "blocks": layout.blocks,
@@ -247,7 +249,8 @@ class LesionStore:
             "spacing": spacing,
             "status": samples["status"].tolist(),
             "lesion_status": status,
-            "index": index_from_labels(labels, layout.calendar, layout.index_name),
+            "index": index,
+            "samples": samples_from_json(samples["columns"], index),
             "provenance": layout.provenance,
             **{name: self._voxels(name, names, part, row) for name in layout.arrays},
         }

@@ -18,6 +18,7 @@ from nonredundant.lesions._checks import (
     check_part,
     check_same_columns,
     check_sample,
+    check_samples,
     check_status,
     in_rows,
     joined,
@@ -30,6 +31,7 @@ from nonredundant.lesions._checks import (
     take,
 )
 from nonredundant.lesions._storage import load_arrays, save_arrays
+from nonredundant.lesions.labels import align
 from nonredundant.lesions.store import open_store
 
 #: Lesions and columns that a notebook shows.
@@ -45,6 +47,7 @@ _PARTS = (
     "spacing",
     "status",
     "index",
+    "samples",
     "provenance",
 )
 
@@ -81,13 +84,18 @@ class LesionTable:
         "ok", or what was not measured of the lesion and why. Lesions that are "ok" take the
         status of their sample.
     index : sequence of length n_samples, optional
-        Labels of the samples; 0, 1, … by default.
+        Labels of the samples. By default those of `samples`, else, where each lesion is a
+        separate sample, those of `features`, else 0, 1, ….
+    samples : DataFrame of shape (n_samples, n_columns), optional
+        What is known of each sample besides the features: centre, group, raw clinical columns,
+        ids. Rows are brought into the order of `index` by their labels. Steps of a comparison
+        read their columns here; no classifier sees them.
     provenance : dict, optional
         Settings and versions with which the table was made (plain JSON types).
 
     Attributes
     ----------
-    features, blocks, patches, masks, sample, positions, spacing, status, index, provenance
+    features, blocks, patches, masks, sample, positions, spacing, status, index, samples, provenance
         See the parameters; also `lesion_status`.
 
     Raises
@@ -124,14 +132,20 @@ class LesionTable:
         status: Any = None,
         lesion_status: Any = None,
         index: Any = None,
+        samples: pd.DataFrame | None = None,
         provenance: dict[str, Any] | None = None,
     ) -> None:
         features = read_features(features)
         n_lesions = len(features)
         self.sample = check_sample(sample, n_lesions)
         n_samples = int(self.sample[-1]) + 1 if n_lesions else 0
-        self.index = pd.RangeIndex(n_samples) if index is None else pd.Index(index)
+        if index is None and isinstance(samples, pd.DataFrame):
+            index = samples.index
+        elif index is None:
+            index = features.index if sample is None else pd.RangeIndex(n_samples)
+        self.index = pd.Index(index)
         check_length("index", self.index, n_samples, "samples")
+        self.samples = check_samples(samples, self.index)
         self.patches = check_part("patches", patches, n_lesions, np.float32)
         self.masks = check_part("masks", masks, n_lesions, np.bool_)
         check_grids(self.patches, self.masks)
@@ -201,18 +215,13 @@ class LesionTable:
         n_lesions = next((len(part) for part in parts if part is not None), None)
         if n_lesions is None:
             raise ValueError("from_arrays needs at least one of features, patches, masks")
-        features = named_features(features, n_lesions)
-        index = None
-        if sample is None and not isinstance(features.index, pd.RangeIndex):
-            index = features.index
         return cls(
-            features,
+            named_features(features, n_lesions),
             patches=patches,
             masks=masks,
             sample=sample,
             positions=positions,
             spacing=spacing,
-            index=index,
         )
 
     @property
@@ -342,6 +351,7 @@ class LesionTable:
             status=self.status.iloc[samples],
             lesion_status=take(self._own_status, rows),
             index=self.index[samples],
+            samples=self.samples.iloc[samples],
             provenance=self.provenance,
         )
 
@@ -365,13 +375,23 @@ class LesionTable:
         >>> table.replace(patches=None)
         LesionTable(2 samples, 2 lesions, 0 HCR, 0 clinical, no patches)
         """
-        current = {name: getattr(self, name) for name in _PARTS} | {
-            "lesion_status": self._own_status
-        }
+        current = self.parts()
         if "features" in parts and "blocks" not in parts:
             columns = parts["features"].columns
             current["blocks"] = {k: v for k, v in self.blocks.items() if k in columns}
+        if "index" in parts and "samples" not in parts:
+            current["samples"] = self.samples.set_axis(pd.Index(parts["index"]), axis=0)
         return LesionTable(**{**current, **parts})
+
+    def parts(self) -> dict[str, Any]:
+        """Return the arguments of the constructor that make an equal table.
+
+        Returns
+        -------
+        dict
+            The arguments; arrays are shared with the table.
+        """
+        return {name: getattr(self, name) for name in _PARTS} | {"lesion_status": self._own_status}
 
     def join(self, frame: pd.DataFrame, block: str = "clinical") -> LesionTable:
         """Add columns with one value per sample, repeated for each of its lesions.
@@ -379,7 +399,7 @@ class LesionTable:
         Parameters
         ----------
         frame : DataFrame of shape (n_samples, n_columns)
-            One row per sample, in the order of the table.
+            One row per sample; brought into the order of the table by its index.
         block : {"clinical", "hcr"}, default="clinical"
             The block that the columns belong to.
 
@@ -391,7 +411,8 @@ class LesionTable:
         Raises
         ------
         ValueError
-            If the number of rows differs from that of samples, or a column exists already.
+            If the number of rows differs from that of samples, they are labelled otherwise, or a
+            column exists already.
 
         Examples
         --------
@@ -401,6 +422,7 @@ class LesionTable:
         [60.0, 60.0, 70.0]
         """
         check_length("frame", frame, self.n_samples, "samples")
+        frame = align(frame, self.index, "frame")
         taken = [str(name) for name in frame.columns if name in self.blocks]
         if taken:
             raise ValueError(f"the table already has columns of these names: {taken}")
@@ -464,8 +486,7 @@ class LesionTable:
             If features are not numbers, the samples are labelled by other things than text,
             numbers and dates, or the provenance contains other than JSON types.
         """
-        parts = {name: getattr(self, name) for name in (*_PARTS, "lesion_status")}
-        save_arrays(parts, path)
+        save_arrays(self.parts() | {"lesion_status": self.lesion_status}, path)
 
     @classmethod
     def load(cls, path: Any, *, mmap: bool = False) -> LesionTable:
@@ -571,6 +592,7 @@ def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
         "status": np.concatenate([table.status.to_numpy() for table in tables]),
         "lesion_status": np.concatenate([table.lesion_status.to_numpy() for table in tables]),
         "index": first.index.append([table.index for table in tables[1:]]),
+        "samples": pd.concat([table.samples for table in tables]),
         "provenance": first.provenance,
         **parts,
     }

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.classifiers.builtin import long_name
+from nonredundant.classifiers.scoring import CONCORDANCE
 from nonredundant.displays.names import estimate_name, metric_name, p_text
-from nonredundant.folds.outcome import CONCORDANCE
 from nonredundant.results.significance import SHARES
 from nonredundant.statistics.estimates import ROUNDING
 from nonredundant.statistics.multiplicity import holm

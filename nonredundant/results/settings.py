@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.evaluation.cohort import Cohorts
-from nonredundant.evaluation.experiments import Experiment
-from nonredundant.folds.outcome import Outcome
-from nonredundant.folds.study import Study, study_table
+from nonredundant.folds.cohort import Cohort
+from nonredundant.folds.study import Study
 from nonredundant.lesions.measures import size_and_uptake
 
 _PACKAGES = (
@@ -75,13 +73,15 @@ class ComparisonSettings:
     feature_sets, classifiers, scoring : list of str
         Names, the first classifier and metric being the primary ones.
     simple_sets : list of str
-        The feature sets that need neither hand-crafted nor learned features, that is, cheap
+        The feature sets that need neither hand-crafted nor learned features, that is, simple
         baselines and clinical columns alone: what a deep model must beat to be of use.
     primary : dict of str to str
         `feature_set, classifier, metric` and, where the set was tested against another one,
         `reference`: the comparison that was chosen before any result was seen.
     learned_blocks : dict of str to str
         Feature set → its learned block, a name in `FeatureSetComparison.redundancy`.
+    steps : list of str
+        What was learned in each fold before networks and classifiers, in this order.
     flow : list of (str, int, str)
         Stage, number of cases left, and how many were lost and why.
     n_folds, n_repeats : int
@@ -130,6 +130,7 @@ class ComparisonSettings:
     simple_sets: list[str]
     primary: dict[str, str]
     learned_blocks: dict[str, str]
+    steps: list[str]
     flow: list[tuple[str, int, str]]
     n_folds: int
     n_repeats: int
@@ -160,45 +161,46 @@ class ComparisonSettings:
 
 def describe_settings(
     study: Study,
-    cohorts: Cohorts,
     *,
     seed: int,
-    experiment: Experiment | None,
+    experiment: str | None,
     start: float,
     seconds: Mapping[str, float],
 ) -> ComparisonSettings:
     """Describe a comparison that has been run.
 
-    `start` is the `time.perf_counter()` at which it began, `seconds` the duration of its parts.
+    `experiment` describes a published protocol, `start` is the `time.perf_counter()` at which the
+    comparison began, `seconds` the duration of its parts.
     """
-    options = study.options
-    clinical = study_table(study, study.folds[0])[: cohorts.n].clinical
+    cohort, options = study.cohort, study.options
+    clinical = study.data[0].table[: cohort.n].clinical
     return ComparisonSettings(
-        feature_sets=[one.name for one in study.sets],
+        feature_sets=[s.name for s in study.sets],
         classifiers=list(study.estimators),
         scoring=list(options.scorers),
-        simple_sets=[one.name for one in study.sets if one.is_simple],
+        simple_sets=[s.name for s in study.sets if s.is_simple],
         primary=study.primary.to_dict(),
-        learned_blocks={one.name: one.variant.name for one in study.sets if one.variant},
-        flow=[*cohorts.flow, _analysed(study)],
+        learned_blocks={s.name: s.variant.name for s in study.sets if s.variant},
+        steps=[str(step) for _, step in cohort.steps],
+        flow=[*cohort.flow, _analysed(study)],
         n_folds=len(study.folds),
         n_repeats=len({fold.repeat for fold in study.folds}),
         grouped=study.groups is not None,
-        n_test=study.table.n_samples - study.n,
+        n_test=len(study.test_table),
         classes=[str(label) for label in study.outcome.classes],
-        cohort=_describe_cohort(cohorts, study.outcome, clinical),
-        failed=cohorts.failed,
+        cohort=_describe_cohort(cohort, clinical),
+        failed=cohort.failed,
         patients=_describe_patients(study),
         graph=study.level.graph is not None,
-        experiment=None if experiment is None else experiment.about,
+        experiment=experiment,
         cvae=None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
-        extractor=cohorts.extractor,
+        extractor=cohort.extractor,
         class_weight=None if options.class_weight is None else str(options.class_weight),
         sampler=None if options.sampler is None else str(options.sampler),
         seed=seed,
-        n_jobs=study.n_jobs,
+        n_jobs=study.runner.n_jobs,
         versions=_versions(),
-        provenance=cohorts.table.provenance,
+        provenance=cohort.table.provenance,
         made=pd.Timestamp.now().isoformat(timespec="seconds"),
         total_seconds=time.perf_counter() - start,
         seconds=dict(seconds),
@@ -208,23 +210,23 @@ def describe_settings(
 def _analysed(study: Study) -> tuple[str, int, str]:
     """Count the samples that a fold held out; random splits may leave some out."""
     held = np.unique(np.concatenate([fold.test for fold in study.folds]))
-    left = study.n - len(held)
+    left = study.cohort.n - len(held)
     return "analysed", len(held), f"{left} never held out by a fold" if left else ""
 
 
-def _describe_cohort(cohorts: Cohorts, outcome: Outcome, clinical: pd.DataFrame) -> CohortSettings:
+def _describe_cohort(cohort: Cohort, clinical: pd.DataFrame) -> CohortSettings:
     """Describe the samples that were cross-validated."""
-    table = cohorts.table[: cohorts.n]
-    cheap = size_and_uptake(table)
+    table, outcome = cohort.table[: cohort.n], cohort.outcome
+    measured = size_and_uptake(table)
     counts = np.bincount(outcome.strata, minlength=len(outcome.states))
     quartiles = {
-        str(name): [float(q) for q in np.nanpercentile(cheap[name], [25, 50, 75])]
-        for name in cheap
-        if cheap[name].notna().any()
+        str(name): [float(q) for q in np.nanpercentile(measured[name], [25, 50, 75])]
+        for name in measured
+        if measured[name].notna().any()
     }
     several = np.percentile(np.bincount(table.sample), [25, 50, 75, 100])
     return CohortSettings(
-        n_samples=cohorts.n,
+        n_samples=cohort.n,
         n_lesions=table.n_lesions,
         lesions_a_sample=[float(n) for n in several],
         n_hcr=len(table.columns_of("hcr")),
@@ -254,7 +256,7 @@ def _describe_patients(study: Study) -> str | None:
     """Describe how the lesions of a sample make one prediction; None with one lesion per sample."""
     if study.level.graph is not None:
         return f"{study.level.graph}; other classifiers see {study.level.pooling}"
-    return None if study.table.is_single else repr(study.level.pooling)
+    return None if study.cohort.table.is_single else repr(study.level.pooling)
 
 
 def _plain(params: dict[str, Any]) -> dict[str, Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.classifiers.builtin import GRAPH
-from nonredundant.folds.feature_sets import references
-from nonredundant.folds.fitting import Fitted, Recorded
+from nonredundant.classifiers.scoring import CONCORDANCE, Recorded
+from nonredundant.folds.fitting import Fitted
 from nonredundant.folds.out_of_fold import OutOfFold
-from nonredundant.folds.outcome import CONCORDANCE, Outcome
+from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.study import Study
 from nonredundant.statistics.cross_validation import (
     cross_validated_auc,
@@ -107,8 +107,8 @@ class FoldTests:
     def tests(self) -> pd.DataFrame:
         """Test each set against its references."""
         return self._differences(
-            ((name, clf), (reference, clf), (name, reference, clf))
-            for name, reference in _pairs(self.study)
+            ((s.name, clf), (reference, clf), (s.name, reference, clf))
+            for s, reference in self.study.pairs()
             for clf in self.study.estimators
         )
 
@@ -155,13 +155,6 @@ class FoldTests:
     def _by_auc(self, metric: str) -> bool:
         """Return whether the metric is the AUC of two classes."""
         return metric == "roc_auc" and len(self.study.outcome.classes) == 2
-
-
-def _pairs(study: Study) -> Iterator[tuple[str, str]]:
-    """Yield each set with each of its references."""
-    for one in study.sets:
-        for reference in references(study.sets, one):
-            yield one.name, reference
 
 
 def _test_row(names: tuple[str, ...], found: Difference, method: str) -> tuple:
@@ -221,10 +214,10 @@ def ensemble_predictions(
 ) -> pd.DataFrame:
     """Make the table of the ensembles' predictions of the test set; repeat and fold are -1."""
     parts = []
-    truth = held.truth(np.arange(len(held.y)))
+    truth = held.truth()
     for (feature_set, classifier), response in mean.items():
         head = {
-            "sample": study.table.index[study.n :],
+            "sample": study.test_table.index,
             "repeat": -1,
             "fold": -1,
             "feature_set": feature_set,
@@ -277,7 +270,7 @@ class TestSet:
         if reason:
             return Estimate(self._value(metric, response), np.nan, np.nan, reason)
         if self._by_delong(metric):
-            return delong_interval(self.y, response[:, -1], groups=self.study.test_groups)
+            return delong_interval(self.y, response[:, -1], groups=self.study.cohort.test_groups)
         if metric == CONCORDANCE:
             return self._concordance(response[:, -1])
         return bootstrap_interval(
@@ -291,7 +284,7 @@ class TestSet:
     def tests(self) -> pd.DataFrame:
         """Test differences by DeLong or, for other metrics, the paired bootstrap."""
         rows = []
-        for name, reference in _pairs(self.study):
+        for name, reference in ((s.name, other) for s, other in self.study.pairs()):
             for clf in self.study.estimators:
                 if (name, clf) not in self.mean or (reference, clf) not in self.mean:
                     continue
@@ -303,7 +296,7 @@ class TestSet:
 
     def _compare(self, metric: str, a: np.ndarray, b: np.ndarray) -> tuple[Difference, str]:
         """Test the difference between two responses, and name the method."""
-        groups, method = self.study.test_groups, self._method(metric)
+        groups, method = self.study.cohort.test_groups, self._method(metric)
         reason = self._no_error(metric)
         if reason:
             difference = self._value(metric, a) - self._value(metric, b)
@@ -344,14 +337,14 @@ class TestSet:
     def _method(self, metric: str) -> str:
         """Name the test of a metric."""
         if self._by_delong(metric):
-            return "DeLong" if self.study.test_groups is None else "DeLong, clustered"
+            return "DeLong" if self.study.cohort.test_groups is None else "DeLong, clustered"
         return "paired concordance" if metric == CONCORDANCE else "paired bootstrap"
 
     def _no_error(self, metric: str) -> str:
         """Return why the scores of a metric have no error on this test set; empty if they have."""
         if self._by_delong(metric):
             return _ONE_CASE if self.one_case else ""
-        return "" if self.study.test_groups is None else _GROUPED
+        return "" if self.study.cohort.test_groups is None else _GROUPED
 
     def _value(self, metric: str, response: np.ndarray) -> float:
         """Compute a score without its error."""

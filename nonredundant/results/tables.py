@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.folds.audit import Audit
 from nonredundant.folds.fitting import Fitted
-from nonredundant.folds.study import Audit, Results, Study
+from nonredundant.folds.networks import Learned
+from nonredundant.folds.study import FitResults, Study
 from nonredundant.metrics.audit import COLUMNS, pool_redundancy
 from nonredundant.results.comparison import FeatureSetComparison
+from nonredundant.results.information import information_table
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.results.significance import (
     FoldTests,
@@ -26,30 +29,35 @@ from nonredundant.results.significance import (
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
     """Tabulate the scores, one row per fold, feature set, classifier and metric."""
     rows = [
-        (one.feature_set, one.classifier, one.repeat, one.fold, metric, score)
-        for one in fitted
-        for metric, score in one.scores.items()
+        (*_place(fit).values(), metric, score)
+        for fit in fitted
+        for metric, score in fit.scores.items()
     ]
     columns = ["feature_set", "classifier", "repeat", "fold", "metric", "score"]
     return pd.DataFrame(rows, columns=columns)
 
 
+def _place(fit: Fitted) -> dict[str, Any]:
+    """Return the columns that identify a fit."""
+    return {
+        "feature_set": fit.feature_set,
+        "classifier": fit.classifier,
+        "repeat": fit.fold.repeat,
+        "fold": fit.fold.fold,
+    }
+
+
 def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
     """Tabulate out-of-fold predictions, one row per sample, repeat, feature set and classifier."""
-    folds = {(fold.repeat, fold.fold): fold for fold in study.folds}
-    index = study.table.index[: study.n]
     parts = []
-    for one in fitted:
-        test = folds[one.repeat, one.fold].test
+    for fit in fitted:
+        place = _place(fit)
         head = {
-            "sample": index[test],
-            "repeat": one.repeat,
-            "fold": one.fold,
-            "feature_set": one.feature_set,
-            "classifier": one.classifier,
-            **study.outcome.truth(test),
+            "sample": fit.samples,
+            **{name: place[name] for name in ("repeat", "fold", "feature_set", "classifier")},
+            **fit.truth,
         }
-        scores = score_columns(one.response, study.outcome.classes)
+        scores = score_columns(fit.response, study.outcome.classes)
         parts.append(pd.DataFrame({**head, **scores}))
     return pd.concat(parts, ignore_index=True)
 
@@ -57,25 +65,25 @@ def prediction_table(study: Study, fitted: list[Fitted]) -> pd.DataFrame:
 def redundancy_table(audits: list[Audit]) -> pd.DataFrame:
     """Pool the audits of each learned block over the folds, whose held-out samples are disjoint."""
     parts = []
-    for name in dict.fromkeys(audit.name for audit in audits):
-        own = [(audit.report, audit.null) for audit in audits if audit.name == name]
-        table = pool_redundancy(own).reset_index()
-        table.insert(0, "feature_set", name)
+    for block in dict.fromkeys(audit.block for audit in audits):
+        folds = [(audit.report, audit.null) for audit in audits if audit.block == block]
+        table = pool_redundancy(folds).reset_index()
+        table.insert(0, "feature_set", block)
         parts.append(table)
     if parts:
         return pd.concat(parts, ignore_index=True)
     return pd.DataFrame(columns=["feature_set", "method", *COLUMNS])
 
 
-def history_table(results: Results) -> pd.DataFrame:
+def history_table(learned: list[Learned]) -> pd.DataFrame:
     """Tabulate the losses of every network, one row per epoch."""
     parts = []
-    for one in results.learned:
-        if one.history is not None:
-            part = one.history.rename_axis("epoch").reset_index()
-            part.insert(0, "feature_set", one.variant.name)
-            part.insert(1, "repeat", one.repeat)
-            part.insert(2, "fold", one.fold)
+    for record in learned:
+        if record.history is not None:
+            part = record.history.rename_axis("epoch").reset_index()
+            part.insert(0, "feature_set", record.variant.name)
+            part.insert(1, "repeat", record.fold.repeat)
+            part.insert(2, "fold", record.fold.fold)
             parts.append(part)
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
@@ -84,16 +92,13 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
     """Tabulate the values and the threshold chosen by inner cross-validation in each fold."""
     rows = [
         {
-            "feature_set": one.feature_set,
-            "classifier": one.classifier,
-            "repeat": one.repeat,
-            "fold": one.fold,
-            "C": one.chosen.get("classifier__C", np.nan),
-            "alpha": one.chosen.get("classifier__alpha", np.nan),
-            "block_weight": one.chosen.get("blocks__weight", np.nan),
-            "threshold": one.threshold,
+            **_place(fit),
+            "C": fit.chosen.get("classifier__C", np.nan),
+            "alpha": fit.chosen.get("classifier__alpha", np.nan),
+            "block_weight": fit.chosen.get("blocks__weight", np.nan),
+            "threshold": fit.threshold,
         }
-        for one in fitted
+        for fit in fitted
     ]
     return pd.DataFrame(rows)
 
@@ -101,28 +106,27 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
 def weight_table(fitted: list[Fitted]) -> pd.DataFrame:
     """Tabulate coefficients or importances, one row per fold model and feature."""
     parts = []
-    for one in fitted:
-        if one.weights is None:
+    for fit in fitted:
+        if fit.weights is None:
             continue
-        n_added = len(one.columns) - one.n_base
-        head = {
-            "feature_set": one.feature_set,
-            "classifier": one.classifier,
-            "repeat": one.repeat,
-            "fold": one.fold,
-            "feature": one.columns,
-            "block": ["base"] * one.n_base + ["learned"] * n_added,
-            "weight": one.weights,
+        n_added = len(fit.columns) - fit.n_base
+        part = {
+            **_place(fit),
+            "feature": fit.columns,
+            "block": ["base"] * fit.n_base + ["learned"] * n_added,
+            "weight": fit.weights,
         }
-        parts.append(pd.DataFrame(head))
+        parts.append(pd.DataFrame(part))
     columns = ["feature_set", "classifier", "repeat", "fold", "feature", "block", "weight"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
 
-def warning_list(results: Results) -> list[str]:
+def warning_list(results: FitResults) -> list[str]:
     """List the warnings of fits, one of each kind, with the number of fits that raised it."""
     kinds: dict[str, list[str]] = {}
-    raised = [one.warnings for one in results.learned] + [one.warnings for one in results.fitted]
+    raised = [results.messages]
+    raised += [record.warnings for record in results.learned]
+    raised += [fit.warnings for fit in results.fitted]
     for message in itertools.chain.from_iterable(raised):
         kinds.setdefault(_kind_of(message), []).append(message)
     found = []
@@ -139,7 +143,7 @@ def _kind_of(message: str) -> str:
 
 
 def comparison_of(
-    study: Study, results: Results, settings: ComparisonSettings, messages: list[str]
+    study: Study, results: FitResults, settings: ComparisonSettings, messages: list[str]
 ) -> FeatureSetComparison:
     """Assemble the comparison from the results of the run."""
     scores = score_table(results.fitted)
@@ -162,22 +166,22 @@ def comparison_of(
         held_predictions = ensemble_predictions(study, mean, study.outcome.test)
         parts |= {"summary": held.summary(), "tests": held.tests()}
         parts["predictions"] = held_predictions
-    first = [one for one in results.learned if one.repeat == 0]
+    first = [record for record in results.learned if record.fold.repeat == 0]
     return FeatureSetComparison(
         **parts,
         redundancy=redundancy_table(results.audits),
-        added_information=results.information,
+        added_information=information_table(study, results),
         choices=choice_table(results.fitted),
         weights=weight_table(results.fitted),
-        history=history_table(results),
-        models={
-            (one.feature_set, one.classifier, one.repeat, one.fold): one.model
-            for one in results.fitted
+        history=history_table(results.learned),
+        models={tuple(_place(fit).values()): fit.model for fit in results.fitted},
+        networks={
+            (record.variant.name, record.fold.repeat, record.fold.fold): record.model
+            for record in results.learned
         },
-        networks={(one.variant.name, one.repeat, one.fold): one.model for one in results.learned},
         latents={
-            name: _held_out(study, first, name)
-            for name in dict.fromkeys(one.variant.name for one in first)
+            block: _held_out([record for record in first if record.variant.name == block])
+            for block in dict.fromkeys(record.variant.name for record in first)
         },
         atlas=results.atlas,
         attention=results.attention.table,
@@ -187,13 +191,11 @@ def comparison_of(
     )
 
 
-def _held_out(study: Study, learned: list[Any], name: str) -> pd.DataFrame:
-    """Collect the features of a variant for each sample, from the fold that held it out."""
+def _held_out(records: list[Learned]) -> pd.DataFrame:
+    """Collect the latents of each sample from the fold that held it out."""
     parts = []
-    for one in learned:
-        if one.variant.name == name:
-            fold = next(f for f in study.folds if (f.repeat, f.fold) == (0, one.fold))
-            part = pd.DataFrame(one.d[fold.test], study.table.index[fold.test], one.columns)
-            part.insert(0, "fold", one.fold)
-            parts.append(part)
+    for record in records:
+        part = record.held.copy()
+        part.insert(0, "fold", record.fold.fold)
+        parts.append(part)
     return pd.concat(parts)

@@ -11,7 +11,7 @@ from cohorts_for_tests import (
 )
 
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
-from nonredundant.evaluation.cohort import check_cases
+from nonredundant.evaluation.cohort import read_cohort
 
 
 def test_failed_samples_are_left_out_and_named(cohort):
@@ -100,9 +100,10 @@ def test_case_tables_of_cohort_and_test_set_have_the_same_sources():
     tool = RadiomicsExtractor(clinical=["age"])
     held = cases.set_axis(["bert"])
     with pytest.raises(ValueError, match=r"the test set lacks the columns \['age'\]"):
-        check_cases(cases, (held.drop(columns="age"), [0]), tool)
+        read_cohort(cases, [0], test=(held.drop(columns="age"), [0]), extractor=tool, caller="fit")
+    spaced = (held.assign(spacing=[(1, 1, 1)]), [0])
     with pytest.raises(ValueError, match=r"X lacks the columns \['spacing'\]"):
-        check_cases(cases, (held.assign(spacing=[(1, 1, 1)]), [0]), tool)
+        read_cohort(cases, [0], test=spaced, extractor=tool, caller="fit")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ def test_a_category_that_was_not_seen_in_training_is_named():
     features = pd.DataFrame({"a": [1.0, 2.0, 3.0], "sex_M": [0.0, 1.0, 0.0]})
     table = LesionTable(features, blocks={"sex_M": "clinical"}, index=list("xyz"))
     images = {"image": ["none.nii"] * 3, "hospital": list("klm")}
-    marks = fingerprint(table, pd.DataFrame({**images, "sex": ["F", "M", "F"]}, table.index), None)
+    cases = pd.DataFrame({**images, "sex": ["F", "M", "F"]}, table.index)
+    marks = fingerprint(table, cases, None, ["sex_M"])
     new = pd.DataFrame({**images, "sex": ["male", "F", None]}, table.index)
     said = outside_of(marks, table, new, None)
     assert said.tolist() == ["sex: category 'male' was not seen in training", "", ""]

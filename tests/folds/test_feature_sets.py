@@ -12,14 +12,13 @@ from cohorts_for_tests import (
 
 from nonredundant import LesionTable
 from nonredundant.folds.feature_sets import (
-    Selection,
     choose_feature_sets,
     name_clinical,
     parse_feature_set,
-    pick_columns,
-    references,
     resolve_feature_sets,
 )
+from nonredundant.folds.references import references
+from nonredundant.folds.selection import Selection, pick_columns
 
 #: The sets with hand-crafted columns that a comparison of `HCR` and `HCR+DLR` has by default.
 FUSED = ("HCR", "HCR+DLR", "HCR+PCA", "HCR+DLR-residual")
@@ -153,6 +152,6 @@ def test_clinical_columns_stay_with_the_sets_that_name_them(cohort):
 def test_no_network_is_trained_for_baselines_of_sets_without_one():
     table, _ = make_table(20)
     for names, learned in ((["HCR"], False), (["HCR", "HCR+DLR"], True)):
-        sets, _ = choose_feature_sets(names, table, clinical=False, baselines=True)
+        sets, _ = choose_feature_sets(names, table, baselines=True)
         assert any(one.name == "HCR+DLR-residual" for one in sets) == learned
         assert any(one.name == "volume" for one in sets)

@@ -13,9 +13,7 @@ from nonredundant.folds.splits import Fold
 def fit(fold, value):
     """Return a fitted classifier that responds `value` to each held-out sample."""
     response = np.full((len(fold.test), 1), float(value))
-    return SimpleNamespace(
-        repeat=fold.repeat, fold=fold.fold, feature_set="HCR", classifier="LR", response=response
-    )
+    return SimpleNamespace(fold=fold, feature_set="HCR", classifier="LR", response=response)
 
 
 def folds_of(*tests):

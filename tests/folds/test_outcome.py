@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from cohorts_for_tests import (
     TIMES,
@@ -69,7 +70,7 @@ def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, m
 
 
 def test_times_of_samples_with_one_lesion_are_read():
-    from nonredundant.evaluation.identity import check_target
+    from nonredundant.evaluation.leaks import check_target
 
     table, _ = make_table(20)
     y = np.zeros(20, dtype=[("event", bool), ("time", float)])
@@ -123,3 +124,19 @@ def test_an_infinite_label_is_no_class(value):
         read_outcome([0, value, 1, 0, value, 1], None, 6, 0)
     with pytest.raises(ValueError, match=r"test set's y is infinite for 1 samples"):
         read_outcome([0, 1, 0, 1], [1, value], 4, 2)
+
+
+@pytest.mark.parametrize("other", ["yes ", "Yes", " yes"])
+def test_labels_that_differ_by_spaces_or_case_are_a_question(other):
+    with pytest.raises(ValueError, match="differ by spaces or case alone.*one class"):
+        read_outcome(["yes", other, "no", "no"], None, 4, 0)
+
+
+def test_an_ordered_categorical_keeps_its_order():
+    order = ["low", "medium", "high"]
+    y = pd.Series(pd.Categorical(["high", "low", "medium", "low"], order, ordered=True))
+    found = read_outcome(y, ["high", "low"], 4, 2)
+    assert found.classes.tolist() == order
+    assert found.y.tolist() == [2, 0, 1, 0]
+    assert found.test.y.tolist() == [2, 0]
+    assert read_outcome(y.astype(str), None, 4, 0).classes.tolist() == sorted(order)

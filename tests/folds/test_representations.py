@@ -10,8 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import get_scorer, roc_auc_score
 
 from nonredundant import LesionTable, NonRedundantCVAE
+from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.feature_sets import parse_feature_set
 from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.fold_data import prepare
 from nonredundant.folds.fold_model import FoldModel
 from nonredundant.folds.outcome import read_outcome
 from nonredundant.folds.patient_level import PatientLevel
@@ -100,14 +102,14 @@ def test_columns_that_are_picked_by_the_outcome_are_picked_again_in_each_inner_s
     outcome = read_outcome(y, None, 60, 0)
     fold = Fold(0, 0, np.arange(60), np.arange(0), 0)
     options = FitOptions({"roc_auc": get_scorer("roc_auc")})
-    model = FoldModel(table, outcome, fold, PatientLevel(), options)
+    model = FoldModel(prepare(Cohort(table, outcome, []), fold), PatientLevel(), options)
     one = parse_feature_set("H8")
     nested = model.nested(model.represent(one, graph=False))
     held = [
         LogisticRegression().fit(x.matrix[a], y[a]).decision_function(x.matrix[b])
-        for x, (a, b) in zip(nested, model.splits, strict=True)
+        for x, (a, b) in zip(nested, model.data.splits, strict=True)
     ]
-    scores = [roc_auc_score(y[b], r) for r, (_, b) in zip(held, model.splits, strict=True)]
+    scores = [roc_auc_score(y[b], r) for r, (_, b) in zip(held, model.data.splits, strict=True)]
     assert abs(np.mean(scores) - 0.5) < 0.15
     threshold = model.fit(one, "LR", None)[1].threshold
     assert np.isfinite(threshold)

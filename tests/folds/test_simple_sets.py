@@ -11,13 +11,13 @@ from cohorts_for_tests import (
 )
 
 from nonredundant import LesionTable
-from nonredundant.folds.simple_sets import CHEAP
+from nonredundant.folds.simple_sets import SIMPLE
 
 
 def _single(*columns):
     """Return the baselines of samples with one lesion; of volume and maximum, only `columns`."""
     lost = {"volume", "maximum"} - set(columns)
-    cheap = [one for one in CHEAP.values() if not one.several_lesions]
+    cheap = [one for one in SIMPLE.values() if not one.several_lesions]
     return [one.name for one in cheap if not lost & set(one.columns)]
 
 

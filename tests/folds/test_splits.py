@@ -9,7 +9,13 @@ from cohorts_for_tests import compare, compare_patients
 from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
 
 from nonredundant import LesionTable
-from nonredundant.folds.splits import cross_fitting_splits, inner_splits, make_folds, read_cv
+from nonredundant.folds.splits import (
+    cross_fitting_splits,
+    default_repeats,
+    inner_splits,
+    make_folds,
+    read_cv,
+)
 from nonredundant.patients import LesionGraphClassifier
 
 
@@ -183,3 +189,10 @@ def test_patients_never_straddle_a_split(patient_cohort):
     held = found.predictions.groupby("fold")["sample"].agg(frozenset)
     assert len(SpyGraph.fitted_on) == 3
     assert {frozenset(table.index) - one for one in SpyGraph.fitted_on} == set(held)
+
+
+@pytest.mark.parametrize(
+    ("n", "repeats"), [(20, 10), (51, 5), (100, 3), (199, 2), (200, 1), (5000, 1)]
+)
+def test_smaller_cohorts_have_more_repeats(n, repeats):
+    assert default_repeats(n) == repeats

@@ -7,7 +7,7 @@ import pandas as pd
 from cohorts_for_tests import GRAPH, compare_patients, make_patients, make_table
 from pages_for_tests import changed, compare, read
 
-from nonredundant.folds.simple_sets import CHEAP, CheapBaseline
+from nonredundant.folds.simple_sets import SIMPLE, SimpleSet
 
 
 def test_first_screen_gives_the_answer_and_the_primary_sets(found, page):
@@ -38,8 +38,8 @@ def test_without_an_interval_nothing_is_drawn(found, tmp_path, no_pictures):
 def test_a_new_baseline_is_among_the_simple_ones(tmp_path, no_pictures, monkeypatch):
     table, y = make_table(60)
     truth = pd.DataFrame({"truth": y.astype(float)}, index=table.index)
-    new = CheapBaseline("truth", ("truth",), lambda lesions: truth.loc[lesions.index])
-    monkeypatch.setitem(CHEAP, new.name, new)
+    new = SimpleSet("truth", ("truth",), lambda lesions: truth.loc[lesions.index])
+    monkeypatch.setitem(SIMPLE, new.name, new)
     table = table.replace(patches=None, masks=None)
     found = compare(table, y, feature_sets=["HCR", "volume", "truth"])
     assert found.settings.simple_sets == ["volume", "truth"]

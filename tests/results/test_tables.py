@@ -58,7 +58,7 @@ def test_one_warning_of_each_kind_with_the_number_of_fits():
         "overflow encountered in square",
     ]
     fits = [SimpleNamespace(warnings=[one]) for one in (*texts, texts[2])]
-    found = warning_list(SimpleNamespace(learned=fits[:2], fitted=fits[2:]))
+    found = warning_list(SimpleNamespace(messages=[], learned=fits[:2], fitted=fits[2:]))
     assert found == [
         f"{texts[0]} (2 fits, with other numbers in some)",
         f"{texts[2]} (2 fits)",

@@ -6,7 +6,7 @@ import numpy as np
 from cohorts_for_tests import make_table
 from pages_for_tests import compare, read
 
-from nonredundant.folds.simple_sets import CHEAP
+from nonredundant.folds.simple_sets import SIMPLE
 
 
 def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures):
@@ -61,7 +61,7 @@ def test_checklist_and_tables_know_a_test_set_groups_and_weights(tmp_path, no_pi
     assert page.answer_to("Algorithms") == ["yes", "SVM: SVC"]
     assert page.answer_to("Missing values") == ["yes", "by the median"]
     assert page.answer_to("Tuning")[0] == "yes"
-    simple = [one.name for one in CHEAP.values() if not one.several_lesions]
+    simple = [one.name for one in SIMPLE.values() if not one.several_lesions]
     assert {"volume", "max intensity", "volume + max intensity"} <= set(simple)
     assert page.answer_to("Comparison with models without") == ["yes", ", ".join(simple)]
     assert f"yes: {events} ({100 * events / 30:.0f} %)" in page.answer_to("Samples and events")[1]

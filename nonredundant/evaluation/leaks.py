@@ -1,17 +1,17 @@
-"""Who is who: groups by the index of the cases, and cases that occur twice."""
+"""Leaks: the outcome among the clinical columns, and a test set that shares samples."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.case_table import clinical_sources
-from nonredundant.lesions.labels import align, only_counts
+from nonredundant.lesions.labels import only_counts
 from nonredundant.lesions.table import LesionTable
 
 #: Number of cases that a message names.
@@ -21,110 +21,7 @@ _SHOWN = 5
 _LEAST_RECODED = 16
 
 
-def check_groups(groups: Any, X: Any) -> np.ndarray:
-    """Check the groups and bring them into the order of the cases.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n_samples,)
-        The groups.
-    X : DataFrame or LesionTable
-        The cases.
-
-    Returns
-    -------
-    array of shape (n_samples,)
-        The groups.
-
-    Raises
-    ------
-    ValueError
-        If their number is wrong, their index is another one, or some are missing.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> check_groups(["a", "a"], pd.DataFrame({"image": ["1.nii", "2.nii"]})).tolist()
-    ['a', 'a']
-    """
-    found = np.asarray(align(groups, X, "groups"))
-    if found.shape != (len(X),):
-        name = groups if isinstance(groups, str) else "hospital"
-        raise ValueError(
-            f"groups has shape {found.shape} but there are {len(X)} samples: give one group per "
-            f"sample, for instance a column, cases[{name!r}]"
-        )
-    missing = np.flatnonzero(pd.isna(found))
-    if len(missing):
-        labels = [X.index[row] for row in missing[:_SHOWN]]
-        raise ValueError(
-            f"groups is missing for {len(missing)} samples: {labels}; give each a group, for "
-            "instance its own id"
-        )
-    return found
-
-
-def read_groups(groups: Any, X: Any) -> np.ndarray | None:
-    """Return the groups in the order of the cases: by default the ids, if some repeat.
-
-    Parameters
-    ----------
-    groups : array-like of shape (n_samples,) or None
-        The groups.
-    X : DataFrame or LesionTable
-        The cases.
-
-    Returns
-    -------
-    array of shape (n_samples,) or None
-        The groups; None if every case is its own.
-
-    Raises
-    ------
-    ValueError
-        If their number is wrong, their index is another one, or some are missing.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> read_groups(None, pd.DataFrame({"image": ["1.nii", "2.nii"]}, index=["a", "a"])).tolist()
-    ['a', 'a']
-    """
-    if groups is not None:
-        return check_groups(groups, X)
-    index = getattr(X, "index", None)
-    return None if index is None or index.is_unique else np.asarray(index)
-
-
-def check_distinct(X: Any, groups: Any) -> None:
-    """Raise if an id has several rows that no groups keep on one side of each split.
-
-    Parameters
-    ----------
-    X : DataFrame or LesionTable
-        The cases.
-    groups : array-like or None
-        The groups.
-
-    Raises
-    ------
-    ValueError
-        If there are none, and the index names samples more than once.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> check_distinct(pd.DataFrame({"image": ["1.nii", "2.nii"]}, index=["a", "b"]), None)
-    """
-    if groups is None and not X.index.is_unique:
-        twice = X.index[X.index.duplicated()].unique().tolist()
-        raise ValueError(
-            f"{len(twice)} ids have several rows: {twice[:_SHOWN]}; set groups=X.index to keep "
-            "the rows of a patient on one side of each split"
-        )
-
-
-def check_target(y: Any, X: Any, clinical: Any) -> None:
+def check_target(y: Any, X: Any, clinical: Sequence[Any]) -> None:
     """Raise if the outcome is among the clinical columns.
 
     Parameters
@@ -133,8 +30,8 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
         Labels in the order of the cases.
     X : DataFrame or LesionTable
         The cases.
-    clinical : list of str, transformer or None
-        Of the extractor of a case table.
+    clinical : sequence of str
+        Columns of the samples that become clinical features.
 
     Raises
     ------
@@ -148,17 +45,17 @@ def check_target(y: Any, X: Any, clinical: Any) -> None:
     >>> cases = pd.DataFrame({"image": ["a.nii", "b.nii"], "age": [50, 60]})
     >>> check_target([0, 1], cases, ["age"])
     """
-    if isinstance(X, LesionTable):
-        columns = X.features[X.columns_of("clinical")] if X.n_lesions == len(X) else None
-    else:
-        columns = X[[name for name in clinical_sources(clinical) if name in X.columns]]
-    if columns is None or len(columns) != len(y):
+    samples = X.samples if isinstance(X, LesionTable) else X
+    columns = [samples[name] for name in clinical if name in samples.columns]
+    if isinstance(X, LesionTable) and X.is_single:
+        columns += [X.features[name] for name in X.columns_of("clinical")]
+    if len(X) != len(y):
         return
     found = {
-        name: reason
-        for name in columns.columns
+        column.name: reason
+        for column in columns
         for outcome in _outcomes(y)
-        if (reason := _same_values(columns[name], outcome))
+        if (reason := _same_values(column, outcome))
     }
     if found:
         reasons = ", ".join(f"{name!r} {reason}" for name, reason in found.items())

@@ -1,0 +1,181 @@
+"""Scores of predictions: by scikit-learn's scorers, from stored responses, in inner splits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, softmax
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import get_scorer
+
+from nonredundant.statistics.survival import concordance_index
+
+#: The metric of times to an event.
+CONCORDANCE = "concordance_index"
+
+
+def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
+    """Return the scorers by name; with more than two classes, AUC is one against the rest.
+
+    Times to an event, which have no classes, are scored by their concordance.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, none is given, or a metric of classes is used on times to an event.
+    """
+    if not n_classes:
+        wanted = [scoring] if isinstance(scoring, str) else list(scoring)
+        if wanted not in (["roc_auc"], [CONCORDANCE]):
+            raise ValueError(
+                f"times to an event are scored by {CONCORDANCE!r} alone, got scoring={scoring!r}"
+            )
+        return {CONCORDANCE: concordance_scorer}
+    if isinstance(scoring, Mapping):
+        return dict(scoring)
+    names: Sequence[Any] = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
+    found: dict[str, Any] = {}
+    for name in names:
+        if callable(name):
+            found[getattr(name, "__name__", "score")] = name
+            continue
+        name = "roc_auc_ovr" if name == "roc_auc" and n_classes > 2 else name
+        try:
+            found[name] = get_scorer(name)
+        except ValueError as error:
+            raise ValueError(
+                f"unknown scoring {name!r}: see sklearn.metrics.get_scorer_names()"
+            ) from error
+    if not found:
+        raise ValueError("scoring is empty: name at least one metric, for instance 'roc_auc'")
+    return found
+
+
+class Recorded(ClassifierMixin, BaseEstimator):
+    """Return stored responses as predictions, so that scorers can be applied to them.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, n_classes) or (n_samples, 1)
+        Probabilities, or binary margins in one column.
+    n_classes : int, default=2
+        Number of classes.
+    predicted : array of shape (n_samples,), optional
+        Predicted classes; None: the classes of the highest responses.
+    """
+
+    def __init__(self, response: Any, n_classes: int = 2, predicted: Any = None) -> None:
+        self.response = response
+        self.n_classes = n_classes
+        self.predicted = predicted
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Positions of the classes."""
+        return np.arange(self.n_classes)
+
+    def fit(self, X: Any, y: Any = None) -> Recorded:
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Ignored.
+
+        Returns
+        -------
+        self
+            The classifier.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the responses of the rows.
+
+        Parameters
+        ----------
+        X : int array of shape (n_samples,)
+            Row numbers.
+
+        Returns
+        -------
+        array of shape (n_samples, n_classes)
+            Probabilities; margins are squashed by the logistic function.
+        """
+        response = self.response[np.asarray(X).ravel()]
+        if response.shape[1] == 1:
+            p = expit(response[:, 0])
+            return np.column_stack([1 - p, p])
+        return response if np.allclose(response.sum(axis=1), 1) else softmax(response, axis=1)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted classes.
+
+        Parameters
+        ----------
+        X : int array of shape (n_samples,)
+            Row numbers.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            Positions of the classes.
+        """
+        if self.predicted is not None:
+            return self.predicted[np.asarray(X).ravel()]
+        return self.predict_proba(X).argmax(axis=1)
+
+
+def inner_metric(
+    scorers: dict[str, Any], n_classes: int
+) -> Callable[[np.ndarray, np.ndarray], float]:
+    """Return the function of labels and responses that inner cross-validation maximises."""
+    first, scorer = next(iter(scorers.items()))
+    if first == CONCORDANCE:
+        return _concordance
+    if first == ("roc_auc" if n_classes == 2 else "roc_auc_ovr"):
+        return _auc
+    return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
+
+
+def _concordance(y: np.ndarray, response: np.ndarray) -> float:
+    """Compute the concordance of risks; NaN if no two times of the split can be compared."""
+    if not has_pairs(y):
+        return float("nan")
+    return concordance_index(y["event"], y["time"], response[:, -1])
+
+
+def _auc(y: np.ndarray, response: np.ndarray) -> float:
+    """Compute the area under the ROC curve; with several classes, the mean one against the rest.
+
+    `roc_auc_score` gives the same to 2e-16, but takes 21 s for 10,000 calls on 40 samples where
+    ranks take 1.2 s; tuning needs about a hundred calls per feature set, classifier and fold.
+    """
+    n_classes = response.shape[1]
+    if n_classes <= 2:
+        return _rank_auc(y == 1, response[:, -1])
+    return float(np.mean([_rank_auc(y == k, response[:, k]) for k in range(n_classes)]))
+
+
+def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
+    """Compute the share of pairs in which the positive sample has the higher score."""
+    n = int(positive.sum())
+    ranks = rankdata(score)[positive].sum()
+    return float((ranks - n * (n + 1) / 2) / (n * (len(score) - n)))
+
+
+def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
+    """Score a fitted model by Harrell's concordance of its risks with the times."""
+    return concordance_index(y["event"], y["time"], np.ravel(model.predict(X)))
+
+
+def has_pairs(y: np.ndarray) -> bool:
+    """Return whether there are two samples whose events can be ordered."""
+    first = y["time"][y["event"]].min(initial=np.inf)
+    return bool((y["time"] > first).any() or ((y["time"] == first) & ~y["event"]).any())

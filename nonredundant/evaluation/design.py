@@ -1,0 +1,108 @@
+"""What is fitted to an outcome: feature sets, classifiers, network and metrics, by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn.base import clone
+
+from nonredundant.classifiers.builtin import check_sampler, resolve_classifiers
+from nonredundant.classifiers.scoring import resolve_scoring
+from nonredundant.evaluation.experiments import Experiment, get_experiment
+from nonredundant.folds.feature_sets import FeatureSet, resolve_feature_sets
+from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.networks import check_independence, resolve_network
+from nonredundant.folds.outcome import Outcome, by_position
+from nonredundant.folds.patient_level import PatientLevel, resolve_patients
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is fitted, checked before images are read.
+
+    Attributes
+    ----------
+    sets : list of FeatureSet
+        The feature sets that were asked for.
+    estimators : dict of str to classifier or None
+        The classifiers by name, the graph first; None for a built-in one.
+    options : FitOptions
+        Scorers and corrections of class imbalance.
+    level : PatientLevel
+        How several lesions of a sample make one prediction.
+    experiment : Experiment or None
+        The published protocol.
+    """
+
+    sets: list[FeatureSet]
+    estimators: dict[str, Any]
+    options: FitOptions
+    level: PatientLevel
+    experiment: Experiment | None = None
+
+    def network(self, cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> Any:
+        """Return the untrained network that the sets need, with a protocol's hyper-parameters.
+
+        Raises
+        ------
+        ValueError
+            If a set needs a term that the network does not have, or the network has a label term
+            and the outcome is a time to an event.
+        """
+        cvae = resolve_network(cvae, sets, outcome)
+        if cvae is None:
+            return None
+        if self.experiment is not None:
+            return clone(cvae).set_params(**self.experiment.network())
+        check_independence(cvae, sets)
+        return cvae
+
+
+def read_design(
+    outcome: Outcome,
+    *,
+    feature_sets: Sequence[str | FeatureSet] | str,
+    classifiers: Any,
+    patients: Any,
+    scoring: Any = "roc_auc",
+    class_weight: Any = None,
+    sampler: Any = None,
+    experiment: str | None = None,
+) -> Design:
+    """Resolve the names of what is fitted to an outcome.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        The outcome.
+    feature_sets, classifiers, patients, scoring, class_weight, sampler, experiment
+        As in `compare_feature_sets`.
+
+    Returns
+    -------
+    Design
+        What is fitted.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or does not go with the outcome.
+    """
+    protocol = None if experiment is None else get_experiment(experiment)
+    level = resolve_patients(patients).for_outcome(outcome)
+    check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
+    sets = resolve_feature_sets(protocol.sets if protocol else feature_sets, baselines=False)
+    if protocol is None:
+        estimators = resolve_classifiers(classifiers, times=outcome.is_survival)
+    elif outcome.is_survival:
+        raise ValueError("the published experiments are about classes, not times to an event")
+    else:
+        estimators = protocol.classifiers()
+    options = FitOptions(
+        resolve_scoring(scoring, len(outcome.classes)),
+        by_position(class_weight, outcome.classes),
+        sampler,
+    )
+    return Design(sets, level.classifiers(estimators), options, level, protocol)

@@ -1,0 +1,137 @@
+"""Which feature set is tested against which, and which comparison is reported first.
+
+A set is compared with the set that has the same known columns and no learned ones: what is new in
+the difference is then what was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import NamedTuple
+
+from nonredundant.folds.feature_sets import FeatureSet
+
+
+class Rule(NamedTuple):
+    """A kind of comparison: for which sets it is made, and with which other set."""
+
+    what: str
+    applies: Callable[[FeatureSet], bool]
+    is_reference: Callable[[FeatureSet, FeatureSet], bool]
+
+
+def _same_known(feature_set: FeatureSet, other: FeatureSet) -> bool:
+    """Return whether two sets have the same hand-crafted and clinical columns."""
+    pairs = (feature_set.selection, feature_set.clinical), (other.selection, other.clinical)
+    return pairs[0] == pairs[1]
+
+
+def _is_plain_network(feature_set: FeatureSet) -> bool:
+    """Return whether the learned columns are those of a network without the term."""
+    variant = feature_set.variant
+    return variant is not None and variant.kind == "vae" and not variant.term
+
+
+def _is_same_size(feature_set: FeatureSet, other: FeatureSet) -> bool:
+    """Return whether two networks have as many latents; components have no fixed number."""
+    variant, twin = feature_set.variant, other.variant
+    if variant is None or twin is None:
+        return False
+    return variant.kind != "vae" or variant.size == twin.size
+
+
+#: Every kind of comparison. Each rule that applies gives one reference: the first set that fits.
+RULES = (
+    Rule(
+        "what radiomics add to clinical columns",
+        lambda s: s.is_hcr and s.clinical,
+        lambda s, other: other.is_clinical_alone,
+    ),
+    Rule(
+        "what learned columns add to the same known ones",
+        lambda s: s.is_fused,
+        lambda s, other: other.is_known and _same_known(s, other),
+    ),
+    Rule(
+        "what the independence term, or another way to learn, changes",
+        lambda s: s.is_fused,
+        lambda s, other: (
+            other.is_fused
+            and _same_known(s, other)
+            and _is_plain_network(other)
+            and _is_same_size(s, other)
+        ),
+    ),
+    Rule(
+        "how a few simple columns, or learned ones alone, compare with radiomics",
+        lambda s: s.selection is None and not s.clinical,
+        lambda s, other: other.is_hcr,
+    ),
+)
+
+#: What is reported first, by its kind; the first kind that is among the sets.
+PRIORITY: tuple[tuple[str, Callable[[FeatureSet], bool]], ...] = (
+    ("networks with the independence term beside known columns", lambda s: _is_term(s)),
+    ("networks beside known columns", lambda s: s.is_fused and _is_network(s)),
+    ("other learned columns beside known ones", lambda s: s.is_fused),
+    ("radiomics beside clinical columns", lambda s: s.is_hcr and s.clinical),
+)
+
+
+def _is_network(feature_set: FeatureSet) -> bool:
+    """Return whether the learned columns are those of a network."""
+    return feature_set.variant is not None and feature_set.variant.kind == "vae"
+
+
+def _is_term(feature_set: FeatureSet) -> bool:
+    """Return whether a fused set's network has the independence term."""
+    variant = feature_set.variant
+    return feature_set.is_fused and variant is not None and variant.kind == "vae" and variant.term
+
+
+def references(sets: Sequence[FeatureSet], feature_set: FeatureSet) -> list[str]:
+    """Return the sets that a set is tested against, by the table of rules.
+
+    Parameters
+    ----------
+    sets : sequence of FeatureSet
+        All sets of the comparison.
+    feature_set : FeatureSet
+        One of them.
+
+    Returns
+    -------
+    list of str
+        Names, that of the known columns first.
+    """
+    chosen = [
+        next((s.name for s in sets if rule.is_reference(feature_set, s)), None)
+        for rule in RULES
+        if rule.applies(feature_set)
+    ]
+    return [name for name in dict.fromkeys(chosen) if name not in (None, feature_set.name)]
+
+
+def choose_primary(
+    sets: Sequence[FeatureSet], published: Collection[str] = ()
+) -> tuple[str, str | None]:
+    """Choose the comparison to report before any result is seen.
+
+    Parameters
+    ----------
+    sets : sequence of FeatureSet
+        The sets that can be reported.
+    published : collection of str
+        Names of sets that a published protocol reports.
+
+    Returns
+    -------
+    feature_set, reference : str, str or None
+        The set and what it is tested against; None without such a set.
+    """
+    ranked = [s for _, is_kind in PRIORITY for s in sets if is_kind(s)]
+    compared = [s for s in ranked if references(sets, s)]
+    named = [s for s in sets if s.name in published]
+    chosen = [*named, *compared, *ranked, *sets][0]
+    against = references(sets, chosen) if chosen in ranked else []
+    return chosen.name, against[0] if against else None

@@ -1,0 +1,122 @@
+"""Selection of hand-crafted columns by name and by their association with the outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.feature_selection import f_classif, f_regression
+
+from nonredundant.lesions.features import impute_medians
+from nonredundant.lesions.measures import pool_samples
+from nonredundant.lesions.table import LesionTable
+
+#: Largest Spearman correlation of a selected column with those selected before it.
+_MAX_CORRELATION = 0.9
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The hand-crafted columns of a set: whole feature classes, and the k best of the others.
+
+    `classes=None` means all columns; `k` columns are selected in the fold by their rank F-test.
+    """
+
+    classes: tuple[str, ...] | None = None
+    k: int = 0
+
+    def columns(self, hcr: pd.DataFrame, y: np.ndarray) -> list[str]:
+        """Select the columns on the training samples `hcr` and their targets `y`."""
+        if self.classes is None:
+            return list(hcr.columns)
+        kept = [name for name in hcr.columns if _class_of(name) in self.classes]
+        rest = hcr.drop(columns=kept)
+        return kept + pick_columns(rest, y, self.k) if self.k else kept
+
+
+class SelectHCR(TransformerMixin, BaseEstimator):
+    """Keep the hand-crafted columns of a selection; clinical columns stay.
+
+    Parameters
+    ----------
+    selection : Selection
+        Which columns.
+
+    Attributes
+    ----------
+    columns_ : list of str
+        The hand-crafted columns that are kept.
+    """
+
+    def __init__(self, selection: Selection) -> None:
+        self.selection = selection
+
+    def fit(self, X: LesionTable, y: Any = None) -> SelectHCR:
+        """Select columns on the means over the lesions of each training sample.
+
+        Parameters
+        ----------
+        X : LesionTable
+            Training samples.
+        y : array of shape (n_samples,), optional
+            Classes or numbers; needed where the best columns are selected.
+
+        Returns
+        -------
+        self
+            The fitted step.
+        """
+        self.columns_ = self.selection.columns(pool_samples(X, X.hcr), y)
+        return self
+
+    def transform(self, X: LesionTable) -> LesionTable:
+        """Keep the selected columns and the clinical ones.
+
+        Parameters
+        ----------
+        X : LesionTable
+            The samples.
+
+        Returns
+        -------
+        LesionTable
+            The lesions with these columns.
+        """
+        return X.replace(features=X.features[[*self.columns_, *X.columns_of("clinical")]])
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare whether the selection sees labels."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = self.selection.k > 0
+        tags.no_validation = True
+        return tags
+
+
+def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
+    """Select the k columns with the highest rank F statistic that are no near copies.
+
+    `y` contains classes, or numbers such as martingale residuals.
+    """
+    values = impute_medians(frame).to_numpy(dtype=float)
+    varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
+    columns = np.flatnonzero(varies)
+    ranks = rankdata(values[:, columns], axis=0)
+    strength = (f_regression if y.dtype.kind == "f" else f_classif)(ranks, y)[0]
+    order = np.argsort(-np.nan_to_num(strength, nan=-1.0, posinf=np.inf), kind="stable")
+    correlation = np.abs(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
+    picked: list[int] = []
+    for position in order:
+        if len(picked) < k and (correlation[position, picked] <= _MAX_CORRELATION).all():
+            picked.append(position)
+    picked += [p for p in order if p not in picked][: k - len(picked)]
+    return [str(frame.columns[columns[p]]) for p in picked]
+
+
+def _class_of(name: str) -> str:
+    """Return the pyradiomics class of a column: `original_shape_Sphericity` → `shape`."""
+    parts = str(name).rpartition("__")[2].split("_")
+    return parts[1].removesuffix("2D") if len(parts) > 2 and parts[0] == "original" else ""

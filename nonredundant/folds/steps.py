@@ -1,0 +1,288 @@
+"""Steps of a fold: transformers `LesionTable` → `LesionTable`, learned on its training part.
+
+A step is any scikit-learn transformer that takes and returns a `LesionTable` of the same samples.
+`Pipeline.fit_transform` fits the steps on the training table; `transform` applies them to every
+other table. By scikit-learn's tags (`target_tags.required`) a step says whether it sees the
+outcome; such a step is fitted again within each inner split that tunes a classifier, and a network
+behind it counts as one that depends on labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+from sklearn import config_context
+from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils import get_tags
+
+from nonredundant.extraction.case_table import (
+    clinical_names,
+    clinical_sources,
+    fit_transform_clinical,
+    transform_clinical,
+)
+from nonredundant.lesions.features import check_columns
+from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.validation import HasMethods, InvalidParameterError
+
+#: Name of a step and the untrained transformer.
+Step = tuple[str, Any]
+
+
+class EncodeClinical(TransformerMixin, BaseEstimator):
+    """Encode columns of `LesionTable.samples` as clinical features.
+
+    Parameters
+    ----------
+    transformer : transformer or list of str
+        A transformer of the data frame `samples`, such as a `ColumnTransformer`, or columns that
+        are numbers already.
+
+    Attributes
+    ----------
+    transformer_ : transformer or list of str
+        The fitted transformer, or the list.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from nonredundant import LesionTable
+    >>> samples = pd.DataFrame({"age": [60, 70]}, index=["anna", "bert"])
+    >>> table = LesionTable(pd.DataFrame({"volume": [1.0, 2.0]}), samples=samples)
+    >>> EncodeClinical(["age"]).fit_transform(table).clinical["age"].tolist()
+    [60.0, 70.0]
+    """
+
+    def __init__(self, transformer: Any) -> None:
+        self.transformer = transformer
+
+    def fit(self, X: LesionTable, y: Any = None) -> EncodeClinical:
+        """Fit the transformer.
+
+        Parameters
+        ----------
+        X : LesionTable
+            Training samples.
+        y : array of shape (n_samples,), optional
+            Passed to the transformer.
+
+        Returns
+        -------
+        self
+            The fitted step.
+        """
+        self.fit_transform(X, y)
+        return self
+
+    def fit_transform(self, X: LesionTable, y: Any = None) -> LesionTable:
+        """Fit the transformer and encode the training samples by its `fit_transform`.
+
+        Parameters
+        ----------
+        X : LesionTable
+            Training samples.
+        y : array of shape (n_samples,), optional
+            Passed to the transformer.
+
+        Returns
+        -------
+        LesionTable
+            The lesions with the encoded columns in the block "clinical".
+        """
+        self.transformer_, encoded = fit_transform_clinical(self.transformer, X.samples, y)
+        return X if encoded is None else X.join(encoded)
+
+    def transform(self, X: LesionTable) -> LesionTable:
+        """Encode samples.
+
+        Parameters
+        ----------
+        X : LesionTable
+            The samples.
+
+        Returns
+        -------
+        LesionTable
+            The lesions with the encoded columns in the block "clinical".
+
+        Raises
+        ------
+        ValueError
+            If `samples` lacks a column, or a column of numbers has other cells.
+        """
+        encoded = transform_clinical(self.transformer_, X.samples)
+        return X if encoded is None else X.join(encoded)
+
+    def get_feature_names_out(self, input_features: Any = None) -> Any:
+        """List the names of the encoded columns.
+
+        Parameters
+        ----------
+        input_features : ignored
+            Ignored.
+
+        Returns
+        -------
+        list of str
+            The names.
+        """
+        return clinical_names(self.transformer_)
+
+    def __sklearn_tags__(self) -> Any:
+        """Declare whether the transformer sees labels."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = sees_labels(self.transformer)
+        tags.no_validation = True
+        return tags
+
+
+def sees_labels(estimator: Any) -> bool:
+    """Return whether an estimator, or one inside it, needs labels by its tags.
+
+    Examples
+    --------
+    >>> from sklearn.compose import ColumnTransformer
+    >>> from sklearn.preprocessing import StandardScaler, TargetEncoder
+    >>> sees_labels(StandardScaler())
+    False
+    >>> sees_labels(ColumnTransformer([("ward", TargetEncoder(), ["ward"])]))
+    True
+    """
+    if not hasattr(estimator, "get_params"):
+        return False
+    parts = [estimator, *estimator.get_params(deep=True).values()]
+    return any(
+        get_tags(part).target_tags.required
+        for part in parts
+        if hasattr(part, "__sklearn_tags__") and not isinstance(part, type)
+    )
+
+
+def check_steps(steps: Any, caller: str) -> list[Step]:
+    """Return the steps by name.
+
+    Parameters
+    ----------
+    steps : Pipeline, or iterable of transformers or of (name, transformer)
+        The steps.
+    caller : str
+        Whose parameter it is, for the message.
+
+    Returns
+    -------
+    list of (str, transformer)
+        The steps; those without a name are named after their class.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one of them is no transformer.
+    """
+    if isinstance(steps, Pipeline):
+        return list(steps.steps)
+    wanted = (
+        f"The 'steps' parameter of {caller} must be a list of transformers, each of which takes "
+        "and returns a LesionTable."
+    )
+    if isinstance(steps, str | type) or not isinstance(steps, Iterable):
+        raise InvalidParameterError(f"{wanted} Got {steps!r} instead.")
+    named: dict[str, Any] = {}
+    for number, step in enumerate(steps):
+        name, transformer = step if isinstance(step, tuple) and len(step) == 2 else ("", step)
+        usable = HasMethods(["fit", "transform", "get_params"]).is_satisfied_by(transformer)
+        if isinstance(transformer, type) or not usable:
+            raise InvalidParameterError(f"{wanted} Got {transformer!r} at position {number}.")
+        name = name or type(transformer).__name__.lower()
+        named[name if name not in named else f"{name}-{number}"] = transformer
+    return list(named.items())
+
+
+def clinical_steps(clinical: Any) -> list[Step]:
+    """Return the step that encodes the clinical columns of an extractor; none without any."""
+    return [] if clinical is None else [("clinical", EncodeClinical(clinical))]
+
+
+def named_columns(steps: Iterable[Step]) -> list[Any]:
+    """Return the columns of `samples` that steps of clinical columns read, as far as is known."""
+    encoders = [step for _, step in steps if isinstance(step, EncodeClinical)]
+    return [name for step in encoders for name in clinical_sources(step.transformer)]
+
+
+def fit_steps(
+    steps: list[Step], table: LesionTable, y: Any, seed: int
+) -> tuple[Pipeline, LesionTable]:
+    """Fit clones of the steps on training samples; return them and the samples after them.
+
+    Random states that are None are set to the seed.
+    """
+    pipeline = clone(Pipeline(steps))
+    params = pipeline.get_params(deep=True)
+    unset = [name for name in params if name.endswith("random_state") and params[name] is None]
+    pipeline.set_params(**dict.fromkeys(unset, seed))
+    with config_context(transform_output="default"):
+        prepared = pipeline.fit_transform(table, y)
+    return pipeline, _check_result(pipeline, prepared, table)
+
+
+def apply_steps(pipeline: Pipeline | None, table: LesionTable) -> LesionTable:
+    """Return samples after the fitted steps, of which there may be none."""
+    if pipeline is None:
+        return table
+    with config_context(transform_output="default"):
+        return _check_result(pipeline, pipeline.transform(table), table)
+
+
+def _check_result(pipeline: Pipeline, prepared: Any, table: LesionTable) -> LesionTable:
+    """Raise unless the steps returned a table of the same samples."""
+    names = [type(step).__name__ for _, step in pipeline.steps]
+    if not isinstance(prepared, LesionTable):
+        raise TypeError(
+            f"steps must return a LesionTable, but {' → '.join(names)} returned "
+            f"{type(prepared).__name__}: a step ends with, for instance, "
+            "return X.replace(features=changed)"
+        )
+    if not prepared.index.equals(table.index):
+        raise ValueError(
+            f"steps must keep the samples, but {' → '.join(names)} made {len(prepared)} of "
+            f"{len(table)}, or changed their labels or order; resampling is the `sampler`'s task"
+        )
+    return prepared
+
+
+def joined_parts(
+    table: LesionTable, rows: list[Any], parts: list[LesionTable], given: list[LesionTable]
+) -> LesionTable:
+    """Put prepared parts of a table together again, in its order.
+
+    Voxels that no step has changed are those of the table, not copies.
+
+    Parameters
+    ----------
+    table : LesionTable
+        The table before the steps.
+    rows : list of arrays
+        Positions of the samples of each part; together all of them.
+    parts, given : list of LesionTable
+        The parts after and before the steps.
+
+    Returns
+    -------
+    LesionTable
+        The prepared table.
+    """
+    for part in parts[1:]:
+        check_columns(list(parts[0].columns), part)
+    same = all(
+        part.patches is before.patches and part.masks is before.masks
+        for part, before in zip(parts, given, strict=True)
+    )
+    if same:
+        parts = [part.replace(patches=None, masks=None) for part in parts]
+    order = pd.Series(range(len(table)), index=[i for part in rows for i in part])
+    prepared = LesionTable.concat(parts)[order.sort_index().to_numpy()]
+    if same and prepared.n_lesions == table.n_lesions:
+        return prepared.replace(patches=table.patches, masks=table.masks)
+    return prepared

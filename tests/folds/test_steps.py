@@ -1,0 +1,355 @@
+"""Steps of a fold: written as a newcomer would, right wherever a fold is used."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from cohorts_for_tests import PLAIN, CheapNetwork, compare, make_table
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler, TargetEncoder
+
+from nonredundant import EncodeClinical, LesionTable, RadiomicsExtractor
+from nonredundant.datasets import make_lesions
+from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.folds.cohort import Cohort
+from nonredundant.folds.feature_sets import parse_feature_set
+from nonredundant.folds.fitting import FitOptions
+from nonredundant.folds.fold_data import prepare
+from nonredundant.folds.fold_model import FoldModel
+from nonredundant.folds.outcome import read_outcome
+from nonredundant.folds.patient_level import PatientLevel
+from nonredundant.folds.splits import Fold
+from nonredundant.folds.steps import check_steps
+from nonredundant.utils.validation import InvalidParameterError
+
+SETS = ["HCR", "HCR+DLR-MI"]
+
+
+class DivideByCentre(TransformerMixin, BaseEstimator):
+    """Divides each feature by its median in the centre, learned on the training samples."""
+
+    def __init__(self, centre="centre"):
+        self.centre = centre
+
+    def fit(self, X, y=None):
+        centres = X.samples[self.centre].to_numpy()[X.sample]
+        self.medians_ = X.features.groupby(centres).median()
+        return self
+
+    def transform(self, X):
+        centres = X.samples[self.centre].to_numpy()[X.sample]
+        values = X.features.to_numpy() / self.medians_.loc[centres].to_numpy()
+        return X.replace(features=pd.DataFrame(values, X.features.index, X.columns))
+
+
+def two_centres(factor, n=90, start=0):
+    """Return lesions of two centres, the second of which scales its features by a factor."""
+    table, y = make_table(n, seed=start)
+    centre = np.where(np.arange(n) % 3 == 0, "B", "A")
+    features = np.exp(table.features) * np.where(centre == "B", factor, 1.0)[:, None]
+    index = [f"c{start}-{i}" for i in range(n)]
+    samples = pd.DataFrame({"centre": centre}, index=index)
+    return table.replace(features=features, index=index, samples=samples), y
+
+
+def results_of(factor, memory, **settings):
+    """Return all numbers of a comparison and of a model that the scale of a centre may change."""
+    table, y = two_centres(factor)
+    held = two_centres(factor, 40, start=1)
+    found = compare(table, y, test=held, feature_sets=SETS, memory=memory, **settings)
+    columns = ["statistic", "p_value"]
+    cvae = CheapNetwork()
+    steps = settings.get("steps", ())
+    model = FeatureSetClassifier("HCR+DLR-MI", cvae=cvae, steps=steps, random_state=0).fit(table, y)
+    loaded = skops.io.loads(skops.io.dumps(model), trusted=skops_types(model))
+    return {
+        "folds": found.cv_predictions["score"].to_numpy(),
+        "test set": found.predictions["score"].to_numpy(),
+        "added information": found.added_information[columns].to_numpy(),
+        "saved model": loaded.predict_proba(held[0]),
+    }
+
+
+def skops_types(model):
+    """Return the types of a saved model, all of which are this test's or the package's."""
+    return skops.io.get_untrusted_types(data=skops.io.dumps(model))
+
+
+def test_a_step_is_right_wherever_a_fold_is_used(tmp_path):
+    """Divided by its median, a centre has no scale: a factor of 1,024 changes no bit."""
+    memory = str(tmp_path)
+    raw = results_of(1024.0, memory)
+    steps = [DivideByCentre()]
+    plain, scaled, again = (
+        results_of(factor, memory, steps=steps) for factor in (1.0, 1024.0, 1024.0)
+    )
+    for name, values in plain.items():
+        np.testing.assert_array_equal(values, scaled[name], err_msg=name)
+        np.testing.assert_array_equal(again[name], scaled[name], err_msg=name)
+        assert not np.allclose(values, raw[name]), name
+
+
+def test_steps_are_described_in_the_settings():
+    table, y = two_centres(2.0)
+    found = compare(table, y, feature_sets=["HCR"], steps=[DivideByCentre()])
+    assert found.settings.steps == ["DivideByCentre()"]
+
+
+def noisy_ward(seed, n=120):
+    """Return a feature that predicts, and a column of 40 wards that does not."""
+    rng = np.random.default_rng(seed)
+    h = rng.normal(size=(n, 5))
+    y = (rng.uniform(size=n) < 1 / (1 + np.exp(-h[:, 0]))).astype(int)
+    frame = pd.DataFrame(h).add_prefix("f")
+    samples = pd.DataFrame({"ward": rng.integers(0, 40, n).astype(str)})
+    encoder = ColumnTransformer([("ward", TargetEncoder(), ["ward"])])
+    return LesionTable(frame, samples=samples), y, EncodeClinical(encoder)
+
+
+def test_an_encoder_by_the_target_does_not_encode_a_row_by_its_own_label():
+    """Fitted, then applied to its own training rows, the encoder told the label: AUC .13 lower."""
+    losses = []
+    for seed in range(3):
+        table, y, step = noisy_ward(seed)
+        sets = ["HCR", "Clinical+HCR"]
+        found = compare(table, y, feature_sets=sets, steps=[step], classifiers="LR", cv=5)
+        mean = found.summary.set_index("feature_set")["mean"]
+        losses.append(mean["HCR"] - mean["Clinical+HCR"])
+    assert np.mean(losses) < 0.03
+
+
+def test_the_extractor_encodes_training_rows_as_scikit_learn_does():
+    cases, y, _ = make_lesions(40, random_state=0)
+    wards = np.random.default_rng(0).integers(0, 20, 40).astype(str)
+    cases = cases.assign(ward=wards)
+    encoder = ColumnTransformer([("ward", TargetEncoder(random_state=0), ["ward"])])
+    settings = {"patch_shape": None, "feature_classes": ["shape"]}
+    tool = RadiomicsExtractor(**settings, clinical=encoder)
+    expected = encoder.fit_transform(cases, y)
+    encoded = tool.fit_transform(cases, np.asarray(y)).clinical
+    np.testing.assert_allclose(encoded.to_numpy(), expected)
+
+
+class KnowsLabels(TransformerMixin, BaseEstimator):
+    """Adds the label of each sample that it was fitted on, and 0 for any other."""
+
+    def fit(self, X, y):
+        self.labels_ = dict(zip(X.index, y, strict=True))
+        return self
+
+    def transform(self, X):
+        column = [2.0 * self.labels_.get(label, 0.5) - 1 for label in X.index]
+        return X.join(pd.DataFrame({"label": column}, index=X.index))
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
+def test_a_step_that_sees_labels_is_fitted_again_in_each_inner_split():
+    table, y = make_table(60)
+    cohort = Cohort(table, read_outcome(y, None, 60, 0), check_steps([KnowsLabels()], "test"))
+    data = prepare(cohort, Fold(0, 0, np.arange(45), np.arange(45, 60), 0))
+    assert (data.test.features["label"] == 0).all()
+    model = FoldModel(data, PatientLevel(), FitOptions({"roc_auc": None}))
+    nested = model.nested(model.represent(parse_feature_set("Clinical+HCR"), graph=False))
+    assert len(nested) == len(data.splits)
+    for columns, (train, test) in zip(nested, data.splits, strict=True):
+        label = columns.base["label"].to_numpy()
+        assert (label[train] == 2 * y[:45][train] - 1).all()
+        assert (label[test] == 0).all()
+
+
+class CountingNetwork(CheapNetwork):
+    """Stands in for the network, and notes the samples of each fit."""
+
+    fits: list[int] = []
+
+    def fit(self, X, y=None):
+        self.fits.append(X.n_samples)
+        return super().fit(X, y)
+
+
+def test_no_network_behind_a_step_that_sees_labels_is_fitted_to_the_whole_cohort():
+    table, y = make_table(60)
+    for steps, n_whole in (([], 1), ([KnowsLabels()], 0)):
+        CountingNetwork.fits.clear()
+        found = compare(
+            table, y, cvae=CountingNetwork(), feature_sets=["HCR", "HCR+DLR"], steps=steps
+        )
+        assert CountingNetwork.fits.count(60) == n_whole
+        assert len(found.added_information) == 1 + n_whole
+
+
+class Rows(TransformerMixin, BaseEstimator):
+    """Returns what it should not."""
+
+    def __init__(self, what="array"):
+        self.what = what
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return np.asarray(X) if self.what == "array" else X[1:]
+
+
+@pytest.mark.parametrize(
+    ("steps", "error", "message"),
+    [
+        ([Rows()], TypeError, "Rows returned ndarray: .* return X.replace"),
+        ([Rows("fewer")], ValueError, "steps must keep the samples, but Rows made 59 of 60"),
+        ([DivideByCentre("hospital")], KeyError, "hospital"),
+        ("centre", InvalidParameterError, "must be a list of transformers"),
+        ([DivideByCentre], InvalidParameterError, "at position 0"),
+        ([len], InvalidParameterError, "at position 0"),
+    ],
+)
+def test_what_is_no_step_is_explained(steps, error, message):
+    table, y = two_centres(2.0)
+    with pytest.raises(error, match=message):
+        compare(table, y, feature_sets=["HCR"], steps=steps)
+
+
+def test_steps_have_names():
+    scaler = StandardScaler()
+    assert check_steps([scaler, ("mine", scaler), scaler], "test") == [
+        ("standardscaler", scaler),
+        ("mine", scaler),
+        ("standardscaler-2", scaler),
+    ]
+    assert check_steps(Pipeline([("a", scaler)]), "test") == [("a", scaler)]
+
+
+def test_voxels_that_no_step_changes_are_not_copied():
+    table, y = two_centres(2.0)
+    cohort = Cohort(table, read_outcome(y, None, 90, 0), check_steps([DivideByCentre()], "test"))
+    data = prepare(cohort, Fold(0, 0, np.arange(0, 90, 2), np.arange(1, 90, 2), 0))
+    assert data.table.patches is table.patches
+    assert data.table.index.equals(table.index)
+
+
+def test_groups_may_be_a_column_of_the_samples_and_of_the_test_set():
+    table, y = two_centres(1.0)
+    wards = np.repeat([f"w{i}" for i in range(30)], 3)
+    table = table.replace(samples=table.samples.assign(ward=wards))
+    found = compare(table, y, groups="ward", feature_sets=["HCR"])
+    for _, part in found.predictions.groupby(
+        pd.Series(wards, table.index)[found.predictions["sample"]].to_numpy()
+    ):
+        assert part["fold"].nunique() == 1
+    assert found.settings.grouped
+    with pytest.raises(ValueError, match="groups='house' is no column of the cases"):
+        compare(table, y, groups="house", feature_sets=["HCR"])
+
+
+class Shift(TransformerMixin, BaseEstimator):
+    """Adds a number to each feature."""
+
+    def __init__(self, by=0.0):
+        self.by = by
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X.replace(features=X.features + self.by * np.arange(len(X.features))[:, None])
+
+
+class Labelled(CountingNetwork):
+    """Stands in for a network with a label term."""
+
+    def __init__(
+        self, dlr_size=3, *, independence="dcor", output="fused", random_state=None, gamma=1.0
+    ):
+        super().__init__(
+            dlr_size, independence=independence, output=output, random_state=random_state
+        )
+        self.gamma = gamma
+
+
+def _with_ages(table, ages):
+    return table.join(pd.DataFrame({"age": ages}, index=table.index))
+
+
+#: What may enter a network, before and after a change of it.
+INGREDIENTS = {
+    "labels of a label term": lambda table, y: (
+        (table, y, {"cvae": Labelled()}),
+        (table, np.roll(y, 1), {"cvae": Labelled()}),
+    ),
+    "clinical columns": lambda table, y: (
+        (_with_ages(table, np.arange(60.0)), y, {}),
+        (_with_ages(table, np.arange(60.0)[::-1]), y, {}),
+    ),
+    "masks": lambda table, y: (
+        (table, y, {}),
+        (table.replace(masks=np.zeros_like(table.masks)), y, {}),
+    ),
+    "patches": lambda table, y: (
+        (table, y, {}),
+        (table.replace(patches=table.patches[::-1].copy()), y, {}),
+    ),
+    "hand-crafted features": lambda table, y: (
+        (table, y, {}),
+        (table.replace(features=table.features + 1), y, {}),
+    ),
+    "which lesions are of one sample": lambda table, y: tuple(
+        (
+            table.replace(
+                sample=np.repeat(np.arange(30), counts),
+                index=range(30),
+                samples=pd.DataFrame(index=range(30)),
+                status=["ok"] * 30,
+            ),
+            y[:30],
+            {},
+        )
+        for counts in (np.repeat(2, 30), np.r_[3, np.repeat(2, 28), 1])
+    ),
+    "parameters of a step": lambda table, y: (
+        (table, y, {"steps": [Shift(1.0)]}),
+        (table, y, {"steps": [Shift(2.0)]}),
+    ),
+    "parameters of the network": lambda table, y: (
+        (table, y, {}),
+        (table, y, {"cvae": CountingNetwork(2)}),
+    ),
+    "labels that a step sees": lambda table, y: (
+        (table, y, {"steps": [KnowsLabels()]}),
+        (table, np.roll(y, 1), {"steps": [KnowsLabels()]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("ingredient", INGREDIENTS)
+def test_a_network_is_not_served_from_memory_where_what_enters_it_differs(tmp_path, ingredient):
+    before, after = INGREDIENTS[ingredient](*make_table(60))
+    folds = [(np.arange(0, 20), np.arange(20, 30)), (np.arange(10, 30), np.arange(0, 10))]
+    fits = []
+    for table, y, changed in (before, before, after):
+        CountingNetwork.fits.clear()
+        settings = {"cvae": CountingNetwork(), "classifiers": PLAIN, "cv": folds, **changed}
+        compare(table, y, feature_sets=["DLR"], memory=str(tmp_path), **settings)
+        fits.append(len(CountingNetwork.fits))
+    assert fits[0] >= 2
+    assert fits[1:] == [0, fits[0]]
+
+
+def test_labels_that_enter_no_network_do_not_fit_it_again(tmp_path):
+    table, y = make_table(60)
+    folds = [(np.arange(0, 40), np.arange(40, 60))]
+    fits = []
+    for labels in (y, np.roll(y, 1)):
+        CountingNetwork.fits.clear()
+        settings = {"cvae": CountingNetwork(), "cv": folds, "memory": str(tmp_path)}
+        compare(table, labels, feature_sets=["DLR"], **settings)
+        fits.append(len(CountingNetwork.fits))
+    assert fits == [1, 0]
