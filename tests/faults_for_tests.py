@@ -257,7 +257,7 @@ class Killer:
 def _serve() -> None:
     """Do the tasks that the standard input names, each in a process of its own."""
     # The seconds before a kill are those of the work, not of the imports.
-    for module in ("folds", "models", "extraction", "report"):
+    for module in ("evaluation", "models", "extraction", "report"):
         importlib.import_module(f"nonredundant.{module}")
     for module in ("torch", "skorch", "SimpleITK", "radiomics", "matplotlib.pyplot", "skops.io"):
         importlib.import_module(module)

@@ -140,7 +140,7 @@ def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -
     resolved = [s if isinstance(s, FeatureSet) else parse_feature_set(s) for s in wanted]
     if baselines:
         resolved += [parse_feature_set(name) for name in BASELINES]
-    return list({one.name: one for one in resolved}.values())
+    return list({s.name: s for s in resolved}.values())
 
 
 def choose_feature_sets(
@@ -171,12 +171,12 @@ def choose_feature_sets(
     """
     chosen = resolve_feature_sets(sets, baselines=False)
     clinical = bool(table.columns_of("clinical"))
-    for one in chosen:
-        check_feature_set(one, table)
+    for feature_set in chosen:
+        check_feature_set(feature_set, table)
     added, messages = _baselines(table) if baselines else ([], [])
-    if not any(one.variant is not None for one in chosen):
+    if not any(s.variant is not None for s in chosen):
         # Learned features are compared with others of their kind; networks take minutes to train.
-        added = [one for one in added if one.variant is None]
+        added = [s for s in added if s.variant is None]
     return name_clinical(chosen, added, clinical=clinical), messages
 
 
@@ -184,32 +184,38 @@ def _baselines(table: LesionTable) -> tuple[list[FeatureSet], list[str]]:
     """Return the baselines that can be computed, and messages about those that vary in nothing."""
     constant = constant_columns(table)
     added = [
-        one
-        for one in map(parse_feature_set, BASELINES)
-        if not _lacks(one, table) and not set(constant) & set(one.simple)
-        if one.name not in SIMPLE or not (SIMPLE[one.name].several_lesions and table.is_single)
+        baseline
+        for baseline in map(parse_feature_set, BASELINES)
+        if not _lacks(baseline, table) and not set(constant) & set(baseline.simple)
+        if not (table.is_single and _is_for_several_lesions(baseline))
     ]
     if table.columns_of("clinical"):
         added.append(parse_feature_set(_CLINICAL))
     return added, [f"The baseline {c!r} is left out: it is unknown or constant" for c in constant]
 
 
-def check_feature_set(one: FeatureSet, table: LesionTable) -> None:
+def _is_for_several_lesions(baseline: FeatureSet) -> bool:
+    """Return whether a baseline describes the several lesions of a sample."""
+    return baseline.name in SIMPLE and SIMPLE[baseline.name].several_lesions
+
+
+def check_feature_set(feature_set: FeatureSet, table: LesionTable) -> None:
     """Raise a ValueError if a feature set cannot be computed from the table."""
-    needs = _lacks(one, table)
+    needs = _lacks(feature_set, table)
     if needs:
-        raise ValueError(f"feature set {one.name!r} needs {needs}")
+        raise ValueError(f"feature set {feature_set.name!r} needs {needs}")
 
 
-def _lacks(one: FeatureSet, table: LesionTable) -> str:
+def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     """Describe what a feature set needs and the table does not have; empty if nothing."""
-    if one.selection is not None and not table.columns_of("hcr"):
+    name = feature_set.name
+    if feature_set.selection is not None and not table.columns_of("hcr"):
         return "hand-crafted features, and the table has none"
-    if one.variant is not None and table.patches is None:
+    if feature_set.variant is not None and table.patches is None:
         return "patches, and the table has none: extract it with a patch_shape"
-    if one.name in SIMPLE and not SIMPLE[one.name].is_measurable(table):
-        return SIMPLE[one.name].needs
-    if one.name.startswith(_CLINICAL) and not table.columns_of("clinical"):
+    if name in SIMPLE and not SIMPLE[name].is_measurable(table):
+        return SIMPLE[name].needs
+    if name.startswith(_CLINICAL) and not table.columns_of("clinical"):
         return "clinical columns: name them in the extractor's `clinical`"
     return ""
 

@@ -26,6 +26,7 @@ from nonredundant.extraction.case_table import (
 )
 from nonredundant.lesions.features import check_columns
 from nonredundant.lesions.table import LesionTable
+from nonredundant.utils.context import seeded_numpy
 from nonredundant.utils.validation import HasMethods, InvalidParameterError
 
 #: Name of a step and the untrained transformer.
@@ -216,13 +217,13 @@ def fit_steps(
 ) -> tuple[Pipeline, LesionTable]:
     """Fit clones of the steps on training samples; return them and the samples after them.
 
-    Random states that are None are set to the seed.
+    Random states that are None are set to the seed, as is NumPy's global generator meanwhile.
     """
     pipeline = clone(Pipeline(steps))
     params = pipeline.get_params(deep=True)
     unset = [name for name in params if name.endswith("random_state") and params[name] is None]
     pipeline.set_params(**dict.fromkeys(unset, seed))
-    with config_context(transform_output="default"):
+    with config_context(transform_output="default"), seeded_numpy(seed):
         prepared = pipeline.fit_transform(table, y)
     return pipeline, _check_result(pipeline, prepared, table)
 

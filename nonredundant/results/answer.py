@@ -90,7 +90,7 @@ def _visible(own: pd.DataFrame) -> str:
 
 
 class Evidence(NamedTuple):
-    """The rows of the result tables that concern one fused set.
+    """The rows of the result tables that concern one set and its reference.
 
     Parameters
     ----------
@@ -105,6 +105,8 @@ class Evidence(NamedTuple):
         measure where the audit saw that learned features depend on known ones.
     where : str
         On which samples the sets were scored.
+    added : str
+        What the set has and its reference has not: "learned" or "hand-crafted" features.
     """
 
     chosen: Mapping[str, str]
@@ -113,6 +115,7 @@ class Evidence(NamedTuple):
     test: pd.Series | None
     information: pd.Series | None
     where: str
+    added: str = "learned"
 
 
 def does_help(found: Evidence) -> Finding:
@@ -143,11 +146,11 @@ def does_help(found: Evidence) -> Finding:
     opening = {
         "gain": f"{set_name} predicts better than {reference}",
         "loss": f"{set_name} predicts worse than {reference}",
-        "information": f"The learned features say something of the outcome that {reference} does "
-        f"not, but a gain in {metric} was not seen",
+        "information": f"The {found.added} features say something of the outcome that {reference} "
+        f"does not, but a gain in {metric} was not seen",
         "chance": f"No gain was seen: {set_name} is not distinguishable from chance",
-        "none seen": "No gain from the learned features was seen",
-        "unknown": "Whether the learned features help is not estimable",
+        "none seen": f"No gain from the {found.added} features was seen",
+        "unknown": f"Whether the {found.added} features help is not estimable",
     }[verdict]
     text = f"{opening}: {numbers}; {_difference(found.test)}{_information(found)}."
     text += _power(found.test, found.base, found.chosen["metric"])

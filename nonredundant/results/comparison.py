@@ -232,6 +232,9 @@ class FeatureSetComparison:
                 self.added_information, {**pair, "reference": reference, "method": method}
             ),
             where="on the held-out test set" if self.settings.n_test else "in cross-validation",
+            added="learned"
+            if chosen["feature_set"] in self.settings.learned_blocks
+            else "hand-crafted",
         )
 
     @property

@@ -73,35 +73,35 @@ class FoldTests:
     def __init__(self, study: Study, held: OutOfFold, scores: pd.DataFrame) -> None:
         self.study, self.held, self.scores = study, held, scores
         self.sizes = tuple(
-            float(np.mean([len(rows) for rows in parts]))
-            for parts in zip(*((fold.train, fold.test) for fold in study.folds), strict=True)
+            float(np.mean([len(rows) for rows in side]))
+            for side in zip(*((fold.train, fold.test) for fold in study.folds), strict=True)
         )
-        places = ["metric", "feature_set", "classifier"]
-        self.wide = scores.pivot_table(index=["repeat", "fold"], columns=places, values="score")
+        fits = ["metric", "feature_set", "classifier"]
+        self.wide = scores.pivot_table(index=["repeat", "fold"], columns=fits, values="score")
 
     def summary(self) -> pd.DataFrame:
         """Compute mean, standard deviation over folds and 95 % interval of each set."""
         rows = []
-        for place, group in self.scores.groupby(
+        for names, group in self.scores.groupby(
             ["feature_set", "classifier", "metric"], sort=False
         ):
-            feature_set, classifier, metric = (str(name) for name in place)
-            values = group["score"].to_numpy()
+            feature_set, classifier, metric = map(str, names)
+            scores = group["score"].to_numpy()
             if self._by_auc(metric):
-                found = cross_validated_auc(
+                estimate = cross_validated_auc(
                     self.study.outcome.y,
                     self.held.score(feature_set, classifier),
                     self.held.folds,
                     groups=self.study.groups,
                 )
             else:
-                found = resampled_interval(values, *self.sizes)
-            low, high = found.low, found.high
+                estimate = resampled_interval(scores, *self.sizes)
+            low, high = estimate.low, estimate.high
             if metric in SHARES:
                 # A t interval is unbounded; clipping it to possible values keeps its coverage.
                 low, high = np.clip((low, high), 0.0, 1.0)
-            spread = values.std(ddof=1) if len(values) > 1 else float("nan")
-            rows.append((*place, found.estimate, spread, low, high, found.reason))
+            spread = scores.std(ddof=1) if len(scores) > 1 else float("nan")
+            rows.append((*names, estimate.estimate, spread, low, high, estimate.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
 
     def tests(self) -> pd.DataFrame:
@@ -115,8 +115,8 @@ class FoldTests:
     def graph_tests(self) -> pd.DataFrame:
         """Test the graph against each classifier, per set."""
         return self._differences(
-            ((one.name, GRAPH), (one.name, clf), (one.name, clf, GRAPH))
-            for one in self.study.sets
+            ((s.name, GRAPH), (s.name, clf), (s.name, clf, GRAPH))
+            for s in self.study.sets
             for clf in self.study.estimators
             if clf != GRAPH
         )
@@ -132,8 +132,8 @@ class FoldTests:
             if left not in self.held.responses or right not in self.held.responses:
                 continue
             for metric in self.scores["metric"].unique():
-                found, method = self._difference(metric, left, right)
-                rows.append(_test_row((*names, metric), found, method))
+                difference, method = self._difference(metric, left, right)
+                rows.append(_test_row((*names, metric), difference, method))
         return _with_holm(rows)
 
     def _difference(
@@ -141,37 +141,37 @@ class FoldTests:
     ) -> tuple[Any, str]:
         """Test one difference and name the method."""
         if self._by_auc(metric):
-            found = cross_validated_auc_difference(
+            auc_difference = cross_validated_auc_difference(
                 self.study.outcome.y,
                 self.held.score(*left),
                 self.held.score(*right),
                 self.held.folds,
                 groups=self.study.groups,
             )
-            return found, AUC_METHOD
-        difference = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
-        return resampled_test(difference, *self.sizes), "corrected resampled t"
+            return auc_difference, AUC_METHOD
+        differences = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
+        return resampled_test(differences, *self.sizes), "corrected resampled t"
 
     def _by_auc(self, metric: str) -> bool:
         """Return whether the metric is the AUC of two classes."""
         return metric == "roc_auc" and len(self.study.outcome.classes) == 2
 
 
-def _test_row(names: tuple[str, ...], found: Difference, method: str) -> tuple:
+def _test_row(names: tuple[str, ...], difference: Difference, method: str) -> tuple:
     """Return a row of the table of tests; the last name is that of the metric."""
-    low, high = found.low, found.high
+    low, high = difference.low, difference.high
     if names[-1] in SHARES:
         # A t interval is unbounded; clipping it to possible values keeps its coverage.
         low, high = np.clip((low, high), -1.0, 1.0)
     return (
         *names,
-        found.estimate,
+        difference.estimate,
         low,
         high,
-        found.p_value,
-        found.detectable,
+        difference.p_value,
+        difference.detectable,
         method,
-        found.reason,
+        difference.reason,
     )
 
 
@@ -184,13 +184,13 @@ def _with_holm(rows: list[tuple]) -> pd.DataFrame:
     tests = pd.DataFrame(rows, columns=_TESTS)
     tests.insert(8, "p_holm", np.nan)
     for _, family in tests.groupby(["reference", "metric"], sort=False):
-        known = family[family["p_value"].notna()]
-        if len(known):
-            numbers = known[["estimate", "low", "high", "p_value"]].to_numpy(dtype=float)
-            _, first, place = np.unique(
+        estimable = family[family["p_value"].notna()]
+        if len(estimable):
+            numbers = estimable[["estimate", "low", "high", "p_value"]].to_numpy(dtype=float)
+            _, first, copies = np.unique(
                 numbers.round(9), axis=0, return_index=True, return_inverse=True
             )
-            tests.loc[known.index, "p_holm"] = holm(numbers[first, -1])[place.ravel()]
+            tests.loc[estimable.index, "p_holm"] = holm(numbers[first, -1])[copies.ravel()]
     return tests
 
 
@@ -203,10 +203,10 @@ def score_columns(response: np.ndarray, classes: np.ndarray) -> dict[str, np.nda
 
 def ensembles(fitted: list[Fitted]) -> dict[tuple[str, str], np.ndarray]:
     """Average the responses of all fold models to the held-out test set."""
-    found: dict[tuple[str, str], list[np.ndarray]] = {}
-    for one in fitted:
-        found.setdefault((one.feature_set, one.classifier), []).append(one.external)
-    return {place: np.mean(parts, axis=0) for place, parts in found.items()}
+    responses: dict[tuple[str, str], list[np.ndarray]] = {}
+    for fit in fitted:
+        responses.setdefault((fit.feature_set, fit.classifier), []).append(fit.external)
+    return {pair: np.mean(folds, axis=0) for pair, folds in responses.items()}
 
 
 def ensemble_predictions(
@@ -248,7 +248,7 @@ class TestSet:
         self.binary = len(held.classes) == 2
         self.n_classes = len(held.classes)
         #: Scores of resamples, by metric and response.
-        self.known: dict[tuple[str, int], dict[int, float]] = {}
+        self.scored: dict[tuple[str, int], dict[int, float]] = {}
         self.one_case = self.binary and int(np.bincount(self.y).min()) < 2
 
     def summary(self) -> pd.DataFrame:
@@ -256,12 +256,12 @@ class TestSet:
         rows = []
         for (feature_set, clf), response in self.mean.items():
             for metric in self.study.options.scorers:
-                found = self._interval(metric, response)
+                estimate = self._interval(metric, response)
                 # Normal intervals are unbounded, the scores are not.
-                low, high = found.low, found.high
+                low, high = estimate.low, estimate.high
                 low, high = np.clip((low, high), 0, 1) if metric in SHARES else (low, high)
-                place = feature_set, clf, metric
-                rows.append((*place, found.estimate, np.nan, low, high, found.reason))
+                head = feature_set, clf, metric
+                rows.append((*head, estimate.estimate, np.nan, low, high, estimate.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
 
     def _interval(self, metric: str, response: np.ndarray) -> Estimate:
@@ -299,14 +299,13 @@ class TestSet:
         groups, method = self.study.cohort.test_groups, self._method(metric)
         reason = self._no_error(metric)
         if reason:
-            difference = self._value(metric, a) - self._value(metric, b)
-            return not_estimable(difference, reason), method
+            return not_estimable(self._value(metric, a) - self._value(metric, b), reason), method
         if self._by_delong(metric):
             return delong_test(self.y, a[:, -1], b[:, -1], groups=groups), method
         if metric == CONCORDANCE:
             return self._compare_concordance(a[:, -1], b[:, -1]), method
         n, of_a, of_b = len(self.y), self._metric(metric, a), self._metric(metric, b)
-        found = paired_bootstrap(
+        difference = paired_bootstrap(
             self.y,
             self.rows,
             self.rows + n,
@@ -314,14 +313,14 @@ class TestSet:
             n_resamples=N_RESAMPLES,
             random_state=self.seed,
         )
-        return found, method
+        return difference, method
 
     def _concordance(self, risk: np.ndarray) -> Estimate:
         """Compute concordance and interval from the difference to a constant risk (0.5)."""
-        found = self._compare_concordance(risk, np.zeros(len(risk)))
+        above = self._compare_concordance(risk, np.zeros(len(risk)))
         middle = 0.5
         return Estimate(
-            middle + found.estimate, middle + found.low, middle + found.high, found.reason
+            middle + above.estimate, middle + above.low, middle + above.high, above.reason
         )
 
     def _compare_concordance(self, a: np.ndarray, b: np.ndarray) -> Difference:
@@ -362,14 +361,14 @@ class TestSet:
         All sets are scored on the same resamples; each value is computed once.
         """
         recorded, scorer = Recorded(response, self.n_classes), self.study.options.scorers[metric]
-        known = self.known.setdefault((metric, id(response)), {})
+        scored = self.scored.setdefault((metric, id(response)), {})
 
         def value(y: Any, rows: Any) -> float:
             """Score the rows."""
             rows = np.asarray(rows, dtype=int)
             key = hash(rows.tobytes())
-            if key not in known:
-                known[key] = float(scorer(recorded, rows, y))
-            return known[key]
+            if key not in scored:
+                scored[key] = float(scorer(recorded, rows, y))
+            return scored[key]
 
         return value

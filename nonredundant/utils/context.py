@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from nonredundant.utils.user_warnings import fresh_kinds
@@ -51,6 +52,21 @@ def one_thread(*, torch_too: bool) -> Iterator[None]:
             torch.set_num_threads(1)
         stack.enter_context(threadpool_limits(limits=1))
         yield
+
+
+@contextlib.contextmanager
+def seeded_numpy(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator in a block, and restore its state afterwards.
+
+    Estimators without a random state, such as scikit-learn's `TargetEncoder`, draw from it.
+    """
+    generator = check_random_state(None)
+    state = generator.get_state()
+    generator.seed(seed)
+    try:
+        yield
+    finally:
+        generator.set_state(state)
 
 
 @contextlib.contextmanager
