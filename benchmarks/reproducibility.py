@@ -159,7 +159,7 @@ def clinical() -> dict[str, np.ndarray]:
                 y,
                 groups=cases["hospital"].to_numpy(),
                 test=(test, y_test),
-                feature_sets=["HCR", "HCR+DLR-MI", "H3+D2"],
+                feature_sets=["HCR", "H3", "HCR+DLR-MI", "H3+D2"],
                 classifiers=("LR", "RF"),
                 cv=3,
                 n_repeats=1,

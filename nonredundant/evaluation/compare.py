@@ -145,7 +145,8 @@ def compare_feature_sets(
     baselines : bool, default=True
         Add volume, maximum intensity, both, the dissemination of lesions where samples have
         several, clinical columns alone where there are any, and, if a set has learned features,
-        HCR with principal components of the patches and HCR with residualised latents.
+        its known columns alone, HCR with principal components of the patches and HCR with
+        residualised latents.
     experiment : {"petvsclin", "vetil2023"}, optional
         A published set of feature sets and hyper-parameters, in place of `feature_sets`.
     class_weight : dict of label to weight or "balanced", optional

@@ -155,7 +155,8 @@ def choose_feature_sets(
     table : LesionTable
         The lesions after the steps of a fold.
     baselines : bool
-        Whether to add the baselines that can be computed from the table.
+        Whether to add the baselines that can be computed from the table, and the set of the known
+        columns of each fused set.
 
     Returns
     -------
@@ -177,7 +178,9 @@ def choose_feature_sets(
     if not any(s.variant is not None for s in chosen):
         # Learned features are compared with others of their kind; networks take minutes to train.
         added = [s for s in added if s.variant is None]
-    return name_clinical(chosen, added, clinical=clinical), messages
+    named = name_clinical(chosen, added, clinical=clinical)
+    known = [_known_part(s) for s in named if s.is_fused] if baselines else []
+    return resolve_feature_sets([*named, *known], baselines=False), messages
 
 
 def _baselines(table: LesionTable) -> tuple[list[FeatureSet], list[str]]:
@@ -197,6 +200,17 @@ def _baselines(table: LesionTable) -> tuple[list[FeatureSet], list[str]]:
 def _is_for_several_lesions(baseline: FeatureSet) -> bool:
     """Return whether a baseline describes the several lesions of a sample."""
     return baseline.name in SIMPLE and SIMPLE[baseline.name].several_lesions
+
+
+def _known_part(feature_set: FeatureSet) -> FeatureSet:
+    """Return the set of the known columns of a fused set, with which it is compared.
+
+    Sets of a published protocol have names of their own, and are compared with each other.
+    """
+    name, _, learned = feature_set.name.rpartition("+")
+    if not name or feature_set.variant is None or learned != feature_set.variant.name:
+        return feature_set
+    return FeatureSet(name, feature_set.selection, clinical=feature_set.clinical)
 
 
 def check_feature_set(feature_set: FeatureSet, table: LesionTable) -> None:

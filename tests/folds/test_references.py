@@ -39,6 +39,17 @@ def test_baselines_beside_clinical_sets_contain_the_clinical_columns():
 
 
 @pytest.mark.parametrize(
+    ("asked", "reference"),
+    [("HCR+DLR", "HCR"), ("H4+D2-MI", "H4"), ("Clinical+DLR", "Clinical"), ("HCR+PCA", "HCR")],
+)
+def test_the_known_columns_of_a_fused_set_are_a_baseline(asked, reference):
+    table = make_table(20)[0]
+    table = with_age(table) if asked.startswith("Clinical") else table
+    sets, _ = choose_feature_sets([asked], table, baselines=True)
+    assert references(sets, sets[0])[0] == reference
+
+
+@pytest.mark.parametrize(
     ("asked", "primary"),
     [
         (["HCR", "HCR+DLR", "HCR+DLR-MI"], ("HCR+DLR-MI", "HCR")),
