@@ -475,12 +475,6 @@ default="dcor"
             return super()._decode(r, h)
         return super()._decode(residualiser.inverse(pd.DataFrame(h).add_prefix("h"), r), h)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; models saved before `residualise` existed did not residualise."""
-        super().__setstate__(state)
-        if not hasattr(self, "residualise"):
-            self.residualise = False
-
     def _mirrors(self) -> bool:
         return self.gamma == 0
 

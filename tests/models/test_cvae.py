@@ -231,16 +231,6 @@ def test_an_encoder_that_repeats_h_is_residualised():
     assert found[1] < 0.2
 
 
-def test_a_model_saved_before_residuals_existed_does_not_residualise():
-    state = make_cvae().fit(make_table()).__getstate__()
-    del state["residualise"], state["residualiser_"]
-    old = NonRedundantCVAE.__new__(NonRedundantCVAE)
-    old.__setstate__(state)
-    assert old.residualise is False
-    assert old.transform(make_table()).shape == (24, 5)
-    assert clone(old).get_params()["residualise"] is False
-
-
 def test_an_interrupt_while_residualising_leaves_the_model_unfitted(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
