@@ -342,28 +342,31 @@ def _fetch_medmnist(
     files = (cohort.file, cohort.shared_copy)
     local = [f / file for file in files if (f := _local_folder("medmnist", file, data_home))]
     path = local[0] if local else _download_medmnist(cohort.file, data_home, download)
-    with np.load(path, allow_pickle=False) as archive:
-        splits = [name for name in SPLITS if f"{name}_images" in archive]
-        if split is not None and split not in splits:
-            raise ValueError(f"{path} has no split {split!r}; it contains {', '.join(splits)}.")
-        splits = splits if split is None else [split]
-        images = [image for name in splits for image in archive[f"{name}_images"]]
-        labels = [archive[f"{name}_labels"].ravel().astype(int) for name in splits]
-    split_of = np.repeat(splits, [len(part) for part in labels])
-    within = np.concatenate([np.arange(len(part)) for part in labels])
-    index = pd.Index([f"{name}{i:04d}" for name, i in zip(split_of, within, strict=True)])
-    data = pd.DataFrame({"image": pd.Series(images, index=index, dtype=object)})
+    data = _read_splits(path, split)
+    target, split_of = data.pop("label"), data.pop("split")
     if cohort.is_mask:
         data["mask"] = data["image"].map(lambda image: (image > 0).astype(np.uint8))
-    target = pd.Series(np.concatenate(labels), index=index, name="label")
     if return_X_y:
         return data, target
-    return Bunch(
-        data=data,
-        target=target,
-        split=pd.Series(split_of.tolist(), index=index, name="split"),
-        DESCR=_MEDMNIST_DESCR.format(title=cohort.title, path=path, splits=", ".join(splits)),
+    description = _MEDMNIST_DESCR.format(
+        title=cohort.title, path=path, splits=", ".join(split_of.unique())
     )
+    return Bunch(data=data, target=target, split=split_of, DESCR=description)
+
+
+def _read_splits(path: Path, split: str | None) -> pd.DataFrame:
+    """Read images, labels and splits of a MedMNIST file, of one split or of all that it has."""
+    with np.load(path, allow_pickle=False) as archive:
+        present = [name for name in SPLITS if f"{name}_images" in archive]
+        if split is not None and split not in present:
+            raise ValueError(f"{path} has no split {split!r}; it contains {', '.join(present)}.")
+        parts = []
+        for name in present if split is None else [split]:
+            labels = archive[f"{name}_labels"].ravel().astype(int)
+            columns = {"image": list(archive[f"{name}_images"]), "label": labels, "split": name}
+            index = [f"{name}{i:04d}" for i in range(len(labels))]
+            parts.append(pd.DataFrame(columns, index=index))
+    return pd.concat(parts)
 
 
 def _download_medmnist(name: str, data_home: str | os.PathLike[str] | None, download: bool) -> Path:

@@ -160,7 +160,8 @@ def resolve_parameters(
     Raises
     ------
     ValueError
-        If there is no such preset, pyradiomics rejects a setting, or the parameter file is missing or not valid.
+        If there is no such preset, pyradiomics rejects a setting, or the parameter file is missing
+        or not valid.
 
     Examples
     --------
@@ -168,17 +169,7 @@ def resolve_parameters(
     {'binWidth': 0.5}
     """
     given = _load(settings)
-    preset = preset_name(modality)
-    setting = {**({} if preset is None else PRESETS[preset]), **(given.get("setting") or {})}
-    setting.update(given.get("voxelSetting") or {})
-    if "binCount" in (given.get("setting") or {}):
-        setting.pop("binWidth", None)
-    if bin_width is not None:
-        setting.pop("binCount", None)
-        setting["binWidth"] = bin_width
-    if bin_count is not None:
-        setting.pop("binWidth", None)
-        setting["binCount"] = bin_count
+    setting = _merged_setting(preset_name(modality), given, bin_width, bin_count)
     if isinstance(spacing, str) and spacing == "native":
         setting.pop("resampledPixelSpacing", None)
     elif spacing is not None:
@@ -195,6 +186,24 @@ def resolve_parameters(
     parameters = json.loads(json.dumps(parameters, default=_plain))
     _check_with_pyradiomics(json.dumps(parameters))
     return parameters
+
+
+def _merged_setting(
+    preset: str | None, given: Mapping[str, Any], bin_width: float | None, bin_count: int | None
+) -> dict[str, Any]:
+    """Merge the `setting` of a preset and of the user, of whose discretisations the last wins."""
+    users = given.get("setting") or {}
+    setting = {**(PRESETS[preset] if preset else {}), **users}
+    setting.update(given.get("voxelSetting") or {})
+    if "binCount" in users:
+        setting.pop("binWidth", None)
+    if bin_width is not None:
+        setting.pop("binCount", None)
+        setting["binWidth"] = bin_width
+    if bin_count is not None:
+        setting.pop("binWidth", None)
+        setting["binCount"] = bin_count
+    return setting
 
 
 def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:
