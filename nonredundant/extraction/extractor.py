@@ -347,7 +347,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        # Closed here: the traceback of an error would keep the stream, and with it pyradiomics'
+        # The stream is closed here: kept by the traceback of an error, it would keep pyradiomics'
         # log silent.
         with contextlib.closing(stream):
             for i, result in stream:

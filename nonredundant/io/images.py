@@ -131,7 +131,7 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     (4.0, 4.0, 3.0)
     """
     if mask.GetDimension() != image.GetDimension():
-        # `align_mask` tells it for all sources.
+        # `align_mask` raises the error of different dimensions.
         return
     if mask.GetSize() != image.GetSize():
         raise CaseError(

@@ -128,7 +128,7 @@ class ConditionedVAE(VAEEstimator):
         term = resolve_independence(self.independence)
         conditioning = self.conditioning
         if conditioning == "auto":
-            # Whatever kappa is: a network without the term (kappa=0) has the same gates.
+            # The gates do not depend on kappa, so that kappa=0 changes nothing but the term.
             conditioning = gates_of(self.independence)
         if self.kappa == 0 or not h.shape[1]:
             term = None

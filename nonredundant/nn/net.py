@@ -106,7 +106,7 @@ class TermNet(NeuralNet):
         self.half_ = torch.float32
         if half:
             self.half_ = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        # Only float16 needs it. Each step with it waits for the device.
+        # Only float16 needs scaled gradients; each step that scales them waits for the device.
         self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.half_ == torch.float16)
         self.unread_: list[tuple[dict[str, Any], str, Tensor]] = []
 
@@ -348,7 +348,8 @@ def check_weights(module: torch.nn.Module) -> None:
 
     The loss of the last step may be finite while its gradient is not.
     """
-    bad = [name for name, one in module.named_parameters() if not torch.isfinite(one).all()]
+    weights = module.named_parameters()
+    bad = [name for name, weight in weights if not torch.isfinite(weight).all()]
     if bad:
         raise FloatingPointError(
             f"training diverged in its last step: the weights {bad[0]!r} are no longer finite "

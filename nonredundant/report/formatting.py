@@ -176,7 +176,7 @@ DIFFERENCE = (
     number_column("estimate", "difference", signed=True),
     interval_column(signed=True),
     p_column("p_value", "p"),
-    # Not known where p is not; the reason stands there.
+    # Where p cannot be estimated, neither can p (Holm); the cell of p refers to the reason.
     Column("p (Holm)", lambda row: format_p(row["p_holm"])),
     number_column("detectable", "smallest detectable"),
 )
