@@ -400,7 +400,7 @@ def remove_cache(folder: Path) -> None:
 def load_model(path: Path) -> Any:
     """Load a saved model; a file with types from other packages is refused.
 
-    Its cache is not used: joblib unpickles what lies there.
+    The `memory` of the model is not used: joblib unpickles what lies there.
 
     Raises
     ------

@@ -124,7 +124,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     min_voxels : int, default=8
         Components or labels of fewer voxels are tiny.
     min_volume : float or None, default=None
-        Those of less volume in mm³ (in 2-D: area in mm²) are also tiny.
+        Components or labels of less volume in mm³ (in 2-D: area in mm²) are also tiny.
     small_lesions : {"drop", "shape"}, default="drop"
         Drop tiny lesions, or measure their shape alone: other features are NaN, the patch is
         empty and the reason is in `.lesion_status`. Both with a warning. Lesions too thin for a
@@ -161,7 +161,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     feature_names_in_ : array of str
         Columns of the case table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------

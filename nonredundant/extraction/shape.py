@@ -138,7 +138,7 @@ def _volumes(blocks: np.ndarray) -> np.ndarray:
 def _vertices(mask: np.ndarray) -> np.ndarray:
     """Find the vertices of the mesh, halfway between a voxel inside and one outside.
 
-    They are given in half voxels, shape (n_vertices, 3).
+    Coordinates are in half voxels, shape (n_vertices, 3).
     """
     found = []
     for axis in range(3):

@@ -112,7 +112,7 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     image : SimpleITK.Image
         An image made from an array or pixels, changed in place.
     mask : SimpleITK.Image
-        Its mask, from a source that knows its grid.
+        Mask of the image, from a source that knows its grid.
     stated : bool
         Whether the voxel size of the image was given.
 

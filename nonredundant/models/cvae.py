@@ -58,7 +58,7 @@ def gates_of(independence: Any) -> str:
 class ConditionedVAE(VAEEstimator):
     """Base class of the models that take h as a condition.
 
-    It computes h, adds the features to the output and decodes from (h, d).
+    Such a model computes h, adds the features to the output and decodes from (h, d).
     """
 
     dlr_size: int
@@ -342,7 +342,7 @@ default="dcor"
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------

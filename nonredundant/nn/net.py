@@ -146,8 +146,8 @@ class TermNet(NeuralNet):
     def partial_fit(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
         """Train further; an interrupt propagates.
 
-        It is skorch's method, which swallows an interrupt and returns a net that was trained for
-        too few epochs as if it were done. Skorch's early stopping ends the training by the same
+        The method of skorch swallows an interrupt and returns a net that was trained for too few
+        epochs as if it were done. Skorch's early stopping ends the training by the same
         exception; that remains a normal end.
         """
         if not self.initialized_:

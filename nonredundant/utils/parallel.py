@@ -157,7 +157,8 @@ def _marked(
 def _expect_large_libraries() -> None:
     """Keep joblib from replacing this process when it has grown by the size of torch.
 
-    It takes 300 MB since the first task for a leak, and the new process imports everything again.
+    Joblib takes a growth of 300 MB since the first task for a leak, and the process that it starts
+    instead imports everything again.
     """
     executor: Any = sys.modules.get("joblib.externals.loky.process_executor")
     if hasattr(executor, "_MAX_MEMORY_LEAK_SIZE"):
