@@ -6,7 +6,7 @@ REPORT ?= report
 # The versions that were tested; `CONSTRAINTS=/dev/null` installs the newest.
 CONSTRAINTS ?= constraints.txt
 
-.PHONY: demo test test-all lint install benchmarks docs linkcheck clean
+.PHONY: demo quick test test-all lint install benchmarks docs linkcheck clean
 
 install: $(STAMP)
 
@@ -25,6 +25,16 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/bandit --quiet --recursive nonredundant
+
+# Packages and modules whose tests train next to nothing: about 1,600 tests.
+QUICK := tests/io tests/lesions tests/utils tests/displays \
+	$(addprefix tests/nn/test_,blocks.py losses.py net.py penalties.py state.py) \
+	tests/extraction/test_settings.py \
+	$(addprefix tests/test_,complexity.py dependencies.py docs.py layers.py)
+
+quick: install
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" $(QUICK)
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"

@@ -20,9 +20,9 @@ from sklearn.metrics import get_scorer
 from nonredundant import RadiomicsExtractor
 from nonredundant.datasets import fetch_sts
 from nonredundant.folds.fitting import FitOptions, fit_model
-from nonredundant.folds.splits import inner_splits, make_folds
 from nonredundant.folds.outcome import Outcome, read_outcome
 from nonredundant.folds.representations import Blocks
+from nonredundant.folds.splits import inner_splits, make_folds
 
 N_ADDED = 16
 #: Name in the table → name of the classifier, and the classifier if it is none of the package's.

@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
+from nonredundant.folds.repeats import default_repeats
 from reporting import write_section
 from scipy import special
 from sklearn.linear_model import LogisticRegression
@@ -20,7 +21,6 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nonredundant.folds.repeats import default_repeats
 from nonredundant.statistics import (
     cross_validated_auc,
     cross_validated_auc_difference,

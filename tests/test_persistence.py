@@ -28,7 +28,7 @@ from nonredundant.datasets import make_lesions
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.baselines import PatchPCA
-from nonredundant.nn.state import FORMAT, arrays_of
+from nonredundant.nn.state import FORMAT, arrays_of, seal, unseal
 from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -257,14 +257,24 @@ def test_each_changed_value_of_a_state_is_noticed(name):
     assert tried >= 2
 
 
+@pytest.mark.parametrize("name", SEALED)
+def test_what_was_added_to_a_state_or_taken_from_it_is_noticed(name):
+    model, _ = fit(name)
+    state = model.__getstate__()
+    without = {key: value for key, value in state.items() if key != "random_state"}
+    unsigned = {key: value for key, value in state.items() if key != "_checksum"}
+    for other in (without, {**state, "extra": 1}, unsigned):
+        with pytest.raises(ValueError, match="not as it was saved"):
+            clone(model).__setstate__(other)
+
+
 def test_weights_of_another_network_are_refused():
     model, _ = fit("cvae")
-    state = model.__getstate__()
-    del state["_checksum"]
+    state = unseal(model.__getstate__())
     name, value = next(iter(state["_net_weights"].items()))
     for weights in ({name: np.zeros(99)}, {"unknown": value}):
         with pytest.raises(ValueError, match="do not fit the network"):
-            clone(model).__setstate__({**state, "_net_weights": weights})
+            clone(model).__setstate__(seal({**state, "_net_weights": weights}))
 
 
 @pytest.mark.parametrize("name", ["cvae", "graph"])

@@ -105,6 +105,7 @@ def test_smote_between_the_latents_and_the_classifier(phantoms):
     steps.insert(3, ("smote", SMOTE(k_neighbors=2, random_state=0)))
     pipeline = SamplingPipeline(steps).fit(cases.iloc[rows], y[rows])
     assert pipeline.predict_proba(cases).shape == (24, 2)
+    assert pipeline.named_steps["smote"].sampling_strategy_ == {1: (y == 0).sum() - 5}
 
 
 def test_the_hand_crafted_baseline_needs_one_step_less(phantoms):

@@ -21,6 +21,7 @@ from sklearn.model_selection import (
     RandomizedSearchCV,
     TunedThresholdClassifierCV,
     cross_val_predict,
+    cross_val_score,
     learning_curve,
     permutation_test_score,
     train_test_split,
@@ -113,12 +114,14 @@ def test_predictions_and_curves_of_cross_validation(cohort):
     check_probabilities(cross_val_predict(steps, table, y, cv=2, method="predict_proba"), 32)
     sizes, _, scores = learning_curve(steps, table, y, cv=2, train_sizes=[0.5, 1.0])
     assert sizes.tolist() == [8, 16]
-    assert np.isfinite(scores).all()
+    # With all rows, and with the default C = 1, a curve has the scores of cross-validation.
+    expected = cross_val_score(steps, table, y, cv=2)
+    np.testing.assert_allclose(scores[-1], expected)
     _, scores = validation_curve(steps, table, y, param_name=C, param_range=[0.1, 1.0], cv=2)
-    assert np.isfinite(scores).all()
-    _, null, p = permutation_test_score(steps, table, y, cv=2, n_permutations=3)
-    assert len(null) == 3
-    assert 0 < p <= 1
+    np.testing.assert_allclose(scores[-1], expected)
+    score, null, p = permutation_test_score(steps, table, y, cv=2, n_permutations=3)
+    assert score == pytest.approx(expected.mean())
+    assert p == pytest.approx((1 + (null >= score).sum()) / 4)
 
 
 # Composition ---------------------------------------------------------------------------------

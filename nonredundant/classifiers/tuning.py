@@ -125,24 +125,38 @@ def tune(
     if len(grid) == 1:
         rows = rows.first(_FEW_SPLITS)
     responses = [_responses(pipeline, rows, i, grid, name) for i in range(len(rows.splits))]
-    scores = np.array(
-        [
-            [metric(rows.y[test], response) for response in row]
-            for (_, test), row in zip(rows.splits, responses, strict=True)
-        ]
-    ).reshape(-1, len(grid))
-    # In some splits no two times can be compared.
-    scores = scores[np.isfinite(scores).all(axis=1)]
-    best = int(scores.mean(axis=0).argmax()) if len(scores) else 0
-    chosen = grid[best] if len(scores) else {}
+    best = _best_setting(responses, rows, metric)
+    chosen = {} if best is None else grid[best]
     held = np.concatenate([test for _, test in rows.splits] or [np.empty(0, dtype=int)])
-    margins = np.concatenate([row[best] for row in responses]) if responses else None
+    margins = np.concatenate([row[best or 0] for row in responses]) if responses else None
     model = clone(pipeline).set_params(**chosen)
     if needs_calibration(name) and not own:
         model = CalibratedMargin(model, margins, rows.y[held])
     return Tuned(
         model.fit(rows.X, rows.y), chosen, held, np.empty(0) if margins is None else margins
     )
+
+
+def _best_setting(
+    responses: Sequence[Sequence[np.ndarray]],
+    rows: TrainingRows,
+    metric: Callable[[np.ndarray, np.ndarray], float],
+) -> int | None:
+    """Return the first setting with the highest mean score; None where no split can be scored.
+
+    `responses` are those to the left-out rows, by split and setting.
+    """
+    if not responses:
+        return None
+    scores = np.array(
+        [
+            [metric(rows.y[test], response) for response in settings]
+            for (_, test), settings in zip(rows.splits, responses, strict=True)
+        ]
+    )
+    # In some splits no two times can be compared.
+    scores = scores[np.isfinite(scores).all(axis=1)]
+    return int(scores.mean(axis=0).argmax()) if len(scores) else None
 
 
 def _responses(

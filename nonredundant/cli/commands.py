@@ -379,7 +379,7 @@ def _extractor(
     from nonredundant.extraction.extractor import RadiomicsExtractor
 
     return RadiomicsExtractor(
-        modality=None if modality is None else modality.upper(),
+        modality=modality,
         settings=None if settings is None else str(settings),
         bin_width=bin_width,
         patch_shape=(patch, patch, patch),

@@ -19,18 +19,18 @@ def prepare_file(path: Path, *inputs: Path) -> None:
     Raises
     ------
     ValueError
-        If it is one of the files that the command reads.
+        If the file is one that the command reads.
     OSError
         If the file cannot be written: names the file, the reason and a remedy.
     """
-    for one in inputs:
-        if path.exists() and one.exists() and os.path.samefile(path, one):
+    for read in inputs:
+        if path.exists() and read.exists() and os.path.samefile(path, read):
             raise ValueError(
                 f"{path} is read by this command and would be overwritten; choose another name"
             )
     make_folder(path.parent)
     if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe would notice the trial.
+        # A trial write to a device or a pipe would already reach its reader.
         return
     with contextlib.suppress(_TriedError), replaced_file(path):
         raise _TriedError
@@ -42,7 +42,7 @@ def prepare_folder(path: Path) -> None:
     Raises
     ------
     OSError
-        If they cannot be written: names the folder or file, the reason and a remedy.
+        If the files cannot be written: names the folder or file, the reason and a remedy.
     """
     make_folder(path / "tables")
     prepare_file(path / "index.html")

@@ -29,14 +29,14 @@ _EXPECTED = (
     FloatingPointError,
     WorkerDiedError,
 )
-#: Bytes of memory for a byte of JSON.
+#: Bytes of memory that the objects of one byte of JSON take.
 _JSON = 20
-#: Words in the name of a column of ids, which may repeat; ids of a first column of another name
-#: may not.
+#: Words in the name of a column of ids. Ids in a column of such a name may repeat; a first column
+#: of another name holds ids only if they do not.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
 #: Packages whose classes a model file may contain, besides those that skops trusts by default.
 _TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
-#: Single types; the trees are those of random forests.
+#: Further classes that a model file may contain; random forests hold the trees.
 _TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 
 
@@ -114,7 +114,7 @@ def read_cases(
     ids = _id_column(text, ("image", "mask", *needed))
     if ids is not None:
         cases = cases.set_axis(_row_labels(text[ids], path), axis=0)
-        # It is kept as a column, too: it may name the groups.
+        # The ids are kept as a column, too, because that column may name the groups.
         cases[ids] = text[ids].to_numpy()
     if groups is not None:
         cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
@@ -391,8 +391,8 @@ def remove_cache(folder: Path) -> None:
     """Remove what joblib keeps in a folder, and the folder if nothing else is in it."""
     shutil.rmtree(folder / "joblib", ignore_errors=True)
     with contextlib.suppress(OSError):
-        if [one.name for one in folder.iterdir()] == [".gitignore"]:
-            # It is joblib's.
+        if [path.name for path in folder.iterdir()] == [".gitignore"]:
+            # Joblib has written this file.
             (folder / ".gitignore").unlink()
         folder.rmdir()
 
@@ -400,7 +400,7 @@ def remove_cache(folder: Path) -> None:
 def load_model(path: Path) -> Any:
     """Load a saved model; a file with types from other packages is refused.
 
-    Its cache is not used: joblib unpickles what lies there.
+    The `memory` of the model is not used: joblib unpickles what lies there.
 
     Raises
     ------

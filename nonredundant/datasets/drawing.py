@@ -259,7 +259,7 @@ def render(
     lesions : list of PhantomLesion
         The lesions of one sample.
     centres : ndarray of shape (n_lesions, n_dim)
-        Their centres in voxels.
+        Centres of the lesions in voxels.
     rng : Generator
         Random number generator.
     scene : Scene

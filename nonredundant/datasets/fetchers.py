@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,29 @@ _MEDMNIST_DESCR = """{title}
 Source: MedMNIST v2, doi 10.1038/s41597-022-01721-8, zenodo.org/records/10519652, licence CC BY
 4.0. Read from {path}, with the splits {splits}.
 """
+
+
+@dataclass(frozen=True)
+class _MedMNIST:
+    """One file of MedMNIST: its names, its title, and whether the image is its own mask."""
+
+    file: str
+    shared_copy: str
+    title: str
+    is_mask: bool = False
+
+
+_ADRENAL = _MedMNIST(
+    "adrenalmnist3d_64.npz",
+    "adrenalmnist3d_64_train_val.npz",
+    "AdrenalMNIST3D: adrenal glands, normal (0) or with mass or hyperplasia (1).",
+    is_mask=True,
+)
+_PNEUMONIA = _MedMNIST(
+    "pneumoniamnist.npz",
+    "pneumoniamnist_28_train_val.npz",
+    "PneumoniaMNIST: chest radiographs, normal (0) or with pneumonia (1).",
+)
 
 
 def fetch_sts(
@@ -162,20 +186,7 @@ def fetch_adrenal(
     >>> fetch_adrenal(split="val").data.shape  # doctest: +SKIP
     (98, 2)
     """
-    bunch = _fetch_medmnist(
-        "adrenalmnist3d_64.npz",
-        local=("adrenalmnist3d_64.npz", "adrenalmnist3d_64_train_val.npz"),
-        title="AdrenalMNIST3D: adrenal glands, normal (0) or with mass or hyperplasia (1).",
-        split=split,
-        data_home=data_home,
-        download=download_if_missing,
-    )
-    bunch.data["mask"] = pd.Series(
-        [(image > 0).astype(np.uint8) for image in bunch.data["image"]],
-        index=bunch.data.index,
-        dtype=object,
-    )
-    return (bunch.data, bunch.target) if return_X_y else bunch
+    return _fetch_medmnist(_ADRENAL, split, return_X_y, data_home, download_if_missing)
 
 
 def fetch_pneumonia(
@@ -222,15 +233,7 @@ def fetch_pneumonia(
     >>> fetch_pneumonia(split="val").data.shape  # doctest: +SKIP
     (524, 1)
     """
-    bunch = _fetch_medmnist(
-        "pneumoniamnist.npz",
-        local=("pneumoniamnist.npz", "pneumoniamnist_28_train_val.npz"),
-        title="PneumoniaMNIST: chest radiographs, normal (0) or with pneumonia (1).",
-        split=split,
-        data_home=data_home,
-        download=download_if_missing,
-    )
-    return (bunch.data, bunch.target) if return_X_y else bunch
+    return _fetch_medmnist(_PNEUMONIA, split, return_X_y, data_home, download_if_missing)
 
 
 def _cache(data_home: str | os.PathLike[str] | None) -> Path:
@@ -327,35 +330,43 @@ def _download_failed(what: str, error: Exception) -> OSError:
 
 
 def _fetch_medmnist(
-    name: str,
-    *,
-    local: tuple[str, ...],
-    title: str,
+    cohort: _MedMNIST,
     split: str | None,
+    return_X_y: bool,
     data_home: str | os.PathLike[str] | None,
     download: bool,
-) -> Bunch:
-    """Read one MedMNIST file into a Bunch."""
+) -> Any:
+    """Read one MedMNIST file into a Bunch, or into a case table and its labels."""
     if split is not None and split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS} or None, got {split!r}.")
-    folders = [_local_folder("medmnist", marker, data_home) for marker in local]
-    found = [folder / file for folder, file in zip(folders, local, strict=True) if folder]
-    path = found[0] if found else _download_medmnist(name, data_home, download)
-    with np.load(path, allow_pickle=False) as archive:
-        there = [part for part in SPLITS if f"{part}_images" in archive]
-        wanted = there if split is None else [split]
-        if split is not None and split not in there:
-            raise ValueError(f"{path} has no split {split!r}; it contains {', '.join(there)}.")
-        images = [image for part in wanted for image in archive[f"{part}_images"]]
-        labels = [archive[f"{part}_labels"].ravel().astype(int) for part in wanted]
-    parts = [(part, i) for part, each in zip(wanted, labels, strict=True) for i in range(len(each))]
-    index = pd.Index([f"{part}{i:04d}" for part, i in parts])
-    return Bunch(
-        data=pd.DataFrame({"image": pd.Series(images, index=index, dtype=object)}),
-        target=pd.Series(np.concatenate(labels), index=index, name="label"),
-        split=pd.Series([part for part, _ in parts], index=index, name="split"),
-        DESCR=_MEDMNIST_DESCR.format(title=title, path=path, splits=", ".join(wanted)),
+    files = (cohort.file, cohort.shared_copy)
+    local = [f / file for file in files if (f := _local_folder("medmnist", file, data_home))]
+    path = local[0] if local else _download_medmnist(cohort.file, data_home, download)
+    data = _read_splits(path, split)
+    target, split_of = data.pop("label"), data.pop("split")
+    if cohort.is_mask:
+        data["mask"] = data["image"].map(lambda image: (image > 0).astype(np.uint8))
+    if return_X_y:
+        return data, target
+    description = _MEDMNIST_DESCR.format(
+        title=cohort.title, path=path, splits=", ".join(split_of.unique())
     )
+    return Bunch(data=data, target=target, split=split_of, DESCR=description)
+
+
+def _read_splits(path: Path, split: str | None) -> pd.DataFrame:
+    """Read images, labels and splits of a MedMNIST file, of one split or of all that it has."""
+    with np.load(path, allow_pickle=False) as archive:
+        present = [name for name in SPLITS if f"{name}_images" in archive]
+        if split is not None and split not in present:
+            raise ValueError(f"{path} has no split {split!r}; it contains {', '.join(present)}.")
+        parts = []
+        for name in present if split is None else [split]:
+            labels = archive[f"{name}_labels"].ravel().astype(int)
+            columns = {"image": list(archive[f"{name}_images"]), "label": labels, "split": name}
+            index = [f"{name}{i:04d}" for i in range(len(labels))]
+            parts.append(pd.DataFrame(columns, index=index))
+    return pd.concat(parts)
 
 
 def _download_medmnist(name: str, data_home: str | os.PathLike[str] | None, download: bool) -> Path:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from nonredundant.displays import style as look
-from nonredundant.displays.roc import predictions_of, unit_square
+from nonredundant.displays.curves import Curve, CurveDisplay, predictions_of, scored_samples
 
 
-class CalibrationBandDisplay:
+class CalibrationBandDisplay(CurveDisplay):
     """Observed frequency against predicted probability, with 95 % bands.
 
     Parameters
@@ -47,6 +46,9 @@ class CalibrationBandDisplay:
     >>> CalibrationBandDisplay.from_predictions(y, {"HCR": p}, n_bins=2).observed[0]
     array([0.25, 0.75])
     """
+
+    _x_label, _y_label, _legend = "predicted probability", "observed frequency", "upper left"
+    _markers = True
 
     def __init__(
         self,
@@ -90,10 +92,7 @@ class CalibrationBandDisplay:
         ValueError
             If scores are not probabilities.
         """
-        positive = np.asarray(y_true).astype(bool)
-        head = {"sample": np.arange(len(positive)), "positive": positive}
-        parts = {name: pd.DataFrame({**head, "score": score}) for name, score in scores.items()}
-        return cls(**_reliability(parts, n_bins)).plot(ax)
+        return cls(**_reliability(scored_samples(y_true, scores), n_bins)).plot(ax)
 
     @classmethod
     def from_comparison(
@@ -131,66 +130,44 @@ class CalibrationBandDisplay:
             If there are not two classes, the set has no predictions, or the scores are not
             probabilities.
         """
-        parts, title = predictions_of(comparison, feature_sets, classifier)
-        return cls(**_reliability(parts, n_bins), title=title).plot(ax)
+        predictions, title = predictions_of(comparison, feature_sets, classifier)
+        return cls(**_reliability(predictions, n_bins), title=title).plot(ax)
 
-    def plot(self, ax: Any = None) -> CalibrationBandDisplay:
-        """Draw on an axes.
-
-        Parameters
-        ----------
-        ax : Axes, optional
-            Axes to draw on; a new figure by default.
-
-        Returns
-        -------
-        self
-            With `ax_` and `figure_`.
-        """
-        self.ax_ = ax = look.single(ax, (4.4, 4.4))
-        self.figure_ = ax.figure
-        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=(0, (1, 2)))
-        for i, style in enumerate(look.styles(len(self.feature_sets))):
-            x = self.predicted[i]
-            ax.fill_between(
-                x, self.low[i], self.high[i], color=style.colour, alpha=0.15, linewidth=0
-            )
-            ax.plot(
-                x,
-                self.observed[i],
-                color=style.colour,
-                linestyle=style.line,
-                marker=style.marker,
-                markersize=5,
-                label=f"{self.feature_sets[i]}, Brier {self.brier[i]:.3f}",
-            )
-        unit_square(ax, self.title)
-        ax.set_xlabel("predicted probability")
-        ax.set_ylabel("observed frequency")
-        ax.legend(loc="upper left", frameon=False, fontsize=look.SMALL)
-        return self
+    def _curves(self) -> Iterator[Curve]:
+        arrays = zip(
+            self.feature_sets,
+            self.predicted,
+            self.observed,
+            self.low,
+            self.high,
+            self.brier,
+            strict=True,
+        )
+        for name, predicted, observed, low, high, brier in arrays:
+            yield Curve(predicted, observed, low, high, f"{name}, Brier {brier:.3f}")
 
 
-def _reliability(parts: Mapping[str, pd.DataFrame], n_bins: int | None) -> dict[str, Any]:
+def _reliability(predictions: Mapping[str, pd.DataFrame], n_bins: int | None) -> dict[str, Any]:
     """Compute the arrays of a `CalibrationBandDisplay`."""
-    found: dict[str, Any] = {name: [] for name in ("predicted", "observed", "low", "high", "brier")}
-    for name, part in parts.items():
-        score = part["score"]
+    names = ("predicted", "observed", "low", "high", "brier")
+    arrays: dict[str, Any] = {name: [] for name in names}
+    for feature_set, rows in predictions.items():
+        score = rows["score"]
         if not score.between(0, 1).all():
             raise ValueError(
-                f"calibration needs probabilities; {name!r} has scores from {score.min():.3g} to "
-                f"{score.max():.3g}"
+                f"calibration needs probabilities; {feature_set!r} has scores from "
+                f"{score.min():.3g} to {score.max():.3g}"
             )
-        n = part["sample"].nunique()
-        wanted = n_bins or int(np.clip(n // 20, 3, 10))
-        edges = np.unique(np.quantile(score, np.linspace(0, 1, wanted + 1)))
-        bins = part.groupby(np.digitize(score, edges[1:-1]))
+        n = rows["sample"].nunique()
+        edges = np.linspace(0, 1, 1 + (n_bins or int(np.clip(n // 20, 3, 10))))
+        edges = np.unique(np.quantile(score, edges))
+        bins = rows.groupby(np.digitize(score, edges[1:-1]))
         predicted, observed = bins["score"].mean(), bins["positive"].mean()
         low, high = _wilson(observed.to_numpy(), bins["sample"].nunique().to_numpy())
-        values = (predicted, observed, low, high, np.mean((score - part["positive"]) ** 2))
-        for key, value in zip(found, values, strict=True):
-            found[key].append(np.asarray(value))
-    return {"feature_sets": list(parts), **found}
+        brier = np.mean((score - rows["positive"]) ** 2)
+        for name, array in zip(names, (predicted, observed, low, high, brier), strict=True):
+            arrays[name].append(np.asarray(array))
+    return {"feature_sets": list(predictions), **arrays}
 
 
 def _wilson(share: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,22 +1,22 @@
-"""ROC curves with bands, and the parts that calibration curves share."""
+"""ROC curves with bands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from nonredundant.displays import style as look
+from nonredundant.displays.curves import Curve, CurveDisplay, predictions_of, scored_samples
 
 #: Bootstrap samples behind a band.
 N_RESAMPLES = 500
 _GRID = np.linspace(0, 1, 101)
 
 
-class RocBandDisplay:
+class RocBandDisplay(CurveDisplay):
     """ROC curves with pointwise 95 % bands.
 
     Parameters
@@ -54,6 +54,8 @@ class RocBandDisplay:
     >>> display.auc
     array([0.75])
     """
+
+    _x_label, _y_label, _legend = "1 − specificity", "sensitivity", "lower right"
 
     def __init__(
         self,
@@ -93,10 +95,7 @@ class RocBandDisplay:
         RocBandDisplay
             The display, drawn.
         """
-        positive = np.asarray(y_true).astype(bool)
-        head = {"sample": np.arange(len(positive)), "repeat": 0, "fold": 0, "positive": positive}
-        parts = {name: pd.DataFrame({**head, "score": score}) for name, score in scores.items()}
-        return cls(**_roc_bands(parts, random_state)).plot(ax)
+        return cls(**_roc_bands(scored_samples(y_true, scores), random_state)).plot(ax)
 
     @classmethod
     def from_comparison(
@@ -133,83 +132,30 @@ class RocBandDisplay:
         ValueError
             If there are not two classes, or the set has no predictions.
         """
-        parts, title = predictions_of(comparison, feature_sets, classifier)
-        return cls(**_roc_bands(parts, random_state), title=title).plot(ax)
+        predictions, title = predictions_of(comparison, feature_sets, classifier)
+        return cls(**_roc_bands(predictions, random_state), title=title).plot(ax)
 
-    def plot(self, ax: Any = None) -> RocBandDisplay:
-        """Draw on an axes.
-
-        Parameters
-        ----------
-        ax : Axes, optional
-            Axes to draw on; a new figure by default.
-
-        Returns
-        -------
-        self
-            With `ax_` and `figure_`.
-        """
-        self.ax_ = ax = look.single(ax, (4.4, 4.4))
-        self.figure_ = ax.figure
-        ax.plot([0, 1], [0, 1], color="0.5", linewidth=1, linestyle=(0, (1, 2)))
-        for i, style in enumerate(look.styles(len(self.feature_sets))):
-            ax.fill_between(
-                self.fpr, self.low[i], self.high[i], color=style.colour, alpha=0.15, linewidth=0
-            )
-            ax.plot(
-                self.fpr,
-                self.tpr[i],
-                color=style.colour,
-                linestyle=style.line,
-                label=f"{self.feature_sets[i]}, AUC {self.auc[i]:.3f}",
-            )
-        unit_square(ax, self.title)
-        ax.set_xlabel("1 − specificity")
-        ax.set_ylabel("sensitivity")
-        ax.legend(loc="lower right", frameon=False, fontsize=look.SMALL)
-        return self
+    def _curves(self) -> Iterator[Curve]:
+        for i, name in enumerate(self.feature_sets):
+            label = f"{name}, AUC {self.auc[i]:.3f}"
+            yield Curve(self.fpr, self.tpr[i], self.low[i], self.high[i], label)
 
 
-def unit_square(ax: Any, title: str) -> None:
-    """Set equal scales from 0 to 1."""
-    ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-    ax.set_title(title, fontsize=10, loc="left")
-    look.despine(ax)
-
-
-def predictions_of(
-    comparison: Any, feature_sets: Sequence[str] | None, classifier: str | None
-) -> tuple[dict[str, pd.DataFrame], str]:
-    """Return the predictions of each set, with labels as booleans, and a title."""
-    classes = comparison.settings.classes
-    if len(classes) != 2:
-        raise ValueError(f"the curve is defined for two classes, got {classes}")
-    classifier = classifier or comparison.primary["classifier"]
-    if feature_sets is None:
-        feature_sets = look.primary_sets(comparison)
-    parts = {}
-    for name in feature_sets:
-        own = look.pick(comparison.predictions, feature_set=name, classifier=classifier)
-        parts[name] = own.assign(positive=own["y"].astype(str) == str(classes[1]))
-    where = "test set" if comparison.settings.n_test else "cross-validation"
-    return parts, f"{classifier}, {where}"
-
-
-def _roc_bands(parts: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str, Any]:
+def _roc_bands(predictions: Mapping[str, pd.DataFrame], random_state: Any) -> dict[str, Any]:
     """Compute the arrays of a `RocBandDisplay`."""
     curves, areas = [], []
-    for part in parts.values():
-        part = part.assign(code=pd.factorize(part["sample"])[0])
-        positive = part.groupby("code")["positive"].first().to_numpy()
+    for rows in predictions.values():
+        rows = rows.assign(code=pd.factorize(rows["sample"])[0])
+        positive = rows.groupby("code")["positive"].first().to_numpy()
         # The same draws for every set, so that bands do not differ by the draws.
         drawn = _draws(positive, np.random.default_rng(random_state))
-        folds = [fold for _, fold in part.groupby(["repeat", "fold"])]
+        folds = [fold for _, fold in rows.groupby(["repeat", "fold"])]
         mean = _mean_roc(folds, drawn)
         curves.append((mean[0], *np.quantile(mean[1:], [0.025, 0.975], axis=0)))
         both = [fold for fold in folds if fold["positive"].nunique() == 2]
         areas.append(np.mean([roc_auc_score(fold["positive"], fold["score"]) for fold in both]))
     tpr, low, high = np.swapaxes(curves, 0, 1)
-    names = list(parts)
+    names = list(predictions)
     return {"feature_sets": names, "fpr": _GRID, "tpr": tpr, "low": low, "high": high, "auc": areas}
 
 
@@ -217,10 +163,10 @@ def _draws(positive: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw bootstrap counts per sample within each class; all ones in the first row."""
     drawn = np.ones((N_RESAMPLES + 1, len(positive)))
     for label in (False, True):
-        place = np.flatnonzero(positive == label)
-        if len(place):
-            equal = np.full(len(place), 1 / len(place))
-            drawn[1:, place] = rng.multinomial(len(place), equal, size=N_RESAMPLES)
+        members = np.flatnonzero(positive == label)
+        if len(members):
+            equal = np.full(len(members), 1 / len(members))
+            drawn[1:, members] = rng.multinomial(len(members), equal, size=N_RESAMPLES)
     return drawn
 
 
@@ -242,7 +188,7 @@ def _mean_roc(folds: list[pd.DataFrame], drawn: np.ndarray) -> np.ndarray:
         hits = np.cumsum(weight[:, order] * positive[order], axis=1)[:, last]
         false = np.cumsum(weight[:, order] * ~positive[order], axis=1)[:, last]
         for i in np.flatnonzero((hits[:, -1] > 0) & (false[:, -1] > 0)):
-            fpr, tpr = (np.append(0, one[i] / one[i, -1]) for one in (false, hits))
+            fpr, tpr = (np.append(0, passed[i] / passed[i, -1]) for passed in (false, hits))
             total[i] += np.interp(_GRID, fpr, tpr)
             count[i] += 1
     if not count[0]:

@@ -25,7 +25,7 @@ class CategoryIndicators(TransformerMixin, BaseEstimator):
     feature_names_in_ : array of str
         The columns of a DataFrame at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     Examples
     --------

@@ -57,7 +57,7 @@ from nonredundant.extraction.measurement import (
 )
 from nonredundant.extraction.memory import check_patch, memory_limit
 from nonredundant.extraction.radiomics import feature_names
-from nonredundant.extraction.settings import PRESETS, resolve_parameters
+from nonredundant.extraction.settings import preset_name, resolve_parameters
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.parts import Layout
@@ -87,8 +87,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     ----------
     modality : str or None, default=None
         Preset of spacing, normalisation and discretisation, for instance "CT", "PET" or "MR":
-        a key of `nonredundant.radiomics.PRESETS`, which has the numbers; `SOURCES` has their
-        papers. None: pyradiomics' defaults.
+        a key of `nonredundant.radiomics.PRESETS` in any case; the presets have the numbers and
+        `SOURCES` their papers. None: pyradiomics' defaults.
     settings : dict, path or None, default=None
         Settings in pyradiomics' own layout (`setting`, `imageType`, `featureClass`), or its
         parameter file (YAML or JSON). They override the preset.
@@ -125,7 +125,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     min_voxels : int, default=8
         Components or labels of fewer voxels are tiny.
     min_volume : float or None, default=None
-        Those of less volume in mm³ (in 2-D: area in mm²) are also tiny.
+        Components or labels of less volume in mm³ (in 2-D: area in mm²) are also tiny.
     small_lesions : {"drop", "shape"}, default="drop"
         Drop tiny lesions, or measure their shape alone: other features are NaN, the patch is
         empty and the reason is in `.lesion_status`. Both with a warning. Lesions too thin for a
@@ -162,7 +162,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     feature_names_in_ : array of str
         Columns of the case table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------
@@ -197,7 +197,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     """
 
     _parameter_constraints: dict[str, Any] = {
-        "modality": [StrOptions(set(PRESETS)), None],
+        "modality": [str, None],
         "settings": [dict, str, Path, None],
         "bin_width": [Interval(Real, 0, None, closed="neither"), None],
         "bin_count": [Interval(Integral, 2, None, closed="left"), None],
@@ -381,7 +381,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             n_jobs=self.n_jobs,
             verbose=self.verbose,
         )
-        # Closed here: the traceback of an error would keep the stream, and with it pyradiomics'
+        # The stream is closed here: kept by the traceback of an error, it would keep pyradiomics'
         # log silent.
         with contextlib.closing(stream):
             for i, result in stream:
@@ -562,7 +562,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             patch_shape=patch_shape,
             patch_spacing=self.patch_spacing,
             roi=self.roi,
-            modality=self.modality,
+            modality=preset_name(self.modality),
             plain_formulas=bool(self.plain_formulas),
             as_stored=self.settings is not None and self.modality is None,
             max_memory=None if self.max_memory is None else float(self.max_memory),

@@ -152,7 +152,7 @@ class CaseMeasurement:
         return self.joined_names.split("\n") if self.joined_names else []
 
 
-#: A change of volume by resampling that is told.
+#: Relative change of a lesion's volume by resampling above which a warning names the case.
 _LARGE_CHANGE = 0.1
 CaseResult = CaseMeasurement | CaseFailure
 #: A cache key (or any name without a cache) and the positions of the cases that share it.
@@ -255,7 +255,7 @@ def progress(items: Any, *, total: int, verbose: int) -> tqdm:
     verbose : int
         0: on a terminal only, after some seconds; else at once.
     """
-    # None: shown on a terminal only. A worker of an outer search has no terminal of its own.
+    # With None, tqdm shows the bar on a terminal only; a worker of an outer search has none.
     disable = None if multiprocessing.current_process().name == "MainProcess" else True
     delay = _PATIENCE
     if verbose:
@@ -272,7 +272,7 @@ def run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
     except CacheError:
         raise
     except Exception as error:
-        # For instance out of memory: the content is not the cause, so it is not cached.
+        # The cause may be the machine, for instance its memory, so the failure is not cached.
         return CaseFailure.from_error(error)
 
 

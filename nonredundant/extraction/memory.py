@@ -55,7 +55,7 @@ def memory_limit(gib: float | None = None) -> float:
         try:
             total = min(total, float(Path(name).read_text(encoding="ascii")))
         except (OSError, ValueError):
-            # No such container, or "max".
+            # The process is in no such container, or its limit is "max".
             continue
     return _SHARE * total
 

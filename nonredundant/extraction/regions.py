@@ -210,7 +210,7 @@ def describe_unmeasured(mask: np.ndarray, lesions: str, label: int) -> str:
     """Describe the labels of the mask that are not measured; empty if there is none."""
     if lesions == "labels":
         return ""
-    # Slice by slice: of a large scan, every copy of the mask would count.
+    # Labels are counted slice by slice, because a copy of the mask of a large scan is large.
     values = distinct_labels(mask)
     values = values[values != label]
     if not values.size:

@@ -61,9 +61,9 @@ def resample_lesion(
     """Resample a lesion and its surroundings, like pyradiomics, without the rest of the image.
 
     The grid is aligned to the corner of the whole image, and image and mask are cropped to the
-    lesion and `padDistance`, as `radiomics.imageoperations.resampleImage` does. It interpolates
-    in the type of the file, so that values of integer images lose their fractions; here all images
-    are interpolated in double precision.
+    lesion and `padDistance`, as `radiomics.imageoperations.resampleImage` does. pyradiomics
+    interpolates in the type of the file, so that values of integer images lose their fractions;
+    here all images are interpolated in double precision.
 
     Parameters
     ----------

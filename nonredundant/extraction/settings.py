@@ -70,9 +70,9 @@ MODALITIES: dict[str, Preset] = {
     ),
 }
 #: pyradiomics' `setting` section of each preset.
-PRESETS: dict[str, dict[str, Any]] = {name: one.setting for name, one in MODALITIES.items()}
+PRESETS: dict[str, dict[str, Any]] = {name: preset.setting for name, preset in MODALITIES.items()}
 #: The sources of the numbers of each preset.
-SOURCES: dict[str, str] = {name: one.source for name, one in MODALITIES.items()}
+SOURCES: dict[str, str] = {name: preset.source for name, preset in MODALITIES.items()}
 #: The feature classes that pyradiomics computes by default; in 2-D `shape2D` replaces `shape`.
 CLASSES = ("firstorder", "glcm", "gldm", "glrlm", "glszm", "ngtdm", "shape")
 #: The image types that pyradiomics offers.
@@ -94,6 +94,32 @@ DEFAULT_SIGMA = [1.0, 3.0]
 _OURS = ("label", "label_channel", "correctMask", "geometryTolerance", "additionalInfo")
 
 
+def preset_name(modality: str | None) -> str | None:
+    """Return the name of the preset of a modality, which may be written in any case.
+
+    Parameters
+    ----------
+    modality : str or None
+        Name of the modality; None for no preset.
+
+    Returns
+    -------
+    str or None
+        The key of `MODALITIES`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    if modality is None:
+        return None
+    names = {name.upper(): name for name in MODALITIES}
+    if modality.upper() not in names:
+        raise ValueError(f"modality must be one of {sorted(MODALITIES)} or None, got {modality!r}")
+    return names[modality.upper()]
+
+
 def resolve_parameters(
     *,
     modality: str | None = None,
@@ -112,7 +138,7 @@ def resolve_parameters(
     Parameters
     ----------
     modality : str or None
-        Preset to start from, a key of `PRESETS`.
+        Preset to start from, a key of `PRESETS` in any case.
     settings : mapping or path, optional
         Sections `setting`, `imageType`, `featureClass`, or a YAML or JSON file with these.
     bin_width, bin_count : number, optional
@@ -134,7 +160,8 @@ def resolve_parameters(
     Raises
     ------
     ValueError
-        If pyradiomics rejects a setting, or the parameter file is missing or not valid.
+        If there is no such preset, pyradiomics rejects a setting, or the parameter file is missing
+        or not valid.
 
     Examples
     --------
@@ -142,16 +169,7 @@ def resolve_parameters(
     {'binWidth': 0.5}
     """
     given = _load(settings)
-    setting = {**PRESETS.get(modality or "", {}), **(given.get("setting") or {})}
-    setting.update(given.get("voxelSetting") or {})
-    if "binCount" in (given.get("setting") or {}):
-        setting.pop("binWidth", None)
-    if bin_width is not None:
-        setting.pop("binCount", None)
-        setting["binWidth"] = bin_width
-    if bin_count is not None:
-        setting.pop("binWidth", None)
-        setting["binCount"] = bin_count
+    setting = _merged_setting(preset_name(modality), given, bin_width, bin_count)
     if isinstance(spacing, str) and spacing == "native":
         setting.pop("resampledPixelSpacing", None)
     elif spacing is not None:
@@ -168,6 +186,24 @@ def resolve_parameters(
     parameters = json.loads(json.dumps(parameters, default=_plain))
     _check_with_pyradiomics(json.dumps(parameters))
     return parameters
+
+
+def _merged_setting(
+    preset: str | None, given: Mapping[str, Any], bin_width: float | None, bin_count: int | None
+) -> dict[str, Any]:
+    """Merge the `setting` of a preset and of the user, of whose discretisations the last wins."""
+    users = given.get("setting") or {}
+    setting = {**(PRESETS[preset] if preset else {}), **users}
+    setting.update(given.get("voxelSetting") or {})
+    if "binCount" in users:
+        setting.pop("binWidth", None)
+    if bin_width is not None:
+        setting.pop("binCount", None)
+        setting["binWidth"] = bin_width
+    if bin_count is not None:
+        setting.pop("binWidth", None)
+        setting["binCount"] = bin_count
+    return setting
 
 
 def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:

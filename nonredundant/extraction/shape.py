@@ -46,7 +46,7 @@ class Shape(RadiomicsShape):
         voxels -= voxels.mean(axis=0)
         voxels /= np.sqrt(len(voxels))
         values = np.linalg.eigvals(voxels.T.copy() @ voxels)
-        # Of a flat lesion the smallest one may be negative by rounding.
+        # The smallest eigenvalue of a flat lesion may be negative by rounding.
         values[(values < 0) & (values > -1e-10)] = 0
         self.eigenValues = np.sort(values)
 
@@ -117,8 +117,8 @@ def _volume_parts() -> tuple[np.ndarray, np.ndarray]:
     at_origin = _volumes(_CORNERS)
     shifts = []
     for axis in range(3):
-        # The cube, moved by one along the axis, and another one before it that has its near face
-        # on both sides.
+        # The cube, moved by one along the axis, and a second cube before it, both of whose faces
+        # across the axis equal the near face of the first.
         near = _CORNERS.take([0], axis=axis + 1)
         moved = _volumes(np.concatenate([near, _CORNERS], axis=axis + 1))
         before = _volumes(np.concatenate([near, near], axis=axis + 1))
@@ -138,7 +138,7 @@ def _volumes(blocks: np.ndarray) -> np.ndarray:
 def _vertices(mask: np.ndarray) -> np.ndarray:
     """Find the vertices of the mesh, halfway between a voxel inside and one outside.
 
-    They are given in half voxels, shape (n_vertices, 3).
+    Coordinates are in half voxels, shape (n_vertices, 3).
     """
     found = []
     for axis in range(3):

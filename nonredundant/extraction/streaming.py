@@ -47,7 +47,7 @@ _MOST_CASES = 128
 _TASKS_PER_WORKER = 4
 #: Bytes of patches and masks that a worker holds before it writes a part.
 _PART_BYTES = 64 * 2**20
-#: Files of which another one holds the header or the voxels.
+#: Endings of files whose header and voxels are in two files.
 _DETACHED = (".mhd", ".nhdr", ".hdr", ".img")
 
 
@@ -136,7 +136,7 @@ class _Outcome:
 
     n_cases: int
     summary: CaseSummary
-    #: The case at which it stopped, and why.
+    #: The case whose failure ended the task, and the failure.
     failure: tuple[str, CaseFailure] | None = None
 
 
@@ -234,7 +234,8 @@ def _missing(
         if row < 0:
             missing.append(i)
         elif status[row] != OK:
-            # The fault may be mended, or may have been one of the machine.
+            # A case that failed is measured again: its files may have been mended, or the machine
+            # may have been at fault.
             missing.append(i)
             failed_before[cases.texts[i]] = status[row]
         elif stamps[row] != "" and cases.stamp(i) == stamps[row]:

@@ -117,7 +117,7 @@ class _Discretised(RadiomicsFeaturesBase):
 
     def _initSegmentBasedCalculation(self) -> None:
         self.maskArray = self.settings[DISCRETISED].mask
-        # What silences pyradiomics silences its subclasses, too.
+        # A logger below pyradiomics' own, so that it is silent whenever pyradiomics is.
         self.logger = logging.getLogger("radiomics.texture")
 
     def _applyBinning(self, matrix: Any) -> np.ndarray:

@@ -137,7 +137,7 @@ class TotalCorrelation(RatioTerm):
 
     Notes
     -----
-    It acts within d: training passes it the pair (d, no columns).
+    The term acts within d: training passes it the pair (d, no columns).
 
     Examples
     --------

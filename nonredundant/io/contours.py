@@ -100,7 +100,7 @@ def read_dataset(path: Path, purpose: str) -> Any:
     Returns
     -------
     pydicom.Dataset
-        Its elements.
+        The elements of the file.
 
     Raises
     ------

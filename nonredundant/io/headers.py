@@ -164,7 +164,7 @@ def stored_bytes(source: Any) -> int:
     try:
         return header_bytes(open_header(path))
     except RuntimeError:
-        # Contours, or no image: whoever reads it tells the reason.
+        # The file holds contours, or no image, in which case reading it raises the error.
         return 0
 
 

@@ -112,7 +112,7 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     image : SimpleITK.Image
         An image made from an array or pixels, changed in place.
     mask : SimpleITK.Image
-        Its mask, from a source that knows its grid.
+        Mask of the image, from a source that knows its grid.
     stated : bool
         Whether the voxel size of the image was given.
 
@@ -131,7 +131,7 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     (4.0, 4.0, 3.0)
     """
     if mask.GetDimension() != image.GetDimension():
-        # `align_mask` tells it for all sources.
+        # `align_mask` raises the error of different dimensions.
         return
     if mask.GetSize() != image.GetSize():
         raise CaseError(

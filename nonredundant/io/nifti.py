@@ -128,7 +128,7 @@ def _part(path: Path, kind: str) -> Path:
     if suffix.lower() not in ("hdr", "img"):
         return path
     name = f"{stem}{kind.upper() if suffix.isupper() else kind}"
-    # One of a pair may be compressed and the other not.
+    # One file of a pair may be compressed and the other not.
     both = [path.with_name(name + compressed), path.with_name(name + ("" if compressed else ".gz"))]
     return next((one for one in both if one.exists()), both[0])
 

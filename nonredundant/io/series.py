@@ -90,7 +90,7 @@ def read_series(files: Sequence[str]) -> sitk.Image:
     distance = _check_positions(slices, normal)
     _check_count(slices)
     names = [one.path for one in slices]
-    # The type of the first slice is not that of all: each may have its own slope.
+    # Slices may differ in type, because each may have its own slope.
     kinds = {one.header.GetPixelID() for one in slices}
     image = sitk.ReadImage(names, kinds.pop() if len(kinds) == 1 else sitk.sitkFloat64)
     image.SetSpacing([*slices[0].header.GetSpacing()[:2], distance])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 #: Values above this are no SUV of a lesion: all activity of a patient of 70 kg in 140 ml is 500.
 HIGHEST_SUV = 500.0
-#: Share of an image that may exceed it, for instance an injection site or the bladder.
+#: Share of an image that may exceed `HIGHEST_SUV`, such as an injection site or the bladder.
 _HOT = 1e-3
 #: Doses outside this range (Bq) are not in Bq, or of a phantom.
 _DOSES = (1e6, 1e11)

@@ -117,13 +117,12 @@ def _read_parts(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         parts = {n: file[n] for n in _ARRAYS if n in file.files and n not in mapped}
         parts |= {n: _memory_map(path, n) for n in mapped if n in file.files}
         features = pd.DataFrame(file["features"], columns=header["columns"])
-    index = index_from_labels(header["index"], header.get("index_dtype"), header["index_name"])
+    index = index_from_labels(header["index"], header["index_dtype"], header["index_name"])
     return {
         "features": features,
         "blocks": header["blocks"],
         "status": header["status"],
-        # Files of earlier versions have the status of samples only.
-        "lesion_status": header.get("lesion_status"),
+        "lesion_status": header["lesion_status"],
         "index": index,
         "samples": samples_from_columns(header.get("samples", {}), index),
         "provenance": header["provenance"],

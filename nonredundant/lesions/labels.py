@@ -54,7 +54,8 @@ def align(values: Any, X: Any, name: str) -> Any:
     if own.is_unique and index.is_unique and index.isin(own).all():
         return values.loc[index]
     if _is_numbered(own) != _is_numbered(index):
-        # One of them has no ids: scikit-learn's splits leave gaps in what only counted.
+        # One of the two indices holds row numbers instead of ids. In a split of scikit-learn the
+        # numbers have gaps.
         as_text = values.set_axis(own.map(str), axis=0)
         same = set(as_text.index) == set(index.map(str)) and own.is_unique and index.is_unique
         return as_text.loc[index.map(str)] if same else values

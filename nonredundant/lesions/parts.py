@@ -178,11 +178,11 @@ def _write_voxels(folder: Path, voxels: np.ndarray, chunk: int) -> None:
         shape=voxels.shape,
         dtype=voxels.dtype,
         chunks=(chunk, *item),
-        # Fast to decode: a training reads every patch in every epoch.
+        # This codec decodes fast; a training reads every patch in every epoch.
         compressors=[codecs.BloscCodec(cname="lz4", shuffle="shuffle"), codecs.Crc32cCodec()],
         chunk_key_encoding={"name": "default", "separator": "."},
         fill_value=voxels.dtype.type(0),
-        # Without it a chunk of zeros has no file, and a lost file would be read as zeros.
+        # A chunk of zeros has a file, too: otherwise a lost file would be read as zeros.
         config={"write_empty_chunks": True},
     )
     array[:] = voxels

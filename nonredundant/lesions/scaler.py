@@ -196,8 +196,7 @@ class FeatureScaler(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None)
         """Compute clipped normal scores."""
         # scikit-learn's `transform_output` may make it a data frame.
         scores = np.clip(np.asarray(self.ranks_.transform(filled)), -RANK_LIMIT, RANK_LIMIT)
-        # A scaler of a model that was saved before `ends_` existed has none.
-        return np.clip(scores, *getattr(self, "ends_", (-RANK_LIMIT, RANK_LIMIT)))
+        return np.clip(scores, *self.ends_)
 
     @staticmethod
     def _numbers(X: pd.DataFrame) -> np.ndarray:

@@ -206,7 +206,7 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
             return np.asarray(self)[keys]
         if isinstance(rows, slice) or not any(np.ndim(one) for one in rest if one is not Ellipsis):
             return self._read_simply(rows, rest)
-        # Each row once; NumPy pairs the rows with the other indices.
+        # Each row is read once, then NumPy pairs the rows with the other indices.
         chosen = np.asarray(np.arange(len(self))[rows])
         found, places = np.unique(chosen, return_inverse=True)
         read = self._read(self.part[found], self.row[found])
@@ -232,7 +232,7 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         return getattr(ufunc, method)(*read, **options)
 
     def __getattr__(self, name: str) -> Any:
-        # Only what arrays have and is not defined above.
+        # Python calls this for attributes that the class does not define.
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"StoredArray has no attribute {name!r}")
         return getattr(np.asarray(self), name)

@@ -591,7 +591,7 @@ def _row(
 ) -> tuple[float, float, float, float, str, float, str]:
     """Return the columns of a report."""
     if len(null) > 1 and not np.ptp(null) > LEAST_SPREAD:
-        # Such as columns with so few values that every permutation gives the same estimate.
+        # Columns may have so few values that every permutation gives the same estimate.
         null, detail = null[:0], "no null: permuted rows all give the same estimate"
     found = compare_with_null(estimate, null)
     unit, detectable = AUDIT_METHODS[name].unit.name, smallest_detectable(name, found)

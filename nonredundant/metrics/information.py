@@ -50,7 +50,7 @@ def best_temperature(true: np.ndarray, other: np.ndarray, temperatures: np.ndarr
     Returns
     -------
     float
-        One of the factors.
+        The best of the factors.
 
     Examples
     --------

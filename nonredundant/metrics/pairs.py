@@ -68,7 +68,7 @@ def _with_squares(x: np.ndarray) -> np.ndarray:
     """Return the columns, then the normal scores of their squares."""
     # Scores are symmetric but for rounding, which must not decide the rank of a square.
     squares = np.square(x).round(9)
-    # The square of a binary column is a copy of it; of some columns it does not vary at all.
+    # A column whose square is constant takes the place of its square.
     squares = np.where(np.ptp(squares, axis=0) > 1e-8, squares, x)
     return np.hstack([x, normal_scores(squares)])
 

@@ -183,15 +183,16 @@ class VAEEstimator(NamedOutputMixin, TransformerMixin, NetworkEstimator):
             return self.augment
         from nonredundant.nn.augment import KINDS, Augmentation
 
-        known = [k for k in KINDS if len(cohort.shape) == 3 or k != "flip_z"]
+        possible = list(KINDS)
+        if len(cohort.shape) != 3:
+            possible.remove("flip_z")
         if isinstance(self.augment, str):
-            flips = [k for k in known if k.startswith("flip")]
+            flips = [name for name in possible if name.startswith("flip")]
             return Augmentation(flips) if cohort.shape and self._mirrors() else None
-        unknown = [kind for kind in self.augment if kind not in known]
-        if unknown or not cohort.shape:
-            allowed = f"{len(cohort.shape)}-D patches can be augmented by {known}"
-            if not cohort.shape:
-                allowed = "rows of a matrix cannot be augmented; set augment=None"
+        allowed = f"{len(cohort.shape)}-D patches can be augmented by {possible}"
+        if not cohort.shape:
+            possible, allowed = [], "rows of a matrix cannot be augmented; set augment=None"
+        if not cohort.shape or any(name not in possible for name in self.augment):
             raise ValueError(f"augment={self.augment!r}: {allowed}")
         return Augmentation(self.augment)
 

@@ -64,7 +64,8 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         n_components = min(self.n_components, *values.shape)
         self.pca_ = PCA(n_components, svd_solver="randomized", random_state=self.random_state)
         self.pca_.fit(values)
-        # As a file holds them: products of arrays in another order differ in the last bits.
+        # Saved arrays are contiguous, and products of arrays in another order differ in the last
+        # bits: so the model gives the same scores before and after it is saved.
         self.pca_.components_ = np.ascontiguousarray(self.pca_.components_)
         return self
 

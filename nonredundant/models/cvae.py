@@ -58,7 +58,7 @@ def gates_of(independence: Any) -> str:
 class ConditionedVAE(VAEEstimator):
     """Base class of the models that take h as a condition.
 
-    It computes h, adds the features to the output and decodes from (h, d).
+    Such a model computes h, adds the features to the output and decodes from (h, d).
     """
 
     dlr_size: int
@@ -128,7 +128,7 @@ class ConditionedVAE(VAEEstimator):
         term = resolve_independence(self.independence)
         conditioning = self.conditioning
         if conditioning == "auto":
-            # Whatever kappa is: a network without the term (kappa=0) has the same gates.
+            # The gates do not depend on kappa, so that kappa=0 changes nothing but the term.
             conditioning = gates_of(self.independence)
         if self.kappa == 0 or not h.shape[1]:
             term = None
@@ -342,7 +342,7 @@ default="dcor"
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------
@@ -474,12 +474,6 @@ default="dcor"
         if residualiser is None:
             return super()._decode(r, h)
         return super()._decode(residualiser.inverse(pd.DataFrame(h).add_prefix("h"), r), h)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state; models saved before `residualise` existed did not residualise."""
-        super().__setstate__(state)
-        if not hasattr(self, "residualise"):
-            self.residualise = False
 
     def _mirrors(self) -> bool:
         return self.gamma == 0

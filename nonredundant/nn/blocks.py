@@ -95,8 +95,8 @@ class ToBlocks(nn.Module):
 def _wide_type(x: Tensor, block: int) -> torch.dtype | None:
     """Return a type that holds several voxels of a block's row; None if there is none.
 
-    They stay together. Copied as one wide number, they take a quarter of the time on a CPU. A view
-    of another type has no gradient.
+    The voxels of such a row stay together. Copied as one wide number, they take a quarter of the
+    time on a CPU. A view of another type has no gradient.
     """
     if x.requires_grad or x.device.type != "cpu":
         return None

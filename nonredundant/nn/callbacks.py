@@ -64,7 +64,7 @@ class ScheduledUpdate(Callback):
 class WarmCosine:
     """Learning-rate factor: linear rise over a tenth of the steps, then cosine decay to 0.005.
 
-    It reaches the loss of a constant rate in a third of the epochs. Smith & Topin 2019 (arXiv
+    Training reaches the loss of a constant rate in a third of the epochs. Smith & Topin 2019 (arXiv
     1708.07120) report a similar gain.
     """
 

@@ -112,7 +112,7 @@ class NetworkEstimator(BaseEstimator):
         """Build the network of a spec and set some of its arrays."""
         module = self._module_class()(**spec)
         if self._double(spec):
-            # Double precision makes results independent of the batch; a matrix is cheap.
+            # Double precision makes results independent of the batch, at little cost for a matrix.
             module = module.double()
         set_arrays(module, dict(arrays))
         return module

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dis
 import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,10 +10,11 @@ from typing import Any
 import pandas as pd
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, PrintLog
 from skorch.dataset import get_len
 from skorch.exceptions import SkorchException
 from skorch.helper import predefined_split
+from skorch.utils import TeeGenerator
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -75,6 +75,13 @@ class TermNet(NeuralNet):
         """Return a batch as skorch and its callbacks expect one: input and target, if any."""
         return batch, None
 
+    def _notify_gradients(self, batch: Any) -> None:
+        """Call the callbacks that change gradients, such as clipping, with those of a step."""
+        self.grad_scaler_.unscale_(self.optimizer_)
+        parameters = TeeGenerator(self.get_all_learnable_params())
+        pair = self.as_pair(batch)
+        self.notify("on_grad_computed", named_parameters=parameters, batch=pair, training=True)
+
     def after_step(self, batch: Any, prediction: Tensor) -> None:
         """Train terms that have parameters; does nothing by default."""
 
@@ -99,7 +106,7 @@ class TermNet(NeuralNet):
         self.half_ = torch.float32
         if half:
             self.half_ = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        # Only float16 needs it. Each step with it waits for the device.
+        # Only float16 needs scaled gradients; each step that scales them waits for the device.
         self.grad_scaler_ = torch.amp.GradScaler("cuda", enabled=self.half_ == torch.float16)
         self.unread_: list[tuple[dict[str, Any], str, Tensor]] = []
 
@@ -118,18 +125,20 @@ class TermNet(NeuralNet):
     ) -> None:
         """Take the steps of an epoch as skorch does, but read their numbers from a GPU at its end.
 
-        Reading one earlier would wait until the device has done what it was given, once per step.
+        Skorch reads the loss of each step, and so waits once per step until the device has done
+        what it was given. No callback can prevent that.
         """
         if iterator is None:
             return
         self.unread_ = []
         n_batches = 0
         for batch in iterator:
-            self.notify("on_batch_begin", batch=batch, training=training)
+            pair = self.as_pair(batch)
+            self.notify("on_batch_begin", batch=pair, training=training)
             step = step_fn(batch, **settings)
             n_rows = get_len(batch[0] if isinstance(batch, tuple | list) else batch)
             self.history.record_batch(f"{prefix}_batch_size", n_rows)
-            self.notify("on_batch_end", batch=batch, training=training, **step)
+            self.notify("on_batch_end", batch=pair, training=training, **step)
             n_batches += 1
         self._read_terms()
         self.history.record(f"{prefix}_batch_count", n_batches)
@@ -137,26 +146,40 @@ class TermNet(NeuralNet):
     def partial_fit(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
         """Train further; an interrupt propagates.
 
-        Skorch swallows an interrupt and returns a net that was trained for too few epochs as if
-        it were done. Its own callbacks, such as early stopping, end the training by the same
+        The method of skorch swallows an interrupt and returns a net that was trained for too few
+        epochs as if it were done. Skorch's early stopping ends the training by the same
         exception; that remains a normal end.
         """
-        self.interrupt_: KeyboardInterrupt | None = None
-        super().partial_fit(X, y, **settings)
-        # Its traceback would keep the batches alive.
-        interrupt, self.interrupt_ = self.interrupt_, None
-        if interrupt is not None and not _is_early_stop(interrupt):
-            raise interrupt
+        if not self.initialized_:
+            self.initialize()
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y, **settings)
+        except KeyboardInterrupt:
+            if not self._stopped_early():
+                raise
+        except (KeyError, ValueError, SkorchException) as error:
+            self._explain_monitor(error)
+            raise
+        # After an interrupt, a callback would save a half-trained net as if it were done.
+        self.notify("on_train_end", X=X, y=y)
         check_weights(self.module_)
         return self
 
-    def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> TermNet:
-        """Run the epochs and remember an interrupt."""
-        try:
-            return super().fit_loop(X, y, **settings)
-        except KeyboardInterrupt as interrupt:
-            self.interrupt_ = interrupt
-            raise
+    def _stopped_early(self) -> bool:
+        """Return whether early stopping has ended the training."""
+        stops = [callback for _, callback in self.callbacks_ if isinstance(callback, EarlyStopping)]
+        return any(stop.misses_ == stop.patience for stop in stops)
+
+    def _explain_monitor(self, error: Exception) -> None:
+        """Raise if an error says that a callback monitors what is not recorded: a wrong option."""
+        if "was not found in history" not in str(error):
+            return
+        recorded = sorted(name for name in self.history[-1] if name != "batches")
+        raise InvalidParameterError(
+            f"a callback of net_params monitors what is not recorded: {error.args[0]} Recorded "
+            f"are {recorded}; valid_* need held-out rows (validation_fraction)"
+        ) from error
 
     @property
     def term_names(self) -> list[str]:
@@ -171,6 +194,7 @@ class TermNet(NeuralNet):
         total, prediction, terms = self._objective(batch)
         self._record("train", terms)
         self.grad_scaler_.scale(total).backward()
+        self._notify_gradients(batch)
         self.grad_scaler_.step(self.optimizer_)
         self.grad_scaler_.update()
         self.after_step(batch, prediction.detach())
@@ -191,22 +215,6 @@ class TermNet(NeuralNet):
         with torch.set_grad_enabled(training):
             self._set_training(training)
             return self.respond(batch.to(self.device))
-
-    def notify(self, method_name: str, **arguments: Any) -> None:
-        """Call the callbacks; one that reads what is not recorded is a wrong option."""
-        batch = arguments.get("batch")
-        if batch is not None:
-            arguments["batch"] = self.as_pair(batch)
-        try:
-            super().notify(method_name, **arguments)
-        except (KeyError, ValueError, SkorchException) as error:
-            if "was not found in history" not in str(error):
-                raise
-            recorded = sorted(name for name in self.history[-1] if name != "batches")
-            raise InvalidParameterError(
-                f"a callback of net_params monitors what is not recorded: {error.args[0]} Recorded "
-                f"are {recorded}; valid_* need held-out rows (validation_fraction)"
-            ) from error
 
     def _objective(self, batch: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Evaluate the objective, in half precision if `mixed_precision`."""
@@ -243,21 +251,6 @@ class TermNet(NeuralNet):
             f"training diverged: the term {term!r} is no longer a finite number in epoch "
             f"{len(self.history)}; lower lr (now {self.lr}) or the weight of that term"
         )
-
-
-def _is_early_stop(interrupt: KeyboardInterrupt) -> bool:
-    """Return whether a callback of skorch raised the interrupt to end the training.
-
-    Ctrl-C may come while a callback runs too, but then at no `raise` statement.
-    """
-    place = interrupt.__traceback__
-    if place is None:
-        return False
-    while place.tb_next is not None:
-        place = place.tb_next
-    frame = place.tb_frame
-    raised = frame.f_code.co_code[place.tb_lasti] == dis.opmap["RAISE_VARARGS"]
-    return raised and str(frame.f_globals.get("__name__", "")).startswith("skorch.callbacks")
 
 
 def build_net(
@@ -355,7 +348,8 @@ def check_weights(module: torch.nn.Module) -> None:
 
     The loss of the last step may be finite while its gradient is not.
     """
-    bad = [name for name, one in module.named_parameters() if not torch.isfinite(one).all()]
+    weights = module.named_parameters()
+    bad = [name for name, weight in weights if not torch.isfinite(weight).all()]
     if bad:
         raise FloatingPointError(
             f"training diverged in its last step: the weights {bad[0]!r} are no longer finite "

@@ -120,7 +120,7 @@ def _arguments_of_part(net: NeuralNet, prefix: str) -> Iterable[str] | None:
         )
     part = parts[prefix]
     if isinstance(part, type) and issubclass(part, DataLoader):
-        # Loaders of the package pass on what they do not know.
+        # Loaders of the package pass options that they do not know on to torch's loader.
         return list(inspect.signature(DataLoader).parameters)
     parameters = inspect.signature(part).parameters
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters.values()):

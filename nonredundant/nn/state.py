@@ -134,12 +134,13 @@ def seal(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unseal(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the format number and the checksums of a state, if it has them, and remove them.
+    """Check the format number and the checksums of a state and remove them.
 
     Parameters
     ----------
     state : mapping
-        State that `seal` returned, or one from before it existed; not changed.
+        State that `seal` returned, or that of an unfitted estimator, which has neither; not
+        changed.
 
     Returns
     -------
@@ -170,9 +171,8 @@ def check_seal(state: Mapping[str, Any]) -> None:
             f"the saved model has format {number!r}, but this version of nonredundant reads format "
             f"{FORMAT}: load it with the version that saved it, or fit the model again"
         )
-    # Models saved before the checksums existed have none.
-    expected, found = state.get("_checksum", {}), checksums(state)
-    changed = [name for name in found if expected.get(name, found[name]) != found[name]]
+    saved, now = state.get("_checksum", {}), checksums(state)
+    changed = [name for name in {**saved, **now} if saved.get(name) != now.get(name)]
     if changed:
         raise ValueError(
             f"the saved model is not as it was saved: {changed[:5]} differ from their checksums. "
@@ -185,13 +185,13 @@ def checksums(state: Mapping[str, Any]) -> dict[str, str]:
 
     Other objects, such as scalers, do not enter: another version may restore them differently.
     """
-    found = {}
+    by_name = {}
     for name, value in state.items():
         if name not in _SEAL:
             digest = hashlib.sha256()
             _add(digest, value)
-            found[name] = digest.hexdigest()
-    return found
+            by_name[name] = digest.hexdigest()
+    return by_name
 
 
 def _add(digest: Any, value: Any) -> None:
@@ -202,8 +202,8 @@ def _add(digest: Any, value: Any) -> None:
             _add(digest, value[name])
     elif isinstance(value, list | tuple):
         digest.update(f"[{len(value)}]".encode())
-        for one in value:
-            _add(digest, one)
+        for element in value:
+            _add(digest, element)
     elif isinstance(value, np.ndarray) and value.dtype != object:
         digest.update(f"{value.dtype.str}{value.shape}".encode())
         digest.update(np.ascontiguousarray(value).tobytes())

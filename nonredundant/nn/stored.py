@@ -86,7 +86,8 @@ class WindowSampler(Sampler):
         self.start = np.searchsorted(chunks[self.order], np.arange(int(chunks.max()) + 2))
         self.n_chunks = n_chunks
         self.arrays, self.rows = arrays, rows
-        #: Where set, as by accelerate, what draws the order; it is the same in all processes.
+        #: Draws the order. Accelerate sets one that is the same in all processes; otherwise torch's
+        #: global seed determines the order.
         self.generator: torch.Generator | None = None
 
     def __len__(self) -> int:
@@ -95,7 +96,7 @@ class WindowSampler(Sampler):
     def __iter__(self) -> Iterator[int]:
         generator = self.generator
         if generator is None:
-            # As torch's own sampler does, so that the global seed determines the order.
+            # The sampler of torch draws its seed in the same way.
             generator = torch.Generator()
             generator.manual_seed(int(torch.empty((), dtype=torch.int64).random_().item()))
         shuffled = torch.randperm(len(self.start) - 1, generator=generator).numpy()

@@ -91,7 +91,7 @@ class PatientGraphEstimator(NetworkEstimator):
             self.clinical_scaler_ = FeatureScaler().fit(clinical)
             _warn_missing(lesions, "lesions")
             _warn_missing(clinical, "patients")
-        # Double precision makes results independent of the batch; a matrix is cheap.
+        # Double precision makes results independent of the batch, at little cost for a matrix.
         dtype = np.float64 if self._is_matrix else np.float32
         nodes = self.lesion_scaler_.transform(lesions).astype(dtype)
         if not nodes.shape[1]:

@@ -91,7 +91,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------

@@ -48,7 +48,7 @@ default="mean"
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
-        Their number.
+        Number of these columns.
 
     See Also
     --------

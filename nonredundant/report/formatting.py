@@ -115,23 +115,29 @@ def frame_table(
     Where a row has a `reason`, its cells that are not estimable refer to it by a number.
     """
     rows = [[column.show(row) for column in columns] for _, row in frame.iterrows()]
-    reasons = frame["reason"].tolist() if "reason" in frame else [""] * len(frame)
-    notes = list(dict.fromkeys(reason for reason in reasons if isinstance(reason, str) and reason))
-    for row, reason in zip(rows, reasons, strict=True):
-        if reason in notes:
-            mark = f"{NOT_ESTIMABLE} [{notes.index(reason) + 1}]"
-            row[:] = [mark if cell == NOT_ESTIMABLE else cell for cell in row]
-    chosen = np.zeros(len(frame), dtype=bool)
-    if marked:
-        chosen = np.all([(frame[name] == value).to_numpy() for name, value in marked.items()], 0)
+    notes = _number_reasons(rows, frame["reason"]) if "reason" in frame else []
+    shaded = np.full(len(frame), bool(marked))
+    for name, value in (marked or {}).items():
+        shaded &= (frame[name] == value).to_numpy()
     return Table(
         [column.head for column in columns],
         [column.is_number for column in columns],
         rows,
         caption,
-        frozenset(np.flatnonzero(chosen).tolist()),
+        frozenset(np.flatnonzero(shaded).tolist()),
         notes=[f"[{number}] {note}" for number, note in enumerate(notes, start=1)],
     )
+
+
+def _number_reasons(rows: list[list[str]], reasons: pd.Series) -> list[str]:
+    """Add to cells that are not estimable the number of their row's reason; return the reasons."""
+    texts = reasons.where(reasons.map(lambda reason: isinstance(reason, str)), "")
+    notes = [text for text in texts.unique() if text]
+    for row, text in zip(rows, texts, strict=True):
+        if text:
+            mark = f"{NOT_ESTIMABLE} [{notes.index(text) + 1}]"
+            row[:] = [mark if cell == NOT_ESTIMABLE else cell for cell in row]
+    return notes
 
 
 def pair_table(rows: Iterable[tuple[str, Any]]) -> Table:
@@ -170,7 +176,7 @@ DIFFERENCE = (
     number_column("estimate", "difference", signed=True),
     interval_column(signed=True),
     p_column("p_value", "p"),
-    # Not known where p is not; the reason stands there.
+    # Where p cannot be estimated, neither can p (Holm); the cell of p refers to the reason.
     Column("p (Holm)", lambda row: format_p(row["p_holm"])),
     number_column("detectable", "smallest detectable"),
 )

@@ -44,6 +44,6 @@ class Section:
 
 def note(text: str, *parts: Any) -> Markup:
     """Make a paragraph in small print; `{}` in the text is replaced by the escaped parts."""
-    # The text is of this package; `format` escapes the parts, which may be data.
+    # The text is written in this package; `format` escapes the parts, which may be data.
     template = Markup(text)  # nosec B704
     return Markup('<p class="quiet">{}</p>').format(template.format(*parts))

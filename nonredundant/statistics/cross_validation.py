@@ -206,7 +206,7 @@ def _standard_error(
     # scatter more than as many independent cases would (the design effect).
     single = np.square(influence[held]).sum()
     cases = np.clip(held.sum() * single / variance, n, held.sum()) if variance > 0 else n
-    # Of as many cases in classes of equal size.
+    # The number of cases in classes of equal size that tell as much.
     share = y[held].mean()
     cases *= 4 * share * (1 - share)
     # The classes are sampled apart, so that each loses a degree of freedom.

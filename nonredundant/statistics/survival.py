@@ -73,27 +73,29 @@ def check_survival(y: Any, n_samples: int | None = None) -> tuple[np.ndarray, np
 
 def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return the boolean and the numeric column."""
+    columns = _columns(y)
+    # Events first. For pandas booleans are numbers too.
+    ordered = sorted(columns.values(), key=lambda column: not pd.api.types.is_bool_dtype(column))
+    are_bool = [pd.api.types.is_bool_dtype(column) for column in ordered]
+    if are_bool != [True, False] or not pd.api.types.is_numeric_dtype(ordered[1]):
+        types = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
+        raise ValueError(f"{_WANTED}; got {types}. Convert events coded 0 and 1 by astype(bool)")
+    event, time = ordered
+    if event.isna().any():
+        raise ValueError(f"{event.isna().sum()} of {len(event)} events are missing")
+    return event.to_numpy(dtype=bool), time.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _columns(y: Any) -> dict[str, pd.Series]:
+    """Return the columns of a data frame or of a structured array by name."""
     if isinstance(y, pd.DataFrame):
-        columns = {str(name): y.iloc[:, i] for i, name in enumerate(y)}
-    elif isinstance(y, np.ndarray) and y.dtype.names and y.ndim == 1:
-        columns = {name: pd.Series(y[name]) for name in y.dtype.names}
-    else:
-        found = type(y).__name__
-        if isinstance(y, np.ndarray):
-            found = f"an array of {y.dtype} of shape {y.shape}"
-        raise ValueError(f"{_WANTED}; got {found}")
-    events = [c for c in columns.values() if pd.api.types.is_bool_dtype(c)]
-    times = [
-        c
-        for c in columns.values()
-        if pd.api.types.is_numeric_dtype(c) and not pd.api.types.is_bool_dtype(c)
-    ]
-    if len(columns) != 2 or len(events) != 1 or len(times) != 1:
-        found = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
-        raise ValueError(f"{_WANTED}; got {found}. Convert events coded 0 and 1 by astype(bool)")
-    if events[0].isna().any():
-        raise ValueError(f"{events[0].isna().sum()} of {len(events[0])} events are missing")
-    return events[0].to_numpy(dtype=bool), times[0].to_numpy(dtype=np.float64, na_value=np.nan)
+        return {str(name): y.iloc[:, i] for i, name in enumerate(y)}
+    if isinstance(y, np.ndarray) and y.dtype.names and y.ndim == 1:
+        return {name: pd.Series(y[name]) for name in y.dtype.names}
+    given = type(y).__name__
+    if isinstance(y, np.ndarray):
+        given = f"an array of {y.dtype} of shape {y.shape}"
+    raise ValueError(f"{_WANTED}; got {given}")
 
 
 def baseline_hazard(

@@ -17,7 +17,7 @@ from nonredundant.utils.files import remedy
 #: Begins the warning by which joblib tells that a result was not kept.
 _NOT_KEPT = "Unable to cache to disk"
 
-#: Errors that only writing can have.
+#: Numbers of the system's errors that occur in writing, never in reading.
 _OF_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 

@@ -45,8 +45,8 @@ def import_optional(module: str, *, extra: str, purpose: str) -> ModuleType:
 def import_radiomics(module: str = "radiomics") -> ModuleType:
     """Import pyradiomics or a part of it, or raise an error that says how to install it.
 
-    It is a dependency, but has no wheels for most systems: pip compiles it, and where this failed
-    or was left out, the package is there without it.
+    Pyradiomics is a dependency, but has no wheels for most systems: pip compiles it, and where this
+    failed or was left out, this package is installed without it.
 
     Parameters
     ----------

@@ -78,7 +78,8 @@ def run_tasks(
     with tempfile.TemporaryDirectory(prefix="nonredundant-") as folder:
         while todo:
             jobs = (joblib.delayed(_marked)(i, folder, function, tasks[i]) for i in list(todo))
-            # A new one each time: tasks of a round that was cut off report to the old one.
+            # Each round has a `Parallel` of its own: tasks of a round that was cut off still report
+            # to the one that started them.
             parallel = _parallel(n_jobs, ordered, batch_size)
             try:
                 with _closing(parallel(jobs)) as stream:
@@ -110,7 +111,7 @@ def _parallel(
         # On a cluster a task costs milliseconds: joblib puts short ones together.
         batch_size = "auto"
     if hasattr(backend, "ray_remote_args"):
-        # As Dask does by itself: what a lost process had begun is done by another, a few times.
+        # Tasks of a process that is lost are repeated a few times, which Dask does by itself.
         options["ray_remote_args"] = {**_REPEATED, **(backend.ray_remote_args or {})}
     if not getattr(backend, "supports_return_generator", False):
         return partial(_in_rounds, n_jobs, {"batch_size": batch_size, **options})
@@ -143,7 +144,7 @@ def _marked(
     """Run a task while a file of its number says that it has begun."""
     _expect_large_libraries()
     mark = Path(folder, str(i))
-    # A worker on another machine has no such folder; its scheduler repeats what was lost.
+    # A worker on another machine has no such folder; the cluster repeats tasks that were lost.
     with contextlib.suppress(OSError):
         mark.touch()
     try:
@@ -156,7 +157,8 @@ def _marked(
 def _expect_large_libraries() -> None:
     """Keep joblib from replacing this process when it has grown by the size of torch.
 
-    It takes 300 MB since the first task for a leak, and the new process imports everything again.
+    Joblib takes a growth of 300 MB since the first task for a leak, and the process that it starts
+    instead imports everything again.
     """
     executor: Any = sys.modules.get("joblib.externals.loky.process_executor")
     if hasattr(executor, "_MAX_MEMORY_LEAK_SIZE"):

@@ -71,7 +71,7 @@ def warn_user(message: str, kind: str | None = None) -> None:
     if kind is not None:
         told = _kinds.get()
         if told is None:
-            # The frame of the call ends with it, and with the frame what it has told.
+            # The kinds are kept in the frame of the user's call and are forgotten when it ends.
             told = call.f_locals.setdefault(_TOLD, set())
         if kind in told:
             return

@@ -71,6 +71,21 @@ def test_a_parameter_file_that_is_no_text_is_named(tmp_path):
         resolve_parameters(settings=tmp_path / "model.skops")
 
 
+@pytest.mark.parametrize("modality", ["PET", "pet", "Pet"])
+def test_a_modality_is_read_in_any_case_and_kept_as_given(modality):
+    extractor = RadiomicsExtractor(modality, patch_shape=None, feature_classes=["firstorder"])
+    table = extractor.fit_transform(cohort(1))
+    assert extractor.get_params()["modality"] == modality
+    assert table.provenance["modality"] == "PET"
+    assert table.provenance["parameters"]["setting"] == PRESETS["PET"]
+    assert resolve_parameters(modality=modality)["setting"] == PRESETS["PET"]
+
+
+def test_an_unknown_modality_is_refused_with_those_that_exist():
+    with pytest.raises(ValueError, match=r"one of \['CT', 'MR', 'PET'\] or None, got 'US'"):
+        resolve_parameters(modality="US")
+
+
 def test_every_preset_is_a_modality_of_the_extractor():
     for modality in PRESETS:
         RadiomicsExtractor(modality).fit(cohort(1))

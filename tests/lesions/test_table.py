@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,18 +180,6 @@ def test_lesions_are_as_their_sample_unless_they_say_otherwise():
     ]
     with pytest.raises(ValueError, match="lesion_status has 1 rows but the table has 3 lesions"):
         two_samples(lesion_status=["ok"])
-
-
-def test_files_without_the_status_of_lesions_are_read(tmp_path):
-    two_samples(status=["ok", "no such file"]).save(tmp_path / "new.npz")
-    with np.load(tmp_path / "new.npz") as file:
-        parts = dict(file)
-    header = json.loads(parts["header"].tobytes())
-    del header["lesion_status"]
-    parts["header"] = np.frombuffer(json.dumps(header).encode(), dtype=np.uint8)
-    np.savez(tmp_path / "old.npz", **parts)
-    old = LesionTable.load(tmp_path / "old.npz")
-    assert old.lesion_status.tolist() == ["ok", "ok", "no such file"]
 
 
 @pytest.mark.parametrize(

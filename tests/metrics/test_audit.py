@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from pairs_for_tests import independent, related
+from pairs_for_tests import correlated_gaussians, independent, related
 from scipy.stats import kstest
 
 from nonredundant import redundancy_report, redundancy_score
 from nonredundant.metrics import DEFAULT_METHODS, METHODS, audit_with_null, pool_redundancy
-from nonredundant.metrics.audit import AUDIT_METHODS, COLUMNS, CORRELATION, UNITS, AuditMethod
+from nonredundant.metrics.audit import AUDIT_METHODS, COLUMNS, CORRELATION, AuditMethod
 
 #: Methods whose null needs no refits.
-CHEAP = ["r2-ridge", "ksg", "dcor", "hsic"]
+QUICK = ["r2-ridge", "ksg", "dcor", "hsic"]
 
 
 def curves(name, n=200):
@@ -67,7 +67,7 @@ def test_null_is_what_shuffled_rows_give():
     assert list(report.columns) == COLUMNS
     known = report.drop("discriminator-nats")
     assert (known["detectable"] > known["null_95"]).all()
-    assert report["unit"].to_dict() == {m: METHODS[m] for m in DEFAULT_METHODS}
+    assert report["unit"].to_dict() == {m: DEFINED[m] for m in DEFAULT_METHODS}
     assert (report["null_mean"] < report["null_95"]).all()
     assert (report["null_95"] < report["estimate"]).all()
     assert (report["p_value"] < 0.05).all()
@@ -84,15 +84,15 @@ def test_null_is_what_shuffled_rows_give():
 
 def test_p_value_of_a_perfect_copy_is_the_smallest_that_permutations_allow():
     h, _ = independent(40)
-    report = redundancy_report(h, h, methods=CHEAP, n_permutations=24, random_state=0)
+    report = redundancy_report(h, h, methods=QUICK, n_permutations=24, random_state=0)
     np.testing.assert_allclose(report["p_value"], 1 / 25)
     np.testing.assert_allclose(report.loc[["dcor", "hsic"], "estimate"], 1)
 
 
 def test_without_permutations_the_null_is_missing():
-    report = redundancy_report(*related(), methods=CHEAP, n_permutations=0, random_state=0)
+    report = redundancy_report(*related(), methods=QUICK, n_permutations=0, random_state=0)
     assert report[["null_mean", "null_95", "p_value"]].isna().all(axis=None)
-    for method in CHEAP:
+    for method in QUICK:
         score = redundancy_score(*related(), method, random_state=0)
         assert report.loc[method, "estimate"] == score
 
@@ -108,8 +108,8 @@ def test_same_seed_same_numbers(method):
 
 
 def test_a_report_of_several_methods_holds_each_as_it_is_alone():
-    together = redundancy_report(*related(), methods=CHEAP, n_permutations=12, random_state=0)
-    for method in CHEAP:
+    together = redundancy_report(*related(), methods=QUICK, n_permutations=12, random_state=0)
+    for method in QUICK:
         alone = redundancy_report(*related(), methods=method, n_permutations=12, random_state=0)
         pd.testing.assert_frame_equal(together.loc[[method]], alone)
 
@@ -134,10 +134,39 @@ def test_score_lists_the_methods_that_it_knows():
         redundancy_score(*independent(), "mi")
 
 
-def test_one_table_holds_what_a_method_needs():
-    assert list(METHODS) == list(AUDIT_METHODS)
-    assert set(DEFAULT_METHODS) == set(METHODS) - {"r2-boosting"}
-    assert set(UNITS) == set(METHODS.values())
+#: What each method estimates, by its definition; all are computed unless named otherwise.
+DEFINED = {
+    "r2-ridge": "R²",
+    "r2-forest": "R²",
+    "r2-mlp": "R²",
+    "r2-boosting": "R²",
+    "discriminator-auc": "AUC",
+    "discriminator-nats": "nats",
+    "ksg": "nats",
+    "dcor": "correlation",
+    "hsic": "correlation",
+    "largest-pair": "correlation",
+}
+
+
+def test_each_method_estimates_what_its_unit_says():
+    """For two Gaussians of correlation r: R² is r², and there are -log(1 - r²) / 2 nats."""
+    assert METHODS == DEFINED
+    assert set(DEFAULT_METHODS) == set(DEFINED) - {"r2-boosting"}
+    h, d = correlated_gaussians(400, nats=0.5)
+    report = redundancy_report(h, d, methods=list(DEFINED), n_permutations=0, random_state=0)
+    r2 = 1 - np.exp(-1)
+    # No score ranks true pairs better than their log-likelihood ratio.
+    x, y = correlated_gaussians(20_000, nats=0.5, seed=1)
+    same, other = (2 * np.sqrt(r2) * x * v - r2 * (x**2 + v**2) for v in (y, y[::-1]))
+    auc = (same > other[np.random.default_rng(0).permutation(20_000)]).mean()
+    expected = {"R²": r2, "AUC": auc, "nats": 0.5}
+    for method, unit in DEFINED.items():
+        estimate = report.loc[method, "estimate"]
+        if unit == "correlation":
+            assert 0.2 < estimate < 1, method
+        else:
+            assert estimate == pytest.approx(expected[unit], abs=0.12), method
 
 
 def test_adding_a_method_takes_one_entry(monkeypatch):

@@ -71,6 +71,18 @@ def test_an_interrupted_warm_start_leaves_the_fitted_network():
     np.testing.assert_array_equal(model.transform(table()), before)
 
 
+def test_an_interrupted_net_is_not_saved_as_a_trained_one(tmp_path):
+    from skorch.callbacks import TrainEndCheckpoint
+
+    model = VAE(2, max_epochs=2, random_state=0, device="cpu")
+    model.set_params(net_params={"callbacks": [TrainEndCheckpoint(dirname=tmp_path)]})
+    with pytest.raises(KeyboardInterrupt):
+        model.set_params(augment=Interrupt(1)).fit(table())
+    assert not list(tmp_path.iterdir())
+    model.set_params(augment=None).fit(table())
+    assert (tmp_path / "train_end_params.pt").exists()
+
+
 def test_early_stopping_is_no_interrupt():
     """Skorch's early stopping ends the training by the exception of Ctrl-C."""
     from skorch.callbacks import EarlyStopping

@@ -52,7 +52,7 @@ def _clinical_rows(cohort: Any) -> list[tuple[str, str]]:
 
 
 def _measure(name: str, provenance: Mapping[str, Any]) -> tuple[str, str, float]:
-    """Return label and unit of a cheap measure, and the factor from the stored to that unit."""
+    """Return label and unit of a simple measure, and the factor from the stored to that unit."""
     if name == "volume":
         # Only the extractor reads the spacing from the images.
         known = "parameters" in provenance
