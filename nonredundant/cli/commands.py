@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nonredundant._version import __version__
+from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.tools import (
     OK,
@@ -24,7 +25,6 @@ from nonredundant.cli.tools import (
     echo,
     echo_stderr,
     held_out_cases,
-    load_model,
     one_line,
     parse_patients,
     read_cases,

@@ -1,4 +1,4 @@
-"""Shared parts of the commands: case tables, messages, exit codes and model files."""
+"""Shared parts of the commands: case tables, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +29,9 @@ _EXPECTED = (
     FloatingPointError,
     WorkerDiedError,
 )
-#: Bytes of memory for a byte of JSON.
-_JSON = 20
 #: Words in the name of a column of ids, which may repeat; ids of a first column of another name
 #: may not.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
-#: Packages whose classes a model file may contain, besides those that skops trusts by default.
-_TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
-#: Single types; the trees are those of random forests.
-_TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 
 
 def echo(message: str) -> None:
@@ -395,99 +389,6 @@ def remove_cache(folder: Path) -> None:
             # It is joblib's.
             (folder / ".gitignore").unlink()
         folder.rmdir()
-
-
-def load_model(path: Path) -> Any:
-    """Load a saved model; a file with types from other packages is refused.
-
-    Its cache is not used: joblib unpickles what lies there.
-
-    Raises
-    ------
-    ValueError
-        If the file is not a model of this package and version, is damaged, or contains types that
-        are not trusted.
-    """
-    from nonredundant.evaluation.classifier import FeatureSetClassifier
-
-    if not path.is_file():
-        raise ValueError(f"there is no model {path}; `nonredundant fit` makes one")
-    _check_unpacked_size(path)
-    model = _read_model(path)
-    if not isinstance(model, FeatureSetClassifier):
-        raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
-    _drop_caches(model)
-    return model
-
-
-def _drop_caches(model: Any) -> None:
-    """Set `memory` to None in all parts of a model, also in those of pipelines."""
-    from sklearn.base import BaseEstimator
-
-    parts, seen = [model], set()
-    while parts:
-        one = parts.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, BaseEstimator):
-            if hasattr(one, "memory"):
-                one.memory = None
-            parts.extend(vars(one).values())
-        elif isinstance(one, dict):
-            parts.extend(one.values())
-        elif isinstance(one, list | tuple):
-            parts.extend(one)
-
-
-def _read_model(path: Path) -> Any:
-    """Read what is in a model file, if all of its types are trusted."""
-    import skops.io
-
-    with _readable(path):
-        found = skops.io.get_untrusted_types(file=path)
-    odd = [t for t in found if not t.startswith(_TRUSTED) and t not in _TRUSTED_TYPES]
-    if odd:
-        raise ValueError(
-            f"{path} contains types that are not trusted: {odd}; a model of `nonredundant fit` "
-            "contains none of these, so the file is refused"
-        )
-    with _readable(path):
-        return skops.io.load(path, trusted=found)
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Name the file if what is in it cannot be read.
-
-    A changed byte may mean anything to the readers of zip, JSON and arrays, so any error may come.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ValueError(
-            f"{path} cannot be read as a model: {reason}. It is damaged, of another version of "
-            "nonredundant, or no file of `nonredundant fit`; copy it again, or fit it again with "
-            "this version"
-        ) from error
-
-
-def _check_unpacked_size(path: Path) -> None:
-    """Raise if a model needs more memory than a case may: small files can unpack to very much."""
-    import zipfile
-
-    from nonredundant.extraction.memory import memory_limit
-
-    with _readable(path), zipfile.ZipFile(path) as archive:
-        sizes = {one.filename: one.file_size for one in archive.infolist()}
-    # Objects made of JSON are many times as large as its text.
-    need = sum(size * (_JSON if name.endswith(".json") else 1) for name, size in sizes.items())
-    if need > memory_limit():
-        raise ValueError(
-            f"{path} ({path.stat().st_size:,} bytes) unpacks to {need / 2**30:,.3g} GiB, more than "
-            "half of the memory; it is damaged or no model of `nonredundant fit`"
-        )
 
 
 def cores(jobs: int) -> int:

@@ -8,8 +8,8 @@ be read, add the conversion of the previous number to `unpack`, and keep a file 
 number in `tests/fixtures`.
 
 The state also has checksums of its arrays and plain values, and of those in the objects of this
-package and of scikit-learn that it holds, so that a file that was damaged or edited is refused. They
-are no signature: who edits a file on purpose can also compute them anew. The versions of both
+package and of scikit-learn that it holds, so that a file that was damaged or edited is refused.
+They are no signature: who edits a file on purpose can also compute them anew. The versions of both
 packages are stored, too: another one of this package is told, and with another scikit-learn, which
 may restore its objects differently, only its own checks are left for them.
 """
@@ -285,4 +285,5 @@ def _add_object(digest: Any, value: Any, above: tuple[int, ...]) -> None:
         state = value.__getstate__()
         if isinstance(state, dict):
             state = {k: v for k, v in state.items() if k not in (*_NOT_FITTED, *_SEAL)}
-        _add(digest, state, above)
+        made_of = value.__reduce__()[1] if isinstance(value, Tree) else ()
+        _add(digest, [state, *made_of], above)

@@ -1,0 +1,208 @@
+"""What a model file may hold: a list of classes, and the plain values that they are made of.
+
+A class is on the list if nothing that its attributes can hold makes it run code, or read or write a
+file, when the model is loaded or predicts. So there is no function and none that opens a file by a
+name (`CountVectorizer`) or indexes memory without a check, except the trees and support vectors
+that `check_compiled` reads first.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+#: The classes by the module that they are imported from. A class that moves is changed here only.
+CLASSES: dict[str, tuple[str, ...]] = {
+    "nonredundant.evaluation.aggregation": ("PatientLevel",),
+    "nonredundant.evaluation.blocks": ("BlockScaler",),
+    "nonredundant.evaluation.calibrated_margin": ("CalibratedMargin",),
+    "nonredundant.evaluation.classifier": ("FeatureSetClassifier",),
+    "nonredundant.evaluation.cox": ("RidgeCox",),
+    "nonredundant.evaluation.feature_sets": ("FeatureSet", "Selection", "Variant"),
+    "nonredundant.evaluation.representations": ("PatchEncoder", "Representation"),
+    "nonredundant.extraction.categories": ("CategoryIndicators",),
+    "nonredundant.extraction.extractor": ("RadiomicsExtractor",),
+    "nonredundant.independence.closed_form": ("CrossCovariance", "DistanceCorrelation", "HSIC"),
+    "nonredundant.independence.density_ratio": ("MIDiscriminator", "TotalCorrelation"),
+    "nonredundant.lesions.scaler": ("FeatureScaler",),
+    "nonredundant.models.baselines": ("PatchPCA",),
+    "nonredundant.models.cvae": ("NonRedundantCVAE",),
+    "nonredundant.models.kernel_ridge": ("KernelRidge",),
+    "nonredundant.models.residualiser": ("Residualiser",),
+    "nonredundant.patients.classifier": ("LesionGraphClassifier",),
+    "nonredundant.patients.pooling": ("LesionPooling",),
+    "nonredundant.patients.survival": ("LesionGraphSurvival",),
+    # Clinical columns, and what a user's own classifier may begin with.
+    "sklearn.compose": ("ColumnTransformer", "make_column_selector"),
+    "sklearn.pipeline": ("FeatureUnion", "Pipeline"),
+    "sklearn.impute": ("KNNImputer", "MissingIndicator", "SimpleImputer"),
+    "sklearn.preprocessing": (
+        "Binarizer",
+        # It stands for "passthrough"; without functions in the file it can call none.
+        "FunctionTransformer",
+        "KBinsDiscretizer",
+        "LabelBinarizer",
+        "LabelEncoder",
+        "MaxAbsScaler",
+        "MinMaxScaler",
+        "Normalizer",
+        "OneHotEncoder",
+        "OrdinalEncoder",
+        "PolynomialFeatures",
+        "PowerTransformer",
+        "QuantileTransformer",
+        "RobustScaler",
+        "StandardScaler",
+        "TargetEncoder",
+    ),
+    "sklearn.decomposition": ("PCA", "TruncatedSVD"),
+    "sklearn.feature_selection": ("VarianceThreshold",),
+    # Classifiers.
+    "sklearn.calibration": (
+        "CalibratedClassifierCV",
+        "_CalibratedClassifier",
+        "_SigmoidCalibration",
+    ),
+    "sklearn.discriminant_analysis": (
+        "LinearDiscriminantAnalysis",
+        "QuadraticDiscriminantAnalysis",
+    ),
+    "sklearn.dummy": ("DummyClassifier",),
+    "sklearn.ensemble": (
+        "ExtraTreesClassifier",
+        "RandomForestClassifier",
+        "StackingClassifier",
+        "VotingClassifier",
+    ),
+    "sklearn.linear_model": (
+        "LinearRegression",
+        "LogisticRegression",
+        "LogisticRegressionCV",
+        "Ridge",
+        "RidgeClassifier",
+        "RidgeClassifierCV",
+    ),
+    "sklearn.naive_bayes": ("GaussianNB",),
+    "sklearn.svm": ("LinearSVC", "NuSVC", "SVC"),
+    "sklearn.tree": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
+    # Samplers act in `fit` only, but are parameters of the model.
+    "imblearn.over_sampling": ("RandomOverSampler", "SMOTE"),
+    "imblearn.pipeline": ("Pipeline",),
+    "imblearn.under_sampling": ("RandomUnderSampler",),
+    # Times to an event; an extra, so that the names are those of the modules themselves.
+    "sksurv.ensemble.forest": ("RandomSurvivalForest",),
+    "sksurv.functions": ("StepFunction",),
+    "sksurv.linear_model.coxnet": ("CoxnetSurvivalAnalysis",),
+    "sksurv.linear_model.coxph": ("BreslowEstimator", "CoxPHSurvivalAnalysis"),
+    "sksurv.tree.tree": ("SurvivalTree",),
+}
+_SCALARS = frozenset(
+    {"numpy.bool_", *(f"numpy.{np.dtype(code).type.__name__}" for code in "?bBhHiIlLqQefdU")}
+)
+#: Types of keys and columns.
+_TYPES = frozenset(
+    {
+        "builtins.bool",
+        "builtins.float",
+        "builtins.int",
+        "builtins.object",
+        "builtins.str",
+        "numpy.number",
+        "numpy.object_",
+    }
+)
+#: What skops stores of a function, which is imported and may then be called.
+_FUNCTIONS = frozenset({"FunctionNode", "MethodNode", "OperatorFuncNode", "PartialNode"})
+#: Keys that every node has.
+_OF_A_NODE = ("__class__", "__loader__", "__module__")
+_MOST_NAMED = 5
+
+
+@functools.cache
+def trusted_classes() -> frozenset[str]:
+    """Return the full names of the classes, by the modules that define them.
+
+    An optional package that is not installed is named as the list does.
+    """
+    names = set()
+    for module, classes in CLASSES.items():
+        for name in classes:
+            try:
+                found = getattr(importlib.import_module(module), name)
+            except ModuleNotFoundError:
+                names.add(f"{module}.{name}")
+            else:
+                names.add(f"{found.__module__}.{found.__qualname__}")
+    return frozenset(names)
+
+
+@functools.cache
+def trusted_names() -> dict[str, frozenset[str]]:
+    """Return what each node of a file may be, by the name that skops gives to its loader."""
+    return {
+        "ObjectNode": trusted_classes(),
+        "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
+        "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
+        "ListNode": frozenset({"builtins.list"}),
+        "TupleNode": frozenset({"builtins.tuple"}),
+        "SetNode": frozenset({"builtins.set"}),
+        "SliceNode": frozenset({"builtins.slice"}),
+        "JsonNode": frozenset({"builtins.str"}),
+        "TypeNode": _TYPES | _SCALARS,
+        "NdArrayNode": _SCALARS | {"numpy.ndarray"},
+        "DTypeNode": frozenset({"numpy.dtype"}),
+        "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
+    }
+
+
+def refused(schema: Any) -> list[str]:
+    """List what the schema of a file names beyond the list, before anything of it is imported.
+
+    Every object of the JSON is read, wherever it stands, so that nothing depends on which of them
+    skops would build.
+
+    Parameters
+    ----------
+    schema : dict
+        The content of `schema.json`.
+
+    Returns
+    -------
+    list of str
+        A few words on each; empty if there is nothing to refuse.
+
+    Raises
+    ------
+    ValueError
+        If an entry is no node.
+    """
+    allowed = trusted_names()
+    found = {}
+    for node in _nodes(schema):
+        if not all(isinstance(node.get(key), str) for key in _OF_A_NODE):
+            raise ValueError(f"an entry of its schema lacks one of {', '.join(_OF_A_NODE)}")
+        loader = node["__loader__"]
+        name = f"{node['__module__']}.{node['__class__']}"
+        if name not in allowed.get(loader, ()):
+            what = "function" if loader in _FUNCTIONS else "class"
+            found[f"{what} {name}"] = None
+    listed = list(found)
+    more = len(listed) - _MOST_NAMED
+    return [*listed[:_MOST_NAMED], f"{more} more"] if more > 0 else listed
+
+
+def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects of a JSON text that skops may take for a node."""
+    waiting = [schema]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if not value.keys().isdisjoint(_OF_A_NODE):
+                yield value
+            waiting.extend(value.values())
+        elif isinstance(value, list):
+            waiting.extend(value)
