@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nonredundant.cli.compiled import check_compiled
-from nonredundant.cli.trusted import refused, trusted_classes, trusted_names
+from nonredundant.cli.trusted import TRUSTED, refused
 
 #: Bytes of memory for a byte of JSON.
 _JSON = 20
@@ -80,8 +80,7 @@ def _built(content: bytes) -> Any:
     """Return what is in a file, after skops has checked it, too."""
     import skops.io
 
-    plain = set().union(*trusted_names().values())
-    return skops.io.loads(content, trusted=sorted(plain | trusted_classes()))
+    return skops.io.loads(content, trusted=sorted(frozenset().union(*TRUSTED.values())))
 
 
 def _parts(model: Any) -> Iterator[Any]:

@@ -8,26 +8,38 @@ that `check_compiled` reads first.
 
 from __future__ import annotations
 
-import functools
-import importlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-#: The classes by the module that they are imported from. A class that moves is changed here only.
-CLASSES: dict[str, tuple[str, ...]] = {
+#: The classes by the module that defines them. A class that moves is changed here and nowhere else.
+_CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.evaluation.aggregation": ("PatientLevel",),
     "nonredundant.evaluation.blocks": ("BlockScaler",),
     "nonredundant.evaluation.calibrated_margin": ("CalibratedMargin",),
     "nonredundant.evaluation.classifier": ("FeatureSetClassifier",),
     "nonredundant.evaluation.cox": ("RidgeCox",),
-    "nonredundant.evaluation.feature_sets": ("FeatureSet", "Selection", "Variant"),
-    "nonredundant.evaluation.representations": ("PatchEncoder", "Representation"),
+    "nonredundant.evaluation.feature_sets": (
+        "FeatureSet",
+        "Selection",
+        "Variant",
+    ),
+    "nonredundant.evaluation.representations": (
+        "PatchEncoder",
+        "Representation",
+    ),
     "nonredundant.extraction.categories": ("CategoryIndicators",),
     "nonredundant.extraction.extractor": ("RadiomicsExtractor",),
-    "nonredundant.independence.closed_form": ("CrossCovariance", "DistanceCorrelation", "HSIC"),
-    "nonredundant.independence.density_ratio": ("MIDiscriminator", "TotalCorrelation"),
+    "nonredundant.independence.closed_form": (
+        "CrossCovariance",
+        "DistanceCorrelation",
+        "HSIC",
+    ),
+    "nonredundant.independence.density_ratio": (
+        "MIDiscriminator",
+        "TotalCorrelation",
+    ),
     "nonredundant.lesions.scaler": ("FeatureScaler",),
     "nonredundant.models.baselines": ("PatchPCA",),
     "nonredundant.models.cvae": ("NonRedundantCVAE",),
@@ -36,70 +48,101 @@ CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.patients.classifier": ("LesionGraphClassifier",),
     "nonredundant.patients.pooling": ("LesionPooling",),
     "nonredundant.patients.survival": ("LesionGraphSurvival",),
-    # Clinical columns, and what a user's own classifier may begin with.
-    "sklearn.compose": ("ColumnTransformer", "make_column_selector"),
-    "sklearn.pipeline": ("FeatureUnion", "Pipeline"),
-    "sklearn.impute": ("KNNImputer", "MissingIndicator", "SimpleImputer"),
-    "sklearn.preprocessing": (
-        "Binarizer",
-        # It stands for "passthrough"; without functions in the file it can call none.
-        "FunctionTransformer",
-        "KBinsDiscretizer",
-        "LabelBinarizer",
-        "LabelEncoder",
-        "MaxAbsScaler",
-        "MinMaxScaler",
-        "Normalizer",
-        "OneHotEncoder",
-        "OrdinalEncoder",
-        "PolynomialFeatures",
-        "PowerTransformer",
-        "QuantileTransformer",
-        "RobustScaler",
-        "StandardScaler",
-        "TargetEncoder",
-    ),
-    "sklearn.decomposition": ("PCA", "TruncatedSVD"),
-    "sklearn.feature_selection": ("VarianceThreshold",),
-    # Classifiers.
+    # Clinical columns, and classifiers of the user's own.
     "sklearn.calibration": (
         "CalibratedClassifierCV",
         "_CalibratedClassifier",
         "_SigmoidCalibration",
     ),
+    "sklearn.compose._column_transformer": (
+        "ColumnTransformer",
+        "make_column_selector",
+    ),
+    "sklearn.decomposition._pca": ("PCA",),
+    "sklearn.decomposition._truncated_svd": ("TruncatedSVD",),
     "sklearn.discriminant_analysis": (
         "LinearDiscriminantAnalysis",
         "QuadraticDiscriminantAnalysis",
     ),
     "sklearn.dummy": ("DummyClassifier",),
-    "sklearn.ensemble": (
+    "sklearn.ensemble._forest": (
         "ExtraTreesClassifier",
         "RandomForestClassifier",
-        "StackingClassifier",
-        "VotingClassifier",
     ),
-    "sklearn.linear_model": (
-        "LinearRegression",
+    "sklearn.ensemble._stacking": ("StackingClassifier",),
+    "sklearn.ensemble._voting": ("VotingClassifier",),
+    "sklearn.feature_selection._variance_threshold": ("VarianceThreshold",),
+    "sklearn.impute._base": (
+        "MissingIndicator",
+        "SimpleImputer",
+    ),
+    "sklearn.impute._knn": ("KNNImputer",),
+    "sklearn.linear_model._base": ("LinearRegression",),
+    "sklearn.linear_model._logistic": (
         "LogisticRegression",
         "LogisticRegressionCV",
+    ),
+    "sklearn.linear_model._ridge": (
         "Ridge",
         "RidgeClassifier",
         "RidgeClassifierCV",
     ),
     "sklearn.naive_bayes": ("GaussianNB",),
-    "sklearn.svm": ("LinearSVC", "NuSVC", "SVC"),
-    "sklearn.tree": ("DecisionTreeClassifier", "ExtraTreeClassifier"),
-    # Samplers act in `fit` only, but are parameters of the model.
-    "imblearn.over_sampling": ("RandomOverSampler", "SMOTE"),
+    "sklearn.pipeline": (
+        "FeatureUnion",
+        "Pipeline",
+    ),
+    "sklearn.preprocessing._data": (
+        "Binarizer",
+        "MaxAbsScaler",
+        "MinMaxScaler",
+        "Normalizer",
+        "PowerTransformer",
+        "QuantileTransformer",
+        "RobustScaler",
+        "StandardScaler",
+    ),
+    "sklearn.preprocessing._discretization": ("KBinsDiscretizer",),
+    "sklearn.preprocessing._encoders": (
+        "OneHotEncoder",
+        "OrdinalEncoder",
+    ),
+    # It stands for "passthrough"; without functions in the file it can call none.
+    "sklearn.preprocessing._function_transformer": ("FunctionTransformer",),
+    "sklearn.preprocessing._label": (
+        "LabelBinarizer",
+        "LabelEncoder",
+    ),
+    "sklearn.preprocessing._polynomial": ("PolynomialFeatures",),
+    "sklearn.preprocessing._target_encoder": ("TargetEncoder",),
+    "sklearn.svm._classes": (
+        "LinearSVC",
+        "NuSVC",
+        "SVC",
+    ),
+    "sklearn.tree._classes": (
+        "DecisionTreeClassifier",
+        "ExtraTreeClassifier",
+    ),
+    # Samplers act in `fit` only, but are parameters of a model.
+    "imblearn.over_sampling._random_over_sampler": ("RandomOverSampler",),
+    "imblearn.over_sampling._smote.base": ("SMOTE",),
     "imblearn.pipeline": ("Pipeline",),
-    "imblearn.under_sampling": ("RandomUnderSampler",),
-    # Times to an event; an extra, so that the names are those of the modules themselves.
+    "imblearn.under_sampling._prototype_selection._random_under_sampler": ("RandomUnderSampler",),
+    # Times to an event.
     "sksurv.ensemble.forest": ("RandomSurvivalForest",),
     "sksurv.functions": ("StepFunction",),
     "sksurv.linear_model.coxnet": ("CoxnetSurvivalAnalysis",),
-    "sksurv.linear_model.coxph": ("BreslowEstimator", "CoxPHSurvivalAnalysis"),
+    "sksurv.linear_model.coxph": (
+        "BreslowEstimator",
+        "CoxPHSurvivalAnalysis",
+    ),
     "sksurv.tree.tree": ("SurvivalTree",),
 }
+#: Their full names.
+TRUSTED_CLASSES = frozenset(
+    f"{module}.{name}" for module, names in _CLASSES.items() for name in names
+)
 _SCALARS = frozenset(
     {"numpy.bool_", *(f"numpy.{np.dtype(code).type.__name__}" for code in "?bBhHiIlLqQefdU")}
 )
@@ -122,41 +165,21 @@ _OF_A_NODE = ("__class__", "__loader__", "__module__")
 _MOST_NAMED = 5
 
 
-@functools.cache
-def trusted_classes() -> frozenset[str]:
-    """Return the full names of the classes, by the modules that define them.
-
-    An optional package that is not installed is named as the list does.
-    """
-    names = set()
-    for module, classes in CLASSES.items():
-        for name in classes:
-            try:
-                found = getattr(importlib.import_module(module), name)
-            except ModuleNotFoundError:
-                names.add(f"{module}.{name}")
-            else:
-                names.add(f"{found.__module__}.{found.__qualname__}")
-    return frozenset(names)
-
-
-@functools.cache
-def trusted_names() -> dict[str, frozenset[str]]:
-    """Return what each node of a file may be, by the name that skops gives to its loader."""
-    return {
-        "ObjectNode": trusted_classes(),
-        "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
-        "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
-        "ListNode": frozenset({"builtins.list"}),
-        "TupleNode": frozenset({"builtins.tuple"}),
-        "SetNode": frozenset({"builtins.set"}),
-        "SliceNode": frozenset({"builtins.slice"}),
-        "JsonNode": frozenset({"builtins.str"}),
-        "TypeNode": _TYPES | _SCALARS,
-        "NdArrayNode": _SCALARS | {"numpy.ndarray"},
-        "DTypeNode": frozenset({"numpy.dtype"}),
-        "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
-    }
+#: What each node of a file may be, by the name that skops gives to its loader.
+TRUSTED = {
+    "ObjectNode": TRUSTED_CLASSES,
+    "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
+    "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
+    "ListNode": frozenset({"builtins.list"}),
+    "TupleNode": frozenset({"builtins.tuple"}),
+    "SetNode": frozenset({"builtins.set"}),
+    "SliceNode": frozenset({"builtins.slice"}),
+    "JsonNode": frozenset({"builtins.str"}),
+    "TypeNode": _TYPES | _SCALARS,
+    "NdArrayNode": _SCALARS | {"numpy.ndarray"},
+    "DTypeNode": frozenset({"numpy.dtype"}),
+    "RandomStateNode": frozenset({"numpy.random.mtrand.RandomState"}),
+}
 
 
 def refused(schema: Any) -> list[str]:
@@ -180,14 +203,13 @@ def refused(schema: Any) -> list[str]:
     ValueError
         If an entry is no node.
     """
-    allowed = trusted_names()
-    found = {}
+    found: dict[str, None] = {}
     for node in _nodes(schema):
         if not all(isinstance(node.get(key), str) for key in _OF_A_NODE):
             raise ValueError(f"an entry of its schema lacks one of {', '.join(_OF_A_NODE)}")
         loader = node["__loader__"]
         name = f"{node['__module__']}.{node['__class__']}"
-        if name not in allowed.get(loader, ()):
+        if name not in TRUSTED.get(loader, ()):
             what = "function" if loader in _FUNCTIONS else "class"
             found[f"{what} {name}"] = None
     listed = list(found)

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import sklearn
-from sklearn.tree._tree import Tree
 
 from nonredundant._version import __version__
 from nonredundant.utils.user_warnings import warn_user
@@ -36,6 +35,8 @@ FORMAT = 1
 _SEAL = ("_format", "_versions", "_checksum", "_object_checksum")
 #: Packages whose objects enter the checksums; those of others may be saved anew differently.
 _PACKAGES = frozenset({"nonredundant", "sklearn", "imblearn", "sksurv"})
+#: The compiled part of decision trees, which has no dictionary of attributes.
+_TREE = "sklearn.tree._tree.Tree"
 #: What scikit-learn adds to a state: the version that saves, not the one that fitted.
 _NOT_FITTED = ("_sklearn_version",)
 _KEYS = (*_SEAL, "_net_weights", "_history_columns")
@@ -273,6 +274,7 @@ def _add_array(digest: Any, value: np.ndarray, above: tuple[int, ...] | None) ->
 def _add_object(digest: Any, value: Any, above: tuple[int, ...]) -> None:
     """Add the class of an object to a digest, and its attributes if they are known to be saved."""
     digest.update(f"<{type(value).__name__}>".encode())
+    is_tree = f"{type(value).__module__}.{type(value).__name__}" == _TREE
     if isinstance(value, slice):
         _add(digest, [value.start, value.stop, value.step], above)
     elif isinstance(value, np.random.RandomState):
@@ -281,9 +283,9 @@ def _add_object(digest: Any, value: Any, above: tuple[int, ...]) -> None:
         _add(digest, sorted(map(repr, value)), above)
     elif isinstance(value, type) or type(value).__module__.partition(".")[0] not in _PACKAGES:
         digest.update(getattr(value, "__name__", "").encode())
-    elif hasattr(value, "__dict__") or isinstance(value, Tree):
+    elif hasattr(value, "__dict__") or is_tree:
         state = value.__getstate__()
         if isinstance(state, dict):
             state = {k: v for k, v in state.items() if k not in (*_NOT_FITTED, *_SEAL)}
-        made_of = value.__reduce__()[1] if isinstance(value, Tree) else ()
+        made_of = value.__reduce__()[1] if is_tree else ()
         _add(digest, [state, *made_of], above)
