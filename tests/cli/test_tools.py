@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import pytest
@@ -133,6 +134,23 @@ def test_a_missing_path_is_not_sought_in_the_working_directory(tmp_path, monkeyp
     text = "id,image\na,scan.nii\n"
     assert table_of(tmp_path / "data", text)["image"].tolist() == expected
     assert table_of(tmp_path, text, root=tmp_path / "data")["image"].tolist() == expected
+
+
+def test_a_table_of_100_000_rows_asks_the_disk_for_its_folder_once(tmp_path, monkeypatch):
+    rows = "".join(f"P{i},a/./{i}.nii,b/../{i}.nii\n" for i in range(100_000))
+    asked = []
+    realpath = os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda *a, **k: asked.append(a) or realpath(*a, **k))
+    cases = table_of(tmp_path, "id,image,mask\n" + rows)
+    assert len(asked) < 10
+    folder = str(tmp_path.resolve())
+    assert cases.loc["P7", ["image", "mask"]].tolist() == [f"{folder}/a/7.nii", f"{folder}/7.nii"]
+
+
+def test_absolute_paths_and_those_of_the_home_folder_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    cases = table_of(tmp_path, "id,image\nx,/data/a.nii\ny,~/b.nii\n")
+    assert cases["image"].tolist() == ["/data/a.nii", "/home/someone/b.nii"]
 
 
 def test_a_root_that_is_no_folder_is_named(tmp_path):
