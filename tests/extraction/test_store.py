@@ -455,6 +455,41 @@ def test_a_damaged_header_of_an_array_is_one_error(tmp_path, text, manifest):
         np.asarray(LesionTable.open(tmp_path).patches)
 
 
+def without_manifest(folder):
+    """Write a store of one part without a manifest, and return the part."""
+    quick().to_store(cohort(2), folder, batch_size=2)
+    (part,) = parts_of(folder)
+    (folder / "manifests" / f"{part.name}.json").unlink()
+    return part
+
+
+def test_an_array_that_unpickles_its_voxels_is_refused(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    voxels = without_manifest(tmp_path) / "patches"
+    shutil.rmtree(voxels)
+    voxels.mkdir()
+    header = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "compressor": None}
+    header |= {"filters": [{"id": "pickle"}], "fill_value": None, "order": "C"}
+    (voxels / ".zarray").write_text(json.dumps(header))
+    (voxels / "0").write_bytes(pickle.dumps(Code()))
+    with pytest.raises(ValueError, match="are missing or damaged"):
+        np.asarray(LesionTable.open(tmp_path).patches)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_array_that_claims_larger_chunks_is_refused_before_they_are_read(tmp_path):
+    header = without_manifest(tmp_path) / "patches" / "zarr.json"
+    content = json.loads(header.read_text())
+    shape = content["chunk_grid"]["configuration"]["chunk_shape"]
+    content["chunk_grid"]["configuration"]["chunk_shape"] = [10**6, *shape[1:]]
+    header.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"it holds float32 in chunks of the shape \(1000000, 1"):
+        np.asarray(LesionTable.open(tmp_path).patches)
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"part": "x"}', '{"part": 1, "files": [1]}'])
 def test_a_damaged_manifest_is_named(tmp_path, text):
     quick().to_store(cohort(2), tmp_path, batch_size=2)
