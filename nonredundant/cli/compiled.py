@@ -54,12 +54,14 @@ def _check_support(attributes: dict[str, Any], owner: Any) -> None:
     counts = np.asarray(attributes["_n_support"])
     n_classes = len(counts)
     n_pairs = n_classes * (n_classes - 1) // 2
-    n_vectors = len(attributes["support_"])
+    rows = np.asarray(attributes["support_"])
+    n_vectors, n_rows = len(rows), attributes["shape_fit_"][0]
     vectors = attributes["support_vectors_"]
     probabilities = {np.size(attributes.get(name, ())) for name in ("_probA", "_probB")}
     fits = (
         (counts >= 0).all()
         and counts.sum() == n_vectors
+        and ((rows >= 0) & (rows < n_rows)).all()
         and np.shape(vectors) == (n_vectors, attributes.get("n_features_in_"))
         and np.shape(attributes["_dual_coef_"]) == (n_classes - 1, n_vectors)
         and np.shape(attributes["_intercept_"]) == (n_pairs,)

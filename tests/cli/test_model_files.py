@@ -274,6 +274,10 @@ def support(model):
     model.model_[-1]._n_support[0] += 100
 
 
+def rows(model):
+    model.model_[-1].support_[0] = 40
+
+
 def coefficients(model):
     model.model_[-1]._dual_coef_ = model.model_[-1]._dual_coef_[:, 1:]
 
@@ -286,6 +290,7 @@ def coefficients(model):
         (RandomForestClassifier(2, random_state=0), column, "a column beyond the 3 of its tree"),
         (RandomForestClassifier(2, random_state=0), columns, "other numbers of columns"),
         (SVC(), support, "support vectors contradict"),
+        (SVC(), rows, "support vectors contradict"),
         (SVC(), coefficients, "support vectors contradict"),
     ],
 )
