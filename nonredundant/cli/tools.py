@@ -16,7 +16,7 @@ import typer
 
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
-from nonredundant.utils.user_warnings import printable
+from nonredundant.utils.user_warnings import printable, warn_user
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: Errors of wrong use, of input and of the machine, which are printed without a traceback.
@@ -281,6 +281,7 @@ def split_list(value: str | None) -> list[str]:
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
     from nonredundant.lesions.features import describe_odd_cells
+    from nonredundant.statistics.survival import describe_uncensored
 
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
@@ -296,7 +297,12 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
         raise ValueError(f"{path}: times must be numbers, but {odd}")
     if not cases[event].isin([0, 1]).all():
         odd = cases[event][~cases[event].isin([0, 1])].unique()[:5].tolist()
-        raise ValueError(f"{path}: the event {event!r} must be 0 or 1 (or true, false), got {odd}")
+        raise ValueError(
+            f"{path}: the event {event!r} must be 1 (or true) where it was observed and 0 (or "
+            f"false) elsewhere, got {odd}"
+        )
+    if uncensored := describe_uncensored(cases[event].to_numpy(dtype=bool)):
+        warn_user(uncensored)
     return cases[[event, target]].astype({event: bool})
 
 

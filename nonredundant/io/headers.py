@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nonredundant.io.errors import ImageFileError
-from nonredundant.utils.context import silent_stderr
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -113,7 +115,26 @@ def quiet_reading(path: str | Path) -> contextlib.AbstractContextManager[None]:
     with open(path, "rb") as file:
         is_hdf5 = file.read(len(_HDF5)) == _HDF5
     is_minc = str(path).lower().endswith(_MINC)
-    return silent_stderr() if is_hdf5 or is_minc else contextlib.nullcontext()
+    return _silent_stderr() if is_hdf5 or is_minc else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drop what compiled libraries write to the standard error of the process."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # A process without one, such as a window, has nothing to silence.
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def header_bytes(reader: sitk.ImageFileReader) -> int:

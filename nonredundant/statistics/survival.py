@@ -90,10 +90,73 @@ def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
     ]
     if len(columns) != 2 or len(events) != 1 or len(times) != 1:
         found = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
-        raise ValueError(f"{_WANTED}; got {found}. Convert events coded 0 and 1 by astype(bool)")
+        # Times have more values than events.
+        coded = min(columns.values(), key=lambda column: column.nunique(), default=pd.Series())
+        raise ValueError(f"{_WANTED}; got {found}. {_coding(coded)}")
     if events[0].isna().any():
         raise ValueError(f"{events[0].isna().sum()} of {len(events[0])} events are missing")
     return events[0].to_numpy(dtype=bool), times[0].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _coding(values: pd.Series) -> str:
+    """Say how events that are coded in another way become booleans."""
+    codes = values.dropna().unique().tolist()
+    if set(codes) <= {0, 1}:
+        return "Convert events coded 0 and 1 by astype(bool)"
+    if set(codes) == {1, 2}:
+        return (
+            "The events are coded 1 and 2, of which 2 is commonly the event: convert them by "
+            "`== 2`, as astype(bool) would make all of them events"
+        )
+    return (
+        f"Convert events to True where the event was observed, and False elsewhere; the column "
+        f"with the fewest values has {len(codes)}, such as {codes[:5]}"
+    )
+
+
+def describe_uncensored(event: np.ndarray) -> str:
+    """Say that every patient had the event, which is rare and may be a fault of the coding.
+
+    Examples
+    --------
+    >>> describe_uncensored(np.array([True, False]))
+    ''
+    """
+    if not event.all():
+        return ""
+    return (
+        f"all {len(event)} patients had the event and nobody is censored; if events were coded 1 "
+        "and 2, astype(bool) has made all of them events: convert them by `== 2`"
+    )
+
+
+def check_classes(y: Any, instead: str) -> None:
+    """Raise if y holds times to an event, where classes are needed.
+
+    Parameters
+    ----------
+    y : array-like
+        The labels.
+    instead : str
+        What takes times, for the message.
+
+    Raises
+    ------
+    ValueError
+        If y is a structured array, or a data frame of two columns.
+
+    Examples
+    --------
+    >>> check_classes([0, 1], "nothing")
+    """
+    names = getattr(getattr(y, "dtype", None), "names", None)
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 2:
+        names = y.columns.tolist()
+    if names:
+        raise ValueError(
+            f"y has the fields {list(names)}, as events and their times have, and one label per "
+            f"sample is needed, a class: {instead}"
+        )
 
 
 def baseline_hazard(
@@ -241,8 +304,8 @@ def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.nda
     seen = np.asarray(event)
     if seen.ndim != 1 or seen.dtype != bool:
         raise ValueError(
-            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}: convert "
-            "events coded 0 and 1 by astype(bool)"
+            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}. "
+            f"{_coding(pd.Series(seen.ravel()))}"
         )
     rows = []
     for name, given in (("time", time), *(("a risk", risk) for risk in risks)):

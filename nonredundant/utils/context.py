@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -40,25 +38,6 @@ def silent_loggers(*names: str) -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def silent_stderr() -> Iterator[None]:
-    """Drop what compiled libraries write to the standard error of the process."""
-    sys.stderr.flush()
-    try:
-        kept = os.dup(2)
-    except OSError:
-        # A process without one, such as a window, has nothing to silence.
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 @contextlib.contextmanager
