@@ -52,12 +52,12 @@ class GraphOfTimes(LesionGraphSurvival):
 
 
 def _times(y: Any) -> Any:
-    """Return times to events that are all observed; what is no label is left to the estimator."""
+    """Return times, one in four censored; what is no label is left to the estimator."""
     if y is None or np.iscomplexobj(y):
         return y
     labels = np.asarray(y, dtype=float)
     times = np.empty(len(labels), dtype=[("event", bool), ("time", float)])
-    times["event"], times["time"] = True, 1 + labels - labels.min()
+    times["event"], times["time"] = np.arange(len(labels)) % 4 < 3, 1 + labels - labels.min()
     return times
 
 

@@ -66,7 +66,7 @@ def fit(name):
     table, y = make_cohort()
     if name.endswith("of times"):
         times = np.empty(32, dtype=[("event", bool), ("time", float)])
-        times["event"], times["time"] = True, 1.0 + np.arange(32)
+        times["event"], times["time"] = np.arange(32) % 4 > 0, 1.0 + np.arange(32)
         y = times
     X = table.features if name == "scaler" else table
     return clone(MODELS[name]).fit(X, y), X
@@ -268,9 +268,77 @@ def test_what_was_added_to_a_state_or_taken_from_it_is_noticed(name):
             clone(model).__setstate__(other)
 
 
+def arrays_within(value, path="", above=()):
+    """Yield the arrays of floats in objects of scikit-learn and this package, with their paths."""
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
+        yield path, value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from arrays_within(one, f"{path}.{key}", above)
+    elif isinstance(value, list | tuple):
+        for i, one in enumerate(value):
+            yield from arrays_within(one, f"{path}.{i}", above)
+    elif type(value).__module__.startswith(("nonredundant", "sklearn")) and value not in above:
+        state = getattr(value, "__dict__", None) or value.__getstate__()
+        yield from arrays_within(state, f"{path}({type(value).__name__})", (*above, value))
+
+
+@pytest.mark.parametrize("name", ["set", "set with svm", "set of times", "cvae"])
+def test_each_changed_array_within_the_objects_of_a_state_is_noticed(name):
+    model, _ = fit(name)
+    state = pickle.loads(pickle.dumps(model)).__getstate__()
+    within = {path: a for path, a in arrays_within(state) if "(" in path and a.flags.writeable}
+    assert len(within) >= 3
+    for path, array in within.items():
+        before = array.flat[0]
+        array.flat[0] = np.nextafter(before, np.inf)
+        with pytest.raises(ValueError, match="not as it was saved"):
+            clone(model).__setstate__(state)
+        array.flat[0] = before
+        assert path
+    clone(model).__setstate__(state)
+
+
+@pytest.mark.parametrize("name", ["set", "cvae"])
+def test_another_version_that_loads_a_model_is_told(name, tmp_path, monkeypatch):
+    model, X = fit(name)
+    monkeypatch.setattr("nonredundant.nn.state.__version__", "0.0.1")
+    skops.io.dump(model, tmp_path / "model")
+    monkeypatch.undo()
+    types = skops.io.get_untrusted_types(file=tmp_path / "model")
+    told = r"saved by nonredundant 0\.0\.1 and is read by .*install the version that saved it"
+    with pytest.warns(UserWarning, match=told) as caught:
+        again = skops.io.load(tmp_path / "model", trusted=types)
+    assert len(caught) == 1
+    for method, values in outputs(model, X).items():
+        np.testing.assert_array_equal(outputs(again, X)[method], values)
+
+
+def test_what_another_scikit_learn_restores_differently_is_left_to_its_own_checks(monkeypatch):
+    model, _ = fit("set")
+    monkeypatch.setattr("sklearn.__version__", "0.1")
+    state = model.__getstate__()
+    monkeypatch.undo()
+    state["model_"].steps[0][1].statistics_ += 1
+    clone(model).__setstate__(state)
+    with pytest.raises(ValueError, match="not as it was saved"):
+        clone(model).__setstate__(state | {"columns_": ["x"]})
+
+
+def test_a_value_that_is_lost_is_noticed():
+    model, _ = fit("set")
+    state = model.__getstate__()
+    del state["fingerprint_"]
+    with pytest.raises(ValueError, match=r"\['fingerprint_'\] differ"):
+        clone(model).__setstate__(state)
+
+
 def test_weights_of_another_network_are_refused():
     model, _ = fit("cvae")
     state = unseal(model.__getstate__())
+
+    state = model.__getstate__()
+    del state["_checksum"], state["_object_checksum"]
     name, value = next(iter(state["_net_weights"].items()))
     for weights in ({name: np.zeros(99)}, {"unknown": value}):
         with pytest.raises(ValueError, match="do not fit the network"):

@@ -25,7 +25,8 @@ from sklearn.preprocessing import StandardScaler
 
 import nonredundant
 from nonredundant import LesionTable
-from nonredundant.cli.tools import load_model, read_cases
+from nonredundant.cli.model_files import load_model
+from nonredundant.cli.tools import read_cases
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.case_table import leaves_folder
 from nonredundant.io import ImageFileError

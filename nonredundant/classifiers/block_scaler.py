@@ -54,16 +54,6 @@ class BlockScaler(TransformerMixin, BaseEstimator):
         self.n_base = n_base
         self.weight = weight
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore a saved scaler, also one of the time when a weight of 0 left the block out."""
-        if "scale_" in state and "factors_" not in state:
-            n_base, weight = state["n_base"] or len(state["scale_"]), state["weight"]
-            kept = slice(None if weight else n_base)
-            state = state | {name: state[name][kept] for name in ("mean_", "scale_")}
-            known = np.arange(len(state["scale_"])) < n_base
-            state["factors_"] = np.where(known, 1.0, weight)
-        super().__setstate__(state)
-
     def fit(self, X: Any, y: Any = None) -> BlockScaler:
         """Compute mean and standard deviation of each column.
 
@@ -124,6 +114,4 @@ class BlockScaler(TransformerMixin, BaseEstimator):
             Scaled rows.
         """
         check_is_fitted(self, "factors_")
-        # A scaler that was saved after it had left the learned block out knows fewer columns.
-        known = validate_data(self, X, reset=False)[:, : len(self.mean_)]
-        return (known - self.mean_) / self.scale_ * self.factors_
+        return (validate_data(self, X, reset=False) - self.mean_) / self.scale_ * self.factors_

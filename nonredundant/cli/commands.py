@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from nonredundant._version import __version__
+from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.tools import (
     OK,
@@ -24,7 +25,6 @@ from nonredundant.cli.tools import (
     echo,
     echo_stderr,
     held_out_cases,
-    load_model,
     one_line,
     parse_patients,
     read_cases,
@@ -312,17 +312,38 @@ def fit(
         random_state=seed,
     )
     ids = repeated_ids(table)
-    model.fit(
-        table,
-        read_labels(table, target, cases, event),
-        groups=table[ids] if ids else None,
-    )
+    try:
+        model.fit(
+            table,
+            read_labels(table, target, cases, event),
+            groups=table[ids] if ids else None,
+        )
+    except IndexError:
+        # Without a readable case there are no labels to index.
+        if _count_readable(model, table):
+            raise
+        echo_stderr(f"Error: none of the {len(table)} cases of {cases} could be read: no model")
+        return SOME_FAILED
     with replaced_file(output) as file:
         skops.io.dump(model, file)
     n_fitted = model.fingerprint_["n_samples"]
     echo(f"{feature_set} with {long_name(model.classifier_name_)}, fitted on {n_fitted} cases")
     echo(f"written to {output}")
     return SOME_FAILED if n_fitted < len(table) else OK
+
+
+def _count_readable(model: Any, table: Any) -> int:
+    """Print why cases cannot be read, and return how many can."""
+    import warnings
+
+    if not hasattr(model, "extractor_"):
+        return len(table)
+    with warnings.catch_warnings():
+        # They were printed when the cases were read first.
+        warnings.simplefilter("ignore")
+        status = model.extractor_.set_params(verbose=0).transform(table).status
+    report_failures(status)
+    return int((status == "ok").sum())
 
 
 @app.command(epilog="Example: nonredundant predict model.skops new.csv -o predictions.csv")
@@ -337,6 +358,11 @@ def predict(
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
+    if not hasattr(fitted, "extractor_"):
+        raise ValueError(
+            f"{model} was not fitted on images and cannot read any: fit it with `nonredundant "
+            "fit`, or predict lesions in Python"
+        )
     table = read_cases(cases, root=root)
     prepare_file(output, cases, model)
     fitted.extractor_.set_params(n_jobs=cores(jobs))

@@ -1,4 +1,4 @@
-"""Shared parts of the commands: case tables, messages, exit codes and model files."""
+"""Shared parts of the commands: case tables, messages and exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import typer
 
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
-from nonredundant.utils.user_warnings import printable
+from nonredundant.utils.user_warnings import printable, warn_user
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: Errors of wrong use, of input and of the machine, which are printed without a traceback.
@@ -29,15 +29,9 @@ _EXPECTED = (
     FloatingPointError,
     WorkerDiedError,
 )
-#: Bytes of memory that the objects of one byte of JSON take.
-_JSON = 20
-#: Words in the name of a column of ids. Ids in a column of such a name may repeat; a first column
-#: of another name holds ids only if they do not.
+#: Words in the name of a column of ids, which may repeat; ids of a first column of another name
+#: may not.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases name".split())
-#: Packages whose classes a model file may contain, besides those that skops trusts by default.
-_TRUSTED = ("nonredundant.", "imblearn.", "sksurv.")
-#: Further classes that a model file may contain; random forests hold the trees.
-_TRUSTED_TYPES = ("numpy.dtype", "sklearn.tree._tree.Tree")
 
 
 def echo(message: str) -> None:
@@ -122,9 +116,11 @@ def read_cases(
     if not folder.is_dir():
         raise NotADirectoryError(f"--root {folder} is no folder; paths of {path} start from it")
     _check_inside(text, path, folder)
+    # Asking the disk once for each of many cells takes minutes.
+    start = str(folder.resolve())
     for name in ("image", "mask"):
         if name in cases:
-            cases[name] = [_resolve(cell, folder) for cell in text[name]]
+            cases[name] = _resolved(text[name].tolist(), start)
     return cases
 
 
@@ -244,14 +240,17 @@ def _row_labels(ids: Any, path: Path) -> Any:
     return pd.Index(labels, dtype=object, name=ids.name)
 
 
-def _resolve(cell: str, folder: Path) -> Any:
-    """Return a path that starts from the folder, absolute ones and empty cells as they are."""
+def _resolved(cells: list[str], folder: str) -> list[str | None]:
+    """Return paths that start from the folder, absolute ones and empty cells as they are."""
     from nonredundant.extraction.case_table import is_empty_cell
 
-    if is_empty_cell(cell):
-        return None
-    path = Path(cell.strip()).expanduser()
-    return str(path if path.is_absolute() else folder.resolve() / os.path.normpath(path))
+    # An absolute path is not joined.
+    return [
+        None
+        if is_empty_cell(cell)
+        else os.path.normpath(os.path.join(folder, os.path.expanduser(cell.strip())))
+        for cell in cells
+    ]
 
 
 def _check_inside(text: Any, path: Path, folder: Path) -> None:
@@ -262,8 +261,9 @@ def _check_inside(text: Any, path: Path, folder: Path) -> None:
         f"row {row + 1}: {cell!r}"
         for name in ("image", "mask")
         if name in text
-        for row, cell in enumerate(text[name])
-        if leaves_folder(cell.strip())
+        for row, cell in enumerate(text[name].tolist())
+        # Only a step upwards leaves it; most cells have none.
+        if ".." in cell and leaves_folder(cell.strip())
     ]
     if outside:
         raise ValueError(
@@ -281,6 +281,7 @@ def split_list(value: str | None) -> list[str]:
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
     from nonredundant.lesions.features import describe_odd_cells
+    from nonredundant.statistics.survival import describe_uncensored
 
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
@@ -296,7 +297,12 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
         raise ValueError(f"{path}: times must be numbers, but {odd}")
     if not cases[event].isin([0, 1]).all():
         odd = cases[event][~cases[event].isin([0, 1])].unique()[:5].tolist()
-        raise ValueError(f"{path}: the event {event!r} must be 0 or 1 (or true, false), got {odd}")
+        raise ValueError(
+            f"{path}: the event {event!r} must be 1 (or true) where it was observed and 0 (or "
+            f"false) elsewhere, got {odd}"
+        )
+    if uncensored := describe_uncensored(cases[event].to_numpy(dtype=bool)):
+        warn_user(uncensored)
     return cases[[event, target]].astype({event: bool})
 
 
@@ -395,99 +401,6 @@ def remove_cache(folder: Path) -> None:
             # Joblib has written this file.
             (folder / ".gitignore").unlink()
         folder.rmdir()
-
-
-def load_model(path: Path) -> Any:
-    """Load a saved model; a file with types from other packages is refused.
-
-    The `memory` of the model is not used: joblib unpickles what lies there.
-
-    Raises
-    ------
-    ValueError
-        If the file is not a model of this package and version, is damaged, or contains types that
-        are not trusted.
-    """
-    from nonredundant.evaluation.classifier import FeatureSetClassifier
-
-    if not path.is_file():
-        raise ValueError(f"there is no model {path}; `nonredundant fit` makes one")
-    _check_unpacked_size(path)
-    model = _read_model(path)
-    if not isinstance(model, FeatureSetClassifier):
-        raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
-    _drop_caches(model)
-    return model
-
-
-def _drop_caches(model: Any) -> None:
-    """Set `memory` to None in all parts of a model, also in those of pipelines."""
-    from sklearn.base import BaseEstimator
-
-    parts, seen = [model], set()
-    while parts:
-        one = parts.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        if isinstance(one, BaseEstimator):
-            if hasattr(one, "memory"):
-                one.memory = None
-            parts.extend(vars(one).values())
-        elif isinstance(one, dict):
-            parts.extend(one.values())
-        elif isinstance(one, list | tuple):
-            parts.extend(one)
-
-
-def _read_model(path: Path) -> Any:
-    """Read what is in a model file, if all of its types are trusted."""
-    import skops.io
-
-    with _readable(path):
-        found = skops.io.get_untrusted_types(file=path)
-    odd = [t for t in found if not t.startswith(_TRUSTED) and t not in _TRUSTED_TYPES]
-    if odd:
-        raise ValueError(
-            f"{path} contains types that are not trusted: {odd}; a model of `nonredundant fit` "
-            "contains none of these, so the file is refused"
-        )
-    with _readable(path):
-        return skops.io.load(path, trusted=found)
-
-
-@contextlib.contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Name the file if what is in it cannot be read.
-
-    A changed byte may mean anything to the readers of zip, JSON and arrays, so any error may come.
-    """
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-        raise ValueError(
-            f"{path} cannot be read as a model: {reason}. It is damaged, of another version of "
-            "nonredundant, or no file of `nonredundant fit`; copy it again, or fit it again with "
-            "this version"
-        ) from error
-
-
-def _check_unpacked_size(path: Path) -> None:
-    """Raise if a model needs more memory than a case may: small files can unpack to very much."""
-    import zipfile
-
-    from nonredundant.extraction.memory import memory_limit
-
-    with _readable(path), zipfile.ZipFile(path) as archive:
-        sizes = {one.filename: one.file_size for one in archive.infolist()}
-    # Objects made of JSON are many times as large as its text.
-    need = sum(size * (_JSON if name.endswith(".json") else 1) for name, size in sizes.items())
-    if need > memory_limit():
-        raise ValueError(
-            f"{path} ({path.stat().st_size:,} bytes) unpacks to {need / 2**30:,.3g} GiB, more than "
-            "half of the memory; it is damaged or no model of `nonredundant fit`"
-        )
 
 
 def cores(jobs: int) -> int:

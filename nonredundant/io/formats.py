@@ -12,7 +12,7 @@ import numpy as np
 
 from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
-from nonredundant.io.headers import header_bytes, open_header
+from nonredundant.io.headers import header_bytes, open_header, quiet_reading
 from nonredundant.io.labels import fits_bytes
 from nonredundant.io.nifti import check_nifti
 from nonredundant.io.segmentations import read_segmentation
@@ -123,7 +123,8 @@ def _read_with_itk(path: Path) -> sitk.Image:
     import SimpleITK as sitk
 
     open_header(path)
-    return sitk.ReadImage(str(path))
+    with quiet_reading(path):
+        return sitk.ReadImage(str(path))
 
 
 # DICOM ---------------------------------------------------------------------------------------

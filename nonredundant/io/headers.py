@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
+import os
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +23,9 @@ if TYPE_CHECKING:
 _RATIO = 1032
 #: Files below this size are not compared: what they claim is harmless.
 _HARMLESS = 1 << 26
+#: The first bytes of HDF5 files, and the end of the names that ITK takes for MINC.
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_MINC = (".mnc", ".mnc.gz", ".mnc2")
 
 
 def read_header(path: Path) -> sitk.ImageFileReader:
@@ -95,8 +102,39 @@ def _read_information(path: str, *identity: int) -> sitk.ImageFileReader:
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(path)
-    reader.ReadImageInformation()
+    with quiet_reading(path):
+        reader.ReadImageInformation()
     return reader
+
+
+def quiet_reading(path: str | Path) -> contextlib.AbstractContextManager[None]:
+    """Silence the libraries of HDF5 and MINC, which print pages on a damaged file.
+
+    What is wrong is in the error that follows.
+    """
+    with open(path, "rb") as file:
+        is_hdf5 = file.read(len(_HDF5)) == _HDF5
+    is_minc = str(path).lower().endswith(_MINC)
+    return _silent_stderr() if is_hdf5 or is_minc else contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Drop what compiled libraries write to the standard error of the process."""
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:
+        # A process without one, such as a window, has nothing to silence.
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def header_bytes(reader: sitk.ImageFileReader) -> int:

@@ -8,6 +8,7 @@ Layout of the folder::
         samples.parquet            one row per sample: label, place, status, digest of its source
         lesions.parquet            one row per lesion: sample, status, position, spacing, features
         patches/, masks/           zarr 3 arrays, compressed, with checksums
+    manifests/0001-00….json        what the files of a part were when it was written
     unfinished/                    parts that are being written
 
 A part is written to `unfinished/`, flushed and renamed: it is there whole or not at all, so that
@@ -33,6 +34,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.manifest import (
+    check_manifests,
+    entries,
+    forget_deleted,
+    write_manifest,
+)
 from nonredundant.lesions.parts import (
     SAMPLE_COLUMNS,
     Layout,
@@ -46,7 +53,7 @@ from nonredundant.lesions.parts import (
 )
 from nonredundant.lesions.sample_labels import index_from_labels
 from nonredundant.lesions.stored_array import StoredArray
-from nonredundant.utils.files import make_folder, write_text
+from nonredundant.utils.files import explained, make_folder, write_text
 from nonredundant.utils.user_warnings import warn_user
 
 _FORMAT = "nonredundant lesion store"
@@ -121,7 +128,7 @@ class LesionStore:
             raise StoreError(f"{folder} is a file, not a folder; choose another path for the store")
         if not (folder / _HEADER).exists():
             make_folder(folder)
-            foreign = [one.name for one in folder.iterdir() if not one.name.startswith(".")]
+            foreign = [one.name for one in entries(folder)]
             if foreign:
                 raise StoreError(
                     f"{folder} is no store of lesions: it has no {_HEADER}, but {len(foreign)} "
@@ -130,6 +137,7 @@ class LesionStore:
             content = {"format": _FORMAT, "version": _VERSION, "layout": asdict(layout)}
             write_text(folder / _HEADER, json_text({**content, "digest": _digest(content)}))
         store = cls(folder)
+        forget_deleted(folder, folder / "parts")
         _check_same_settings(store.layout, layout, folder)
         return store
 
@@ -149,11 +157,11 @@ class LesionStore:
         digest = hashlib.sha256(json_text(list(labels)).encode()).hexdigest()
         root = make_folder(self.path / "cohorts")
         while True:
-            known = sorted(one for one in root.iterdir() if one.is_dir())
-            for folder in known:
+            known = {int(one.name): one for one in entries(root) if one.name.isdecimal()}
+            for number, folder in sorted(known.items()):
                 if _read_json(folder / "cohort.json").get("digest") == digest:
-                    return int(folder.name)
-            number = int(known[-1].name) + 1 if known else 1
+                    return number
+            number = max(known, default=0) + 1
             with self._unfinished() as folder:
                 write_text(
                     folder / "cohort.json", json_text({"digest": digest, "cases": len(labels)})
@@ -177,10 +185,13 @@ class LesionStore:
         samples = samples.assign(
             status=table.status.to_numpy(), lesions=counts, written=time.time_ns()
         )
-        with self._unfinished() as folder:
+        target = make_folder(self.path / "parts") / name
+        with self._unfinished() as folder, explained(target, folder):
             write_part(folder, table, samples, self.layout, self.digest)
             _flush(folder)
-            _publish(folder, make_folder(self.path / "parts") / name)
+            published = _publish(folder, target)
+        if published:
+            write_manifest(self.path, target, len(samples))
 
     def samples(self) -> pd.DataFrame:
         """Read which samples are complete, in the order of the case tables.
@@ -197,11 +208,8 @@ class LesionStore:
             If a part is damaged, or two hold the same case with other content.
         """
         root = self.path / "parts"
-        names = sorted(one.name for one in root.iterdir()) if root.exists() else []
-        # What file browsers leave behind, such as .DS_Store.
-        names = [name for name in names if not name.startswith(".")]
         frames = []
-        for name in names:
+        for name in (one.name for one in entries(root)):
             frame = read_samples(root / name, self.digest)
             lesions = frame["lesions"].to_numpy()
             frames.append(frame.assign(part=name, first=np.cumsum(lesions) - lesions))
@@ -219,6 +227,7 @@ class LesionStore:
         """
         layout = self.layout
         samples = self.samples()
+        check_manifests(self.path, self.path / "parts")
         counts = samples["lesions"].to_numpy(dtype=np.int64)
         sample = np.repeat(np.arange(len(samples)), counts)
         within = np.arange(len(sample)) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -267,16 +267,18 @@ class StoredArray(np.lib.mixins.NDArrayOperatorsMixin):
         """Read the rows of one chunk from the disk."""
         try:
             array = _open(path)
+            if (array.dtype, array.chunks) != (self.dtype, (self.chunk, *self.item)):
+                raise ValueError(f"it holds {array.dtype} in chunks of the shape {array.chunks}")
             # zarr reads a missing file as zeros.
             key = array.metadata.encode_chunk_key((number, *(0,) * (array.ndim - 1)))
             if not Path(path, key).is_file():
                 raise FileNotFoundError(f"the file {key} is missing")
-            found = array[number * self.chunk : (number + 1) * self.chunk]
-        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            return array[number * self.chunk : (number + 1) * self.chunk]
+        except (ImportError, MemoryError):
+            raise
+        except Exception as error:
+            # What a damaged zarr.json states may mean anything to zarr.
             raise _damaged(path, str(error)) from error
-        if found.shape[1:] != self.item or found.dtype != self.dtype:
-            raise _damaged(path, f"it holds {found.dtype} of the shape {found.shape[1:]}")
-        return found
 
 
 def _is_mask_of_voxels(index: Any) -> bool:
@@ -297,7 +299,8 @@ def _damaged(path: str, reason: str) -> ValueError:
 def _open(path: str) -> Any:
     """Open a zarr array for reading."""
     zarr = import_optional("zarr", extra="store", purpose="reading a store of lesions")
-    return zarr.open_array(path, mode="r")
+    # Arrays of the earlier format may name pickle as their codec.
+    return zarr.open_array(path, mode="r", zarr_format=3)
 
 
 class _ChunkCache:

@@ -11,6 +11,7 @@ import pandas as pd
 from nonredundant.lesions.labels import check_one_kind, check_spelling
 from nonredundant.lesions.stored_array import map_rows
 from nonredundant.lesions.table import LesionTable
+from nonredundant.statistics.survival import check_classes
 from nonredundant.utils.user_warnings import warn_user
 
 #: Largest number of masked voxels that the percentiles of the intensities are computed from.
@@ -191,6 +192,7 @@ def encode_labels(y: Any, cohort: Cohort) -> tuple[np.ndarray, np.ndarray, np.nd
 
 def _labels_of_samples(y: Any, cohort: Cohort) -> tuple[pd.Series, np.ndarray]:
     """Return the label of each sample, and a mask of unlabelled samples (NaN or -1)."""
+    check_classes(y, "the label term takes no times; set gamma=0, or give classes")
     array = np.asarray(y)
     if array.ndim > 1 and array.shape != (len(array), 1):
         raise ValueError(f"y has the shape {array.shape}: give one label per sample")

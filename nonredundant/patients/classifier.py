@@ -16,6 +16,7 @@ from sklearn.utils.validation import column_or_1d
 from nonredundant.lesions.labels import align, check_unlabelled
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.patients.base import GRAPH_CONSTRAINTS, PatientGraphEstimator, Patients
+from nonredundant.statistics.survival import check_classes
 from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import StrOptions
 
@@ -221,6 +222,7 @@ class LesionGraphClassifier(ClassifierMixin, PatientGraphEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
+        check_classes(y, "use LesionGraphSurvival for times")
         labels = column_or_1d(y, warn=True)
         if len(labels) != n_samples:
             raise ValueError(f"y has {len(labels)} labels but there are {n_samples} patients")

@@ -15,10 +15,12 @@ from nonredundant.statistics.survival import (
     baseline_hazard,
     check_survival,
     concordance_index,
+    describe_uncensored,
     null_residuals,
 )
 from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.optional import import_optional
+from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import Interval
 
 
@@ -229,6 +231,8 @@ class LesionGraphSurvival(PatientGraphEstimator):
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None: {error}"
             ) from error
+        if uncensored := describe_uncensored(event):
+            warn_user(uncensored, kind="nobody censored")
         self._check_held_out(int(event.sum()))
         targets = null_residuals(event, time)[:, None]
         return self._graph_plan(inputs, np.column_stack([event, time]), CoxLoss(), targets)

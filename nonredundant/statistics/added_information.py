@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nonredundant.statistics.permutations import exchangeable, n_exchanges, permuted
-from nonredundant.statistics.survival import baseline_hazard
+from nonredundant.statistics.survival import baseline_hazard, check_classes
 
 #: Ridge penalties of the prediction of residuals from d, relative to the number of rows.
 _PENALTIES = (0.03, 0.3, 3.0)
@@ -368,6 +368,7 @@ def out_of_fold_residuals(
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
     from sklearn.utils.multiclass import check_classification_targets
 
+    check_classes(y, "give the residuals of a model of the times to added_information_of_residuals")
     labels = np.asarray(y)
     check_classification_targets(labels)
     classes, codes = np.unique(labels, return_inverse=True)

@@ -79,7 +79,9 @@ def _fields(y: Any) -> tuple[np.ndarray, np.ndarray]:
     are_bool = [pd.api.types.is_bool_dtype(column) for column in ordered]
     if are_bool != [True, False] or not pd.api.types.is_numeric_dtype(ordered[1]):
         types = ", ".join(f"{name!r} ({column.dtype})" for name, column in columns.items())
-        raise ValueError(f"{_WANTED}; got {types}. Convert events coded 0 and 1 by astype(bool)")
+        # Times have more values than events.
+        coded = min(columns.values(), key=lambda column: column.nunique(), default=pd.Series())
+        raise ValueError(f"{_WANTED}; got {types}. {_coding(coded)}")
     event, time = ordered
     if event.isna().any():
         raise ValueError(f"{event.isna().sum()} of {len(event)} events are missing")
@@ -96,6 +98,67 @@ def _columns(y: Any) -> dict[str, pd.Series]:
     if isinstance(y, np.ndarray):
         given = f"an array of {y.dtype} of shape {y.shape}"
     raise ValueError(f"{_WANTED}; got {given}")
+
+
+def _coding(values: pd.Series) -> str:
+    """Say how events that are coded in another way become booleans."""
+    codes = values.dropna().unique().tolist()
+    if set(codes) <= {0, 1}:
+        return "Convert events coded 0 and 1 by astype(bool)"
+    if set(codes) == {1, 2}:
+        return (
+            "The events are coded 1 and 2, of which 2 is commonly the event: convert them by "
+            "`== 2`, as astype(bool) would make all of them events"
+        )
+    return (
+        f"Convert events to True where the event was observed, and False elsewhere; the column "
+        f"with the fewest values has {len(codes)}, such as {codes[:5]}"
+    )
+
+
+def describe_uncensored(event: np.ndarray) -> str:
+    """Say that every patient had the event, which is rare and may be a fault of the coding.
+
+    Examples
+    --------
+    >>> describe_uncensored(np.array([True, False]))
+    ''
+    """
+    if not event.all():
+        return ""
+    return (
+        f"all {len(event)} patients had the event and nobody is censored; if events were coded 1 "
+        "and 2, astype(bool) has made all of them events: convert them by `== 2`"
+    )
+
+
+def check_classes(y: Any, instead: str) -> None:
+    """Raise if y holds times to an event, where classes are needed.
+
+    Parameters
+    ----------
+    y : array-like
+        The labels.
+    instead : str
+        What takes times, for the message.
+
+    Raises
+    ------
+    ValueError
+        If y is a structured array, or a data frame of two columns.
+
+    Examples
+    --------
+    >>> check_classes([0, 1], "nothing")
+    """
+    names = getattr(getattr(y, "dtype", None), "names", None)
+    if isinstance(y, pd.DataFrame) and y.shape[1] == 2:
+        names = y.columns.tolist()
+    if names:
+        raise ValueError(
+            f"y has the fields {list(names)}, as events and their times have, and one label per "
+            f"sample is needed, a class: {instead}"
+        )
 
 
 def baseline_hazard(
@@ -243,8 +306,8 @@ def _check_risks(event: Any, time: Any, *risks: Any) -> tuple[np.ndarray, np.nda
     seen = np.asarray(event)
     if seen.ndim != 1 or seen.dtype != bool:
         raise ValueError(
-            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}: convert "
-            "events coded 0 and 1 by astype(bool)"
+            f"event must be a list of booleans, got {seen.dtype} of shape {seen.shape}. "
+            f"{_coding(pd.Series(seen.ravel()))}"
         )
     rows = []
     for name, given in (("time", time), *(("a risk", risk) for risk in risks)):

@@ -62,11 +62,11 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file() and not target.is_dir():
-        with _explained(target, target), target.open("wb") as stream:
+        with explained(target, target), target.open("wb") as stream:
             yield stream
         return
     part = target.with_name(f".nonredundant-{secrets.token_hex(6)}.part")
-    with _explained(target, part):
+    with explained(target, part):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(part))
         try:
@@ -148,6 +148,34 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
     return folder
 
 
+@contextlib.contextmanager
+def explained(target: Path, written: Path) -> Iterator[None]:
+    """Name the file, the reason and a remedy in errors of writing; leave other errors alone.
+
+    Parameters
+    ----------
+    target : Path
+        The file or folder as the user knows it.
+    written : Path
+        The file that is written, or the folder of the files that are.
+
+    Raises
+    ------
+    OSError
+        In place of an error of writing, by the system.
+    """
+    try:
+        yield
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        is_own = named is None or named.is_relative_to(written)
+        if error.errno not in _REMEDIES or not is_own:
+            raise
+        raise OSError(
+            error.errno, f"{target} could not be written: {_REMEDIES[error.errno]}"
+        ) from error
+
+
 def remedy(error: OSError) -> str:
     """Say why a file could not be written, and what to do.
 
@@ -167,20 +195,6 @@ def remedy(error: OSError) -> str:
     'the disk is full; free space there or choose another folder'
     """
     return _REMEDIES.get(error.errno or 0, "")
-
-
-@contextlib.contextmanager
-def _explained(target: Path, written: Path) -> Iterator[None]:
-    """Name the file, the reason and a remedy in errors of writing; leave other errors alone."""
-    try:
-        yield
-    except OSError as error:
-        is_own = error.filename is None or Path(os.fsdecode(error.filename)) == written
-        if error.errno not in _REMEDIES or not is_own:
-            raise
-        raise OSError(
-            error.errno, f"{target} could not be written: {_REMEDIES[error.errno]}"
-        ) from error
 
 
 def _new_file(path: Path) -> BinaryIO:

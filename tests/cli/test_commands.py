@@ -6,11 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+import skops.io
+from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner
 
 from nonredundant import LesionTable
 from nonredundant.cli import app
 from nonredundant.datasets import make_lesions
+from nonredundant.evaluation import FeatureSetClassifier
 
 #: The commands print warnings; as errors they would never get there.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -75,6 +78,30 @@ def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
     assert (LesionTable.load(folder / "b.npz").status == "ok").sum() == 3
 
 
+@pytest.mark.parametrize("command", ["extract", "fit", "predict"])
+def test_cases_of_which_none_can_be_read_are_named_with_exit_code_1(folder, monkeypatch, command):
+    cases = pd.read_csv(folder / "cases.csv").head(6).assign(relapse=[0, 1] * 3)
+    cases["image"] = [f"nowhere{i}.nii.gz" for i in range(6)]
+    cases.to_csv(folder / "none_readable.csv", index=False)
+    arguments = {
+        "extract": ["extract", "none_readable.csv", "-o", "none.npz", *QUICK],
+        "fit": ["fit", "none_readable.csv", "--target", "relapse", "-o", "none.skops", *QUICK],
+        "predict": ["predict", "hcr.skops", "none_readable.csv", "-o", "none.csv", "--jobs", "1"],
+    }
+    if command == "predict":
+        run(
+            folder, monkeypatch, "fit", "cases.csv", "--target", "relapse", "-o", "hcr.skops",
+            "--feature-set", "HCR", *QUICK,
+        )  # fmt: skip
+    result = run(folder, monkeypatch, *arguments[command])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.output
+    for i in range(6):
+        assert f"nowhere{i}.nii.gz" in result.output.split("Failed: ", 1)[1]
+    if command == "fit":
+        assert "Error: none of the 6 cases of none_readable.csv could be read" in result.output
+        assert not (folder / "none.skops").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -105,6 +132,15 @@ def test_wrong_use_is_one_line_and_exit_code_2(folder, monkeypatch, arguments, m
     assert result.exit_code == 2
     assert message in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_model_that_was_not_fitted_on_images_says_so(folder, monkeypatch):
+    rng = np.random.default_rng(0)
+    model = FeatureSetClassifier("HCR", classifier=LogisticRegression())
+    skops.io.dump(model.fit(rng.normal(size=(20, 2)), np.arange(20) % 2), folder / "table.skops")
+    result = run(folder, monkeypatch, "predict", "table.skops", "cases.csv", "-o", "p.csv")
+    assert result.exit_code == 2
+    assert "table.skops was not fitted on images and cannot read any" in result.output
 
 
 def test_evaluate_writes_report_and_tables(folder, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -22,7 +23,7 @@ def idle(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(commands, "_extractor", work)
     monkeypatch.setattr(demo, "run_demo", work)
-    monkeypatch.setattr(commands, "load_model", lambda path: None)
+    monkeypatch.setattr(commands, "load_model", lambda path: SimpleNamespace(extractor_=None))
     cases = {"patient": ["a", "b"], "image": ["a.nii", "b.nii"], "mask": ["c.nii", "d.nii"]}
     pd.DataFrame({**cases, "relapse": [0, 1]}).to_csv("cases.csv", index=False)
     (tmp_path / "file").write_text("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 
 import pytest
@@ -14,6 +15,7 @@ from nonredundant.cli.tools import (
     command,
     held_out_cases,
     read_cases,
+    read_labels,
     remove_cache,
     report_failures,
 )
@@ -135,6 +137,23 @@ def test_a_missing_path_is_not_sought_in_the_working_directory(tmp_path, monkeyp
     assert table_of(tmp_path, text, root=tmp_path / "data")["image"].tolist() == expected
 
 
+def test_a_table_of_100_000_rows_asks_the_disk_for_its_folder_once(tmp_path, monkeypatch):
+    rows = "".join(f"P{i},a/./{i}.nii,b/../{i}.nii\n" for i in range(100_000))
+    asked = []
+    realpath = os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda *a, **k: asked.append(a) or realpath(*a, **k))
+    cases = table_of(tmp_path, "id,image,mask\n" + rows)
+    assert len(asked) < 10
+    folder = str(tmp_path.resolve())
+    assert cases.loc["P7", ["image", "mask"]].tolist() == [f"{folder}/a/7.nii", f"{folder}/7.nii"]
+
+
+def test_absolute_paths_and_those_of_the_home_folder_stay(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    cases = table_of(tmp_path, "id,image\nx,/data/a.nii\ny,~/b.nii\n")
+    assert cases["image"].tolist() == ["/data/a.nii", "/home/someone/b.nii"]
+
+
 def test_a_root_that_is_no_folder_is_named(tmp_path):
     with pytest.raises(NotADirectoryError, match=r"--root .*nowhere is no folder"):
         table_of(tmp_path, "id,image\na,scan.nii\n", root=tmp_path / "nowhere")
@@ -215,3 +234,11 @@ def test_errors_and_warnings_are_one_line(capsys):
         "Warning: from elsewhere Failed: fake",
         r"Error: case \x9bb Failed: fake",
     ]
+
+
+def test_events_of_another_coding_are_named_and_a_cohort_without_censoring_is_told(tmp_path):
+    cases = table_of(tmp_path, "id,image,dead,months\nx,a,1,3\ny,b,2,5\n", "dead", "months")
+    with pytest.raises(ValueError, match=r"'dead' must be 1 \(or true\) where it was observed"):
+        read_labels(cases, "months", tmp_path, "dead")
+    with pytest.warns(UserWarning, match="all 2 patients had the event"):
+        read_labels(cases.assign(dead=1), "months", tmp_path, "dead")

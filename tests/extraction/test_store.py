@@ -19,9 +19,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases_for_tests import assert_same, cohort, on_disk, quick, several
+from disks_for_tests import small_disk
 
 from nonredundant.extraction import measurement, streaming
 from nonredundant.lesions import LesionTable
+from nonredundant.lesions.store import LesionStore
 from nonredundant.utils.validation import InvalidParameterError
 
 
@@ -183,6 +185,7 @@ def test_an_unfinished_part_is_not_seen(tmp_path):
     quick().to_store(cohort(4), tmp_path, batch_size=2)
     part = sorted((tmp_path / "parts").iterdir())[-1]
     part.rename(tmp_path / "unfinished" / part.name)
+    (tmp_path / "manifests" / f"{part.name}.json").unlink()
     assert len(LesionTable.open(tmp_path)) == 2
     assert_same(quick().fit_transform(cohort(4)), quick().to_store(cohort(4), tmp_path))
 
@@ -391,3 +394,139 @@ def test_a_pickled_table_holds_paths(tmp_path):
     content = pickle.dumps(table)
     assert len(content) < table.patches.nbytes / 10
     assert_same(table, pickle.loads(content))
+
+
+def parts_of(folder):
+    return sorted((folder / "parts").glob("0*"))
+
+
+def test_a_deleted_part_is_named_and_measured_again(tmp_path):
+    cases = cohort(4)
+    quick().to_store(cases, tmp_path, batch_size=2)
+    shutil.rmtree(parts_of(tmp_path)[1])
+    with pytest.raises(ValueError, match=r"the part .*0001-000000002.* with 2 cases was deleted"):
+        LesionTable.open(tmp_path)
+    assert_same(quick().fit_transform(cases), quick().to_store(cases, tmp_path))
+    LesionTable.open(tmp_path)
+
+
+def test_parts_that_were_exchanged_are_noticed(tmp_path):
+    quick().to_store(cohort(4), tmp_path, batch_size=2)
+    one, other = parts_of(tmp_path)
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    with pytest.raises(ValueError, match=r"\.parquet is missing or damaged \(it(s| has)"):
+        LesionTable.open(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["patches", "masks", "lesions.parquet"])
+def test_files_of_two_parts_that_were_exchanged_are_noticed(tmp_path, name):
+    quick().to_store(cohort(4), tmp_path, batch_size=2)
+    one, other = (part / name for part in parts_of(tmp_path))
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    with pytest.raises(ValueError, match=rf"{one}.* is missing or damaged"):
+        LesionTable.open(tmp_path)
+
+
+def test_chunks_of_equal_size_that_were_exchanged_are_noticed(tmp_path):
+    quick().to_store(cohort(4), tmp_path, batch_size=2)
+    one, other = (next((part / "masks").glob("c.*")) for part in parts_of(tmp_path))
+    content, size = other.read_bytes(), one.stat().st_size
+    # Of the same size, with a checksum of its own at the end.
+    one.write_bytes(content[:1] * (size - 4) + content[-4:])
+    told = f"{one} is missing or damaged .its checksum is not that of the file that was written"
+    with pytest.raises(ValueError, match=told):
+        LesionTable.open(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"zarr_format": 3, "shape": "x"}'])
+@pytest.mark.parametrize("manifest", [True, False])
+def test_a_damaged_header_of_an_array_is_one_error(tmp_path, text, manifest):
+    quick().to_store(cohort(2), tmp_path, batch_size=2)
+    (part,) = parts_of(tmp_path)
+    (part / "patches" / "zarr.json").write_text(text)
+    if not manifest:
+        # A part of an earlier version, or of a writer that was killed, has none.
+        (tmp_path / "manifests" / f"{part.name}.json").unlink()
+    with pytest.raises(ValueError, match=r"patches.* (is|are) missing or damaged .*`to_store` ag"):
+        np.asarray(LesionTable.open(tmp_path).patches)
+
+
+def without_manifest(folder):
+    """Write a store of one part without a manifest, and return the part."""
+    quick().to_store(cohort(2), folder, batch_size=2)
+    (part,) = parts_of(folder)
+    (folder / "manifests" / f"{part.name}.json").unlink()
+    return part
+
+
+def test_an_array_that_unpickles_its_voxels_is_refused(tmp_path):
+    class Code:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "ran",)
+
+    voxels = without_manifest(tmp_path) / "patches"
+    shutil.rmtree(voxels)
+    voxels.mkdir()
+    header = {"zarr_format": 2, "shape": [2], "chunks": [2], "dtype": "|O", "compressor": None}
+    header |= {"filters": [{"id": "pickle"}], "fill_value": None, "order": "C"}
+    (voxels / ".zarray").write_text(json.dumps(header))
+    (voxels / "0").write_bytes(pickle.dumps(Code()))
+    with pytest.raises(ValueError, match="are missing or damaged"):
+        np.asarray(LesionTable.open(tmp_path).patches)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_array_that_claims_larger_chunks_is_refused_before_they_are_read(tmp_path):
+    header = without_manifest(tmp_path) / "patches" / "zarr.json"
+    content = json.loads(header.read_text())
+    shape = content["chunk_grid"]["configuration"]["chunk_shape"]
+    content["chunk_grid"]["configuration"]["chunk_shape"] = [10**6, *shape[1:]]
+    header.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=r"it holds float32 in chunks of the shape \(1000000, 1"):
+        np.asarray(LesionTable.open(tmp_path).patches)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"part": "x"}', '{"part": 1, "files": [1]}'])
+def test_a_damaged_manifest_is_named(tmp_path, text):
+    quick().to_store(cohort(2), tmp_path, batch_size=2)
+    (path,) = (tmp_path / "manifests").iterdir()
+    path.write_text(text)
+    with pytest.raises(ValueError, match=rf"{path.name} is missing or damaged"):
+        LesionTable.open(tmp_path)
+
+
+def test_what_file_browsers_and_network_drives_leave_is_ignored(tmp_path):
+    def leave(folder):
+        (folder / "@eaDir").mkdir()
+        for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
+            (folder / name).touch()
+
+    cases = cohort(4)
+    leave(tmp_path)
+    quick().to_store(cases[:2], tmp_path)
+    for name in ("parts", "cohorts", "manifests"):
+        leave(tmp_path / name)
+    leave(parts_of(tmp_path)[-1])
+    table = quick().to_store(cases, tmp_path)
+    assert_same(quick().fit_transform(cases), table)
+    assert len(LesionTable.open(tmp_path)) == 4
+
+
+def test_case_tables_beyond_9999_have_numbers_of_their_own(tmp_path):
+    quick().to_store(cohort(2), tmp_path)
+    (tmp_path / "cohorts" / "0001").rename(tmp_path / "cohorts" / "9999")
+    store = LesionStore(tmp_path)
+    assert [store.cohort([str(i)]) for i in range(3)] == [10_000, 10_001, 10_002]
+    assert store.cohort(["1"]) == 10_001
+
+
+def test_a_full_disk_is_named_with_the_part(tmp_path):
+    quick().to_store(cohort(2), tmp_path / "other")
+    with small_disk(tmp_path / "disk", "200k") as folder:
+        with pytest.raises(OSError, match=r"disk/store/\S+ could not be written: the disk is full"):
+            quick(patch_shape=(64, 64, 64)).to_store(cohort(12), folder / "store", batch_size=4)
+        assert not list((folder / "store" / "unfinished").iterdir())

@@ -168,3 +168,12 @@ def test_a_large_mask_is_read_in_parts(tmp_path, monkeypatch, ending, values, dt
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(ImageFileError):
         read_mask(path, image)
+
+
+@pytest.mark.parametrize("name", ["scan.h5", "scan.nii", "scan.mnc"])
+def test_a_damaged_file_prints_no_pages_of_another_library(tmp_path, capfd, name):
+    content = b"\x89HDF\r\n\x1a\n" + bytes(64) if name != "scan.mnc" else b"garbage"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ImageFileError, match="cannot be read as"):
+        read_image(tmp_path / name)
+    assert capfd.readouterr().err == ""

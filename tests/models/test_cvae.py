@@ -636,3 +636,10 @@ def test_a_pipelines_memory_shares_the_network_among_candidates(seed, tmp_path, 
     if seed is not None:
         np.testing.assert_array_equal(shared, scores(None))
         assert len(fits) == (3 + 1) + (9 + 1)
+
+
+def test_times_to_an_event_are_no_labels():
+    y = np.array([(True, 1.0), (False, 2.0)] * 8, dtype=[("event", bool), ("time", float)])
+    table = LesionTable.from_arrays(patches=np.random.default_rng(0).normal(size=(16, 1, 8, 8)))
+    with pytest.raises(ValueError, match="the label term takes no times; set gamma=0"):
+        NonRedundantCVAE(2, gamma=0.1, max_epochs=1, device="cpu").fit(table, y)

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nonredundant import LesionTable
 from nonredundant.nn import graph_regression, graph_training
-from nonredundant.patients import LesionPooling
+from nonredundant.patients import LesionGraphClassifier, LesionPooling
 from nonredundant.utils.validation import InvalidParameterError
 
 
@@ -356,3 +356,10 @@ def test_features_missing_in_all_patients_are_left_out_with_a_warning():
     ):
         graph = make_graph().fit(empty, y)
     assert np.isfinite(graph.predict_proba(empty)).all()
+
+
+def test_times_to_an_event_are_no_labels():
+    y = np.array([(True, 1.0), (False, 2.0)] * 4, dtype=[("event", bool), ("time", float)])
+    X = np.random.default_rng(0).normal(size=(8, 2))
+    with pytest.raises(ValueError, match="as events and their times have.*LesionGraphSurvival"):
+        LesionGraphClassifier(4).fit(X, y)

@@ -14,7 +14,13 @@ from sksurv.util import Surv
 
 from nonredundant.nn.losses import cox_loss
 from nonredundant.statistics import compare_concordance, concordance_index, delong_test
-from nonredundant.statistics.survival import baseline_hazard, check_survival, null_residuals
+from nonredundant.statistics.added_information import out_of_fold_residuals
+from nonredundant.statistics.survival import (
+    baseline_hazard,
+    check_survival,
+    describe_uncensored,
+    null_residuals,
+)
 
 
 @pytest.mark.parametrize("whole", [False, True])
@@ -134,3 +140,34 @@ def test_what_check_survival_returns_fits_scikit_survival():
     np.testing.assert_array_equal(Surv.from_arrays(event, time), y)
     whole = pd.DataFrame({"months": [3, 4], "relapse": pd.array([True, False], dtype="boolean")})
     assert check_survival(whole)[1].tolist() == [3.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("codes", "told"),
+    [
+        ([0, 1], r"Convert events coded 0 and 1 by astype\(bool\)"),
+        ([0.0, 1.0], r"Convert events coded 0 and 1 by astype\(bool\)"),
+        ([1, 2], "coded 1 and 2, of which 2 is commonly the event: convert them by `== 2`"),
+        (["alive", "dead"], r"True where the event was observed.* 2, such as \['alive', 'dead'\]"),
+        ([0, 1, 2], r"has 3, such as \[0, 1, 2\]"),
+    ],
+)
+def test_the_remedy_is_that_of_the_coding(codes, told):
+    y = pd.DataFrame({"months": np.arange(1.0, 13.0), "status": np.resize(codes, 12)})
+    with pytest.raises(ValueError, match=told):
+        check_survival(y)
+    with pytest.raises(ValueError, match=told):
+        concordance_index(y["status"].to_numpy(), y["months"], y["months"])
+
+
+def test_nobody_censored_is_told():
+    assert describe_uncensored(np.array([True, False])) == ""
+    told = "all 3 patients had the event and nobody is censored; if events were coded 1 and 2"
+    assert describe_uncensored(np.ones(3, dtype=bool)).startswith(told)
+
+
+def test_times_are_no_classes():
+    y = Surv.from_arrays([True, False] * 10, np.arange(1.0, 21.0))
+    for times in (y, pd.DataFrame(y)):
+        with pytest.raises(ValueError, match=r"\['event', 'time'\], as events and .*residuals"):
+            out_of_fold_residuals(np.zeros((20, 1)), times)
