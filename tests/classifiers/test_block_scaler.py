@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from sklearn.linear_model import Ridge
 
 from nonredundant.classifiers.block_scaler import BlockScaler
@@ -34,18 +33,3 @@ def test_a_weight_divides_the_ridge_penalty_of_the_learned_block_by_its_square()
     penalty = 2.0 * np.array([3, 3, 3, 2 / 0.25, 2 / 0.25])
     by_hand = np.linalg.solve(X.T @ X + np.diag(penalty), X.T @ y)
     np.testing.assert_allclose(model.coef_ * scaled.factors_, by_hand)
-
-
-@pytest.mark.parametrize(("weight", "expected"), [(0.3, [[1.0, 0.3]]), (0.0, [[1.0]])])
-def test_scalers_saved_with_a_weight_of_single_columns_are_read(weight, expected):
-    scaler = BlockScaler.__new__(BlockScaler)
-    scaler.__setstate__(
-        {
-            "n_base": 1,
-            "weight": weight,
-            "mean_": np.array([1.0, 2.0]),
-            "scale_": np.array([2.0, 4.0]),
-            "n_features_in_": 2,
-        }
-    )
-    np.testing.assert_allclose(scaler.transform([[3.0, 6.0]]), expected)
