@@ -99,6 +99,10 @@ class FoldData:
         """Mask of the lesions of training samples."""
         return np.isin(self.table.sample, self.fold.train)
 
+    def train_of(self, values: Any) -> Any:
+        """Return the training rows of what has one row per sample."""
+        return values[self.fold.train]
+
     def parts(self, values: Any) -> Parts:
         """Divide what has one row per sample, such as a table or columns of it."""
         rest = np.arange(self.cohort.n, len(self.table))

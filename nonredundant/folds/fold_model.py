@@ -13,7 +13,7 @@ from nonredundant.folds.fitting import FitOptions, FitTask, Fitted
 from nonredundant.folds.fold_data import FoldData
 from nonredundant.folds.networks import Learned, LearnTask, residualise
 from nonredundant.folds.patient_level import PatientLevel, has_lesion_columns
-from nonredundant.folds.representations import Blocks, Representation
+from nonredundant.folds.representations import Blocks, Representation, known_columns
 from nonredundant.lesions.table import LesionTable
 
 
@@ -45,6 +45,7 @@ class FoldModel:
     options: FitOptions
     cvae: Any = None
     learned: dict[Variant, Learned] = field(default_factory=dict)
+    _known_columns: dict[bool, LesionTable] = field(default_factory=dict)
 
     def learn(self, sets: Sequence[FeatureSet]) -> None:
         """Fit the networks that the feature sets need."""
@@ -68,11 +69,14 @@ class FoldModel:
         encoder = None
         if feature_set.variant is not None:
             encoder = self.learned[feature_set.variant].encoder
-        return Representation(feature_set, self.level, graph=graph).fit(self.data, encoder)
+        representation = Representation(feature_set, self.level, graph=graph)
+        return representation.fit(self.data, encoder, self._known(graph))
 
     def features(self, representation: Representation) -> Blocks | LesionTable:
         """Return the columns of all samples; learned features are not computed again."""
-        return representation.transform(self.data.table, self._latents(representation))
+        return representation.transform(
+            self.data.table, self._latents(representation), self._known(representation.graph)
+        )
 
     def nested(self, representation: Representation) -> list[Blocks] | None:
         """Return the training samples' columns as the training part of each inner split makes them.
@@ -126,6 +130,12 @@ class FoldModel:
         """The fold with the training part of each inner split."""
         return [self.data.within(train) for train, _ in self.data.splits]
 
+    def _known(self, graph: bool) -> LesionTable:
+        """Return the known columns of all samples, or of their lesions, computed once."""
+        if graph not in self._known_columns:
+            self._known_columns[graph] = known_columns(self.data.table, self.level, graph=graph)
+        return self._known_columns[graph]
+
     def _latents(self, representation: Representation) -> Any:
         """Return the learned features of a feature set, None without any."""
         variant = representation.feature_set.variant
@@ -140,7 +150,7 @@ class FoldModel:
             data.parts(self.features(representation)),
             data.y_train,
             data.y_test,
-            data.test.index,
+            data.table.index[data.fold.test],
             data.fold,
             data.splits,
             self.options,

@@ -281,7 +281,8 @@ class LearnTask:
 
 def selected_columns(variant: Variant, data: FoldData) -> list[str]:
     """Return the hand-crafted columns that a variant's network is given, as the fold selects."""
-    return SelectHCR(variant.selection).fit(data.train, data.y_train.target).columns_
+    train = data.train_of(data.table.replace(patches=None, masks=None))
+    return SelectHCR(variant.selection).fit(train, data.y_train.target).columns_
 
 
 def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:

@@ -76,37 +76,51 @@ class Representation:
         self.level = level
         self.graph = graph
 
-    def fit(self, data: FoldData, encoder: PatchEncoder | None) -> Representation:
-        """Select the hand-crafted columns on the training samples of a fold."""
-        selection = self.feature_set.selection or Selection(classes=())
-        self.selector_ = SelectHCR(selection)
-        self.selector_.fit(self._samples(data.train), data.y_train.target)
+    def fit(
+        self, data: FoldData, encoder: PatchEncoder | None, known: LesionTable | None = None
+    ) -> Representation:
+        """Select the hand-crafted columns on the training samples of a fold.
+
+        `known` are the known columns of all samples where they have been computed before.
+        """
         self.encoder_ = encoder
+        self.selector_ = SelectHCR(self.feature_set.selection or Selection(classes=()))
+        known = self._known(data.table) if known is None else known
+        self.selector_.fit(data.train_of(known), data.y_train.target)
         return self
 
     def transform(
-        self, table: LesionTable, learned: np.ndarray | None = None
+        self,
+        table: LesionTable,
+        learned: np.ndarray | None = None,
+        known: LesionTable | None = None,
     ) -> Blocks | LesionTable:
         """Return the columns of every sample, or the lesions of a graph.
 
-        `learned` are the learned features of the lesions where they have been computed before.
+        `learned` are the learned features of the lesions, and `known` the known columns, where
+        they have been computed before.
         """
         if learned is None and self.encoder_ is not None:
             learned = self.encoder_.transform(table)
         names = [] if self.encoder_ is None else self.encoder_.names
-        known = self.selector_.transform(self._samples(table))
-        if not self.feature_set.clinical:
-            known = known.replace(features=known.hcr)
+        known = self._known(table) if known is None else known
+        clinical = known.columns_of("clinical") if self.feature_set.clinical else []
+        columns = known.features[[*self.selector_.columns_, *clinical]]
         if self.graph:
-            return lesion_set(known, learned, names)
-        parts = [known.features]
+            return lesion_set(known.replace(features=columns), learned, names)
         if self.feature_set.simple:
-            parts.insert(0, measure_simple(table, self.feature_set.simple))
+            measured = measure_simple(table, self.feature_set.simple)
+            columns = pd.concat([measured, columns], axis=1)
         added = pd.DataFrame(index=table.index)
         if learned is not None:
             added = self.level.pool(table, pd.DataFrame(learned, columns=names))
-        return Blocks(pd.concat(parts, axis=1), added)
+        return Blocks(columns, added)
 
-    def _samples(self, table: LesionTable) -> LesionTable:
-        """Return one row per sample, or for a graph the lesions."""
-        return table if self.graph else self.level.pooled(table)
+    def _known(self, table: LesionTable) -> LesionTable:
+        """Return the known columns of one row per sample, or for a graph of the lesions."""
+        return known_columns(table, self.level, graph=self.graph)
+
+
+def known_columns(table: LesionTable, level: PatientLevel, *, graph: bool) -> LesionTable:
+    """Return one row per sample with its known columns, or for a graph the lesions, no voxels."""
+    return table.replace(patches=None, masks=None) if graph else level.pooled(table)

@@ -82,7 +82,7 @@ def _tested_columns(
     """Return known columns, latents and strata: of the whole cohort, or of the held-out folds."""
     variant = feature_set.variant
     if variant in results.whole and results.whole_data is not None:
-        latents = results.whole_data.parts(results.whole[variant].samples.to_numpy()).train
+        latents = results.whole_data.train_of(results.whole[variant].samples.to_numpy())
         return _known_columns(study, results.whole_data, feature_set), latents, None
     return None, *_held_out(study, [r for r in results.learned if r.variant == variant])
 
@@ -116,7 +116,7 @@ def _tests(
 
 def _known_columns(study: Study, data: FoldData, feature_set: FeatureSet) -> np.ndarray:
     """Return the columns of a fused set that are known without the network, medians for gaps."""
-    samples = study.level.pooled(data.train)
+    samples = data.train_of(study.level.pooled(data.table))
     parts = []
     if feature_set.selection is not None:
         parts.append(samples.hcr)
