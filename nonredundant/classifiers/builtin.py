@@ -11,7 +11,7 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -180,14 +180,32 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
         name, estimator = _named_classifier(entry)
         if estimator is None and name not in names:
             raise ValueError(f"unknown classifier {name!r}: choose from {names} or pass one")
-        if estimator is not None and not (hasattr(estimator, "fit") and not callable(estimator)):
-            raise TypeError(f"classifier {name!r} must be an estimator, got {estimator!r}")
+        _check_estimator(name, estimator, times=times)
         if name in found:
             raise ValueError(f"two classifiers are named {name!r}: pass a dict of unique names")
         found[name] = estimator
     if not found:
         raise ValueError(f"classifiers is empty: choose from {names} or pass an estimator")
     return found
+
+
+def _check_estimator(name: str, estimator: Any, *, times: bool) -> None:
+    """Raise unless a classifier of the user's own is an estimator of this kind of outcome."""
+    if estimator is None:
+        return
+    if not hasattr(estimator, "fit") or callable(estimator):
+        raise TypeError(f"classifier {name!r} must be an estimator, got {estimator!r}")
+    has_tags = hasattr(estimator, "__sklearn_tags__")
+    if times and has_tags and is_classifier(estimator):
+        raise ValueError(
+            f"{name!r} predicts classes, and y holds times to an event: choose from "
+            f"{SURVIVAL_NAMES}, or pass a model of times, such as those of scikit-survival"
+        )
+    if not times and has_tags and is_regressor(estimator):
+        raise ValueError(
+            f"{name!r} predicts numbers, and y holds classes: pass a classifier, or choose from "
+            f"{NAMES}"
+        )
 
 
 def _named_classifier(entry: Any) -> tuple[str, Any]:

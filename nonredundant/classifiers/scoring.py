@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
 from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import get_scorer
+from sklearn.metrics import check_scoring, get_scorer
 
 from nonredundant.statistics.survival import concordance_index
 
@@ -34,24 +34,43 @@ def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
                 f"times to an event are scored by {CONCORDANCE!r} alone, got scoring={scoring!r}"
             )
         return {CONCORDANCE: concordance_scorer}
-    if isinstance(scoring, Mapping):
-        return dict(scoring)
-    names: Sequence[Any] = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
-    found: dict[str, Any] = {}
-    for name in names:
-        if callable(name):
-            found[getattr(name, "__name__", "score")] = name
-            continue
-        name = "roc_auc_ovr" if name == "roc_auc" and n_classes > 2 else name
-        try:
-            found[name] = get_scorer(name)
-        except ValueError as error:
-            raise ValueError(
-                f"unknown scoring {name!r}: see sklearn.metrics.get_scorer_names()"
-            ) from error
-    if not found:
+    if not isinstance(scoring, Mapping):
+        entries = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
+        scoring = {_name_of(entry, n_classes): entry for entry in entries}
+    scorers = {name: _scorer(name, entry, n_classes) for name, entry in scoring.items()}
+    if not scorers:
         raise ValueError("scoring is empty: name at least one metric, for instance 'roc_auc'")
-    return found
+    return scorers
+
+
+def _name_of(entry: Any, n_classes: int) -> str:
+    """Return the name of a metric in tables."""
+    if callable(entry):
+        return getattr(entry, "__name__", "score")
+    return _known_name(entry, n_classes)
+
+
+def _known_name(entry: Any, n_classes: int) -> Any:
+    """Return the name that scikit-learn has for a metric of so many classes."""
+    return "roc_auc_ovr" if entry == "roc_auc" and n_classes > 2 else entry
+
+
+def _scorer(name: str, entry: Any, n_classes: int) -> Any:
+    """Return the scorer of an entry: a name, or a function of (estimator, X, y)."""
+    if not callable(entry):
+        try:
+            return get_scorer(_known_name(entry, n_classes))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"unknown scoring {entry!r}: see sklearn.metrics.get_scorer_names()"
+            ) from error
+    try:
+        return check_scoring(Recorded(np.empty((0, n_classes))), scoring=entry)
+    except ValueError as error:
+        raise ValueError(
+            f"scoring {name!r} is a metric of labels and predictions, and a scorer of (estimator, "
+            "X, y) is needed: use sklearn.metrics.make_scorer(metric), or its name"
+        ) from error
 
 
 class Recorded(ClassifierMixin, BaseEstimator):

@@ -287,6 +287,7 @@ def fit(
 
     from nonredundant.classifiers.builtin import long_name
     from nonredundant.evaluation.classifier import FeatureSetClassifier
+    from nonredundant.evaluation.cohort import NoCaseError
 
     check_ending(output, ".skops", "a saved model")
     names = split_list(clinical)
@@ -318,10 +319,8 @@ def fit(
             read_labels(table, target, cases, event),
             groups=table[ids] if ids else None,
         )
-    except IndexError:
-        # Without a readable case there are no labels to index.
-        if _count_readable(model, table):
-            raise
+    except NoCaseError as error:
+        report_failures(error.status)
         echo_stderr(f"Error: none of the {len(table)} cases of {cases} could be read: no model")
         return SOME_FAILED
     with replaced_file(output) as file:
@@ -330,20 +329,6 @@ def fit(
     echo(f"{feature_set} with {long_name(model.classifier_name_)}, fitted on {n_fitted} cases")
     echo(f"written to {output}")
     return SOME_FAILED if n_fitted < len(table) else OK
-
-
-def _count_readable(model: Any, table: Any) -> int:
-    """Print why cases cannot be read, and return how many can."""
-    import warnings
-
-    if not hasattr(model, "extractor_"):
-        return len(table)
-    with warnings.catch_warnings():
-        # They were printed when the cases were read first.
-        warnings.simplefilter("ignore")
-        status = model.extractor_.set_params(verbose=0).transform(table).status
-    report_failures(status)
-    return int((status == "ok").sum())
 
 
 @app.command(epilog="Example: nonredundant predict model.skops new.csv -o predictions.csv")

@@ -37,6 +37,17 @@ from nonredundant.lesions.table import LesionTable
 _GROUPS = "groups"
 
 
+class NoCaseError(ValueError):
+    """A cohort of which no case could be read; `status` says why, case by case."""
+
+    def __init__(self, status: pd.Series) -> None:
+        super().__init__(
+            f"none of the {len(status)} samples could be extracted; the first because "
+            f"{status.iloc[0]}"
+        )
+        self.status = status
+
+
 @dataclass(frozen=True)
 class Read:
     """A cohort that has been read.
@@ -290,9 +301,7 @@ def _failed(table: LesionTable, n: int) -> tuple[dict[str, str], list[str]]:
     if lost.empty:
         return {}, []
     if (table.status[:n] != "ok").all():
-        raise ValueError(
-            f"none of the {n} samples could be extracted; the first because {lost.iloc[0]}"
-        )
+        raise NoCaseError(table.status[:n])
     failed = {str(label): str(reason) for label, reason in lost.items()}
     labels = lost.index.tolist()
     return failed, [

@@ -15,11 +15,12 @@ from imblearn.under_sampling import EditedNearestNeighbours
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import GradientBoostingClassifier
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import roc_auc_score
+from sksurv.linear_model import CoxPHSurvivalAnalysis
 
 from nonredundant import LesionTable
-from nonredundant.classifiers.builtin import NAMES, make_sampler
+from nonredundant.classifiers.builtin import NAMES, make_sampler, resolve_classifiers
 from nonredundant.patients import LesionPooling
 
 
@@ -149,3 +150,11 @@ def test_four_of_a_class_are_resampled_by_smote():
     y = np.repeat([0, 1], [26, 4])
     found = compare(table, y, classifiers="SVM", feature_sets=["HCR"], cv=4, sampler="smote")
     assert found.scores["score"].notna().all()
+
+
+def test_a_classifier_that_knows_no_times_is_refused_for_them_and_the_other_way_round():
+    with pytest.raises(ValueError, match="'LogisticRegression' predicts classes, and y"):
+        resolve_classifiers(LogisticRegression(), times=True)
+    with pytest.raises(ValueError, match="'Ridge' predicts numbers, and y holds classes"):
+        resolve_classifiers(Ridge())
+    assert list(resolve_classifiers({"mine": CoxPHSurvivalAnalysis()}, times=True)) == ["mine"]
