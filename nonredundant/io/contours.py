@@ -417,7 +417,7 @@ def _interpolate(
     """Interpolate the region on skipped slices, in place."""
     for low, high in gaps:
         between = interpolate_slices(
-            slices[low], slices[high], high - low - 1, stack.spacing[stack.plane[::-1]]
+            slices[low], slices[high], high - low - 1, stack.spacing[stack.plane[::-1]].tolist()
         )
         if not between.any(axis=(1, 2)).all():
             raise CaseError(
