@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nonredundant.io.contents import describe_file, describe_folder, is_dicom
 from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header
@@ -59,6 +60,11 @@ def read_file(path: Path) -> sitk.Image:
         return file_format.read(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
+        content = describe_file(path)
+        if content:
+            raise ImageFileError(
+                f"{path} ({_size(path)}) cannot be read as {file_format.name}: {content}"
+            ) from error
         raise ImageFileError(
             f"{path} ({_size(path)}) cannot be read as {file_format.name} ({reason}); is it "
             "complete, and in a format that SimpleITK reads (NIfTI, NRRD, MHA, DICOM)?"
@@ -117,7 +123,10 @@ def file_content(path: Path) -> Iterator[bytes]:
 def _size(path: Path) -> str:
     """Describe the size of a file or folder."""
     if path.is_dir():
-        return f"a folder of {sum(1 for _ in path.iterdir())} files"
+        n_folders = sum(one.is_dir() for one in path.iterdir())
+        n_files = sum(1 for _ in path.iterdir()) - n_folders
+        folders = f" and {n_folders} folders" if n_folders else ""
+        return f"a folder of {n_files} files{folders}"
     return f"{path.stat().st_size:,} bytes"
 
 
@@ -144,6 +153,8 @@ _HEAD = 1024
 #: Classes of content (DICOM PS3.4, table B.5-1).
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+#: The directory of a medium (DICOM PS3.10, section 8.6).
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _SURFACES = "1.2.840.10008.5.1.4.1.1.66.5"
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _MASK_CLASSES = (_SEGMENTATION, _LABEL_MAP, _SURFACES, _STRUCTURE_SET)
@@ -172,12 +183,6 @@ def _has_dicom_class(*uids: str) -> Callable[[Path], bool]:
     return lambda path: _dicom_class(path) in uids
 
 
-def _is_dicom(path: Path) -> bool:
-    """Recognise a DICOM file by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
-
-
 def _read_dicom_file(path: Path) -> sitk.Image:
     """Read a DICOM file."""
     return read_single(str(path))
@@ -199,6 +204,16 @@ def _no_voxels(path: Path, *_: object) -> sitk.Image:
     )
 
 
+def _no_series(path: Path, *_: object) -> sitk.Image:
+    """Raise an error for the directory of a DICOM medium."""
+    folder = path if path.is_dir() else path.parent
+    content = describe_folder(folder)
+    raise ImageFileError(
+        f"{path} is the directory of a DICOM medium (DICOMDIR), which lists files and holds no "
+        f"image{f'; {content}' if content else ': give the folder of one series'}"
+    )
+
+
 def _read_dicom_series(folder: Path) -> sitk.Image:
     """Read the DICOM series in a folder."""
     return read_series(_series_files(folder))
@@ -216,7 +231,10 @@ def _series_files(folder: Path) -> Sequence[str]:
 
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
+        content = describe_folder(folder)
+        raise ImageFileError(
+            f"{folder} ({_size(folder)}) holds no DICOM series{f': {content}' if content else ''}"
+        )
     files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
     masks = {str(one) for one in _mask_files(folder)}
     images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
@@ -320,6 +338,7 @@ FORMATS = (
         _no_voxels,
         read_on=_no_voxels,
     ),
+    FileFormat("a DICOMDIR", _has_dicom_class(_DIRECTORY), _no_series, read_on=_no_series),
     FileFormat(
         "a DICOM structure set",
         _has_dicom_class(_STRUCTURE_SET),
@@ -327,7 +346,7 @@ FORMATS = (
         read_on=read_contours,
     ),
     FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
-    FileFormat("a DICOM image", _is_dicom, _read_dicom_file),
+    FileFormat("a DICOM image", is_dicom, _read_dicom_file),
     FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
     FileFormat(
         "NIfTI",

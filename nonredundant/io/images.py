@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.errors import CaseError
 from nonredundant.io.formats import file_content, find_format, read_file, read_mask_file
 from nonredundant.io.headers import read_header
 from nonredundant.io.labels import as_labels
 from nonredundant.io.layers import select_labels
+from nonredundant.io.paths import existing_path as _existing
 from nonredundant.io.region_names import RegionChoice
 
 if TYPE_CHECKING:
@@ -419,20 +420,6 @@ def _unknown_kind(source: Any) -> CaseError:
     return CaseError(
         f"{describe(source)} is not an image; give a path, a SimpleITK.Image or an ndarray"
     )
-
-
-def _existing(source: str | Path) -> Path:
-    """Return the path of a source, or raise if it does not exist."""
-    path = Path(source).expanduser()
-    if not path.exists():
-        where = "" if path.is_absolute() else f" below {Path.cwd()}"
-        raise ImageFileError(
-            f"there is no file or folder {path}{where}; correct the path, or set `root` to the "
-            "folder that relative paths start from"
-        )
-    if not (path.is_file() or path.is_dir()):
-        raise ImageFileError(f"{path} is a device or pipe, not an image; correct the path")
-    return path
 
 
 def _from_array(array: np.ndarray) -> sitk.Image:

@@ -1,4 +1,4 @@
-"""Masks of patches: booleans as they are, numbers only if they say which voxels are the lesion's."""
+"""Masks of patches: booleans, or numbers that say which voxels are those of the lesion."""
 
 from __future__ import annotations
 
