@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant.io.errors import CaseError, ImageFileError, missing_extra
-from nonredundant.io.polygons import combine_polygons, interpolate_slices, without_copies
+from nonredundant.io.polygons import (
+    combine_polygons,
+    interpolate_slices,
+    without_copies,
+    without_second_round,
+)
 from nonredundant.io.region_names import RegionChoice, choose_regions, distinct_names
 
 if TYPE_CHECKING:
@@ -321,7 +326,8 @@ def _by_slice(
     items: dict[int, dict[int, list[np.ndarray]]] = {}
     for one, points in zip(contours, positions, strict=True):
         index = int(np.round(points[:, stack.axis].mean()))
-        items.setdefault(index, {}).setdefault(one.item, []).append(points[:, stack.plane])
+        polygon = without_second_round(points[:, stack.plane])
+        items.setdefault(index, {}).setdefault(one.item, []).append(polygon)
     for index in sorted(items):
         first, *others = items[index].values()
         planes[index] = without_copies(first)

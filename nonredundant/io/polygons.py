@@ -90,6 +90,36 @@ def without_copies(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     return kept
 
 
+def without_second_round(points: np.ndarray) -> np.ndarray:
+    """Return a polygon whose corners go round its outline once.
+
+    An outline that a file lists twice in a row would cross each ray twice, and be empty.
+
+    Parameters
+    ----------
+    points : array of shape (n, 2)
+        Corners in pixels.
+
+    Returns
+    -------
+    array of shape (m, 2)
+        The corners, or their first half if the second is a copy of it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> square = np.array([[0, 0], [5, 0], [5, 5], [0, 5]], dtype=float)
+    >>> len(without_second_round(np.concatenate([square, square, square[:1]])))
+    4
+    """
+    closed = len(points) > 1 and (points[0] == points[-1]).all()
+    corners = points[:-1] if closed else points
+    half = len(corners) // 2
+    if half > 2 and 2 * half == len(corners) and _are_copies(corners[:half], corners[half:]):
+        return corners[:half]
+    return points
+
+
 def combine_polygons(
     polygons: Sequence[np.ndarray], shape: Sequence[int], *, exclusive: bool
 ) -> np.ndarray:

@@ -141,6 +141,25 @@ def test_a_contour_that_is_stored_twice_counts_once(tmp_path, copy, kind, draw):
     assert voxels(one).any(axis=(1, 2)).sum() == 5
 
 
+@pytest.mark.parametrize("closed", [False, True])
+def test_a_contour_that_goes_round_twice_counts_once(tmp_path, closed):
+    def round_twice(one):
+        return np.concatenate([one, one, one[:1]] if closed else [one, one])
+
+    one = read_mask(write_contours(tmp_path / "a.dcm", [("a", disc(6.3))]), scan())
+    twice = [round_twice(contour) for contour in disc(6.3)]
+    two = read_mask(write_contours(tmp_path / "b.dcm", [("a", twice)]), scan())
+    np.testing.assert_array_equal(voxels(two), voxels(one))
+
+
+def test_a_keyhole_is_a_hole(tmp_path):
+    outer, inner = square(104, (0.5, 0.5), (20.5, 20.5)), square(104, (5.5, 5.5), (15.5, 15.5))
+    keyhole = np.concatenate([outer, outer[:1], inner[::-1][-1:], inner[::-1]])
+    for points in (keyhole, np.concatenate([outer, outer[:1], inner, inner[:1]])):
+        path = write_contours(tmp_path / "RS.dcm", [("wall", [points])])
+        assert voxels(read_mask(path, scan())).sum() == 20**2 - 10**2
+
+
 def test_a_wall_of_one_pixel_is_a_hole_and_no_copy(tmp_path):
     outer, inner = square(104, (0.5, 0.5), (20.5, 20.5)), square(104, (1.5, 1.5), (19.5, 19.5))
     path = write_contours(tmp_path / "RS.dcm", [("wall", [outer, inner])])
