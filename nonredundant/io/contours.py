@@ -214,7 +214,10 @@ def _contour(contour: Any, item: int) -> _Contour:
         raise ValueError(f"a contour states {stated} points, but has {values.size // 3}")
     shift = np.asarray(contour.get("ContourOffsetVector", None) or [0.0], dtype=np.float64)
     if (shift != 0).any():
-        raise ValueError(f"a contour is offset by {shift.tolist()} mm (a retired element)")
+        raise ValueError(
+            f"a contour is offset by {shift.tolist()} mm (Contour Offset Vector), which planning "
+            "systems apply in different ways; export contours without it"
+        )
     return _Contour(geometry, values.reshape(-1, 3), item)
 
 
