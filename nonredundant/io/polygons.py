@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import combinations
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from nonredundant.io.errors import CaseError
 
-#: Outlines this close to each other everywhere, in pixels, are one outline stored twice.
-_COPY = 0.1
+#: Outlines this close to each other everywhere, in pixels, are one outline stored twice: a wall
+#: of this thickness has no pixels to speak of.
+_COPY = 0.25
 #: Outlines within a pixel of each other that cross are also one, rounded: a real inner outline
 #: stays inside of the outer one. Share of the corners on the rarer side of the other outline.
 _CLOSE, _MIXED = 1.0, 0.1
@@ -18,6 +18,8 @@ _CLOSE, _MIXED = 1.0, 0.1
 #: most this share of it is not. So also if this part is a line of pixels, whatever its share:
 #: outlines that were drawn together are rounded apart.
 _TOUCH = 0.1
+#: Areas of this ratio whose outlines cross are one region drawn twice, not a hole in another.
+_SIMILAR = 0.8
 
 
 def fill_polygon(points: np.ndarray, shape: Sequence[int]) -> np.ndarray:
@@ -83,11 +85,13 @@ def without_copies(polygons: Sequence[np.ndarray]) -> list[np.ndarray]:
     >>> len(without_copies([square, square[::-1], square + 0.01, square / 2]))
     2
     """
-    kept: list[np.ndarray] = []
-    for points in polygons:
-        if not any(_are_copies(points, other) for other in kept):
-            kept.append(points)
-    return kept
+    boxes = _boxes(polygons)
+    kept: list[int] = []
+    for k, points in enumerate(polygons):
+        close = np.abs(boxes[kept] - boxes[k]).max(axis=1) <= _CLOSE
+        if not any(_are_copies(points, polygons[kept[i]]) for i in np.flatnonzero(close)):
+            kept.append(k)
+    return [polygons[k] for k in kept]
 
 
 def without_second_round(points: np.ndarray) -> np.ndarray:
@@ -115,9 +119,10 @@ def without_second_round(points: np.ndarray) -> np.ndarray:
     closed = len(points) > 1 and (points[0] == points[-1]).all()
     corners = points[:-1] if closed else points
     half = len(corners) // 2
-    if half > 2 and 2 * half == len(corners) and _are_copies(corners[:half], corners[half:]):
-        return corners[:half]
-    return points
+    if half < 3 or 2 * half != len(corners):
+        return points
+    rounds = without_copies([corners[:half], corners[half:]])
+    return rounds[0] if len(rounds) == 1 else points
 
 
 def combine_polygons(
@@ -217,17 +222,19 @@ def _depths(polygons: Sequence[np.ndarray], filled: Sequence[np.ndarray]) -> np.
     """Count for each polygon those that it lies in."""
     depth = np.zeros(len(polygons), dtype=int)
     areas = [int(np.count_nonzero(part)) for part in filled]
-    for i, j in combinations(range(len(polygons)), 2):
-        if _apart(polygons[i], polygons[j]):
-            continue
+    for i, j in _overlapping_boxes(polygons):
         inner, outer = (i, j) if areas[i] < areas[j] else (j, i)
         common, rest = filled[inner] & filled[outer], filled[inner] & ~filled[outer]
         shared = int(np.count_nonzero(common))
-        if shared >= (1 - _TOUCH) * areas[inner]:
+        if shared >= (1 - _TOUCH) * areas[inner] and not (
+            rest.any()
+            and areas[inner] >= _SIMILAR * areas[outer]
+            and _share_inside(polygons[inner], polygons[outer]) < 1 - _MIXED
+        ):
             depth[inner] += bool(shared)
         elif shared <= _TOUCH * areas[inner] or _is_line(common):
             continue
-        elif _is_line(rest):
+        elif _is_line(rest) and areas[inner] < _SIMILAR * areas[outer]:
             depth[inner] += 1
         else:
             raise CaseError(
@@ -244,17 +251,22 @@ def _is_line(inside: np.ndarray) -> bool:
     return not wide.any()
 
 
-def _apart(one: np.ndarray, other: np.ndarray) -> bool:
-    """Check whether the bounding boxes of two polygons are disjoint."""
-    return bool(
-        (one.max(axis=0) < other.min(axis=0)).any() or (other.max(axis=0) < one.min(axis=0)).any()
-    )
+def _boxes(polygons: Sequence[np.ndarray]) -> np.ndarray:
+    """Return the sides of the bounding box of each polygon: low x, low y, high x, high y."""
+    sides = [np.concatenate([one.min(axis=0), one.max(axis=0)]) for one in polygons]
+    return np.array(sides).reshape(-1, 4)
+
+
+def _overlapping_boxes(polygons: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
+    """List the pairs of polygons whose bounding boxes overlap."""
+    boxes = _boxes(polygons)
+    low, high = boxes[:, :2], boxes[:, 2:]
+    overlap = ((low[:, None] <= high) & (low <= high[:, None])).all(axis=2)
+    yield from ((int(i), int(j)) for i, j in np.argwhere(np.triu(overlap, 1)))
 
 
 def _are_copies(one: np.ndarray, other: np.ndarray) -> bool:
     """Check whether two polygons are one outline, up to start, direction, corners and rounding."""
-    if max(_box_difference(one, other)) > _CLOSE:
-        return False
     distance = max(_distance(one, other), _distance(other, one))
     if distance <= _COPY:
         return True
@@ -262,12 +274,6 @@ def _are_copies(one: np.ndarray, other: np.ndarray) -> bool:
         return False
     inside = _share_inside(one, other)
     return _MIXED < inside < 1 - _MIXED
-
-
-def _box_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Compute how far the sides of two bounding boxes are from each other."""
-    low, high = one.min(axis=0) - other.min(axis=0), one.max(axis=0) - other.max(axis=0)
-    return np.abs(np.concatenate([low, high]))
 
 
 def _distance(points: np.ndarray, outline: np.ndarray) -> float:

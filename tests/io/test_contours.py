@@ -126,9 +126,10 @@ def more_corners(points):
         lambda one: one[::-1],
         lambda one: one + [0.01, -0.01, 0],
         lambda one: np.round(one * 2) / 2,
+        lambda one: one + np.sign(one - [13, 12, one[0, 2]]) * [0.2, 0.1, 0],
         more_corners,
     ],
-    ids=["start", "direction", "shifted", "rounded", "corners"],
+    ids=["start", "direction", "shifted", "rounded", "outwards", "corners"],
 )
 @pytest.mark.parametrize("kind", ["CLOSED_PLANAR", "CLOSEDPLANAR_XOR"])
 @pytest.mark.parametrize("draw", [square, lambda z: circle((15.0, 13.0), 9.3, z)])
@@ -176,6 +177,18 @@ def test_overlapping_contours_add_up_at_their_edges_or_are_refused(tmp_path):
         read_mask(path, scan())
     path = write_contours(tmp_path / "x.dcm", [("a", [left, right])], kind="CLOSEDPLANAR_XOR")
     assert voxels(read_mask(path, scan())).sum() == 20 * 20 - 100
+
+
+@pytest.mark.parametrize("shift", [0.4, 1.6, 3.0])
+def test_a_contour_that_was_drawn_twice_never_cancels_itself(tmp_path, shift):
+    once = voxels(read_mask(write_contours(tmp_path / "a.dcm", [("a", disc(14.3))]), scan()))
+    again = [*disc(14.3), *(one + [shift, 0, 0] for one in disc(14.3))]
+    path = write_contours(tmp_path / "b.dcm", [("a", again)])
+    if shift < 1:
+        np.testing.assert_array_equal(voxels(read_mask(path, scan())), once)
+    else:
+        with pytest.raises(CaseError, match="unknown whether they add up or one cuts the other"):
+            read_mask(path, scan())
 
 
 def test_two_holes_that_touch_stay_holes(tmp_path):
