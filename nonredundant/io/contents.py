@@ -6,10 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Beginnings of files that stand for others, or hold them, and what to do.
-_BEGINNINGS = (
+#: Beginnings of files that stand for others, and what to do.
+_POINTERS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS, not the file itself: git lfs pull"),
     (b"/annex/objects/", "it is a pointer of git-annex, not the file itself: git annex get"),
+)
+#: The same, and of files that are or hold something else.
+_BEGINNINGS = (
+    *_POINTERS,
     (b"PK\x03\x04", "it is a ZIP archive: unpack it"),
     (b"<!doctype html", "it is a web page, perhaps that of a login: download the file again"),
     (b"<html", "it is a web page, perhaps that of a login: download the file again"),
@@ -85,13 +89,6 @@ def describe_folder(folder: Path) -> str:
     "it holds 'scan.nii.gz': give the file, not its folder"
     """
     entries = sorted(folder.iterdir())
-    links = [one for one in entries if one.is_symlink() and not one.exists()]
-    if links:
-        annex = any("annex/objects" in os.readlink(one) for one in links)
-        return (
-            f"{len(links)} of its {len(entries)} entries are links without content: "
-            f"{'git annex get (datalad get)' if annex else 'copy the files themselves'}"
-        )
     files = [one for one in entries if one.is_file()]
     reasons = [reason for one in files[:_MOST_FILES] if (reason := describe_file(one))]
     if reasons:
@@ -106,6 +103,48 @@ def describe_folder(folder: Path) -> str:
             "one above it"
         )
     return ""
+
+
+def describe_absent(folder: Path) -> str:
+    """Describe the entries of a folder whose content is elsewhere; empty if there is none.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder.
+
+    Returns
+    -------
+    str
+        The number of links without a target and of pointers of Git LFS or git-annex, and a remedy.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "1.dcm").symlink_to("nowhere.dcm")
+    ...     describe_absent(Path(folder))
+    '1 of its 1 entries are links without content: copy the files themselves'
+    """
+    entries = list(folder.iterdir())
+    links = [one for one in entries if one.is_symlink() and not one.exists()]
+    if links:
+        annex = any("annex/objects" in os.readlink(one) for one in links)
+        return (
+            f"{len(links)} of its {len(entries)} entries are links without content: "
+            f"{'git annex get (datalad get)' if annex else 'copy the files themselves'}"
+        )
+    for beginning, what in _POINTERS:
+        n = sum(_begins(one, beginning) for one in entries if one.is_file())
+        if n:
+            return f"of {n} of its {len(entries)} entries: {what}"
+    return ""
+
+
+def _begins(path: Path, beginning: bytes) -> bool:
+    """Check the first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(len(beginning)) == beginning
 
 
 def is_dicom(path: Path) -> bool:

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nonredundant.io.contents import describe_file, describe_folder, is_dicom
+from nonredundant.io.contents import (
+    describe_absent,
+    describe_file,
+    describe_folder,
+    is_dicom,
+)
 from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header
@@ -229,6 +234,9 @@ def _series_files(folder: Path) -> Sequence[str]:
     """Return the files of the only DICOM series in a folder, in order."""
     import SimpleITK as sitk
 
+    absent = describe_absent(folder)
+    if absent:
+        raise ImageFileError(f"{folder} ({_size(folder)}) is incomplete: {absent}")
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
         content = describe_folder(folder)
@@ -240,7 +248,11 @@ def _series_files(folder: Path) -> Sequence[str]:
     images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
     series, files = [series[k] for k in images], [files[k] for k in images]
     if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series of images")
+        content = describe_folder(folder)
+        raise ImageFileError(
+            f"{folder} ({_size(folder)}) holds no DICOM series of images"
+            f"{f': {content}' if content else ''}"
+        )
     if len(series) > 1:
         counts = ", ".join(
             f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)

@@ -162,7 +162,18 @@ def test_a_folder_of_other_images_names_them(folder):
     empty.mkdir()
     assert "a folder of 0 files) holds no DICOM series" in refusal(empty)
     (empty / "1.dcm").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
-    assert "of '1.dcm': it is a pointer of Git LFS" in refusal(empty)
+    assert "of 1 of its 1 entries: it is a pointer of Git LFS" in refusal(empty)
+
+
+def test_a_series_some_of_whose_slices_are_links_or_pointers_is_incomplete(folder):
+    write_dicom_series(folder / "ct", volume(), "1.2.3.4")
+    assert read_image(folder / "ct").GetSize() == volume().GetSize()
+    last = folder / "ct" / "last.dcm"
+    last.symlink_to("nowhere.dcm")
+    assert "incomplete: 1 of its 6 entries are links without content" in refusal(folder / "ct")
+    last.unlink()
+    last.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n")
+    assert "incomplete: of 1 of its 6 entries: it is a pointer of Git" in refusal(folder / "ct")
 
 
 def test_an_image_of_a_path_object_and_of_text_are_the_same(folder):
