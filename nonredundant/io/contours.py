@@ -16,7 +16,7 @@ from nonredundant.io.polygons import (
     without_copies,
     without_second_round,
 )
-from nonredundant.io.region_names import RegionChoice, choose_regions, distinct_names
+from nonredundant.io.region_names import RegionChoice, distinct_names
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -48,7 +48,7 @@ def read_contours(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.I
         The 3-D image whose grid the labels get.
     choice : RegionChoice
         The regions, which get the labels 1, 2, … in the order of the file. Its notes tell slices
-        without a contour between others.
+        without a contour between others, and regions without contours.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def read_contours(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.I
         names = f": its regions are {', '.join(map(repr, regions))}" if regions else ""
         raise ImageFileError(f"{path} is a structure set without contours{names}")
     empty = [name for name in regions if name not in drawn]
-    chosen = choose_regions(list(drawn), choice.roi, several=choice.several, empty=empty)
+    chosen = choice.select(list(drawn), empty)
     labels = np.zeros(image.GetSize()[::-1], dtype=np.uint16)
     for label, name in enumerate(chosen, start=1):
         if drawn[name].fault:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.errors import CaseError
-from nonredundant.io.region_names import RegionChoice, choose_regions, distinct_names
+from nonredundant.io.region_names import RegionChoice, distinct_names
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -130,7 +130,7 @@ def _labels_of_segments(
     inside = {one.name: values[one.layer] == one.value for one in segments}
     drawn = [name for name, voxels in inside.items() if voxels.any()]
     empty = [name for name in inside if name not in drawn]
-    chosen = choose_regions(drawn, choice.roi, several=choice.several, empty=empty)
+    chosen = choice.select(drawn, empty)
     labels = np.zeros(inside[chosen[0]].shape, dtype=np.uint16)
     for label, name in enumerate(chosen, start=1):
         common = int(np.count_nonzero(labels[inside[name]]))

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 
 from nonredundant.io.errors import CaseError
 
+#: Number of regions that a note names.
+_SHOWN = 5
+
 
 @dataclass(frozen=True)
 class RegionChoice:
@@ -35,6 +38,37 @@ class RegionChoice:
     several: bool = False
     fill_slices: bool = False
     notes: dict[str, str] = field(default_factory=dict)
+
+    def select(self, drawn: Sequence[str], empty: Sequence[str]) -> list[str]:
+        """Choose among the regions of a file, and note those that would match but are not drawn.
+
+        Parameters
+        ----------
+        drawn, empty : sequence of str
+            The regions with contours or voxels, and those with neither.
+
+        Returns
+        -------
+        list of str
+            The chosen regions.
+
+        Raises
+        ------
+        CaseError
+            If none matches, or several do where one is wanted.
+
+        Examples
+        --------
+        >>> choice = RegionChoice()
+        >>> choice.select(["Lung"], ["GTV"]), choice.notes
+        (['Lung'], {'undrawn': "'GTV' not drawn, 'Lung' measured"})
+        """
+        chosen = choose_regions(drawn, self.roi, several=self.several, empty=empty)
+        blank = list(empty) if self.roi is None else _matching(empty, self.roi)
+        if blank:
+            names, measured = (", ".join(map(repr, part[:_SHOWN])) for part in (blank, chosen))
+            self.notes["undrawn"] = f"{names} not drawn, {measured} measured"
+        return chosen
 
 
 def choose_regions(

@@ -9,7 +9,7 @@ import numpy as np
 
 from nonredundant.io.contours import FRAME_OF_REFERENCE, read_dataset
 from nonredundant.io.errors import CaseError, ImageFileError, missing_extra
-from nonredundant.io.region_names import RegionChoice, choose_regions, distinct_names
+from nonredundant.io.region_names import RegionChoice, distinct_names
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -67,7 +67,7 @@ def read_segmentation(path: Path, image: sitk.Image, choice: RegionChoice) -> si
         raise ImageFileError(f"{path} is no complete DICOM segmentation ({error})") from error
     drawn = [name for name, number in names.items() if stored is None or number in stored]
     empty = [name for name in names if name not in drawn]
-    chosen = choose_regions(drawn, choice.roi, several=choice.several, empty=empty)
+    chosen = choice.select(drawn, empty)
     _check_frame(dataset, image, path)
     volume = _volume(segmentation, [names[name] for name in chosen], chosen, path)
     mask = sitk.GetImageFromArray(np.ascontiguousarray(volume.array).astype(np.uint16))

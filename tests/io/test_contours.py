@@ -207,7 +207,7 @@ def test_skipped_slices_are_told_refused_or_interpolated(tmp_path):
     assert found[4].sum() == 0
     np.testing.assert_array_equal(voxels(read_mask(one, scan(), fill_slices=True)), whole)
     cases = pd.DataFrame({"image": [noise(scan())], "mask": [one]}, index=["anna"])
-    with pytest.warns(UserWarning, match="1 of 1 structure sets have slices without contours"):
+    with pytest.warns(UserWarning, match="1 of 1 masks have slices without contours"):
         quick(patch_shape=None).fit_transform(cases)
     # Irregularly, and most of them: the smallest step alone is 1.
     most = write_contours(tmp_path / "most.dcm", [("GTV", disc(6.3, [1, 2, 5, 8]))])
@@ -287,7 +287,14 @@ def test_a_region_without_contours_is_named(tmp_path):
     path = write_contours(tmp_path / "RS.dcm", [("Lung", disc(9.3)), ("GTV", [])])
     with pytest.raises(CaseError, match="'GTV' of the file has neither contours nor voxels"):
         read_mask(path, scan(), roi="GTV")
-    assert voxels(read_mask(path, scan())).any()
+    notes = {}
+    assert voxels(read_mask(path, scan(), notes=notes)).any()
+    assert notes == {"undrawn": "'GTV' not drawn, 'Lung' measured"}
+    read_mask(path, scan(), roi="Lung", notes=(notes := {}))
+    assert not notes
+    cases = pd.DataFrame({"image": [noise(scan())], "mask": [path]}, index=["anna"])
+    with pytest.warns(UserWarning, match="1 of 1 masks have regions that are not drawn.*'GTV'"):
+        quick(patch_shape=None).fit_transform(cases)
     with pytest.raises(ImageFileError, match="without contours: its regions are 'GTV'"):
         read_mask(write_contours(tmp_path / "RS.dcm", [("GTV", [])]), scan())
 
