@@ -158,11 +158,11 @@ _HEAD = 1024
 #: Classes of content (DICOM PS3.4, table B.5-1).
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
-#: The directory of a medium (DICOM PS3.10, section 8.6).
-_DIRECTORY = "1.2.840.10008.1.3.10"
 _SURFACES = "1.2.840.10008.5.1.4.1.1.66.5"
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 _MASK_CLASSES = (_SEGMENTATION, _LABEL_MAP, _SURFACES, _STRUCTURE_SET)
+#: The directory of a medium (DICOM PS3.10, section 8.6).
+_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 def _dicom_class(path: Path) -> str:
