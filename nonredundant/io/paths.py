@@ -29,6 +29,8 @@ _DIFFERENCES: tuple[tuple[str, Callable[[str], str]], ...] = (
 _CORRECT = "correct the path, or set `root` to the folder that relative paths start from"
 #: Share of letters that two names have in common, one of which may be meant by the other.
 _ALIKE = 0.85
+#: Letters of a path that a message shows, if it is too long for the system.
+_LONG = 300
 #: Names of a folder that are compared; more take time and are those of slices.
 _MOST = 10_000
 
@@ -58,7 +60,15 @@ def existing_path(source: str | Path) -> Path:
     nonredundant.io.errors.ImageFileError: there is no file or folder scan_of_nobody.nii.gz ...
     """
     path = Path(source).expanduser()
-    if not path.exists():
+    try:
+        exists = path.exists()
+    except OSError as error:
+        shown = str(path) if len(str(path)) < _LONG else f"{str(path)[:_LONG]}…"
+        raise ImageFileError(
+            f"{shown} cannot be looked up ({error.strerror}); correct the path, or the rights of "
+            "its folders"
+        ) from error
+    if not exists:
         where = "" if path.is_absolute() else f" below {Path.cwd()}"
         reason = describe_missing(path) or _CORRECT
         raise ImageFileError(f"there is no file or folder {path}{where}; {reason}")

@@ -77,6 +77,16 @@ def test_links_without_content_are_named(folder):
     assert "1 of its 1 entries are links without content: git annex get" in said
 
 
+def test_paths_that_the_system_refuses_are_named(folder, monkeypatch):
+    assert "… cannot be looked up (File name too long)" in refusal(folder / ("x" * 5000))
+
+    def denied(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    assert "scan.nii.gz cannot be looked up (Permission denied)" in refusal(folder / "scan.nii.gz")
+
+
 def test_paths_of_windows_and_addresses_are_named(folder):
     turned = str(folder).replace("/", "\\") + "\\scan.nii.gz"
     assert f"but '{folder}/scan.nii.gz' exists: separate folders by '/'" in refusal(turned)
