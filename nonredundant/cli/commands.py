@@ -82,6 +82,17 @@ Roi = Annotated[
     str | None,
     typer.Option(help="Region of a structure set or segmentation, or a pattern such as GTV*."),
 ]
+Channel = Annotated[
+    int | None,
+    typer.Option(
+        "--label-channel",
+        min=0,
+        help="Channel with the labels, from 0, of masks with several values per voxel.",
+    ),
+]
+FillSlices = Annotated[
+    bool, typer.Option("--fill-slices", help="Interpolate contours on slices that were skipped.")
+]
 Patients = Annotated[
     str,
     typer.Option(
@@ -135,6 +146,8 @@ def extract(
     patch: Patch = 32,
     lesions: Lesions = "label",
     roi: Roi = None,
+    label_channel: Channel = None,
+    fill_slices: FillSlices = False,
     csv: Annotated[Path | None, typer.Option(help="Also write the features as CSV.")] = None,
     jobs: Jobs = 0,
 ) -> int:
@@ -145,7 +158,17 @@ def extract(
     table = read_cases(cases, root=root)
     for file in (output, *([] if csv is None else [csv])):
         prepare_file(file, cases)
-    extractor = _extractor(modality, settings, bin_width, patch, jobs, lesions=lesions, roi=roi)
+    extractor = _extractor(
+        modality,
+        settings,
+        bin_width,
+        patch,
+        jobs,
+        lesions=lesions,
+        roi=roi,
+        label_channel=label_channel,
+        fill_slices=fill_slices,
+    )
     found = extractor.fit(table).transform(table)
     found.save(output)
     if csv is not None:
@@ -170,6 +193,8 @@ def evaluate(
     clinical: Clinical = None,
     lesions: Lesions = "label",
     roi: Roi = None,
+    label_channel: Channel = None,
+    fill_slices: FillSlices = False,
     patients: Patients = "mean",
     event: Event = None,
     experiment: Annotated[str | None, typer.Option(help="petvsclin or vetil2023.")] = None,
@@ -235,6 +260,8 @@ def evaluate(
             clinical=clinical_columns(table, names),
             lesions=lesions,
             roi=roi,
+            label_channel=label_channel,
+            fill_slices=fill_slices,
         ),
         cvae=_cvae(epochs),
         patients=parse_patients(patients),
@@ -277,6 +304,8 @@ def fit(
     clinical: Clinical = None,
     lesions: Lesions = "label",
     roi: Roi = None,
+    label_channel: Channel = None,
+    fill_slices: FillSlices = False,
     patients: Patients = "mean",
     epochs: Epochs = None,
     jobs: Jobs = 0,
@@ -303,6 +332,8 @@ def fit(
         clinical=clinical_columns(table, names),
         lesions=lesions,
         roi=roi,
+        label_channel=label_channel,
+        fill_slices=fill_slices,
     )
     model = FeatureSetClassifier(
         feature_set,

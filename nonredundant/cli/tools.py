@@ -14,6 +14,7 @@ from typing import Any
 
 import typer
 
+from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
 from nonredundant.utils.user_warnings import printable, warn_user
@@ -102,7 +103,10 @@ def read_cases(
     missing = [name for name in dict.fromkeys(wanted) if name not in text.columns]
     if missing:
         hint = "; separate columns by commas, not semicolons" if ";" in text.columns[0] else ""
-        raise ValueError(f"{path} lacks the columns {missing}; it has {list(text.columns)}{hint}")
+        raise ValueError(
+            f"{path} lacks the columns {missing}; it has {list(text.columns)}{hint}"
+            f"{suggest_names(missing, text.columns)}"
+        )
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
     ids = _id_column(text, ("image", "mask", *needed))

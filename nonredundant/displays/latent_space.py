@@ -12,6 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from nonredundant.displays import style as look
 from nonredundant.models.latents import latent_frame
+from nonredundant.utils.close_names import suggest_names
 
 #: Numeric columns with more distinct values than this are drawn on a colour scale.
 _MAX_CATEGORIES = 7
@@ -168,7 +169,10 @@ class LatentSpaceDisplay:
         if isinstance(colour_by, str):
             name = colour_by
             if name not in X.features:
-                raise ValueError(f"X has no column {name!r}; it has {list(X.features)[:10]}, …")
+                raise ValueError(
+                    f"X has no column {name!r}; it has {list(X.features)[:10]}, …"
+                    f"{suggest_names([name], X.features)}"
+                )
             colour_by = X.features[name].to_numpy()
         y, colour_by = (_by_lesion(values, X) for values in (y, colour_by))
         return cls.from_latents(latents, y, colour_by=colour_by, colour_name=name, ax=ax)

@@ -15,6 +15,7 @@ from sklearn.base import clone
 
 from nonredundant.io.images import describe
 from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns
+from nonredundant.utils.close_names import suggest_names
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def check_case_table(
     if missing:
         raise ValueError(
             f"the case table lacks the columns {missing}: {found}; it needs {wanted}"
-            f"{_instead_of_images(X)}"
+            f"{_instead_of_images(X)}{suggest_names(set(missing) - {'image'}, X.columns)}"
         )
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
@@ -289,6 +290,7 @@ def _check_clinical_columns(clinical: Any, X: pd.DataFrame) -> None:
     if missing:
         raise ValueError(
             f"the case table lacks the clinical columns {missing}: found columns {list(X.columns)}"
+            f"{suggest_names(missing, X.columns)}"
         )
 
 

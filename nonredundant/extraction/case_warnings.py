@@ -24,6 +24,14 @@ _KINDS = {
         "masks lie on another grid than their image and were resampled to it by nearest neighbour",
         "check that image and mask belong together",
     ),
+    "undrawn": (
+        "masks have regions that are not drawn, and others were measured",
+        "check that these are meant, or choose a region with `roi`",
+    ),
+    "skipped": (
+        "masks have slices without contours between others, which are measured as empty",
+        "if they were skipped, interpolate them with fill_slices=True (--fill-slices)",
+    ),
     "regridded": (
         "cases have lesions whose volume on the grid of the features differs by more than 10 % "
         "from that of their mask",

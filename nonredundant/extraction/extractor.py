@@ -115,10 +115,16 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Lesions are ordered by volume, largest first, then by position.
     label : int, default=1
         Value of the mask inside lesions.
+    label_channel : int or None, default=None
+        The channel with the labels, counted from 0, of masks with several values per voxel
+        (one-hot, colours), which are refused without it unless all channels are equal.
     roi : str or None, default=None
-        Name of the region in a structure set (RTSTRUCT) or DICOM segmentation, or a pattern such
-        as "GTV*". None: its only region. With `lesions="labels"` several may match, and each is
-        a lesion.
+        Name of the region in a structure set (RTSTRUCT), DICOM segmentation or .seg.nrrd, or a
+        pattern such as "GTV*". None: its only region. With `lesions="labels"` several may match,
+        and each is a lesion. Masks without names are refused.
+    fill_slices : bool, default=False
+        Interpolate contours (RTSTRUCT) on slices between others that were skipped. By default
+        such slices are told, and refused if most are skipped.
     whole_image : bool, default=False
         Measure whole images; the case table then has no column `mask`. An empty mask cell is
         never a whole image: its case fails.
@@ -215,7 +221,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         "patch_spacing": [Interval(Real, 0, None, closed="neither"), StrOptions({"fit"})],
         "lesions": [StrOptions({"label", "components", "labels"})],
         "label": [Interval(Integral, 1, None, closed="left")],
+        "label_channel": [Interval(Integral, 0, None, closed="left"), None],
         "roi": [str, None],
+        "fill_slices": ["boolean"],
         "whole_image": ["boolean"],
         "plain_formulas": ["boolean"],
         "min_voxels": [Interval(Integral, 1, None, closed="left")],
@@ -244,7 +252,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         patch_spacing: float | str = "fit",
         lesions: str = "label",
         label: int = 1,
+        label_channel: int | None = None,
         roi: str | None = None,
+        fill_slices: bool = False,
         whole_image: bool = False,
         min_voxels: int = 8,
         min_volume: float | None = None,
@@ -269,7 +279,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         self.patch_spacing = patch_spacing
         self.lesions = lesions
         self.label = label
+        self.label_channel = label_channel
         self.roi = roi
+        self.fill_slices = fill_slices
         self.whole_image = whole_image
         self.min_voxels = min_voxels
         self.min_volume = min_volume
@@ -518,6 +530,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         tags.requires_fit = is_transformer(self.clinical)
         return tags
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore the state; parameters that did not exist when it was saved get defaults."""
+        super().__setstate__({"label_channel": None, "fill_slices": False, **state})
+
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "clinical_") or not is_transformer(self.clinical)
 
@@ -552,10 +568,15 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         label = self.label
         if label == 1:
             label = parameters["setting"].get("label", 1)
+        channel = self.label_channel
+        if channel is None:
+            channel = parameters["setting"].get("label_channel")
         return Plan(
             parameters=parameters,
             lesions=self.lesions,
             label=int(label),
+            label_channel=None if channel is None else int(channel),
+            fill_slices=bool(self.fill_slices),
             min_voxels=int(self.min_voxels),
             min_volume=None if self.min_volume is None else float(self.min_volume),
             small_lesions=self.small_lesions,

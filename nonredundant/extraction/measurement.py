@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
-FORMAT = 4
+FORMAT = 5
 #: Begins the status of a case whose files cannot be read.
 UNREADABLE = "unreadable: "
 #: Fields of a plan that do not change values.
@@ -71,6 +71,8 @@ class Plan:
     patch_shape: tuple[int, ...] | None = (32, 32, 32)
     patch_spacing: float | str = "fit"
     roi: str | None = None
+    label_channel: int | None = None
+    fill_slices: bool = False
     modality: str | None = None
     as_stored: bool = False
     max_memory: float | None = None
@@ -355,10 +357,12 @@ def _read_regions(
     mask = read_mask(
         sources.mask,
         image,
-        channel=setting.get("label_channel", 0),
+        channel=plan.label_channel,
         roi=plan.roi,
         several=plan.lesions == "labels",
         located=has_grid(sources.image),
+        fill_slices=plan.fill_slices,
+        notes=notes,
     )
     if has_grid(sources.mask) and not has_grid(sources.image):
         # A copy, so that the caller's mask keeps its geometry.

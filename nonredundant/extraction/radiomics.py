@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import math
+import threading
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -102,8 +103,13 @@ def _values_of(measured: Any, features: list[str] | None, prefix: str) -> dict[s
     return {f"{prefix}_{name}": value for name, value in measured.execute().items()}
 
 
-@functools.lru_cache(maxsize=8)
 def _extractor(parameters: str, plain: bool) -> Any:
+    """Return the extractor of these parameters and this thread: it has a state while it runs."""
+    return _build_extractor(parameters, plain, threading.get_ident())
+
+
+@functools.lru_cache(maxsize=32)
+def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
     """Build a pyradiomics extractor that discretises once, and counts grey levels."""
     import_radiomics()
     from radiomics import featureextractor, getFeatureClasses, imageoperations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.context import silent_loggers
 from nonredundant.utils.optional import import_radiomics
 
@@ -90,6 +92,8 @@ IMAGE_TYPES = (
 )
 #: Filter widths (mm) of "LoG" if the user gives none; pyradiomics would then compute nothing.
 DEFAULT_SIGMA = [1.0, 3.0]
+#: Settings that are words; the values of all others are numbers, or true and false.
+_WORDS = ("interpolator", "resegmentMode", "wavelet", "weightingNorm", "lbp2DMethod")
 #: Settings that are applied here, before pyradiomics is called on an aligned binary mask.
 _OURS = ("label", "label_channel", "correctMask", "geometryTolerance", "additionalInfo")
 
@@ -184,6 +188,9 @@ def resolve_parameters(
         "featureClass": _sections(classes or {}, None),
     }
     parameters = json.loads(json.dumps(parameters, default=_plain))
+    for where, section in (("setting", parameters["setting"]), *parameters["imageType"].items()):
+        _check_numbers(where, section)
+    _check_features(parameters["featureClass"])
     _check_with_pyradiomics(json.dumps(parameters))
     return parameters
 
@@ -204,6 +211,59 @@ def _merged_setting(
         setting.pop("binWidth", None)
         setting["binCount"] = bin_count
     return setting
+
+
+def _check_numbers(where: str, section: Mapping[str, Any]) -> None:
+    """Raise if a setting is a number in quotation marks, or none; pyradiomics takes both."""
+    for name, value in section.items():
+        for one in value if isinstance(value, list) else [value]:
+            if isinstance(one, str) and name not in _WORDS:
+                raise ValueError(
+                    f"settings: {name!r} of {where!r} is the text {one!r}; write numbers, true and "
+                    "false without quotation marks, and numbers with a decimal point"
+                )
+            if isinstance(one, float) and not math.isfinite(one):
+                raise ValueError(f"settings: {name!r} of {where!r} is {one}, not a number")
+    if "binWidth" in section and section["binWidth"] is None:
+        raise ValueError(f"settings: 'binWidth' of {where!r} has no value; give one, or 'binCount'")
+
+
+def _check_features(classes: Mapping[str, Any]) -> None:
+    """Raise if listed features do not exist, or are such as pyradiomics has removed."""
+    import_radiomics()
+    from radiomics import getFeatureClasses
+
+    known = getFeatureClasses()
+    for name, features in classes.items():
+        if name not in known or not isinstance(features, list):
+            continue
+        offered = known[name].getFeatureNames()
+        unknown = [one for one in features if one not in offered]
+        if unknown:
+            raise ValueError(
+                f"feature class {name!r} has no features {unknown}{suggest_names(unknown, offered)}"
+            )
+        reasons = {one: reason for one in features if (reason := _removal(known[name], one))}
+        if reasons:
+            raise ValueError(
+                f"pyradiomics has removed the features {list(reasons)} of the class {name!r}: "
+                f"{'; '.join(reasons.values())}; leave them out of the settings"
+            )
+
+
+def _removal(feature_class: Any, feature: str) -> str:
+    """Return why pyradiomics has removed a feature; empty if it computes it."""
+    if not feature_class.getFeatureNames()[feature]:
+        return ""
+    try:
+        # A removed feature raises before it looks at the lesion, which is not given.
+        getattr(feature_class, f"get{feature}FeatureValue")(None)
+    except DeprecationWarning as reason:
+        return str(reason).split(", see ")[0]
+    except AttributeError:
+        # Deprecated, but still computed.
+        return ""
+    return ""
 
 
 def for_dimension(parameters: Mapping[str, Any], n_dim: int) -> dict[str, Any]:

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nonredundant.io.contents import (
+    describe_absent,
+    describe_file,
+    describe_folder,
+    is_dicom,
+)
 from nonredundant.io.contours import read_contours
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header, quiet_reading
 from nonredundant.io.labels import fits_bytes
+from nonredundant.io.layers import select_labels
 from nonredundant.io.nifti import check_nifti
+from nonredundant.io.region_names import RegionChoice
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
 
@@ -28,8 +36,8 @@ class FileFormat:
 
     `is_self_contained`: the bytes of the file (or of the files in the folder) are the whole
     content. Otherwise the file refers to other files, for instance for its voxels.
-    `read_on`: reads a mask that is given relative to an image, with the arguments path, image,
-    `roi` and `several`.
+    `read_on`: reads a mask of named regions that is given relative to an image, with the arguments
+    path, image and choice of the regions.
     """
 
     name: str
@@ -57,6 +65,11 @@ def read_file(path: Path) -> sitk.Image:
         return file_format.read(path)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1].strip()
+        content = describe_file(path)
+        if content:
+            raise ImageFileError(
+                f"{path} ({_size(path)}) cannot be read as {file_format.name}: {content}"
+            ) from error
         raise ImageFileError(
             f"{path} ({_size(path)}) cannot be read as {file_format.name} ({reason}); is it "
             "complete, and in a format that SimpleITK reads (NIfTI, NRRD, MHA, DICOM)?"
@@ -64,16 +77,22 @@ def read_file(path: Path) -> sitk.Image:
 
 
 def read_mask_file(
-    path: Path, image: sitk.Image, roi: str | None, several: bool, *, located: bool = True
+    path: Path,
+    image: sitk.Image,
+    choice: RegionChoice,
+    *,
+    channel: int | None = None,
+    located: bool = True,
 ) -> sitk.Image:
-    """Read a mask from a file or folder; contours and segments are chosen by `roi`.
+    """Read a mask from a file or folder; contours and segments are chosen by their names.
 
     `located`: whether the image has a place in space, which contours need.
 
     Raises
     ------
     CaseError
-        If the contours do not belong to the image, or `roi` selects none or several of them.
+        If the contours do not belong to the image, the choice selects none or several of them, or
+        the mask has several channels of which none is chosen.
     ImageFileError
         If the file cannot be read, or the folder holds several masks.
     """
@@ -87,13 +106,13 @@ def read_mask_file(
         path = masks[0] if masks else path
     read_on = find_format(path).read_on
     if read_on is None:
-        return _read_labels(path)
+        return select_labels(_read_labels(path), choice, channel)
     if read_on is read_contours and not located:
         raise CaseError(
             f"{path} holds contours in mm, but the image is an array or pixels without a place in "
             "space; give the image as the DICOM series that they were drawn on"
         )
-    return read_on(path, image, roi=roi, several=several)
+    return read_on(path, image, choice)
 
 
 def file_content(path: Path) -> Iterator[bytes]:
@@ -109,7 +128,10 @@ def file_content(path: Path) -> Iterator[bytes]:
 def _size(path: Path) -> str:
     """Describe the size of a file or folder."""
     if path.is_dir():
-        return f"a folder of {sum(1 for _ in path.iterdir())} files"
+        n_folders = sum(one.is_dir() for one in path.iterdir())
+        n_files = sum(1 for _ in path.iterdir()) - n_folders
+        folders = f" and {n_folders} folders" if n_folders else ""
+        return f"a folder of {n_files} files{folders}"
     return f"{path.stat().st_size:,} bytes"
 
 
@@ -136,7 +158,12 @@ _CLASS_TAG = b"\x02\x00\x02\x00UI"
 _HEAD = 1024
 #: Classes of content (DICOM PS3.4, table B.5-1).
 _SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
+_LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
+_SURFACES = "1.2.840.10008.5.1.4.1.1.66.5"
 _STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+_MASK_CLASSES = (_SEGMENTATION, _LABEL_MAP, _SURFACES, _STRUCTURE_SET)
+#: The directory of a medium (DICOM PS3.10, section 8.6).
+_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
 def _dicom_class(path: Path) -> str:
@@ -157,15 +184,9 @@ def _dicom_class(path: Path) -> str:
     return head[start + 2 : start + 2 + length].rstrip(b"\0 ").decode("ascii", "replace")
 
 
-def _has_dicom_class(uid: str) -> Callable[[Path], bool]:
+def _has_dicom_class(*uids: str) -> Callable[[Path], bool]:
     """Recognise a DICOM file by the class of its content."""
-    return lambda path: _dicom_class(path) == uid
-
-
-def _is_dicom(path: Path) -> bool:
-    """Recognise a DICOM file by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
+    return lambda path: _dicom_class(path) in uids
 
 
 def _read_dicom_file(path: Path) -> sitk.Image:
@@ -181,6 +202,24 @@ def _no_image(path: Path, *, content: str) -> sitk.Image:
     )
 
 
+def _no_voxels(path: Path, *_: object) -> sitk.Image:
+    """Raise an error for a segmentation that has surfaces and no voxels."""
+    raise ImageFileError(
+        f"{path} is a DICOM segmentation of surfaces (meshes), which has no voxels; export a "
+        "binary segmentation or a label map"
+    )
+
+
+def _no_series(path: Path, *_: object) -> sitk.Image:
+    """Raise an error for the directory of a DICOM medium."""
+    folder = path if path.is_dir() else path.parent
+    content = describe_folder(folder)
+    raise ImageFileError(
+        f"{path} is the directory of a DICOM medium (DICOMDIR), which lists files and holds no "
+        f"image{f'; {content}' if content else ': give the folder of one series'}"
+    )
+
+
 def _read_dicom_series(folder: Path) -> sitk.Image:
     """Read the DICOM series in a folder."""
     return read_series(_series_files(folder))
@@ -189,22 +228,32 @@ def _read_dicom_series(folder: Path) -> sitk.Image:
 def _mask_files(folder: Path) -> list[Path]:
     """List the structure sets and segmentations in a folder."""
     files = sorted(entry for entry in folder.iterdir() if entry.is_file())
-    return [one for one in files if _dicom_class(one) in (_SEGMENTATION, _STRUCTURE_SET)]
+    return [one for one in files if _dicom_class(one) in _MASK_CLASSES]
 
 
 def _series_files(folder: Path) -> Sequence[str]:
     """Return the files of the only DICOM series in a folder, in order."""
     import SimpleITK as sitk
 
+    absent = describe_absent(folder)
+    if absent:
+        raise ImageFileError(f"{folder} ({_size(folder)}) is incomplete: {absent}")
     series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
     if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
+        content = describe_folder(folder)
+        raise ImageFileError(
+            f"{folder} ({_size(folder)}) holds no DICOM series{f': {content}' if content else ''}"
+        )
     files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
     masks = {str(one) for one in _mask_files(folder)}
     images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
     series, files = [series[k] for k in images], [files[k] for k in images]
     if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series of images")
+        content = describe_folder(folder)
+        raise ImageFileError(
+            f"{folder} ({_size(folder)}) holds no DICOM series of images"
+            f"{f': {content}' if content else ''}"
+        )
     if len(series) > 1:
         counts = ", ".join(
             f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
@@ -292,10 +341,17 @@ def _read_labels(path: Path) -> sitk.Image:
 FORMATS = (
     FileFormat(
         "a DICOM segmentation",
-        _has_dicom_class(_SEGMENTATION),
+        _has_dicom_class(_SEGMENTATION, _LABEL_MAP),
         partial(_no_image, content="a DICOM segmentation (SEG)"),
         read_on=read_segmentation,
     ),
+    FileFormat(
+        "a DICOM segmentation of surfaces",
+        _has_dicom_class(_SURFACES),
+        _no_voxels,
+        read_on=_no_voxels,
+    ),
+    FileFormat("a DICOMDIR", _has_dicom_class(_DIRECTORY), _no_series, read_on=_no_series),
     FileFormat(
         "a DICOM structure set",
         _has_dicom_class(_STRUCTURE_SET),
@@ -303,7 +359,7 @@ FORMATS = (
         read_on=read_contours,
     ),
     FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
-    FileFormat("a DICOM image", _is_dicom, _read_dicom_file),
+    FileFormat("a DICOM image", is_dicom, _read_dicom_file),
     FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
     FileFormat(
         "NIfTI",

@@ -25,9 +25,10 @@ def align_mask(
 ) -> tuple[sitk.Image, str | None]:
     """Bring the mask onto the grid of the image.
 
-    If the grids agree within the tolerance, the mask takes the geometry of the image. A mask on
-    another grid of the same space is resampled by nearest neighbour. A mask that lies outside the
-    image is an error.
+    If the grids agree within the tolerance, the mask takes the geometry of the image. A mask whose
+    voxels are voxels of the image, but fewer, more or in another order (a segmentation of some
+    slices of a series, a crop), is placed without a note. A mask on another grid of the same space
+    is resampled by nearest neighbour. A mask that lies outside the image is an error.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def align_mask(
     mask : SimpleITK.Image
         Labels on the grid of the image.
     note : str or None
-        How the grids differ, if the mask was resampled.
+        How the grids differ, if the mask was resampled, or lost voxels outside the image.
 
     Raises
     ------
@@ -80,9 +81,29 @@ def align_mask(
             "same scan, and are they in the same orientation?"
         )
     change = left / labelled - 1.0 if labelled > 0 else 0.0
+    if change == 0 and _shares_voxels(mask, image, TOLERANCE if tolerance is None else tolerance):
+        return resampled, None
     if change < -_LOST:
         return resampled, f"{difference}, {-change:.0%} of its volume lost"
     return resampled, difference + (f", its volume grew by {change:.0%}" if change > _GREW else "")
+
+
+def _shares_voxels(mask: sitk.Image, image: sitk.Image, tolerance: float) -> bool:
+    """Check whether each voxel of the mask's grid has the centre and size of one of the image's."""
+    corners = np.array(
+        [image.TransformPhysicalPointToContinuousIndex(one) for one in _corners(mask).tolist()]
+    )
+    if np.abs(corners - np.round(corners)).max() > tolerance:
+        return False
+    # Each step of the mask's index is one step along an axis of the image.
+    steps = np.abs(np.linalg.inv(_axes(image)) @ _axes(mask))
+    return bool(np.abs(np.sort(steps, axis=0) - np.eye(len(steps))[-1][:, None]).max() <= tolerance)
+
+
+def _axes(image: sitk.Image) -> np.ndarray:
+    """Return the steps of the index along each axis in mm, as columns."""
+    n = image.GetDimension()
+    return np.array(image.GetDirection()).reshape(n, n) * np.array(image.GetSpacing())
 
 
 def _reaches_into(mask: sitk.Image, image: sitk.Image) -> bool:

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.errors import CaseError
 from nonredundant.io.formats import file_content, find_format, read_file, read_mask_file
 from nonredundant.io.headers import read_header
 from nonredundant.io.labels import as_labels
+from nonredundant.io.layers import select_labels
+from nonredundant.io.paths import existing_path as _existing
+from nonredundant.io.region_names import RegionChoice
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -160,10 +163,12 @@ def read_mask(
     source: Any,
     image: sitk.Image,
     *,
-    channel: int = 0,
+    channel: int | None = None,
     roi: str | None = None,
     several: bool = False,
     located: bool = True,
+    fill_slices: bool = False,
+    notes: dict[str, str] | None = None,
 ) -> sitk.Image:
     """Read a mask as labels on its own grid; an array gets the grid of the image.
 
@@ -173,14 +178,18 @@ def read_mask(
         The mask, see `read_image`.
     image : SimpleITK.Image
         The image whose grid an array gets.
-    channel : int, default=0
-        The channel to use of a mask with several values per voxel.
+    channel : int, optional
+        The channel to use of a mask with several values per voxel, which is refused without it.
     roi : str, optional
-        Name or pattern of the region of an RTSTRUCT or DICOM SEG file.
+        Name or pattern of the region of an RTSTRUCT, DICOM SEG or .seg.nrrd file.
     several : bool, default=False
         Whether `roi` may match several regions, which get the labels 1, 2, …
     located : bool, default=True
         Whether the image has a place in space, without which contours cannot be drawn on it.
+    fill_slices : bool, default=False
+        Whether contours are interpolated on slices that were skipped.
+    notes : dict, optional
+        Receives what is to be told of the mask, by its kind.
 
     Returns
     -------
@@ -191,7 +200,8 @@ def read_mask(
     ------
     CaseError
         If the mask is no label image (fractions, negative values, an image), an array has another
-        shape than the image, or the channel does not exist.
+        shape than the image, the channel is not given or does not exist, or `roi` is given for a
+        mask without names.
     ImageFileError
         If the file is missing or not an image.
 
@@ -202,17 +212,12 @@ def read_mask(
     >>> read_mask(np.ones((4, 8, 8), dtype=bool), image).GetSpacing()
     (2.0, 2.0, 2.0)
     """
-    import SimpleITK as sitk
-
+    choice = RegionChoice(roi, several, fill_slices, {} if notes is None else notes)
     if isinstance(source, str | Path):
-        mask = read_mask_file(_existing(source), image, roi, several, located=located)
+        path = _existing(source)
+        mask = read_mask_file(path, image, choice, channel=channel, located=located)
     else:
-        mask = _read(source)
-    values = mask.GetNumberOfComponentsPerPixel()
-    if values > 1:
-        if not 0 <= channel < values:
-            raise CaseError(f"the mask has {values} channels, but label_channel is {channel}")
-        mask = sitk.VectorIndexSelectionCast(mask, channel)
+        mask = select_labels(_read(source), choice, channel)
     mask = _drop_fourth_dimension(mask, "mask")
     lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
     mask = as_labels(mask, lossy=lossy)
@@ -415,20 +420,6 @@ def _unknown_kind(source: Any) -> CaseError:
     return CaseError(
         f"{describe(source)} is not an image; give a path, a SimpleITK.Image or an ndarray"
     )
-
-
-def _existing(source: str | Path) -> Path:
-    """Return the path of a source, or raise if it does not exist."""
-    path = Path(source).expanduser()
-    if not path.exists():
-        where = "" if path.is_absolute() else f" below {Path.cwd()}"
-        raise ImageFileError(
-            f"there is no file or folder {path}{where}; correct the path, or set `root` to the "
-            "folder that relative paths start from"
-        )
-    if not (path.is_file() or path.is_dir()):
-        raise ImageFileError(f"{path} is a device or pipe, not an image; correct the path")
-    return path
 
 
 def _from_array(array: np.ndarray) -> sitk.Image:

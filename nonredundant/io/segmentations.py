@@ -7,28 +7,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.io.contours import FRAME_OF_REFERENCE, choose_regions, read_dataset
+from nonredundant.io.contours import FRAME_OF_REFERENCE, read_dataset
 from nonredundant.io.errors import CaseError, ImageFileError, missing_extra
+from nonredundant.io.region_names import RegionChoice, distinct_names
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
 
-def read_segmentation(
-    path: Path, image: sitk.Image, *, roi: str | None = None, several: bool = False
-) -> sitk.Image:
+def read_segmentation(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.Image:
     """Read segments of a DICOM segmentation as labels on the grid of its frames.
 
     Parameters
     ----------
     path : Path
-        The file.
+        The file: of the class Segmentation or Label Map Segmentation.
     image : SimpleITK.Image
         The image, whose frame of reference is compared if it is known.
-    roi : str, optional
-        Label of the segment, or a pattern such as "GTV*". None: the only segment.
-    several : bool, default=False
-        Whether the pattern may match several segments, which get the labels 1, 2, …
+    choice : RegionChoice
+        The segments, by their labels; they get the labels 1, 2, … in the order of the file.
 
     Returns
     -------
@@ -38,7 +35,7 @@ def read_segmentation(
     Raises
     ------
     CaseError
-        If no segment or too many match, or voxels are fractions.
+        If no segment or too many match, segments overlap, or voxels are fractions.
     ImageFileError
         If the file cannot be read, or its frames form no volume.
     ImportError
@@ -47,7 +44,7 @@ def read_segmentation(
     Examples
     --------
     >>> from pathlib import Path
-    >>> read_segmentation(Path("seg.dcm"), image, roi="Tumour")  # doctest: +SKIP
+    >>> read_segmentation(Path("seg.dcm"), image, RegionChoice("Tumour"))  # doctest: +SKIP
     """
     import SimpleITK as sitk
 
@@ -63,31 +60,16 @@ def read_segmentation(
         )
     try:
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
-        labels = {
-            number: str(segmentation.get_segment_description(number).segment_label)
-            for number in segmentation.segment_numbers
-        }
+        names = _names(segmentation)
+        stored = _stored_segments(dataset)
     except Exception as error:
         # A damaged file raises any kind of error from the depth of the parser.
         raise ImageFileError(f"{path} is no complete DICOM segmentation ({error})") from error
-    repeated = {one for one in labels.values() if list(labels.values()).count(one) > 1}
-    names = {
-        f"{label} (number {number})" if label in repeated else label: number
-        for number, label in labels.items()
-    }
-    numbers = [names[one] for one in choose_regions(list(names), roi, several=several)]
+    drawn = [name for name, number in names.items() if stored is None or number in stored]
+    empty = [name for name in names if name not in drawn]
+    chosen = choice.select(drawn, empty)
     _check_frame(dataset, image, path)
-    try:
-        volume = segmentation.get_volume(
-            segment_numbers=numbers,
-            combine_segments=True,
-            relabel=True,
-            allow_missing_positions=True,
-        )
-    except Exception as error:
-        raise ImageFileError(
-            f"the frames of {path} form no volume of even slices without overlap ({error})"
-        ) from error
+    volume = _volume(segmentation, [names[name] for name in chosen], chosen, path)
     mask = sitk.GetImageFromArray(np.ascontiguousarray(volume.array).astype(np.uint16))
     # highdicom's axes are slice, row, column; SimpleITK's are the reverse.
     columns = np.asarray(volume.affine)[:3, [2, 1, 0]]
@@ -96,6 +78,48 @@ def read_segmentation(
     mask.SetOrigin(np.asarray(volume.affine)[:3, 3].tolist())
     mask.SetDirection((columns / spacing).ravel().tolist())
     return mask
+
+
+def _names(segmentation: Any) -> dict[str, int]:
+    """Return the numbers of the segments by their labels."""
+    numbers = [int(number) for number in segmentation.segment_numbers]
+    labels = [str(segmentation.get_segment_description(one).segment_label) for one in numbers]
+    return dict(zip(distinct_names(labels, numbers), numbers, strict=True))
+
+
+def _stored_segments(dataset: Any) -> set[int] | None:
+    """Return the numbers of the segments that have frames; None if frames hold all segments."""
+    if str(dataset.SegmentationType).upper() == "LABELMAP":
+        return None
+    groups = [dataset.get("SharedFunctionalGroupsSequence", None) or []]
+    groups.append(dataset.get("PerFrameFunctionalGroupsSequence", None) or [])
+    return {
+        int(one.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+        for group in groups
+        for one in group
+        if "SegmentIdentificationSequence" in one
+    }
+
+
+def _volume(segmentation: Any, numbers: list[int], names: list[str], path: Path) -> Any:
+    """Return the volume of the segments, labelled 1, 2, … in this order."""
+    try:
+        return segmentation.get_volume(
+            segment_numbers=numbers,
+            combine_segments=True,
+            relabel=True,
+            allow_missing_positions=True,
+        )
+    except Exception as error:
+        # highdicom tells overlapping segments from others by its text alone.
+        if "overlap" in str(error):
+            raise CaseError(
+                f"segments of {path} overlap: {', '.join(map(repr, names))}; measure them one at "
+                "a time with `roi`"
+            ) from error
+        raise ImageFileError(
+            f"the frames of {path} form no volume of even slices ({error})"
+        ) from error
 
 
 def _check_frame(dataset: Any, image: sitk.Image, path: Path) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.stored_array import StoredArray
+from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.user_warnings import warn_user
 
 #: The kinds of feature columns, in the order in which a table keeps them.
@@ -170,7 +171,7 @@ def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[st
     if unknown or wrong:
         raise ValueError(
             f"blocks maps columns to {' or '.join(map(repr, BLOCKS))}; "
-            f"unknown columns: {unknown}, unknown blocks: {wrong}"
+            f"unknown columns: {unknown}, unknown blocks: {wrong}{suggest_names(unknown, columns)}"
         )
     return {name: blocks.get(name, "hcr") for name in columns}
 
@@ -247,7 +248,10 @@ def _feature_positions(key: Any, names: pd.Index) -> Any:
     found = names.get_indexer(pd.Index(array))
     if (found < 0).any():
         unknown = array[found < 0].tolist()
-        raise IndexError(f"the table has no features of the names {unknown[:5]}")
+        raise IndexError(
+            f"the table has no features of the names {unknown[:5]}"
+            f"{suggest_names(unknown[:5], names)}"
+        )
     return found
 
 

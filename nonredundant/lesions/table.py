@@ -30,6 +30,7 @@ from nonredundant.lesions._checks import (
     status_of_lesions,
     take,
 )
+from nonredundant.lesions._masks import check_masks
 from nonredundant.lesions._storage import load_arrays, save_arrays
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.store import open_store
@@ -70,7 +71,7 @@ class LesionTable:
     patches : float32 array of shape (n_lesions, C, ...), optional
         Unmasked crops in the intensity units of the image.
     masks : bool array of shape (n_lesions, 1, ...), optional
-        The voxels of each lesion in its patch.
+        The voxels of each lesion in its patch; of numbers, 0 and one other value per lesion.
     sample : int array of shape (n_lesions,), optional
         Position of the sample of each lesion, in ascending order. By default each lesion is a
         separate sample.
@@ -147,7 +148,7 @@ class LesionTable:
         check_length("index", self.index, n_samples, "samples")
         self.samples = check_samples(samples, self.index)
         self.patches = check_part("patches", patches, n_lesions, np.float32)
-        self.masks = check_part("masks", masks, n_lesions, np.bool_)
+        self.masks = check_masks(masks, n_lesions)
         check_grids(self.patches, self.masks)
         self.positions = check_part("positions", positions, n_lesions, np.float64)
         if spacing is not None and np.ndim(spacing) == 1:
@@ -187,7 +188,7 @@ class LesionTable:
         patches : array of shape (n_lesions, C, ...), optional
             Unmasked crops.
         masks : array of shape (n_lesions, 1, ...), optional
-            Lesion masks.
+            Lesion masks: booleans, or 0 and one other value per lesion.
         sample : int array of shape (n_lesions,), optional
             Position of the sample of each lesion; by default each lesion is a separate sample.
         positions : array of shape (n_lesions, n_dim), optional
@@ -203,7 +204,8 @@ class LesionTable:
         Raises
         ------
         ValueError
-            If no part is given or the parts have different lengths.
+            If no part is given, the parts have different lengths, or masks hold fractions,
+            negative values, NaN or several labels.
 
         Examples
         --------

@@ -67,6 +67,44 @@ def test_extract_writes_lesions_and_features(folder, monkeypatch):
     np.testing.assert_allclose(frame[name], table.features[name])
 
 
+def test_extract_chooses_channels_and_fills_slices(folder, monkeypatch):
+    pytest.importorskip("pydicom")
+    from dicom_for_tests import circle, write_contours
+
+    image = sitk.ReadImage(str(folder / pd.read_csv(folder / "cases.csv")["image"][0]))
+    sitk.WriteImage(image, str(folder / "one.nii.gz"))
+    n = image.GetSize()[2]
+    middle, slices = [size / 2 for size in image.GetSize()[:2]], [n // 2, n // 2 + 2]
+    write_contours(folder / "RS.dcm", [("GTV", [circle(middle, 3.3, z) for z in slices])])
+    inside = np.zeros(image.GetSize()[::-1], np.uint8)
+    inside[3:6, 3:6, 3:6] = 1
+    channels = sitk.GetImageFromArray(np.stack([1 - inside, inside], -1), isVector=True)
+    sitk.WriteImage(channels, str(folder / "one_hot.nii.gz"))
+    name = "original_shape_VoxelVolume"
+    for mask, option, said, volume in (
+        ("one_hot.nii.gz", ["--label-channel", "1"], "(--label-channel)", 27),
+        ("RS.dcm", ["--fill-slices"], "(--fill-slices)", 3 * 37),
+    ):
+        text = f"patient,image,mask\nanna,one.nii.gz,{mask}\n"
+        (folder / "one.csv").write_text(text)
+        command = ["extract", "one.csv", "-o", "o.npz", *QUICK]
+        result = run(folder, monkeypatch, *command)
+        assert result.exit_code == 1
+        assert said in result.output
+        result = run(folder, monkeypatch, *command, *option)
+        assert result.exit_code == 0, result.output
+        assert LesionTable.load(folder / "o.npz").features[name].tolist() == [volume]
+
+
+def test_a_column_that_does_not_exist_suggests_others(folder, monkeypatch):
+    cases = pd.read_csv(folder / "cases.csv").rename(columns={"age": "age_years"})
+    cases.to_csv(folder / "years.csv", index=False)
+    command = ["fit", "years.csv", "--target", "relaps", "--clinical", "age", "-o", "m.skops"]
+    result = run(folder, monkeypatch, *command)
+    assert result.exit_code == 2
+    assert "did you mean 'relapse' for 'relaps', 'age_years' for 'age'?" in result.output
+
+
 def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
     cases = pd.read_csv(folder / "cases.csv").head(4)
     cases.loc[2, "image"] = "nowhere.nii.gz"

@@ -45,6 +45,11 @@ def test_clinical_columns_that_are_missing_or_words_are_named():
     cases = one_case(image_of(), box()).assign(sex="f", age=50)
     with pytest.raises(ValueError, match=r"lacks the columns \['weight'\]"):
         extractor(clinical=["weight"]).fit(cases)
+    years = cases.rename(columns={"age": "age_years"})
+    with pytest.raises(ValueError, match=r"did you mean 'age_years' for 'age'\?"):
+        extractor(clinical=["age"]).fit(years)
+    with pytest.raises(ValueError, match=r"clinical columns .* mean 'age_years' for 'age'\?"):
+        extractor(clinical=make_column_transformer((SimpleImputer(), ["age"]))).fit(years)
     with pytest.raises(ValueError, match=r"not: sex: 1 of 1 cells .*; .*ColumnTransformer"):
         extractor(clinical=["age", "sex"]).fit(cases)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import logging
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,8 @@ import pytest
 import SimpleITK as sitk
 from radiomics.featureextractor import RadiomicsFeatureExtractor
 
-from nonredundant.extraction import RadiomicsExtractor
+from nonredundant.extraction import RadiomicsExtractor, radiomics
+from nonredundant.extraction.settings import for_dimension
 from nonredundant.radiomics import (
     compute_features,
     feature_names,
@@ -332,3 +336,17 @@ feature_names(resolve_parameters(bin_count=13, feature_classes=["firstorder"]))
     command = [sys.executable, "-W", "ignore", "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout + found.stderr == ""
+
+
+def test_threads_do_not_share_an_extractor():
+    parameters = json.dumps(for_dimension(resolve_parameters(feature_classes=["shape"]), 3))
+    both = threading.Barrier(2)
+
+    def twice(_):
+        both.wait()
+        return [radiomics._extractor(parameters, False) for _ in range(2)]
+
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(twice, range(2))
+    assert one[0] is one[1]
+    assert one[0] is not two[0]

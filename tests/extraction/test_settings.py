@@ -53,6 +53,17 @@ def test_every_preset_names_its_source_and_pet_never_bins_by_25():
         ({"settings": {"setting": {"binWidht": 1}}}, "binWidht"),
         ({"settings": {"settings": {}}}, "got \\['settings'\\]"),
         ({"settings": {"featureClass": {"glxm": None}}}, "glxm"),
+        ({"settings": {"setting": {"binWidth": "25"}}}, "'binWidth' of 'setting' is the text '25'"),
+        ({"settings": {"setting": {"binWidth": "25,5"}}}, "the text '25,5'; .*decimal point"),
+        ({"settings": {"setting": {"binWidth": None}}}, "'binWidth' of 'setting' has no value"),
+        ({"settings": {"setting": {"binWidth": float("nan")}}}, "is nan, not a number"),
+        ({"settings": {"setting": {"resegmentRange": ["-50", 50]}}}, "is the text '-50'"),
+        ({"settings": {"setting": {"geometryTolerance": "1e-3"}}}, "is the text '1e-3'"),
+        ({"image_types": {"LoG": {"sigma": ["1.0"]}}}, "'sigma' of 'LoG' is the text '1.0'"),
+        ({"feature_classes": {"glcm": ["Homogeneity1"]}}, "removed .*'Homogeneity1'.*Inverse Diff"),
+        ({"feature_classes": {"glcm": ["Id", "SumVariance"]}}, "removed .*equal to .*Cluster Ten"),
+        ({"feature_classes": {"gldm": ["DependencePercentage"]}}, "always computes 1"),
+        ({"feature_classes": {"firstorder": ["mean"]}}, "did you mean 'Mean'"),
         ({"settings": "nowhere.yaml"}, "no parameter file nowhere.yaml"),
         ({"image_types": ["Wavelets"]}, "Wavelets"),
         ({"image_types": []}, "image_types must be some of"),
@@ -89,3 +100,8 @@ def test_an_unknown_modality_is_refused_with_those_that_exist():
 def test_every_preset_is_a_modality_of_the_extractor():
     for modality in PRESETS:
         RadiomicsExtractor(modality).fit(cohort(1))
+
+
+def test_deprecated_features_that_are_still_computed_stay_allowed():
+    classes = {"firstorder": ["StandardDeviation"], "shape": ["Compactness1"]}
+    assert resolve_parameters(feature_classes=classes)["featureClass"] == classes

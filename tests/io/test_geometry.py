@@ -56,13 +56,26 @@ def test_a_mask_on_a_finer_grid_is_resampled_to_the_same_region():
     assert "14×12×10 voxels of 1×1×2 mm" in note
 
 
-def test_a_flipped_direction_is_resampled_in_space():
+def test_a_flipped_direction_is_placed_in_space_without_a_note():
     image = ball()
     flipped = sitk.Flip(image, [True, False, False])
     assert flipped.GetDirection() != image.GetDirection()
     aligned, note = align_mask(flipped, image)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(aligned), sitk.GetArrayFromImage(image))
-    assert note is not None
+    assert note is None
+
+
+def test_a_mask_of_some_voxels_of_the_image_is_placed_without_a_note():
+    image = ball()
+    crop = image[4:12, 3:10, 2:8]
+    for mask in (crop, sitk.PermuteAxes(crop, (2, 0, 1)), sitk.ConstantPad(image, (2, 0, 1))):
+        aligned, note = align_mask(mask, image)
+        assert note is None
+        assert sitk.Hash(aligned) == sitk.Hash(image)
+    # A part of a voxel beside the image's voxels is another grid.
+    assert align_mask(shifted(crop, (0.3, 0, 0)), image)[1] is not None
+    thick = sitk.Expand(image[:, :, :5], (1, 1, 2), sitk.sitkNearestNeighbor)
+    assert align_mask(thick, image)[1] is not None
 
 
 def test_the_tolerance_can_be_widened():
