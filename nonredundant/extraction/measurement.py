@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
-FORMAT = 4
+FORMAT = 5
 #: Begins the status of a case whose files cannot be read.
 UNREADABLE = "unreadable: "
 #: Fields of a plan that do not change values.

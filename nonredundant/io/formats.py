@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.contours import read_contours
+from nonredundant.io.dicom import DicomFile, is_dicom, list_images, read_dicom
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header
 from nonredundant.io.labels import fits_bytes
 from nonredundant.io.nifti import check_nifti
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
+from nonredundant.io.stated_size import read_stated_size, with_stated_size
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -122,8 +125,9 @@ def _read_with_itk(path: Path) -> sitk.Image:
     """Read a file with SimpleITK, if its size agrees with what its header claims."""
     import SimpleITK as sitk
 
+    size = read_stated_size(path)
     open_header(path)
-    return sitk.ReadImage(str(path))
+    return with_stated_size(sitk.ReadImage(str(path)), size, path)
 
 
 # DICOM ---------------------------------------------------------------------------------------
@@ -161,15 +165,17 @@ def _has_dicom_class(uid: str) -> Callable[[Path], bool]:
     return lambda path: _dicom_class(path) == uid
 
 
-def _is_dicom(path: Path) -> bool:
-    """Recognise a DICOM file by its first bytes."""
-    with path.open("rb") as file:
-        return file.read(_PREAMBLE + len(_MAGIC))[_PREAMBLE:] == _MAGIC
-
-
 def _read_dicom_file(path: Path) -> sitk.Image:
     """Read a DICOM file."""
     return read_single(str(path))
+
+
+def dicom_dimensions(path: Path) -> int:
+    """Return the number of dimensions of a DICOM file or series, by its headers."""
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    images = (read_dicom(one) for one in files if one.is_file() and is_dicom(one))
+    frames = [one.n_frames for one in itertools.islice((i for i in images if i.pixels.tag), 2)]
+    return 2 if frames == [1] else 3
 
 
 def _no_image(path: Path, *, content: str) -> sitk.Image:
@@ -191,28 +197,22 @@ def _mask_files(folder: Path) -> list[Path]:
     return [one for one in files if _dicom_class(one) in (_SEGMENTATION, _STRUCTURE_SET)]
 
 
-def _series_files(folder: Path) -> Sequence[str]:
-    """Return the files of the only DICOM series in a folder, in order."""
-    import SimpleITK as sitk
-
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
-    if not series:
-        raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series")
-    files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
-    masks = {str(one) for one in _mask_files(folder)}
-    images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
-    series, files = [series[k] for k in images], [files[k] for k in images]
+def _series_files(folder: Path) -> list[DicomFile]:
+    """Return the files of the only DICOM series of images in a folder."""
+    masks = (_SEGMENTATION, _STRUCTURE_SET)
+    series: dict[str, list[DicomFile]] = {}
+    for one in list_images(folder):
+        if one.text("SOPClassUID") not in masks:
+            series.setdefault(one.text("SeriesInstanceUID"), []).append(one)
     if not series:
         raise ImageFileError(f"{folder} ({_size(folder)}) holds no DICOM series of images")
     if len(series) > 1:
-        counts = ", ".join(
-            f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
-        )
+        counts = ", ".join(f"{uid or 'without UID'} ({len(one)})" for uid, one in series.items())
         raise ImageFileError(
             f"{folder} holds {len(series)} DICOM series (files each): {counts}; give each series "
             "a folder of its own"
         )
-    return list(files[0])
+    return next(iter(series.values()))
 
 
 # NIfTI ---------------------------------------------------------------------------------------
@@ -241,6 +241,8 @@ def _with_nan(image: sitk.Image, positions: np.ndarray, path: Path) -> sitk.Imag
     values.reshape(-1)[positions] = np.nan
     restored = sitk.GetImageFromArray(values, isVector=image.GetNumberOfComponentsPerPixel() > 1)
     restored.CopyInformation(image)
+    for key in image.GetMetaDataKeys():
+        restored.SetMetaData(key, image.GetMetaData(key))
     return restored
 
 
@@ -281,7 +283,7 @@ def _read_labels(path: Path) -> sitk.Image:
     mask.SetSpacing(header.GetSpacing())
     mask.SetOrigin(header.GetOrigin())
     mask.SetDirection(header.GetDirection())
-    return mask
+    return with_stated_size(mask, read_stated_size(path), path)
 
 
 # The table -----------------------------------------------------------------------------------
@@ -302,7 +304,7 @@ FORMATS = (
         read_on=read_contours,
     ),
     FileFormat("a DICOM series", Path.is_dir, _read_dicom_series),
-    FileFormat("a DICOM image", _is_dicom, _read_dicom_file),
+    FileFormat("a DICOM image", is_dicom, _read_dicom_file),
     FileFormat("NIfTI", _has_suffix(".nii", ".nii.gz"), _read_nifti),
     FileFormat(
         "NIfTI",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.errors import CaseError
+from nonredundant.io.series import as_volume, is_plane
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -50,6 +51,8 @@ def align_mask(
     """
     import SimpleITK as sitk
 
+    if is_plane(image):
+        return _align_in_plane(mask, image, tolerance)
     if mask.GetDimension() != image.GetDimension():
         raise CaseError(
             f"the image is {image.GetDimension()}-D of size {image.GetSize()}, but the mask is "
@@ -83,6 +86,25 @@ def align_mask(
     if change < -_LOST:
         return resampled, f"{difference}, {-change:.0%} of its volume lost"
     return resampled, difference + (f", its volume grew by {change:.0%}" if change > _GREW else "")
+
+
+def _align_in_plane(
+    mask: sitk.Image, image: sitk.Image, tolerance: float | None
+) -> tuple[sitk.Image, str | None]:
+    """Bring a mask onto a 2-D DICOM image: pixel by pixel, or by its place if it has one."""
+    volume = as_volume(image)
+    if mask.GetDimension() == volume.GetDimension() == 3:
+        aligned, note = align_mask(mask, volume, tolerance)
+        flat = aligned[:, :, 0]
+    elif mask.GetSize()[:2] == image.GetSize() and set(mask.GetSize()[2:]) <= {1}:
+        flat, note = mask[:, :, 0] if mask.GetDimension() == 3 else mask[:], None
+    else:
+        raise CaseError(
+            f"the image is 2-D of {image.GetSize()} pixels, but the mask has the size "
+            f"{mask.GetSize()} (x-y-z); give a mask of the image's size"
+        )
+    flat.CopyInformation(image)
+    return flat, note
 
 
 def _reaches_into(mask: sitk.Image, image: sitk.Image) -> bool:

@@ -1,0 +1,368 @@
+"""Stored DICOM values become intensities by the header, or their image is refused."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from nonredundant.io.dicom import DicomFile, items, name, numbers, text
+from nonredundant.io.errors import CaseError, ImageFileError
+
+#: What describes stored pixels (DICOM PS3.3, C.7.6.3), besides their photometric interpretation.
+_PIXEL_ELEMENTS = (
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+    "PixelData",
+)
+#: A class of multi-frame images whose values are not rescaled, and a transfer syntax element.
+_PLAIN_CLASS = "1.2.840.10008.5.1.4.1.1.7.3"
+#: Modalities whose classic images must state how values become intensities (DICOM PS3.3, C.8.2.1
+#: and C.8.9.4).
+_RESCALED = ("CT", "PT")
+
+
+class Scale(NamedTuple):
+    """How stored values become intensities: slope, intercept, and their units as UCUM code.
+
+    `mapped`: by a real world value mapping, which ITK does not apply.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    units: str = ""
+    mapped: bool = False
+
+
+def check_pixels(file: DicomFile) -> None:
+    """Raise if the pixels are not what the header states.
+
+    Parameters
+    ----------
+    file : DicomFile
+        The file.
+
+    Raises
+    ------
+    ImageFileError
+        If pixels are missing or stored in a way that cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> check_pixels(read_dicom(Path("slice.dcm")))  # doctest: +SKIP
+    """
+    if file.pixels.tag != 0x7FE00010:
+        what = "real numbers (7fe0,0008/0009)" if file.pixels.tag else "no pixels"
+        raise ImageFileError(
+            f"{file.path} holds {what} instead of PixelData (7fe0,0010); export the image again, "
+            "or convert it to NIfTI"
+        )
+    rows, columns, allocated, stored, high = (
+        int((file.numbers(one) or (0,))[0])
+        for one in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
+    )
+    if min(rows, columns) < 1 or allocated not in (1, 8, 16, 32, 64) or not 0 < stored <= allocated:
+        raise ImageFileError(
+            f"{file.path} states {rows}×{columns} pixels with {stored} of {allocated} bits, which "
+            "is no image; export it again"
+        )
+    if high != stored - 1:
+        raise ImageFileError(
+            f"{file.path} stores {stored} bits a pixel, but HighBit (0028,0102) is {high} instead "
+            f"of {stored - 1}, so it is unknown which bits are the value; export it again"
+        )
+    samples = int((file.numbers("SamplesPerPixel") or (1,))[0])
+    _check_length(file, math.ceil(rows * columns * samples * file.n_frames * allocated / 8))
+
+
+def find_scale(elements: Any, *, modality: str = "") -> Scale | None:
+    """Find how stored values become intensities.
+
+    Parameters
+    ----------
+    elements : pydicom.Dataset
+        The header of a slice, or what describes the values of a frame.
+    modality : str, default=""
+        The modality; of PET a mapping to units is preferred that SUV follow from.
+
+    Returns
+    -------
+    Scale or None
+        Slope and intercept; None if the header states neither.
+
+    Raises
+    ------
+    CaseError
+        If they are no scaling, or several differ.
+
+    Examples
+    --------
+    >>> from pydicom import Dataset
+    >>> elements = Dataset()
+    >>> elements.RescaleSlope, elements.RescaleIntercept = 2, -1024
+    >>> find_scale(elements)[:2]
+    (2.0, -1024.0)
+    """
+    slope, intercept = numbers(elements, "RescaleSlope"), numbers(elements, "RescaleIntercept")
+    mappings = items(elements, "RealWorldValueMappingSequence")
+    if not (slope or (intercept and modality != "PT")):
+        return find_mapping(mappings) if mappings else None
+    return _checked((slope or (1.0,))[0], (intercept or (0.0,))[0], "RescaleSlope")
+
+
+def find_mapping(mappings: list[Any]) -> Scale:
+    """Find the scale of real world value mappings; of several, that to units of PET.
+
+    Parameters
+    ----------
+    mappings : list of pydicom.Dataset
+        Items of RealWorldValueMappingSequence.
+
+    Returns
+    -------
+    Scale
+        Slope, intercept and units.
+
+    Raises
+    ------
+    CaseError
+        If there are several different ones, or a look-up table.
+
+    Examples
+    --------
+    >>> from pydicom import Dataset
+    >>> mapping = Dataset()
+    >>> mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept = 0.5, 0.0
+    >>> find_mapping([mapping]).slope
+    0.5
+    """
+    found = {}
+    for one in mappings:
+        codes = items(one, "MeasurementUnitsCodeSequence")
+        units = text(codes[0], "CodeValue") if codes else ""
+        slope = numbers(one, "RealWorldValueSlope")
+        if not slope:
+            raise CaseError(
+                "the header maps stored values by a look-up table (0040,9212) or without a slope "
+                "(0040,9225), which is not applied; convert the image to NIfTI"
+            )
+        intercept = numbers(one, "RealWorldValueIntercept") or (0.0,)
+        scale = _checked(slope[0], intercept[0], "RealWorldValueSlope")
+        found[units] = scale._replace(units=units, mapped=True)
+    if len({one[:2] for one in found.values()}) > 1:
+        units = next((one for one in found if pet_units(one)), None)
+        if units is None:
+            raise CaseError(
+                f"the header maps stored values to several quantities ({', '.join(found)}), so it "
+                "is unknown which one is meant; convert the image to NIfTI"
+            )
+        return found[units]
+    return next(iter(found.values()))
+
+
+def pet_units(units: str) -> str:
+    """Translate a UCUM code to the units of the PET Series module.
+
+    Parameters
+    ----------
+    units : str
+        The code.
+
+    Returns
+    -------
+    str
+        BQML or GML; empty for other units.
+
+    Examples
+    --------
+    >>> pet_units("Bq/ml"), pet_units("{SUVbw}g/ml")
+    ('BQML', 'GML')
+    """
+    code = units.lower()
+    if code == "bq/ml":
+        return "BQML"
+    return "GML" if code in ("{suvbw}g/ml", "g/ml{suvbw}") else ""
+
+
+def check_scales(scales: list[Scale | None], modality: str, names: list[str]) -> None:
+    """Raise if some slices state how values become intensities and others do not.
+
+    Parameters
+    ----------
+    scales : list of Scale or None
+        The scale of each slice or frame.
+    modality : str
+        The modality: CT and PET must state it.
+    names : list of str
+        Names of the slices.
+
+    Raises
+    ------
+    ImageFileError
+        If one is missing.
+
+    Examples
+    --------
+    >>> check_scales([None, None], "MR", ["1.dcm", "2.dcm"])
+    """
+    lacking = [one for one, scale in zip(names, scales, strict=True) if scale is None]
+    if lacking and (len(lacking) < len(scales) or modality in _RESCALED):
+        raise ImageFileError(
+            f"{len(lacking)} of {len(scales)} slices state no {name('RescaleSlope')} or "
+            f"RescaleIntercept (first {lacking[0]}), so their stored values are of unknown units; "
+            "export the series again"
+        )
+    units = {(one.units, one.mapped) for one in scales if one is not None}
+    if len(units) > 1:
+        raise ImageFileError(
+            f"the slices have values of different units ({', '.join(sorted(u for u, _ in units))})"
+            "; export the series again"
+        )
+
+
+def is_read_by_itk(file: DicomFile, scale: Scale | None) -> bool:
+    """Check whether ITK applies what the header says about the values of a single-frame file.
+
+    Parameters
+    ----------
+    file : DicomFile
+        The file.
+    scale : Scale or None
+        Its scale.
+
+    Returns
+    -------
+    bool
+        False for values stored as MONOCHROME1, which ITK inverts although this concerns the
+        display alone (DICOM PS3.3, C.7.6.3.1.2), for look-up tables and real world value mappings.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> is_read_by_itk(read_dicom(Path("slice.dcm")), Scale())  # doctest: +SKIP
+    True
+    """
+    inverted = file.text("PhotometricInterpretation") == "MONOCHROME1"
+    table = bool(items(file.elements, "ModalityLUTSequence"))
+    return not inverted and not table and (scale is None or not scale.mapped)
+
+
+def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
+    """Read the intensities of a file whose values ITK would not convert rightly.
+
+    Parameters
+    ----------
+    file : DicomFile
+        The file.
+    scales : list of Scale or None
+        The scale of each frame.
+
+    Returns
+    -------
+    array of shape (n_frames, rows, columns)
+        The intensities, integers if all scales are whole shifts.
+
+    Raises
+    ------
+    CaseError
+        If pixels have several values.
+    ImageFileError
+        If the pixels cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> file = read_dicom(Path("slice.dcm"))  # doctest: +SKIP
+    >>> read_intensities(file, [Scale(1.0, -1024.0)]).shape  # doctest: +SKIP
+    (1, 512, 512)
+    """
+    from pydicom.pixels import apply_modality_lut
+
+    samples = int((file.numbers("SamplesPerPixel") or (1,))[0])
+    if samples > 1:
+        raise CaseError(f"the image has {samples} values per voxel; give one grey-level image")
+    values = _stored_values(file)
+    if items(file.elements, "ModalityLUTSequence"):
+        return np.ascontiguousarray(apply_modality_lut(values, file.elements))
+    slopes = np.array([1.0 if one is None else one.slope for one in scales])
+    shifts = np.array([0.0 if one is None else one.intercept for one in scales])
+    if (slopes == 1).all() and (shifts == np.round(shifts)).all():
+        return _shifted(values, shifts.astype(np.int64))
+    return values * slopes[:, None, None] + shifts[:, None, None]
+
+
+def _checked(slope: float, intercept: float, keyword: str) -> Scale:
+    """Check that a slope and an intercept are a scaling."""
+    if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
+        raise CaseError(
+            f"{name(keyword)} is {slope:g} and the intercept {intercept:g}, which is no scaling of "
+            "intensities; export the series again"
+        )
+    return Scale(slope, intercept)
+
+
+def _check_length(file: DicomFile, wanted: int) -> None:
+    """Raise if there are fewer pixels than the header states, or whole frames more."""
+    _, stated, whole = file.pixels
+    if not whole or (stated is not None and stated < wanted):
+        have = "" if stated is None else f" ({stated:,} of {wanted:,} bytes stated)"
+        raise ImageFileError(
+            f"the pixels of {file.path} ({file.path.stat().st_size:,} bytes) are cut off{have}; "
+            "copy or export it again"
+        )
+    if stated is not None and stated >= 2 * wanted:
+        raise ImageFileError(
+            f"{file.path} holds {stated:,} bytes of pixels, but its header states {wanted:,} in "
+            f"{file.n_frames} frame(s); export it again"
+        )
+
+
+def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """Add whole numbers, in the narrowest type that holds the results, as ITK does."""
+    if not shifts.any():
+        return values
+    moved = values.astype(np.int64) + shifts[:, None, None]
+    low, high = int(moved.min()), int(moved.max())
+    return moved.astype(np.int16 if -(2**15) <= low and high < 2**15 else np.int32)
+
+
+def _stored_values(file: DicomFile) -> np.ndarray:
+    """Read the stored values, without any scaling or inversion.
+
+    ITK decompresses all transfer syntaxes, but applies what it understands of the header; so it
+    reads a copy whose header describes the pixels alone.
+    """
+    import pydicom
+    import SimpleITK as sitk
+
+    try:
+        full = pydicom.dcmread(file.path, force=True)
+        copy = pydicom.Dataset()
+        for keyword in _PIXEL_ELEMENTS:
+            if keyword in full:
+                copy[keyword] = full[keyword]
+        copy.PhotometricInterpretation, copy.Modality = "MONOCHROME2", "OT"
+        copy.SOPClassUID, copy.SOPInstanceUID = _PLAIN_CLASS, pydicom.uid.generate_uid()
+        copy.file_meta = pydicom.dataset.FileMetaDataset()
+        syntax = getattr(getattr(full, "file_meta", None), "TransferSyntaxUID", None)
+        copy.file_meta.TransferSyntaxUID = syntax or pydicom.uid.ImplicitVRLittleEndian
+        copy.file_meta.MediaStorageSOPClassUID = copy.SOPClassUID
+        copy.file_meta.MediaStorageSOPInstanceUID = copy.SOPInstanceUID
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "pixels.dcm"
+            copy.save_as(path, enforce_file_format=True)
+            values = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    except Exception as error:
+        # A damaged file raises any kind of error from the depth of the parsers.
+        raise ImageFileError(f"the pixels of {file.path} cannot be read ({error})") from error
+    return values.reshape(-1, *values.shape[-2:])
