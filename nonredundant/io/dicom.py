@@ -87,7 +87,7 @@ def read_dicom(path: Path) -> DicomFile:
     import pydicom
 
     try:
-        with _without_warnings(), path.open("rb") as file:
+        with without_pydicom_warnings(), path.open("rb") as file:
             old = _is_old(path, file.read(_PREAMBLE + len(_MAGIC)))
             file.seek(0)
             elements = pydicom.dcmread(file, stop_before_pixels=True, force=old)
@@ -285,24 +285,29 @@ def name(keyword: str) -> str:
     return f"{keyword} ({tag >> 16:04x},{tag & 0xFFFF:04x})"
 
 
+@contextmanager
+def without_pydicom_warnings() -> Iterator[None]:
+    """Read with pydicom, whose warnings about values that are not used are of no help.
+
+    Examples
+    --------
+    >>> with without_pydicom_warnings():
+    ...     warnings.warn("the value exceeds the maximum length of 16 allowed", stacklevel=2)
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def _value(elements: Any, keyword: str) -> Any:
     """Return the value of an element; None if it is absent or empty."""
     if keyword not in elements:
         return None
     try:
-        with _without_warnings():
-            return elements.get(keyword)
+        return elements.get(keyword)
     except Exception as error:
         # pydicom converts a value when it is asked for; a damaged one raises any kind of error.
         raise CaseError(f"{name(keyword)} cannot be read ({error}); correct it") from error
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Read with pydicom, whose warnings about values that we do not use are of no help."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
 
 
 def _is_old(path: Path, head: bytes) -> bool:

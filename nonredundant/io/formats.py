@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.contours import read_contours
-from nonredundant.io.dicom import DicomFile, is_dicom, list_images, read_dicom
+from nonredundant.io.dicom import (
+    DicomFile,
+    is_dicom,
+    list_images,
+    read_dicom,
+    without_pydicom_warnings,
+)
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header
 from nonredundant.io.labels import fits_bytes
@@ -186,6 +192,7 @@ def _no_image(path: Path, *, content: str) -> sitk.Image:
     )
 
 
+@without_pydicom_warnings()
 def _read_dicom_series(folder: Path) -> sitk.Image:
     """Read the DICOM series in a folder."""
     return read_series(_series_files(folder))

@@ -303,7 +303,7 @@ def check_corrections(header: Any, *, stated: bool = True) -> None:
     """
     corrected = text(header, "CorrectedImage").split("\\")
     for flag, value in (("AttenuationCorrected", "ATTN"), ("DecayCorrected", "DECY")):
-        # Enhanced PET states each correction by an element of its own (DICOM PS3.3, C.8.22.3).
+        # Enhanced PET states each correction by an element of its own (DICOM PS3.3, C.8.22).
         if text(header, flag) == "YES":
             corrected.append(value)
         elif text(header, flag) == "NO":
@@ -325,9 +325,16 @@ def _is_close(
 
 def _differs(slices: Sequence[Any], keyword: str) -> bool:
     """Compare an element among slices, as it is stored: to convert it takes longer."""
-    raw = [one.get_item(keyword) if keyword in one else None for one in slices]
-    first = getattr(raw[0], "value", None)
-    return any(getattr(one, "value", None) != first for one in raw[1:])
+    first = _raw(slices[0], keyword)
+    return any(_raw(one, keyword) != first for one in slices[1:])
+
+
+def _raw(elements: Any, keyword: str) -> Any:
+    """Return an element as it is stored; of items, those of their elements that SUV need."""
+    value = elements.get_item(keyword).value if keyword in elements else None
+    if keyword == _INJECTIONS and not isinstance(value, bytes):
+        return [[_raw(one, each) for each in _OF_INJECTION] for one in value or []]
+    return value
 
 
 def _counts(what: str, slices: Sequence[Any], read: Callable[[Any], str]) -> str:

@@ -52,7 +52,7 @@ def decay_seconds(header: Any, injection: Any, half_life: float) -> float:
     -----
     Dates and times without an offset are in the zone of TimezoneOffsetFromUTC (DICOM PS3.3,
     C.12.1.1.8), or all in the same unknown zone. Enhanced PET states the time of its decay
-    correction (PS3.3, C.8.22.4), other PET the time of the series.
+    correction (PS3.3, C.8.22), other PET the time of the series.
 
     Examples
     --------

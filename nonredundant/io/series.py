@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.contours import FRAME_OF_REFERENCE
-from nonredundant.io.dicom import DicomFile, is_dicom, name, read_dicom, text
+from nonredundant.io.dicom import (
+    DicomFile,
+    is_dicom,
+    name,
+    read_dicom,
+    text,
+    without_pydicom_warnings,
+)
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.frames import (
     check_whole,
@@ -46,6 +53,7 @@ ACQUIRED_FIRST, DIFFERENT = "nonredundant|acquired_first", "nonredundant|differe
 _PLANE = "nonredundant|plane"
 
 
+@without_pydicom_warnings()
 def read_series(files: Sequence[DicomFile]) -> sitk.Image:
     """Read the slices of one volume, in the order of their positions.
 
@@ -91,6 +99,7 @@ def read_series(files: Sequence[DicomFile]) -> sitk.Image:
     return _with_metadata(image, first, scales)
 
 
+@without_pydicom_warnings()
 def read_single(path: str) -> sitk.Image:
     """Read a DICOM file that is a volume or a single image by itself.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.io.dicom import read_dicom, text
+from nonredundant.io.dicom import read_dicom, text, without_pydicom_warnings
 from nonredundant.io.errors import CaseError
 from nonredundant.io.pet_header import (
     check_corrections,
@@ -30,6 +30,7 @@ _HOT = 1e-3
 _OTHERS = ("CT", "MR")
 
 
+@without_pydicom_warnings()
 def to_suv(image: sitk.Image) -> sitk.Image:
     """Convert a PET image to SUV by body weight, if it states its units.
 
