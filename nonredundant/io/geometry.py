@@ -94,6 +94,8 @@ def _align_in_plane(
     """Bring a mask onto a 2-D DICOM image: pixel by pixel, or by its place if it has one."""
     volume = as_volume(image)
     if mask.GetDimension() == volume.GetDimension() == 3:
+        # The thickness of an image in two dimensions does not matter.
+        volume.SetSpacing([*image.GetSpacing(), mask.GetSpacing()[2]])
         aligned, note = align_mask(mask, volume, tolerance)
         flat = aligned[:, :, 0]
     elif mask.GetSize()[:2] == image.GetSize() and set(mask.GetSize()[2:]) <= {1}:

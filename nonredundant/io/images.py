@@ -198,6 +198,7 @@ def read_mask(
         mask = read_mask_file(_existing(source), as_volume(image), roi, several, located=located)
     else:
         mask = _read(source)
+    _check_mask_size(mask)
     values = mask.GetNumberOfComponentsPerPixel()
     if values > 1:
         if not 0 <= channel < values:
@@ -206,9 +207,7 @@ def read_mask(
     mask = _drop_fourth_dimension(mask, "mask")
     lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
     mask = as_labels(mask, lossy=lossy)
-    if has_grid(source):
-        _check_mask_size(mask)
-    else:
+    if not has_grid(source):
         if (image.GetDimension(), mask.GetSize()[2:]) == (2, (1,)):
             mask = mask[:, :, 0]
         if mask.GetSize() != image.GetSize():

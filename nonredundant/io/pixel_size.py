@@ -9,6 +9,8 @@ import numpy as np
 from nonredundant.io.dicom import items, name, numbers
 from nonredundant.io.errors import CaseError
 
+#: Elements that state the size of a pixel, in the order of their precedence.
+SIZES = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 #: Units of ultrasound regions (DICOM PS3.3, C.8.5.5.1.15): 3 is cm.
 _CM = 3
 #: A region that shows tissue in two dimensions (DICOM PS3.3, C.8.5.5.1.1).

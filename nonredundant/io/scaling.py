@@ -11,6 +11,7 @@ import numpy as np
 
 from nonredundant.io.dicom import DicomFile, items, name, numbers, text
 from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.pixel_size import SIZES
 
 #: What describes stored pixels (DICOM PS3.3, C.7.6.3), besides their photometric interpretation.
 _PIXEL_ELEMENTS = (
@@ -244,7 +245,8 @@ def is_read_by_itk(file: DicomFile, scale: Scale | None) -> bool:
     -------
     bool
         False for values stored as MONOCHROME1, which ITK inverts although this concerns the
-        display alone (DICOM PS3.3, C.7.6.3.1.2), for look-up tables and real world value mappings.
+        display alone (DICOM PS3.3, C.7.6.3.1.2), for look-up tables and real world value mappings,
+        and for pixel sizes that ITK refuses.
 
     Examples
     --------
@@ -254,7 +256,9 @@ def is_read_by_itk(file: DicomFile, scale: Scale | None) -> bool:
     """
     inverted = file.text("PhotometricInterpretation") == "MONOCHROME1"
     table = bool(items(file.elements, "ModalityLUTSequence"))
-    return not inverted and not table and (scale is None or not scale.mapped)
+    if inverted or table or (scale is not None and scale.mapped):
+        return False
+    return all(value > 0 for keyword in SIZES for value in file.numbers(keyword))
 
 
 def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
