@@ -20,6 +20,8 @@ _PREAMBLE, _MAGIC, _OLD, _ENDINGS = 128, b"DICM", b"\x08\x00", ("", ".dcm", ".im
 #: A length that is not stated: the pixels are compressed, in fragments (DICOM PS3.5, annex A.4).
 _UNDEFINED = 0xFFFFFFFF
 _PIXELS, _REAL_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
+#: What counts pixels, bits or frames is below this.
+_COUNTS = 2**32
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 #: Files that a system or a person leaves beside the slices.
@@ -54,10 +56,17 @@ class DicomFile:
         """Return the numbers of an element; none if it is absent."""
         return numbers(self.elements, keyword)
 
+    def whole(self, keyword: str, default: int) -> int:
+        """Return an element that counts; a default if it is absent."""
+        value = (self.numbers(keyword) or (default,))[0]
+        if not 0 <= value < _COUNTS:
+            raise CaseError(f"{name(keyword)} is {value:g}, which is no number of anything")
+        return int(value)
+
     @property
     def n_frames(self) -> int:
         """The number of frames, 1 if it is not stated."""
-        return int((self.numbers("NumberOfFrames") or (1,))[0])
+        return max(self.whole("NumberOfFrames", 1), 1)
 
 
 def read_dicom(path: Path) -> DicomFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nonredundant.io.dicom import DicomFile, items, numbers, text
+from nonredundant.io.dicom import DicomFile, items, text
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.pixel_size import pixel_size
 from nonredundant.io.planes import Plane, read_place
@@ -54,11 +54,11 @@ def check_whole(file: DicomFile) -> None:
     >>> from nonredundant.io.dicom import read_dicom
     >>> check_whole(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
     """
-    total = (file.numbers("InConcatenationTotalNumber") or (0,))[0]
+    total = file.whole("InConcatenationTotalNumber", 0)
     if file.text("ConcatenationUID") and total != 1:
-        part = (file.numbers("InConcatenationNumber") or (0,))[0]
+        part = file.whole("InConcatenationNumber", 0)
         raise ImageFileError(
-            f"{file.path} is part {part:.0f} of {f'{total:.0f}' if total else 'several'} of a "
+            f"{file.path} is part {part} of {total or 'several'} of a "
             "concatenation (0020,9161): the frames of one image in several files; join them, or "
             "convert the image to NIfTI"
         )
@@ -95,7 +95,7 @@ def read_planes(file: DicomFile) -> list[Plane]:
             f"{file.path} states {file.n_frames} frames, but describes {len(frames)}; export it "
             "again"
         )
-    size = tuple(int(numbers(file.elements, one)[0]) for one in ("Columns", "Rows"))
+    size = file.whole("Columns", 0), file.whole("Rows", 0)
     planes = []
     for k, frame in enumerate(frames, start=1):
         position, orientation, measures = (

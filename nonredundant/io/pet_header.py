@@ -82,7 +82,7 @@ def differences(slices: Sequence[Any]) -> str:
             found.append(_counts(name(keyword), slices, _reader(keyword)))
     if _differs(slices, _INJECTIONS):
         found += [_counts(name(one), slices, _of_injections(one)) for one in _OF_INJECTION]
-    for what, element in _PRIVATE.items():
+    for what, element in _PRIVATE.items() if text(slices[0], "Units") == "CNTS" else ():
         found.append(_counts(what, slices, _private_reader(element)))
     return "; ".join(one for one in found if one)
 

@@ -69,8 +69,7 @@ def check_pixels(file: DicomFile) -> None:
             "or convert it to NIfTI"
         )
     rows, columns, allocated, stored, high = (
-        int((file.numbers(one) or (0,))[0])
-        for one in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
+        file.whole(one, 0) for one in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
     )
     if min(rows, columns) < 1 or allocated not in (1, 8, 16, 32, 64) or not 0 < stored <= allocated:
         raise ImageFileError(
@@ -82,8 +81,8 @@ def check_pixels(file: DicomFile) -> None:
             f"{file.path} stores {stored} bits a pixel, but HighBit (0028,0102) is {high} instead "
             f"of {stored - 1}, so it is unknown which bits are the value; export it again"
         )
-    samples = int((file.numbers("SamplesPerPixel") or (1,))[0])
-    _check_length(file, math.ceil(rows * columns * samples * file.n_frames * allocated / 8))
+    if file.whole("SamplesPerPixel", 1) == 1:
+        _check_length(file, math.ceil(rows * columns * file.n_frames * allocated / 8))
 
 
 def find_scale(elements: Any, *, modality: str = "") -> Scale | None:
@@ -195,6 +194,30 @@ def pet_units(units: str) -> str:
     return "GML" if code in ("{suvbw}g/ml", "g/ml{suvbw}") else ""
 
 
+def check_emptiness(file: DicomFile, scale: Scale | None) -> None:
+    """Raise if a slice with a slope of 0 holds values: only of an empty slice they are known.
+
+    Parameters
+    ----------
+    file : DicomFile
+        A file of one frame.
+    scale : Scale or None
+        Its scale.
+
+    Raises
+    ------
+    CaseError
+        If it holds values other than 0.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> check_emptiness(read_dicom(Path("slice.dcm")), Scale(0.0))  # doctest: +SKIP
+    """
+    if scale is not None and scale.slope == 0 and _stored_values(file).any():
+        raise _no_scaling("RescaleSlope", *scale[:2])
+
+
 def check_scales(scales: list[Scale | None], modality: str, names: list[str]) -> None:
     """Raise if some slices state how values become intensities and others do not.
 
@@ -292,12 +315,15 @@ def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
     """
     from pydicom.pixels import apply_modality_lut
 
-    samples = int((file.numbers("SamplesPerPixel") or (1,))[0])
+    samples = file.whole("SamplesPerPixel", 1)
     if samples > 1:
         raise CaseError(f"the image has {samples} values per voxel; give one grey-level image")
     values = _stored_values(file)
     if items(file.elements, "ModalityLUTSequence"):
         return np.ascontiguousarray(apply_modality_lut(values, file.elements))
+    for frame, scale in zip(values, scales, strict=False):
+        if scale is not None and scale.slope == 0 and frame.any():
+            raise _no_scaling("RescaleSlope", *scale[:2])
     slopes = np.array([1.0 if one is None else one.slope for one in scales])
     shifts = np.array([0.0 if one is None else one.intercept for one in scales])
     if (slopes == 1).all() and (shifts == np.round(shifts)).all():
@@ -306,13 +332,18 @@ def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
 
 
 def _checked(slope: float, intercept: float, keyword: str) -> Scale:
-    """Check that a slope and an intercept are a scaling."""
-    if not (math.isfinite(slope) and math.isfinite(intercept) and slope != 0):
-        raise CaseError(
-            f"{name(keyword)} is {slope:g} and the intercept {intercept:g}, which is no scaling of "
-            "intensities; export the series again"
-        )
+    """Check that a slope and an intercept are a scaling; some scanners give empty slices 0."""
+    if not (math.isfinite(slope) and math.isfinite(intercept)):
+        raise _no_scaling(keyword, slope, intercept)
     return Scale(slope, intercept)
+
+
+def _no_scaling(keyword: str, slope: float, intercept: float) -> CaseError:
+    """Build the error for a slope and an intercept that are no scaling."""
+    return CaseError(
+        f"{name(keyword)} is {slope:g} and the intercept {intercept:g}, which is no scaling of "
+        "intensities; export the series again"
+    )
 
 
 def _check_length(file: DicomFile, wanted: int) -> None:
@@ -332,12 +363,15 @@ def _check_length(file: DicomFile, wanted: int) -> None:
 
 
 def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
-    """Add whole numbers, in the narrowest type that holds the results, as ITK does."""
+    """Add whole numbers to frames, in the narrowest type that holds the results, as ITK does."""
     if not shifts.any():
         return values
-    moved = values.astype(np.int64) + shifts[:, None, None]
-    low, high = int(moved.min()), int(moved.max())
-    return moved.astype(np.int16 if -(2**15) <= low and high < 2**15 else np.int32)
+    low = int(values.min()) + int(shifts.min())
+    high = int(values.max()) + int(shifts.max())
+    kind = np.int16 if -(2**15) <= low and high < 2**15 else np.int32
+    moved = values.astype(kind)
+    moved += shifts.astype(kind)[:, None, None]
+    return moved
 
 
 def _stored_values(file: DicomFile) -> np.ndarray:

@@ -32,6 +32,7 @@ from nonredundant.io.pixel_size import pixel_size
 from nonredundant.io.planes import ADVICE, Grid, Plane, arrange, check_alike, read_place
 from nonredundant.io.scaling import (
     Scale,
+    check_emptiness,
     check_pixels,
     check_scales,
     find_scale,
@@ -92,6 +93,8 @@ def read_series(files: Sequence[DicomFile]) -> sitk.Image:
     modality = files[0].text("Modality")
     scales = [find_scale(one.elements, modality=modality) for one in files]
     check_scales(scales, modality, [one.path.name for one in files])
+    for one, scale in zip(files, scales, strict=True):
+        check_emptiness(one, scale)
     image = _place(_read_values(files, scales), grid)
     first = min(files, key=_acquired)
     if modality == "PT":
@@ -190,6 +193,7 @@ def is_plane(image: sitk.Image) -> bool:
 def _read_plane(file: DicomFile, n_files: int) -> Plane:
     """Read the place of a slice."""
     if file.n_frames > 1:
+        check_whole(file)
         raise ImageFileError(
             f"{file.path} holds several frames and lies beside {n_files - 1} other files; {ADVICE}"
         )
@@ -200,8 +204,7 @@ def _read_plane(file: DicomFile, n_files: int) -> Plane:
 
 def _size(file: DicomFile) -> tuple[int, int]:
     """Return the number of columns and rows."""
-    columns, rows = (int((file.numbers(one) or (0,))[0]) for one in ("Columns", "Rows"))
-    return columns, rows
+    return file.whole("Columns", 0), file.whole("Rows", 0)
 
 
 def _check_same(files: Sequence[DicomFile]) -> None:
@@ -225,15 +228,14 @@ def _check_count(files: Sequence[DicomFile]) -> None:
     twice as many as there are files is no sign of a loss.
     """
     n = len(files)
-    slices = (files[0].numbers("NumberOfSlices") or (0,))[0]
-    images = (files[0].numbers("ImagesInAcquisition") or (0,))[0]
+    slices, images = (files[0].whole(one, 0) for one in ("NumberOfSlices", "ImagesInAcquisition"))
     for stated, what, lost in (
         (slices, "number of slices", slices > n),
         (images, "number of images in the acquisition", n < images < 2 * n),
     ):
         if lost:
             raise ImageFileError(
-                f"the header states {stated:.0f} as the {what}, but there are {n} files; copy or "
+                f"the header states {stated} as the {what}, but there are {n} files; copy or "
                 "export the whole series again"
             )
 
@@ -298,6 +300,7 @@ def _read_plane_image(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
         if file.text("ImagePositionPatient"):
             place = read_place(file.elements, file.elements, str(file.path))
     check_scales(scales, modality, [file.path.name])
+    check_emptiness(file, scales[0])
     if is_read_by_itk(file, scales[0]) and not has_groups(file):
         image = sitk.ReadImage(str(file.path))
         image = image[:, :, 0] if image.GetDimension() == 3 else image

@@ -161,6 +161,50 @@ def test_a_slice_whose_values_are_unknown_refuses_its_series(tmp_path, edit, sai
         read_image(folder)
 
 
+def test_an_empty_slice_may_have_a_slope_of_0(tmp_path):
+    stored = np.where(np.arange(6)[:, None, None] == 2, 0, UNSIGNED).astype("<u2")
+    folder = write_stack(tmp_path / "a", stored, edit=on(2, RescaleSlope=0))
+    np.testing.assert_array_equal(values_of(folder), stored)
+    scales = [(2.0 * (k != 2), 0) for k in range(6)]
+    path = write(enhanced(stored, scales), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(values_of(path), stored * 2.0)
+
+
+def test_parts_of_a_concatenation_in_one_folder_are_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    for part in (1, 2):
+        one = enhanced(UNSIGNED, [(1, 0)] * 6, ConcatenationUID="1.2.9")
+        one.InConcatenationNumber, one.InConcatenationTotalNumber = part, 2
+        save(one, tmp_path / f"a/{part}.dcm")
+    with pytest.raises(ImageFileError, match="part 1 of 2 of a concatenation"):
+        read_image(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    ("order", "n_bytes"),
+    [(one, n) for one in ("Implicit", "Explicit", "Deflated") for n in (1, 2, 4)] + [("Big", 2)],
+)
+def test_each_way_to_store_values_gives_the_same(tmp_path, order, n_bytes):
+    stored = (UNSIGNED % 256).astype(f"<u{n_bytes}")
+    folder = write_stack(tmp_path / "a", stored, RescaleSlope=0.5, RescaleIntercept=-3)
+    syntax = {
+        "Implicit": pydicom.uid.ImplicitVRLittleEndian,
+        "Explicit": pydicom.uid.ExplicitVRLittleEndian,
+        "Big": pydicom.uid.ExplicitVRBigEndian,
+        "Deflated": pydicom.uid.DeflatedExplicitVRLittleEndian,
+    }[order]
+    for path in folder.iterdir():
+        one = pydicom.dcmread(path)
+        if order == "Big":
+            values = np.frombuffer(one.PixelData, "<u2")
+            one.PixelData = values.astype(">u2").tobytes()
+        again = pydicom.Dataset(one)
+        again.file_meta = one.file_meta
+        again.file_meta.TransferSyntaxUID = syntax
+        again.save_as(path, enforce_file_format=True)
+    np.testing.assert_array_equal(values_of(folder), stored * 0.5 - 3)
+
+
 def test_ct_that_states_no_scale_is_refused(tmp_path):
     folder = write_stack(tmp_path / "a", UNSIGNED, RescaleSlope=None, RescaleIntercept=None)
     with pytest.raises(ImageFileError, match="6 of 6 slices state no RescaleSlope"):
