@@ -333,7 +333,8 @@ def _bomb(path, n_bytes):
         sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkInt16), str(plain))
         path.write_bytes(gzip.compress(plain.read_bytes() + bytes(n_bytes), 1))
         return
-    text = "NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nendian: little\nencoding: gzip\n\n"
+    text = "NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nspacings: 1 1 1\nendian: little\n"
+    text += "encoding: gzip\n\n"
     path.write_bytes(text.encode() + gzip.compress(bytes(n_bytes), 1))
 
 

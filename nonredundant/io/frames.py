@@ -155,6 +155,31 @@ def read_scales(file: DicomFile) -> list[Scale | None]:
     return scales
 
 
+def rescale_type(file: DicomFile) -> str:
+    """Read the type of the rescaled values of the first frame.
+
+    Parameters
+    ----------
+    file : DicomFile
+        A file with functional groups.
+
+    Returns
+    -------
+    str
+        The type, for instance HU; empty if it is not stated.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from nonredundant.io.dicom import read_dicom
+    >>> rescale_type(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
+    'HU'
+    """
+    shared, frames = _groups(file)
+    transform = _group(frames[0], shared, "PixelValueTransformationSequence")
+    return "" if transform is None else text(transform, "RescaleType")
+
+
 def without_positions(file: DicomFile) -> CaseError:
     """Build the error for frames that have no place in space.
 

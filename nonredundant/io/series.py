@@ -25,6 +25,7 @@ from nonredundant.io.frames import (
     has_groups,
     read_planes,
     read_scales,
+    rescale_type,
     without_positions,
 )
 from nonredundant.io.pet_header import differences
@@ -45,8 +46,8 @@ from nonredundant.io.voxel_size import check_plausible, mark_unknown
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-#: Modality and units, which travel with the image.
-MODALITY, UNITS = "0008|0060", "0054|1001"
+#: Modality, units of PET and type of rescaled values, which travel with the image.
+MODALITY, UNITS, RESCALE_TYPE = "0008|0060", "0054|1001", "0028|1054"
 #: Path of the file that was acquired first, whose header tells when the scan began; what SUV need
 #: and differs among the slices.
 ACQUIRED_FIRST, DIFFERENT = "nonredundant|acquired_first", "nonredundant|different"
@@ -339,6 +340,7 @@ def _with_metadata(
         (FRAME_OF_REFERENCE, file.text("FrameOfReferenceUID")),
         (MODALITY, file.text("Modality")),
         (UNITS, units or other),
+        (RESCALE_TYPE, rescale_type(file) if has_groups(file) else file.text("RescaleType")),
         (ACQUIRED_FIRST, str(file.path)),
     ):
         if value:

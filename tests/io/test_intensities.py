@@ -9,6 +9,7 @@ from dicom_for_tests import enhanced, group, mapping, plane, pydicom, save, writ
 
 from nonredundant.io import ImageFileError, read_image
 from nonredundant.io.errors import CaseError
+from nonredundant.io.hounsfield import check_hounsfield
 
 rng = np.random.default_rng(0)
 UNSIGNED = rng.integers(0, 4096, (6, 5, 7)).astype("<u2")
@@ -287,3 +288,31 @@ def test_an_acquisition_of_several_volumes_states_more_images_than_one(tmp_path,
             read_image(folder)
     else:
         assert read_image(folder).GetSize() == (7, 5, 10)
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({}, None),
+        ({"RescaleType": "HU"}, None),
+        ({"RescaleType": "US"}, None),
+        ({"RescaleType": "Z"}, r"values of the image are of type Z \(0028,1054\)"),
+        ({"RescaleType": "ED"}, "of type ED"),
+        ({"Modality": "MR"}, "the image is a MR, but modality='CT'"),
+    ],
+)
+def test_the_settings_of_ct_are_for_hounsfield_units(tmp_path, elements, said):
+    image = read_image(write_stack(tmp_path / "a", UNSIGNED, **elements))
+    one = enhanced(UNSIGNED, [(1, 0)] * 6)
+    for frame in one.PerFrameFunctionalGroupsSequence:
+        frame.PixelValueTransformationSequence[0].RescaleType = elements.get("RescaleType", "HU")
+    one.Modality = elements.get("Modality", "CT")
+    frames = read_image(write(one, tmp_path / "a.dcm"))
+    if said is None:
+        check_hounsfield(image)
+        check_hounsfield(frames)
+        return
+    with pytest.raises(CaseError, match=said):
+        check_hounsfield(frames)
+    with pytest.raises(CaseError, match=said):
+        check_hounsfield(image)
