@@ -19,7 +19,8 @@ from nonredundant.io.formats import (
 )
 from nonredundant.io.headers import read_header
 from nonredundant.io.labels import as_labels
-from nonredundant.io.series import as_volume
+from nonredundant.io.planes import JITTER
+from nonredundant.io.series import as_volume, is_plane
 from nonredundant.io.stated_size import WITHOUT_GRID, read_stated_size
 from nonredundant.io.voxel_size import SAME_SIZE, in_mm, settle_size, unknown_axes
 
@@ -198,7 +199,7 @@ def read_mask(
         mask = read_mask_file(_existing(source), as_volume(image), roi, several, located=located)
     else:
         mask = _read(source)
-    _check_mask_size(mask)
+    _settle_mask_size(mask, image)
     values = mask.GetNumberOfComponentsPerPixel()
     if values > 1:
         if not 0 <= channel < values:
@@ -221,14 +222,28 @@ def read_mask(
     return mask
 
 
-def _check_mask_size(mask: sitk.Image) -> None:
-    """Raise if the header of a mask lacks the size of its voxels."""
+def _settle_mask_size(mask: sitk.Image, image: sitk.Image) -> None:
+    """Give a mask whose header lacks the size of its voxels that of the image at the same place."""
     unknown, reason = unknown_axes(mask)
-    if unknown:
-        raise CaseError(
-            f"the size of the voxels of the mask is unknown: {reason}; save it with the grid of "
-            "the image, or give it as an array of the image's shape"
+    # Masks of a 2-D DICOM image are matched pixel by pixel.
+    if not unknown or (is_plane(image) and mask.GetSize()[:2] == image.GetSize()):
+        return
+    near = JITTER * min(image.GetSpacing())
+    if mask.GetSize() == image.GetSize() and all(
+        np.allclose(getattr(mask, get)(), getattr(image, get)(), rtol=0, atol=near)
+        for get in ("GetOrigin", "GetDirection")
+    ):
+        mask.SetSpacing(
+            [
+                image.GetSpacing()[k] if k in unknown else size
+                for k, size in enumerate(mask.GetSpacing())
+            ]
         )
+        return
+    raise CaseError(
+        f"the size of the voxels of the mask is unknown: {reason}; save it with the grid of the "
+        "image, or give it as an array of the image's shape"
+    )
 
 
 def describe(source: Any) -> str:

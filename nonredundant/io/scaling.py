@@ -349,8 +349,9 @@ def _no_scaling(keyword: str, slope: float, intercept: float) -> CaseError:
 def _check_length(file: DicomFile, wanted: int) -> None:
     """Raise if there are fewer pixels than the header states, or whole frames more."""
     _, stated, whole = file.pixels
-    if not whole or (stated is not None and stated < wanted):
-        have = "" if stated is None else f" ({stated:,} of {wanted:,} bytes stated)"
+    short = stated is not None and stated < wanted
+    if short or not whole:
+        have = f" ({stated:,} of {wanted:,} bytes stated)" if short else ""
         raise ImageFileError(
             f"the pixels of {file.path} ({file.path.stat().st_size:,} bytes) are cut off{have}; "
             "copy or export it again"

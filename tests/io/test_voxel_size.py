@@ -281,7 +281,10 @@ def test_a_nifti_without_a_size_is_refused_and_a_cell_supplies_it(tmp_path, valu
     labels = np.repeat(INSIDE[None], 6, axis=0)
     mask = nifti(tmp_path / "m.nii", [(88, real(value)), *maps], values=labels)
     with pytest.raises(CaseError, match="voxels of the mask is unknown"):
-        read_mask(mask, read_image(VALUES))
+        read_mask(mask, read_image(VALUES[:5]))
+    # A mask beside an image with the same fault takes the size that is given for the image.
+    image = read_image(path, spacing=(2, 3, 5))
+    assert read_mask(mask, image).GetSpacing() == (2.0, 3.0, 5.0)
 
 
 @pytest.mark.parametrize(
