@@ -16,7 +16,9 @@ from nonredundant.io.errors import CaseError, ImageFileError
 
 #: A DICOM file has "DICM" after 128 bytes (DICOM PS3.10, section 7.1). Files older than the
 #: standard begin with an element of group 0008.
-_PREAMBLE, _MAGIC, _OLD, _ENDINGS = 128, b"DICM", b"\x08\x00", ("", ".dcm", ".ima")
+_PREAMBLE, _MAGIC, _OLD = 128, b"DICM", b"\x08\x00"
+#: Endings of files whose voxels may begin with the same bytes.
+_OTHERS = (".img", ".hdr", ".raw", ".bin", ".nii", ".gz", ".zraw")
 #: A length that is not stated: the pixels are compressed, in fragments (DICOM PS3.5, annex A.4).
 _UNDEFINED = 0xFFFFFFFF
 _PIXELS, _REAL_PIXELS = 0x7FE00010, (0x7FE00008, 0x7FE00009)
@@ -159,17 +161,17 @@ def list_images(folder: Path) -> list[DicomFile]:
     >>> len(list_images(Path("CT")))  # doctest: +SKIP
     120
     """
-    images, others, strangers = [], [], []
+    images: list[DicomFile] = []
+    others: list[DicomFile] = []
+    strangers = []
     for path in sorted(one for one in folder.iterdir() if one.is_file()):
-        if path.name.startswith(".") or path.suffix.lower() in _STRAY:
-            continue
-        if not is_dicom(path):
+        if is_dicom(path):
+            file = read_dicom(path)
+            (images if file.pixels.tag else others).append(file)
+        elif not path.name.startswith(".") and path.suffix.lower() not in _STRAY:
             strangers.append(path)
-            continue
-        file = read_dicom(path)
-        (images if file.pixels.tag else others).append(file)
-    classes = {one.text("SOPClassUID") for one in images}
-    damaged = [one.path for one in others if one.text("SOPClassUID") in classes | {""}]
+    classes = {_class(one) for one in images}
+    damaged = [one.path for one in others if _class(one) in classes | {""}]
     endings = {one.path.suffix.lower() for one in images}
     damaged += [one for one in strangers if one.suffix.lower() in endings and _is_slice_name(one)]
     if images and damaged:
@@ -319,13 +321,19 @@ def _value(elements: Any, keyword: str) -> Any:
         raise CaseError(f"{name(keyword)} cannot be read ({error}); correct it") from error
 
 
+def _class(file: DicomFile) -> str:
+    """Return the class of a file's content, also if it is cut off behind the meta elements."""
+    meta = getattr(file.elements, "file_meta", None)
+    return file.text("SOPClassUID") or str(getattr(meta, "MediaStorageSOPClassUID", ""))
+
+
 def _is_old(path: Path, head: bytes) -> bool:
     """Check whether a file begins with an element of group 0008, without the mark of DICOM."""
     return (
         len(head) == _PREAMBLE + len(_MAGIC)
         and head[:2] == _OLD
         and head[3] == 0
-        and path.suffix.lower() in _ENDINGS
+        and path.suffix.lower() not in _OTHERS
     )
 
 

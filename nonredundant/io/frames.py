@@ -144,7 +144,7 @@ def read_scales(file: DicomFile) -> list[Scale | None]:
     shared, frames = _groups(file)
     # Files without units in their groups state them as the classic ones do.
     by_units = file.text("Modality") == "PT" and not file.text("Units")
-    scales = []
+    scales: list[Scale | None] = []
     for frame in frames:
         transform = _group(frame, shared, "PixelValueTransformationSequence")
         mappings = _group_items(frame, shared, "RealWorldValueMappingSequence")

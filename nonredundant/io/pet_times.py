@@ -127,9 +127,9 @@ def _injected(
     """Return the time of the injection, in the zone of the scan."""
     stated = _moment(text(injection, "RadiopharmaceuticalStartDateTime"))
     time = _time(text(injection, "RadiopharmaceuticalStartTime"))
-    if stated is None and time is None:
-        raise CaseError("the header lacks the time of injection (0018,1072), which SUV need")
     if stated is None:
+        if time is None:
+            raise CaseError("the header lacks the time of injection (0018,1072), which SUV need")
         return _on_a_day(time, start, half_life)
     local = _in_zone(stated, zone, time)
     if time is not None and _apart(local, time) > _ROUNDED:

@@ -25,7 +25,7 @@ _PIXEL_ELEMENTS = (
     "PixelRepresentation",
     "PixelData",
 )
-#: A class of multi-frame images whose values are not rescaled, and a transfer syntax element.
+#: A class of multi-frame images whose values are not rescaled (DICOM PS3.3, A.8.4).
 _PLAIN_CLASS = "1.2.840.10008.5.1.4.1.1.7.3"
 #: Modalities whose classic images must state how values become intensities (DICOM PS3.3, C.8.2.1
 #: and C.8.9.4).
@@ -146,7 +146,7 @@ def find_mapping(mappings: list[Any]) -> Scale:
     >>> find_mapping([mapping]).slope
     0.5
     """
-    found = {}
+    found: dict[str, Scale] = {}
     for one in mappings:
         codes = items(one, "MeasurementUnitsCodeSequence")
         units = text(codes[0], "CodeValue") if codes else ""
@@ -160,13 +160,13 @@ def find_mapping(mappings: list[Any]) -> Scale:
         scale = _checked(slope[0], intercept[0], "RealWorldValueSlope")
         found[units] = scale._replace(units=units, mapped=True)
     if len({one[:2] for one in found.values()}) > 1:
-        units = next((one for one in found if pet_units(one)), None)
-        if units is None:
+        convertible = [one for one in found if pet_units(one)]
+        if not convertible:
             raise CaseError(
                 f"the header maps stored values to several quantities ({', '.join(found)}), so it "
                 "is unknown which one is meant; convert the image to NIfTI"
             )
-        return found[units]
+        return found[convertible[0]]
     return next(iter(found.values()))
 
 
@@ -370,9 +370,7 @@ def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     low = int(values.min()) + int(shifts.min())
     high = int(values.max()) + int(shifts.max())
     kind = np.int16 if -(2**15) <= low and high < 2**15 else np.int32
-    moved = values.astype(kind)
-    moved += shifts.astype(kind)[:, None, None]
-    return moved
+    return values.astype(kind) + shifts.astype(kind)[:, None, None]
 
 
 def _stored_values(file: DicomFile) -> np.ndarray:

@@ -228,6 +228,12 @@ def test_what_is_no_slice_may_lie_beside_the_slices(tmp_path):
         (folder / name).write_bytes(b"anything at all" * 20)
     report = plane(UNSIGNED[0], "1.2.840.10008.5.1.4.1.1.88.11", Modality="SR", PixelData=None)
     save(report, folder / "report.dcm")
+    index = plane(UNSIGNED[0], "1.2.840.10008.1.3.10", PixelData=None)
+    save(index, folder / "DICOMDIR")
+    listing = pydicom.dcmread(folder / "DICOMDIR")
+    del listing.SOPClassUID
+    listing.save_as(folder / "DICOMDIR")
+    (folder / "03.dcm").rename(folder / "slice.txt")
     np.testing.assert_array_equal(values_of(folder), UNSIGNED)
 
 
