@@ -334,12 +334,13 @@ def _with_metadata(
     image: sitk.Image, file: DicomFile, scales: Sequence[Scale | None]
 ) -> sitk.Image:
     """Copy what is needed later from the header to the image."""
-    units = file.text("Units") or (pet_units(scales[0].units) if scales[0] else "")
-    other = scales[0].units if scales[0] and file.text("Modality") == "PT" else ""
+    units, scale = file.text("Units"), scales[0]
+    if file.text("Modality") == "PT" and scale is not None and scale.units:
+        units = pet_units(scale.units) or scale.units
     for tag, value in (
         (FRAME_OF_REFERENCE, file.text("FrameOfReferenceUID")),
         (MODALITY, file.text("Modality")),
-        (UNITS, units or other),
+        (UNITS, units),
         (RESCALE_TYPE, rescale_type(file) if has_groups(file) else file.text("RescaleType")),
         (ACQUIRED_FIRST, str(file.path)),
     ):

@@ -115,6 +115,16 @@ def test_a_modality_look_up_table_is_applied(tmp_path):
     np.testing.assert_array_equal(values_of(folder), table[UNSIGNED])
 
 
+def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
+    def edit(one, k):
+        one.RescaleSlope, one.RescaleIntercept = 1 + k % 2, -100 * k
+
+    expected = [stored * (1.0 + k % 2) - 100 * k for k, stored in enumerate(UNSIGNED)]
+    np.testing.assert_array_equal(
+        values_of(write_stack(tmp_path / "a", UNSIGNED, edit=edit)), expected
+    )
+
+
 def test_stored_values_of_mr_without_a_scale_are_intensities(tmp_path):
     folder = write_stack(
         tmp_path / "a", UNSIGNED, Modality="MR", RescaleSlope=None, RescaleIntercept=None

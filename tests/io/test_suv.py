@@ -390,6 +390,17 @@ def test_enhanced_pet_has_its_units_and_times_in_groups(tmp_path, units, element
     np.testing.assert_allclose(converted(path), STORED * factor, rtol=1e-6)
 
 
+def test_units_are_those_of_the_scale_that_is_used(tmp_path):
+    def edit(one, k):
+        one.RealWorldValueMappingSequence = [mapping(0.001, 0, "{SUVbw}g/ml")]
+        stored = np.frombuffer(one.PixelData, "<u2") * float(one.RescaleSlope)
+        one.PixelData = np.round(stored).astype("<u2").tobytes()
+        del one.RescaleSlope, one.RescaleIntercept
+
+    folder = change(write_pet(tmp_path / "a", ACTIVITY), edit)
+    np.testing.assert_allclose(converted(folder), ACTIVITY / 1000, atol=0.001)
+
+
 @pytest.mark.parametrize(
     ("units", "elements", "said"),
     [
