@@ -35,6 +35,34 @@ def has_groups(file: DicomFile) -> bool:
     return bool(items(file.elements, "PerFrameFunctionalGroupsSequence"))
 
 
+def has_positions(file: DicomFile) -> bool:
+    """Check whether each frame of a file has a place in space; those of projections have none.
+
+    Parameters
+    ----------
+    file : DicomFile
+        A file with functional groups.
+
+    Returns
+    -------
+    bool
+        Whether they have.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from nonredundant.io.dicom import read_dicom
+    >>> has_positions(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
+    True
+    """
+    shared, frames = _groups(file)
+    return all(
+        _group(frame, shared, f"{one}Sequence") is not None
+        for frame in frames
+        for one in ("PlanePosition", "PlaneOrientation")
+    )
+
+
 def check_whole(file: DicomFile) -> None:
     """Raise if a file is one part of a concatenation (DICOM PS3.3, C.7.6.16.2.2.4).
 

@@ -23,6 +23,7 @@ from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.frames import (
     check_whole,
     has_groups,
+    has_positions,
     read_planes,
     read_scales,
     rescale_type,
@@ -249,7 +250,7 @@ def _read_values(files: Sequence[DicomFile], scales: Sequence[Scale | None]) -> 
     if all(is_read_by_itk(one, scale) for one, scale in zip(files, scales, strict=True)):
         # The type of the first slice is not that of all: each may have its own slope.
         types = {
-            (scale, one.text("PixelRepresentation"))
+            (scale, *map(one.text, ("PixelRepresentation", "BitsAllocated", "BitsStored")))
             for one, scale in zip(files, scales, strict=True)
         }
         return sitk.ReadImage(paths) if len(types) == 1 else sitk.ReadImage(paths, sitk.sitkFloat64)
@@ -292,13 +293,15 @@ def _read_plane_image(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
     """Read a file of one frame as a 2-D image."""
     import SimpleITK as sitk
 
-    modality, spacing, place = file.text("Modality"), None, None
+    modality, place, spacing = file.text("Modality"), None, pixel_size(file.elements)
     if has_groups(file):
-        plane, scales = read_planes(file)[0], read_scales(file)
-        spacing, place = plane.spacing, (plane.origin, plane.axes)
+        scales = read_scales(file)
+        if has_positions(file):
+            plane = read_planes(file)[0]
+            spacing, place = plane.spacing, (plane.origin, plane.axes)
     else:
-        spacing, scales = pixel_size(file.elements), [find_scale(file.elements, modality=modality)]
-        if file.text("ImagePositionPatient"):
+        scales = [find_scale(file.elements, modality=modality)]
+        if file.text("ImagePositionPatient") and file.text("ImageOrientationPatient"):
             place = read_place(file.elements, file.elements, str(file.path))
     check_scales(scales, modality, [file.path.name])
     check_emptiness(file, scales[0])

@@ -125,6 +125,20 @@ def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
     )
 
 
+def test_slices_may_be_stored_in_different_types(tmp_path):
+    def edit(one, k):
+        if k == 0:
+            one.BitsAllocated = one.BitsStored = 8
+            one.HighBit = 7
+            one.PixelData = (UNSIGNED[0] % 256).astype("u1").tobytes() + b"\0"
+
+    expected = UNSIGNED.copy()
+    expected[0] %= 256
+    np.testing.assert_array_equal(
+        values_of(write_stack(tmp_path / "a", UNSIGNED, edit=edit)), expected
+    )
+
+
 def test_stored_values_of_mr_without_a_scale_are_intensities(tmp_path):
     folder = write_stack(
         tmp_path / "a", UNSIGNED, Modality="MR", RescaleSlope=None, RescaleIntercept=None

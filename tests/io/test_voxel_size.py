@@ -242,6 +242,15 @@ def test_an_enhanced_file_of_one_frame_is_an_image_in_two_dimensions(tmp_path):
     assert [n_dimensions(tmp_path / one) for one in ("a.dcm", "b.dcm")] == [2, 3]
 
 
+def test_an_enhanced_radiograph_has_no_place_but_a_size(tmp_path):
+    one = enhanced(STORED[:1], [(2.0, 5.0)], Modality="XA", ImagerPixelSpacing=[0.2, 0.3])
+    del one.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence
+    save(one, tmp_path / "a.dcm")
+    image = read_image(tmp_path / "a.dcm")
+    np.testing.assert_allclose(image.GetSpacing(), (0.3, 0.2))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), STORED[0] * 2.0 + 5)
+
+
 # NIfTI ---------------------------------------------------------------------------------------
 
 
