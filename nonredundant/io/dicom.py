@@ -164,18 +164,20 @@ def list_images(folder: Path) -> list[DicomFile]:
     images: list[DicomFile] = []
     others: list[DicomFile] = []
     strangers = []
-    for path in sorted(one for one in folder.iterdir() if one.is_file()):
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
         if is_dicom(path):
             file = read_dicom(path)
             (images if file.pixels.tag else others).append(file)
         elif not path.name.startswith(".") and path.suffix.lower() not in _STRAY:
             strangers.append(path)
-    classes = {_class(one) for one in images}
-    damaged = [one.path for one in others if _class(one) in classes | {""}]
-    endings = {one.path.suffix.lower() for one in images}
-    damaged += [one for one in strangers if one.suffix.lower() in endings and _is_slice_name(one)]
+    classes = {_class(file) for file in images}
+    damaged = [file.path for file in others if _class(file) in classes | {""}]
+    endings = {file.path.suffix.lower() for file in images}
+    damaged += [
+        path for path in strangers if path.suffix.lower() in endings and _is_slice_name(path)
+    ]
     if images and damaged:
-        names = ", ".join(f"{one.name} ({one.stat().st_size:,} bytes)" for one in damaged[:5])
+        names = ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in damaged[:5])
         raise ImageFileError(
             f"{len(damaged)} of the {len(images) + len(damaged)} files of the series in {folder} "
             f"cannot be read as slices: {names}; copy or export them again"
@@ -208,7 +210,7 @@ def text(elements: Any, keyword: str) -> str:
     if value is None:
         return ""
     values = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
-    return "\\".join(str(one).strip("\0 ") for one in values)
+    return "\\".join(str(item).strip("\0 ") for item in values)
 
 
 def numbers(elements: Any, keyword: str) -> tuple[float, ...]:
@@ -243,7 +245,9 @@ def numbers(elements: Any, keyword: str) -> tuple[float, ...]:
     if value is None:
         return ()
     try:
-        return tuple(float(one) for one in np.ravel(np.asarray(value, dtype=object)) if one != "")
+        return tuple(
+            float(item) for item in np.ravel(np.asarray(value, dtype=object)) if item != ""
+        )
     except (TypeError, ValueError) as error:
         raise CaseError(f"{name(keyword)} is {value!r:.60}, not a number; correct it") from error
 

@@ -57,9 +57,9 @@ def has_positions(file: DicomFile) -> bool:
     """
     shared, frames = _groups(file)
     return all(
-        _group(frame, shared, f"{one}Sequence") is not None
+        _group(frame, shared, f"{group}Sequence") is not None
         for frame in frames
-        for one in ("PlanePosition", "PlaneOrientation")
+        for group in ("PlanePosition", "PlaneOrientation")
     )
 
 
@@ -127,8 +127,8 @@ def read_planes(file: DicomFile) -> list[Plane]:
     planes = []
     for k, frame in enumerate(frames, start=1):
         position, orientation, measures = (
-            _group(frame, shared, f"{one}Sequence")
-            for one in ("PlanePosition", "PlaneOrientation", "PixelMeasures")
+            _group(frame, shared, f"{group}Sequence")
+            for group in ("PlanePosition", "PlaneOrientation", "PixelMeasures")
         )
         if position is None or orientation is None:
             raise without_positions(file)
@@ -241,8 +241,8 @@ def _groups(file: DicomFile) -> tuple[Any, list[Any]]:
 
 def _group(frame: Any, shared: Any, keyword: str) -> Any:
     """Return a functional group of a frame, or the one that all frames share; None without."""
-    found = _group_items(frame, shared, keyword)
-    return found[0] if found else None
+    members = _group_items(frame, shared, keyword)
+    return members[0] if members else None
 
 
 def _group_items(frame: Any, shared: Any, keyword: str) -> list[Any]:
@@ -254,7 +254,7 @@ def _reader(frame: Any) -> Callable[[str], str]:
     """Return a function that looks for an element in the groups of a frame."""
 
     def read(keyword: str) -> str:
-        groups = (one for element in frame if element.VR == "SQ" for one in element.value)
-        return next((text(one, keyword) for one in groups if keyword in one), "")
+        groups = (item for element in frame if element.VR == "SQ" for item in element.value)
+        return next((text(item, keyword) for item in groups if keyword in item), "")
 
     return read

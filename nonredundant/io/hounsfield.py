@@ -35,14 +35,14 @@ def check_hounsfield(image: sitk.Image) -> None:
     >>> import SimpleITK as sitk
     >>> check_hounsfield(sitk.Image(4, 4, sitk.sitkInt16))
     """
-    modality, kind = (
+    modality, rescale = (
         image.GetMetaData(tag).strip("\0 ") if image.HasMetaDataKey(tag) else ""
         for tag in (MODALITY, RESCALE_TYPE)
     )
     if modality in _OTHERS:
         raise CaseError(f"the image is a {modality}, but modality='CT'; give the CT series")
-    if modality == "CT" and kind.upper() not in _TYPES:
+    if modality == "CT" and rescale.upper() not in _TYPES:
         raise CaseError(
-            f"the values of the image are of type {kind} (0028,1054), but modality='CT' expects "
+            f"the values of the image are of type {rescale} (0028,1054), but modality='CT' expects "
             "Hounsfield units (HU); give the series in HU, or `settings=` without a modality"
         )

@@ -76,15 +76,17 @@ def differences(slices: Sequence[Any]) -> str:
     >>> differences(slices)
     'PatientWeight (0010,1030): 70.0 (1), 7.0 (1)'
     """
-    found = []
+    described = []
     for keyword in _OF_SLICE:
         if _differs(slices, keyword):
-            found.append(_counts(name(keyword), slices, _reader(keyword)))
+            described.append(_counts(name(keyword), slices, _reader(keyword)))
     if _differs(slices, _INJECTIONS):
-        found += [_counts(name(one), slices, _of_injections(one)) for one in _OF_INJECTION]
+        described += [
+            _counts(name(element), slices, _of_injections(element)) for element in _OF_INJECTION
+        ]
     for what, element in _PRIVATE.items() if text(slices[0], "Units") == "CNTS" else ():
-        found.append(_counts(what, slices, _private_reader(element)))
-    return "; ".join(one for one in found if one)
+        described.append(_counts(what, slices, _private_reader(element)))
+    return "; ".join(filter(None, described))
 
 
 def private_factor(header: Any, element: int) -> float:
@@ -177,13 +179,13 @@ def find_injection(header: Any) -> Any:
     --------
     >>> find_injection(header)  # doctest: +SKIP
     """
-    found = items(header, _INJECTIONS)
-    if len(found) != 1:
+    injections = items(header, _INJECTIONS)
+    if len(injections) != 1:
         raise CaseError(
-            f"the header describes {len(found)} radiopharmaceuticals (0054,0016), and SUV need one;"
-            " restore it, or give an image in SUV"
+            f"the header describes {len(injections)} radiopharmaceuticals (0054,0016), and SUV "
+            "need one; restore it, or give an image in SUV"
         )
-    return found[0]
+    return injections[0]
 
 
 def read_half_life(injection: Any) -> float:
@@ -308,7 +310,7 @@ def check_corrections(header: Any, *, stated: bool = True) -> None:
             corrected.append(value)
         elif text(header, flag) == "NO":
             corrected.append("none")
-    missing = [one for one in ("ATTN", "DECY") if one not in corrected]
+    missing = [correction for correction in ("ATTN", "DECY") if correction not in corrected]
     if missing and (stated or any(corrected)):
         raise CaseError(
             f"the PET is not corrected for {' and '.join(missing)} (0028,0051), so its values are "
@@ -320,20 +322,22 @@ def _is_close(
     value: float, nuclides: list[tuple[str, float]], factor: float
 ) -> tuple[str, float] | None:
     """Return the nuclide whose half-life a value is, in units of `factor` seconds."""
-    return next((one for one in nuclides if abs(value * factor / one[1] - 1) < _CLOSE), None)
+    return next(
+        (nuclide for nuclide in nuclides if abs(value * factor / nuclide[1] - 1) < _CLOSE), None
+    )
 
 
 def _differs(slices: Sequence[Any], keyword: str) -> bool:
     """Compare an element among slices, as it is stored: to convert it takes longer."""
     first = _raw(slices[0], keyword)
-    return any(_raw(one, keyword) != first for one in slices[1:])
+    return any(_raw(header, keyword) != first for header in slices[1:])
 
 
 def _raw(elements: Any, keyword: str) -> Any:
     """Return an element as it is stored; of items, those of their elements that SUV need."""
     value = elements.get_item(keyword).value if keyword in elements else None
     if keyword == _INJECTIONS and not isinstance(value, bytes):
-        return [[_raw(one, each) for each in _OF_INJECTION] for one in value or []]
+        return [[_raw(item, each) for each in _OF_INJECTION] for item in value or []]
     return value
 
 
@@ -342,7 +346,7 @@ def _counts(what: str, slices: Sequence[Any], read: Callable[[Any], str]) -> str
     values = Counter(map(read, slices))
     if len(values) < 2:
         return ""
-    return f"{what}: " + ", ".join(f"{one or 'none'} ({n})" for one, n in values.most_common(5))
+    return f"{what}: " + ", ".join(f"{value or 'none'} ({n})" for value, n in values.most_common(5))
 
 
 def _reader(keyword: str) -> Callable[[Any], str]:
@@ -352,7 +356,7 @@ def _reader(keyword: str) -> Callable[[Any], str]:
 
 def _of_injections(keyword: str) -> Callable[[Any], str]:
     """Return a function that reads an element of the radiopharmaceuticals of a slice."""
-    return lambda elements: "; ".join(text(one, keyword) for one in items(elements, _INJECTIONS))
+    return lambda elements: "; ".join(text(item, keyword) for item in items(elements, _INJECTIONS))
 
 
 def _private_reader(element: int) -> Callable[[Any], str]:

@@ -172,7 +172,7 @@ def _in_zone(
         in_steps = apart % _ZONES
         if apart > _ROUNDED and min(in_steps, _ZONES - in_steps) <= _ROUNDED:
             days = [datetime.datetime.combine(clock.date(), time) + k * _DAY for k in (-1, 0, 1)]
-            return min(days, key=lambda one: abs(one - clock))
+            return min(days, key=lambda day: abs(day - clock))
         return clock
     if offset:
         # Scanners that state their zone here state the local time.
@@ -192,10 +192,10 @@ def _apart(moment: datetime.datetime, time: datetime.time) -> datetime.timedelta
 def _date_time(header: Any, prefix: str) -> datetime.datetime | None:
     """Combine a date and a time of the header; None if one is absent."""
     date = text(header, f"{prefix}Date").replace(".", "")
-    found = _moment(f"{date}{text(header, f'{prefix}Time')}")
-    if found is None and prefix == "Acquisition":
-        found = _moment(text(header, "AcquisitionDateTime"))
-    return found and found.clock
+    moment = _moment(f"{date}{text(header, f'{prefix}Time')}")
+    if moment is None and prefix == "Acquisition":
+        moment = _moment(text(header, "AcquisitionDateTime"))
+    return moment and moment.clock
 
 
 def _moment(value: str) -> _Moment | None:
@@ -215,20 +215,20 @@ def _moment(value: str) -> _Moment | None:
 
 def _offset(value: str) -> datetime.timedelta | None:
     """Read an offset from UTC (+HHMM); None if it is none."""
-    found = _ZONE.fullmatch(value.strip())
-    if found is None:
+    match = _ZONE.fullmatch(value.strip())
+    if match is None:
         return None
-    size = datetime.timedelta(hours=int(found[2]), minutes=int(found[3]))
-    return -size if found[1] == "-" else size
+    size = datetime.timedelta(hours=int(match[2]), minutes=int(match[3]))
+    return -size if match[1] == "-" else size
 
 
 def _time(value: str) -> datetime.time | None:
     """Read a time (HHMMSS.F; minutes, seconds and fraction may be absent); None if it is none."""
-    found = _CLOCK.fullmatch(value.replace(":", "").strip())
-    if found is None:
+    match = _CLOCK.fullmatch(value.replace(":", "").strip())
+    if match is None:
         return None
-    hour, minute, second = (int(one or 0) for one in found.groups()[:3])
-    fraction = round(float(f"0{found[4] or '.0'}") * 1e6) if (found[4] or ".") != "." else 0
+    hour, minute, second = (int(part or 0) for part in match.groups()[:3])
+    fraction = round(float(f"0{match[4] or '.0'}") * 1e6) if (match[4] or ".") != "." else 0
     try:
         return datetime.time(hour, minute, second, min(fraction, 999_999))
     except ValueError:

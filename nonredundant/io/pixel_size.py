@@ -79,11 +79,11 @@ def _pair(elements: Any, keyword: str) -> np.ndarray | None:
 def _region_size(elements: Any) -> np.ndarray | None:
     """Read the pixel size of the ultrasound regions that show tissue; None without any."""
     sizes = []
-    for one in items(elements, "SequenceOfUltrasoundRegions"):
-        units = [numbers(one, f"PhysicalUnits{axis}Direction") for axis in "XY"]
-        if units != [(_CM,), (_CM,)] or numbers(one, "RegionSpatialFormat") != (_TISSUE,):
+    for region in items(elements, "SequenceOfUltrasoundRegions"):
+        units = [numbers(region, f"PhysicalUnits{axis}Direction") for axis in "XY"]
+        if units != [(_CM,), (_CM,)] or numbers(region, "RegionSpatialFormat") != (_TISSUE,):
             continue
-        size = np.abs([numbers(one, f"PhysicalDelta{axis}") for axis in "XY"]).ravel()
+        size = np.abs([numbers(region, f"PhysicalDelta{axis}") for axis in "XY"]).ravel()
         if size.shape == (2,) and (np.isfinite(size) & (size > 0)).all():
             sizes.append(10 * size)
     if not sizes:
@@ -98,4 +98,4 @@ def _region_size(elements: Any) -> np.ndarray | None:
 
 def _in_mm(size: np.ndarray) -> str:
     """Describe a pixel size."""
-    return "×".join(f"{one:.4g}" for one in size) + " mm"
+    return "×".join(f"{length:.4g}" for length in size) + " mm"

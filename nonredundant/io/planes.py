@@ -126,11 +126,11 @@ def check_alike(planes: Sequence[Plane]) -> None:
     --------
     >>> check_alike([])
     """
-    for one in planes:
+    for plane in planes:
         first = planes[0]
-        if not _alike(first, one):
+        if not _alike(first, plane):
             raise ImageFileError(
-                f"{one.name} has another size, pixel spacing or orientation ({_describe(one)}) "
+                f"{plane.name} has another size, pixel spacing or orientation ({_describe(plane)}) "
                 f"than {first.name} ({_describe(first)}) in the same series (a localizer?); "
                 f"{ADVICE}"
             )
@@ -158,14 +158,14 @@ def arrange(planes: Sequence[Plane]) -> Grid:
     --------
     >>> axes = np.eye(3)[:2]
     >>> planes = [
-    ...     Plane(str(z), np.array([0.0, 0.0, z]), axes, (2, 2), np.ones(2), lambda one: "")
+    ...     Plane(str(z), np.array([0.0, 0.0, z]), axes, (2, 2), np.ones(2), lambda keyword: "")
     ...     for z in (6, 2, 4)
     ... ]
     >>> arrange(planes).order
     [1, 2, 0]
     """
     normal = np.cross(*planes[0].axes)
-    along = np.array([one.origin @ normal for one in planes])
+    along = np.array([plane.origin @ normal for plane in planes])
     order = np.argsort(along, kind="stable").tolist()
     planes, along = [planes[k] for k in order], along[order]
     distance = _check_positions(planes, along, normal)
@@ -178,13 +178,13 @@ def arrange(planes: Sequence[Plane]) -> Grid:
     )
 
 
-def _alike(one: Plane, two: Plane) -> bool:
+def _alike(first: Plane, second: Plane) -> bool:
     """Compare size, pixel spacing and orientation."""
-    a, b = one.spacing, two.spacing
-    if (a is None) != (b is None) or one.size != two.size:
+    a, b = first.spacing, second.spacing
+    if (a is None) != (b is None) or first.size != second.size:
         return False
     same = a is None or b is None or np.allclose(a, b, rtol=JITTER, atol=0)
-    return same and np.allclose(one.axes, two.axes, atol=1e-3)
+    return same and np.allclose(first.axes, second.axes, atol=1e-3)
 
 
 def _describe(plane: Plane) -> str:
@@ -200,7 +200,7 @@ def _check_positions(planes: Sequence[Plane], along: np.ndarray, normal: np.ndar
     if (steps < JITTER).any():
         _refuse_shared(planes, along, steps)
     _check_steps(along, steps, typical)
-    origins = np.array([one.origin for one in planes])
+    origins = np.array([plane.origin for plane in planes])
     sideways = origins - origins[0] - np.outer(along - along[0], normal)
     shift = float(np.linalg.norm(sideways, axis=1).max())
     if shift > JITTER * len(planes) * typical:
@@ -217,7 +217,7 @@ def _refuse_shared(planes: Sequence[Plane], along: np.ndarray, steps: np.ndarray
     """Raise an error that says how images at one position differ."""
     differing: dict[str, list[str]] = {}
     for keyword, what in _SPLIT.items():
-        values = sorted({one.text(keyword) for one in planes})
+        values = sorted({plane.text(keyword) for plane in planes})
         if len(values) > 1:
             differing[what] = values
     why = "; ".join(

@@ -69,7 +69,8 @@ def check_pixels(file: DicomFile) -> None:
             "or convert it to NIfTI"
         )
     rows, columns, allocated, stored, high = (
-        file.whole(one, 0) for one in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
+        file.whole(keyword, 0)
+        for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit")
     )
     if min(rows, columns) < 1 or allocated not in (1, 8, 16, 32, 64) or not 0 < stored <= allocated:
         raise ImageFileError(
@@ -146,28 +147,28 @@ def find_mapping(mappings: list[Any]) -> Scale:
     >>> find_mapping([mapping]).slope
     0.5
     """
-    found: dict[str, Scale] = {}
-    for one in mappings:
-        codes = items(one, "MeasurementUnitsCodeSequence")
+    by_units: dict[str, Scale] = {}
+    for mapping in mappings:
+        codes = items(mapping, "MeasurementUnitsCodeSequence")
         units = text(codes[0], "CodeValue") if codes else ""
-        slope = numbers(one, "RealWorldValueSlope")
+        slope = numbers(mapping, "RealWorldValueSlope")
         if not slope:
             raise CaseError(
                 "the header maps stored values by a look-up table (0040,9212) or without a slope "
                 "(0040,9225), which is not applied; convert the image to NIfTI"
             )
-        intercept = numbers(one, "RealWorldValueIntercept") or (0.0,)
+        intercept = numbers(mapping, "RealWorldValueIntercept") or (0.0,)
         scale = _checked(slope[0], intercept[0], "RealWorldValueSlope")
-        found[units] = scale._replace(units=units, mapped=True)
-    if len({one[:2] for one in found.values()}) > 1:
-        convertible = [one for one in found if pet_units(one)]
+        by_units[units] = scale._replace(units=units, mapped=True)
+    if len({scale[:2] for scale in by_units.values()}) > 1:
+        convertible = [units for units in by_units if pet_units(units)]
         if not convertible:
             raise CaseError(
-                f"the header maps stored values to several quantities ({', '.join(found)}), so it "
-                "is unknown which one is meant; convert the image to NIfTI"
+                f"the header maps stored values to several quantities ({', '.join(by_units)}), so "
+                "it is unknown which one is meant; convert the image to NIfTI"
             )
-        return found[convertible[0]]
-    return next(iter(found.values()))
+        return by_units[convertible[0]]
+    return next(iter(by_units.values()))
 
 
 def pet_units(units: str) -> str:
@@ -239,14 +240,14 @@ def check_scales(scales: list[Scale | None], modality: str, names: list[str]) ->
     --------
     >>> check_scales([None, None], "MR", ["1.dcm", "2.dcm"])
     """
-    lacking = [one for one, scale in zip(names, scales, strict=True) if scale is None]
+    lacking = [slice_ for slice_, scale in zip(names, scales, strict=True) if scale is None]
     if lacking and (len(lacking) < len(scales) or modality in _RESCALED):
         raise ImageFileError(
             f"{len(lacking)} of {len(scales)} slices state no {name('RescaleSlope')} or "
             f"RescaleIntercept (first {lacking[0]}), so their stored values are of unknown units; "
             "export the series again"
         )
-    units = {(one.units, one.mapped) for one in scales if one is not None}
+    units = {(scale.units, scale.mapped) for scale in scales if scale is not None}
     if len(units) > 1:
         raise ImageFileError(
             f"the slices have values of different units ({', '.join(sorted(u for u, _ in units))})"
@@ -324,8 +325,8 @@ def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
     for frame, scale in zip(values, scales, strict=False):
         if scale is not None and scale.slope == 0 and frame.any():
             raise _no_scaling("RescaleSlope", *scale[:2])
-    slopes = np.array([1.0 if one is None else one.slope for one in scales])
-    shifts = np.array([0.0 if one is None else one.intercept for one in scales])
+    slopes = np.array([1.0 if scale is None else scale.slope for scale in scales])
+    shifts = np.array([0.0 if scale is None else scale.intercept for scale in scales])
     if (slopes == 1).all() and (shifts == np.round(shifts)).all():
         return _shifted(values, shifts.astype(np.int64))
     return values * slopes[:, None, None] + shifts[:, None, None]
@@ -369,8 +370,8 @@ def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
         return values
     low = int(values.min()) + int(shifts.min())
     high = int(values.max()) + int(shifts.max())
-    kind = np.int16 if -(2**15) <= low and high < 2**15 else np.int32
-    return values.astype(kind) + shifts.astype(kind)[:, None, None]
+    dtype = np.int16 if -(2**15) <= low and high < 2**15 else np.int32
+    return values.astype(dtype) + shifts.astype(dtype)[:, None, None]
 
 
 def _stored_values(file: DicomFile) -> np.ndarray:

@@ -84,23 +84,23 @@ def read_series(files: Sequence[DicomFile]) -> sitk.Image:
     """
     if len(files) == 1:
         return _read_alone(files[0])
-    planes = [_read_plane(one, len(files)) for one in files]
+    planes = [_read_plane(file, len(files)) for file in files]
     check_alike(planes)
     grid = arrange(planes)
     files = [files[k] for k in grid.order]
-    for one in files:
-        check_pixels(one)
+    for file in files:
+        check_pixels(file)
     _check_same(files)
     _check_count(files)
     modality = files[0].text("Modality")
-    scales = [find_scale(one.elements, modality=modality) for one in files]
-    check_scales(scales, modality, [one.path.name for one in files])
-    for one, scale in zip(files, scales, strict=True):
-        check_emptiness(one, scale)
+    scales = [find_scale(file.elements, modality=modality) for file in files]
+    check_scales(scales, modality, [file.path.name for file in files])
+    for file, scale in zip(files, scales, strict=True):
+        check_emptiness(file, scale)
     image = _place(_read_values(files, scales), grid)
     first = min(files, key=_acquired)
     if modality == "PT":
-        image.SetMetaData(DIFFERENT, differences([one.elements for one in files]))
+        image.SetMetaData(DIFFERENT, differences([file.elements for file in files]))
     return _with_metadata(image, first, scales)
 
 
@@ -160,11 +160,11 @@ def as_volume(image: sitk.Image) -> sitk.Image:
     stated = image.GetMetaData(_PLANE) if is_plane(image) else ""
     if not stated:
         return image
-    place = np.array(stated.split("\\"), dtype=float).reshape(3, 3)
+    frame = np.array(stated.split("\\"), dtype=float).reshape(3, 3)
     volume = sitk.JoinSeries([image])
     volume.SetSpacing([*image.GetSpacing(), 1.0])
-    volume.SetOrigin(place[0].tolist())
-    volume.SetDirection(np.column_stack([*place[1:], np.cross(*place[1:])]).ravel().tolist())
+    volume.SetOrigin(frame[0].tolist())
+    volume.SetDirection(np.column_stack([*frame[1:], np.cross(*frame[1:])]).ravel().tolist())
     if image.HasMetaDataKey(FRAME_OF_REFERENCE):
         volume.SetMetaData(FRAME_OF_REFERENCE, image.GetMetaData(FRAME_OF_REFERENCE))
     return volume
@@ -212,7 +212,7 @@ def _size(file: DicomFile) -> tuple[int, int]:
 def _check_same(files: Sequence[DicomFile]) -> None:
     """Raise if slices are of different modalities or units."""
     for keyword in ("Modality", "Units", "RescaleType"):
-        values = Counter(one.text(keyword) for one in files)
+        values = Counter(file.text(keyword) for file in files)
         if keyword == "RescaleType":
             values.pop("", None)
         if len(values) > 1:
@@ -230,7 +230,9 @@ def _check_count(files: Sequence[DicomFile]) -> None:
     twice as many as there are files is no sign of a loss.
     """
     n = len(files)
-    slices, images = (files[0].whole(one, 0) for one in ("NumberOfSlices", "ImagesInAcquisition"))
+    slices, images = (
+        files[0].whole(keyword, 0) for keyword in ("NumberOfSlices", "ImagesInAcquisition")
+    )
     for stated, what, lost in (
         (slices, "number of slices", slices > n),
         (images, "number of images in the acquisition", n < images < 2 * n),
@@ -246,15 +248,15 @@ def _read_values(files: Sequence[DicomFile], scales: Sequence[Scale | None]) -> 
     """Read the intensities of slices in their order."""
     import SimpleITK as sitk
 
-    paths = [str(one.path) for one in files]
-    if all(is_read_by_itk(one, scale) for one, scale in zip(files, scales, strict=True)):
+    paths = [str(file.path) for file in files]
+    if all(is_read_by_itk(file, scale) for file, scale in zip(files, scales, strict=True)):
         # The type of the first slice is not that of all: each may have its own slope.
         types = {
-            (scale, *map(one.text, ("PixelRepresentation", "BitsAllocated", "BitsStored")))
-            for one, scale in zip(files, scales, strict=True)
+            (scale, *map(file.text, ("PixelRepresentation", "BitsAllocated", "BitsStored")))
+            for file, scale in zip(files, scales, strict=True)
         }
         return sitk.ReadImage(paths) if len(types) == 1 else sitk.ReadImage(paths, sitk.sitkFloat64)
-    planes = [read_intensities(one, [scale]) for one, scale in zip(files, scales, strict=True)]
+    planes = [read_intensities(file, [scale]) for file, scale in zip(files, scales, strict=True)]
     return sitk.GetImageFromArray(np.concatenate(planes))
 
 
@@ -277,7 +279,7 @@ def _read_frames(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
         raise without_positions(file)
     planes, scales = read_planes(file), read_scales(file)
     check_alike(planes)
-    check_scales(scales, file.text("Modality"), [one.name for one in planes])
+    check_scales(scales, file.text("Modality"), [plane.name for plane in planes])
     grid = arrange(planes)
     values = read_intensities(file, scales)
     if len(values) != len(planes):
@@ -293,16 +295,16 @@ def _read_plane_image(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
     """Read a file of one frame as a 2-D image."""
     import SimpleITK as sitk
 
-    modality, place, spacing = file.text("Modality"), None, pixel_size(file.elements)
+    modality, location, spacing = file.text("Modality"), None, pixel_size(file.elements)
     if has_groups(file):
         scales = read_scales(file)
         if has_positions(file):
             plane = read_planes(file)[0]
-            spacing, place = plane.spacing, (plane.origin, plane.axes)
+            spacing, location = plane.spacing, (plane.origin, plane.axes)
     else:
         scales = [find_scale(file.elements, modality=modality)]
         if file.text("ImagePositionPatient") and file.text("ImageOrientationPatient"):
-            place = read_place(file.elements, file.elements, str(file.path))
+            location = read_place(file.elements, file.elements, str(file.path))
     check_scales(scales, modality, [file.path.name])
     check_emptiness(file, scales[0])
     if is_read_by_itk(file, scales[0]) and not has_groups(file):
@@ -312,7 +314,7 @@ def _read_plane_image(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
         image = sitk.GetImageFromArray(read_intensities(file, scales)[0])
     image.SetOrigin([0.0, 0.0])
     image.SetDirection(np.eye(2).ravel().tolist())
-    stated = [] if place is None else np.vstack(place).ravel().tolist()
+    stated = [] if location is None else np.vstack(location).ravel().tolist()
     image.SetMetaData(_PLANE, "\\".join(map(repr, stated)))
     return _with_size(image, np.full(2, np.nan) if spacing is None else spacing), scales
 

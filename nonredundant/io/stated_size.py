@@ -104,8 +104,8 @@ def with_stated_size(image: sitk.Image, size: StatedSize, path: Path) -> sitk.Im
     if path.name.lower().endswith(WITHOUT_GRID):
         return image
     if size.factor != 1.0:
-        image.SetSpacing([size.factor * one for one in image.GetSpacing()])
-        image.SetOrigin([size.factor * one for one in image.GetOrigin()])
+        image.SetSpacing([size.factor * value for value in image.GetSpacing()])
+        image.SetOrigin([size.factor * value for value in image.GetOrigin()])
     check_rectangular(image.GetDirection(), image.GetDimension())
     if size.unknown:
         return mark_unknown(image, size.unknown, size.reason)
@@ -118,9 +118,9 @@ def _read_nrrd(path: Path) -> StatedSize:
     fields = _fields(path, ":", "")
     directions = re.findall(r"\([^)]*\)|none", fields.get("space directions", "").lower())
     if directions:
-        values = [_length(one) for one in directions]
+        values = [_length(direction) for direction in directions]
     else:
-        values = [_number(one) for one in fields.get("spacings", "").split()]
+        values = [_number(value) for value in fields.get("spacings", "").split()]
     kinds = fields.get("kinds", "").split()
     n_axes = int(_number(fields.get("dimension", "0")) or 0)
     values += [math.nan] * (n_axes - len(values))
@@ -148,13 +148,13 @@ def _read_meta(path: Path) -> StatedSize:
         )
     n_axes = int(_number(fields.get("ndims", "0")) or 0)
     given = fields.get("elementspacing", "") or fields.get("elementsize", "")
-    sizes = [_number(one) for one in given.split()] or [math.nan] * n_axes
+    sizes = [_number(value) for value in given.split()] or [math.nan] * n_axes
     return _stated(path, sizes[:3], [fields.get("distanceunits", "")], "'ElementSpacing'")
 
 
 def _stated(path: Path, sizes: Sequence[float], units: Sequence[str], field: str) -> StatedSize:
     """Judge sizes and units of a text header."""
-    named = {one.strip().lower() for one in units} - {"", "?"}
+    named = {unit.strip().lower() for unit in units} - {"", "?"}
     if len(named) > 1 or not named <= set(_UNITS):
         raise CaseError(
             f"{path} states the size of its voxels in {', '.join(sorted(named))}; expected mm (or "
@@ -162,14 +162,14 @@ def _stated(path: Path, sizes: Sequence[float], units: Sequence[str], field: str
         )
     factor = _UNITS[named.pop()] if named else 1.0
     # ITK takes the absolute value of a negative size and turns the axis.
-    wrong = [one for one in sizes if one == 0 or math.isinf(one)]
+    wrong = [length for length in sizes if length == 0 or math.isinf(length)]
     if wrong:
         raise CaseError(
-            f"{path} states a voxel size of {'×'.join(f'{one:g}' for one in sizes)}; correct the "
-            "header"
+            f"{path} states a voxel size of {'×'.join(f'{length:g}' for length in sizes)}; correct "
+            "the header"
         )
-    unknown = tuple(k for k, one in enumerate(sizes) if math.isnan(one))
-    shown = "×".join(f"{one:g}" for one in sizes)
+    unknown = tuple(k for k, length in enumerate(sizes) if math.isnan(length))
+    shown = "×".join(f"{length:g}" for length in sizes)
     reason = f"its header has no {field} for axis {', '.join('xyz'[k] for k in unknown)} ({shown})"
     return StatedSize(unknown, reason, factor)
 
@@ -180,10 +180,10 @@ def _fields(path: Path, separator: str, last: str) -> dict[str, str]:
         lines = file.read(_HEADER).decode("utf-8", "replace").splitlines()
     fields: dict[str, str] = {}
     for line in lines:
-        key, found, value = line.partition(separator)
+        key, separated, value = line.partition(separator)
         if not line.strip():
             break
-        if found and not value.startswith("="):
+        if separated and not value.startswith("="):
             fields[key.strip().lower()] = value.strip()
         if last and key.strip().lower() == last:
             break
@@ -200,5 +200,5 @@ def _number(value: str) -> float:
 
 def _length(direction: str) -> float:
     """Compute the length of a vector in parentheses; NaN without one."""
-    values = [_number(one) for one in direction.strip("()").split(",")]
+    values = [_number(value) for value in direction.strip("()").split(",")]
     return float(np.linalg.norm(values))

@@ -121,7 +121,7 @@ def unknown_axes(image: sitk.Image) -> tuple[list[int], str]:
     if not image.HasMetaDataKey(_UNKNOWN):
         return [], ""
     axes, _, reason = image.GetMetaData(_UNKNOWN).partition("|")
-    return [int(one) for one in axes.split(",")], reason
+    return [int(axis) for axis in axes.split(",")], reason
 
 
 def check_plausible(spacing: Sequence[float], size: Sequence[int]) -> None:
@@ -199,4 +199,4 @@ def in_mm(spacing: Sequence[float] | np.ndarray) -> str:
     >>> in_mm([0.8, 0.8, 3])
     '0.8×0.8×3 mm'
     """
-    return "×".join(f"{one:.4g}" for one in spacing) + " mm"
+    return "×".join(f"{size:.4g}" for size in spacing) + " mm"
