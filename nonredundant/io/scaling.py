@@ -371,7 +371,7 @@ def _shifted(values: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     low = int(values.min()) + int(shifts.min())
     high = int(values.max()) + int(shifts.max())
     dtype = np.int16 if -(2**15) <= low and high < 2**15 else np.int32
-    return values.astype(dtype) + shifts.astype(dtype)[:, None, None]
+    return np.add(values.astype(dtype), shifts.astype(dtype)[:, None, None])
 
 
 def _stored_values(file: DicomFile) -> np.ndarray:

@@ -95,7 +95,12 @@ def to_suv(image: sitk.Image) -> sitk.Image:
             "its DICOM series, or an image in SUV"
         )
     header = read_dicom(Path(path)).elements
-    return sitk.Cast(image, sitk.sitkFloat64) * suv_factor(header, units)
+    converted = sitk.Cast(image, sitk.sitkFloat64) * suv_factor(header, units)
+    # ITK drops what the masks are compared with.
+    for key in set(image.GetMetaDataKeys()) - {ACQUIRED_FIRST, DIFFERENT}:
+        converted.SetMetaData(key, image.GetMetaData(key))
+    converted.SetMetaData(UNITS, "GML")
+    return converted
 
 
 def check_suv(image: sitk.Image, lesions: list[np.ndarray]) -> None:

@@ -50,7 +50,7 @@ def mark_unknown(image: sitk.Image, axes: Sequence[int], reason: str) -> sitk.Im
     return image
 
 
-def settle_size(image: sitk.Image, spacing: Sequence[float] | None) -> sitk.Image:
+def settle_size(image: sitk.Image, spacing: Sequence[float] | np.ndarray | None) -> sitk.Image:
     """Give an image the voxel size that its header lacks, and check the one that it states.
 
     Parameters
@@ -87,9 +87,11 @@ def settle_size(image: sitk.Image, spacing: Sequence[float] | None) -> sitk.Imag
     stated = np.array(image.GetSpacing())
     settled = np.where(np.isin(np.arange(stated.size), unknown), spacing, stated)
     if not np.allclose(settled, spacing, rtol=SAME_SIZE, atol=0):
+        shown = np.where(np.isin(np.arange(stated.size), unknown), np.nan, stated)
+        remedy = "leave the cell 'spacing' empty" if not unknown else "correct the cell 'spacing'"
         raise CaseError(
-            f"the spacing of the case is {in_mm(spacing)}, but the image states {in_mm(stated)}; "
-            "leave the cell 'spacing' empty, or correct the header"
+            f"the spacing of the case is {in_mm(spacing)}, but the image states {in_mm(shown)}; "
+            f"{remedy}, or correct the header"
         )
     if unknown:
         image.SetSpacing(settled.tolist())
@@ -187,7 +189,7 @@ def in_mm(spacing: Sequence[float] | np.ndarray) -> str:
     Parameters
     ----------
     spacing : sequence of float
-        Voxel size in mm.
+        Voxel size in mm, NaN where it is unknown.
 
     Returns
     -------
@@ -199,4 +201,4 @@ def in_mm(spacing: Sequence[float] | np.ndarray) -> str:
     >>> in_mm([0.8, 0.8, 3])
     '0.8×0.8×3 mm'
     """
-    return "×".join(f"{size:.4g}" for size in spacing) + " mm"
+    return "×".join("?" if np.isnan(size) else f"{size:.4g}" for size in spacing) + " mm"

@@ -9,10 +9,20 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from cases_for_tests import quick
-from dicom_for_tests import circle, enhanced, group, plane, save, write_contours, write_stack
+from dicom_for_tests import (
+    circle,
+    enhanced,
+    group,
+    plane,
+    save,
+    write_contours,
+    write_pet,
+    write_stack,
+)
 
 from nonredundant.io import CaseError, n_dimensions, read_image, read_mask, read_spacing
 from nonredundant.io.geometry import align_mask
+from nonredundant.io.suv import to_suv
 
 rng = np.random.default_rng(0)
 STORED = rng.integers(0, 2000, (6, 10, 14)).astype("<u2")
@@ -121,7 +131,7 @@ def test_a_cell_supplies_the_size_that_the_header_lacks(tmp_path):
         read_image(folder)
     assert read_image(folder, spacing=(0.9, 0.8, 2)).GetSpacing() == (0.9, 0.8, 2.0)
     # The distance of the slices is stated by their positions.
-    with pytest.raises(CaseError, match="spacing of the case is 0.9×0.8×3 mm, but .* states"):
+    with pytest.raises(CaseError, match=r"is 0.9×0.8×3 mm, but .* states \?×\?×2 mm"):
         read_image(folder, spacing=(0.9, 0.8, 3))
 
 
@@ -209,6 +219,23 @@ def test_contours_are_drawn_on_a_single_slice(tmp_path):
     inside = (0.9 * (x - 7)) ** 2 + (0.8 * (y - 5)) ** 2 < 9
     assert mean == pytest.approx(STORED[0][inside].mean())
     assert area == pytest.approx(inside.sum() * 0.72)
+
+
+def test_a_converted_pet_keeps_its_place(tmp_path):
+    masks = masks_of_a_slice(tmp_path)
+    pet = write_pet(tmp_path / "pet", STORED[:1] * 3.0)
+    image = to_suv(read_image(pet))
+    assert image.GetMetaData("0054|1001") == "GML"
+    solid = sitk.ReadImage(str(masks / "solid.nii.gz"))
+    solid.SetSpacing((4, 4, 3))
+    solid.SetOrigin((0, 0, 0))
+    found, note = align_mask(solid, image)
+    assert note is None
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(found), INSIDE)
+    drawn = [circle((20.0, 16.0), 9.0, 0.0)]
+    other = write_contours(tmp_path / "RS.dcm", [("GTV", drawn)], frame="1.2.3.99")
+    with pytest.raises(CaseError, match="another frame of reference"):
+        read_mask(other, image)
 
 
 def test_a_mask_on_another_slice_is_outside(tmp_path):
