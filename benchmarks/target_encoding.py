@@ -1,7 +1,7 @@
 """What a clinical column of many levels that says nothing costs, encoded by the target.
 
 Five features, the first of which predicts, and 40 wards drawn at random, n = 120, logistic
-regression, ten draws. The wards are encoded by scikit-learn's `TargetEncoder` as a step of the fold; beside it
+regression, ten draws. The wards are encoded by `TargetEncoder` as a step of the fold; beside it
 the same columns in a plain pipeline of scikit-learn. An encoder that encodes its own training rows
 by their labels, as `fit` and then `transform` does, ruins the model.
 `python benchmarks/target_encoding.py` prints a table and writes it into docs/benchmarks.md.

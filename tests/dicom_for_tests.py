@@ -85,3 +85,85 @@ def write_pet(folder, values, *, units="BQML", **elements):
         one.PixelData = stored.tobytes()
         save(one, folder / f"{k}.dcm")
     return folder
+
+
+def plane(values, sop_class="1.2.840.10008.5.1.4.1.1.2", **elements):
+    """Make a DICOM image of stored values (rows, columns) or (n, rows, columns); None removes."""
+    one = pydicom.Dataset()
+    one.SOPClassUID, one.SOPInstanceUID = sop_class, pydicom.uid.generate_uid()
+    one.StudyInstanceUID, one.SeriesInstanceUID, one.Modality = "1.2.4", "1.2.5", "CT"
+    one.Rows, one.Columns = values.shape[-2:]
+    if values.ndim == 3:
+        one.NumberOfFrames = len(values)
+    one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+    one.BitsAllocated = one.BitsStored = 8 * values.itemsize
+    one.HighBit, one.PixelRepresentation = 8 * values.itemsize - 1, int(values.dtype.kind == "i")
+    one.RescaleSlope, one.RescaleIntercept = 1, 0
+    one.PixelData = values.tobytes()
+    for name, value in elements.items():
+        if value is not None:
+            setattr(one, name, value)
+        elif name in one:
+            delattr(one, name)
+    return one
+
+
+def group(**elements):
+    """Make one item of a sequence."""
+    one = pydicom.Dataset()
+    for name, value in elements.items():
+        setattr(one, name, value)
+    return one
+
+
+def write_stack(folder, values, *, edit=None, spacing=(0.8, 0.9), step=2.0, **elements):
+    """Write a series of stored values (n, rows, columns); `edit` changes the header of slice k."""
+    folder.mkdir()
+    for k, stored in enumerate(values):
+        one = plane(stored, PixelSpacing=list(spacing), InstanceNumber=k + 1)
+        one.ImagePositionPatient = [0.0, 0.0, step * k]
+        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        for name, value in elements.items():
+            if value is None:
+                delattr(one, name)
+            else:
+                setattr(one, name, value)
+        if edit is not None:
+            edit(one, k)
+        save(one, folder / f"{k:02d}.dcm")
+    return folder
+
+
+def enhanced(values, scales=None, *, positions=None, mappings=None, **elements):
+    """Make an enhanced image of stored values, with slope and intercept of each frame."""
+    n = len(values)
+    axes = group(ImageOrientationPatient=[1, 0, 0, 0, 1, 0])
+    measures = group(PixelSpacing=[0.8, 0.9], SliceThickness=5.0)
+    shared = group(PlaneOrientationSequence=[axes], PixelMeasuresSequence=[measures])
+    frames = []
+    for k in range(n):
+        place = [0.0, 0.0, 2.0 * k] if positions is None else list(map(float, positions[k]))
+        frame = group(PlanePositionSequence=[group(ImagePositionPatient=place)])
+        if scales is not None and scales[k] is not None:
+            slope, intercept = scales[k]
+            scale = group(RescaleSlope=slope, RescaleIntercept=intercept, RescaleType="US")
+            frame.PixelValueTransformationSequence = [scale]
+        if mappings is not None:
+            frame.RealWorldValueMappingSequence = mappings
+        frames.append(frame)
+    groups = {"SharedFunctionalGroupsSequence": [shared]}
+    groups["PerFrameFunctionalGroupsSequence"] = frames
+    removed = {"RescaleSlope": None, "RescaleIntercept": None}
+    return plane(values, "1.2.840.10008.5.1.4.1.1.2.1", **{**removed, **groups, **elements})
+
+
+def mapping(slope, intercept, units):
+    """Make a real world value mapping to units by their UCUM code."""
+    code = group(CodeValue=units, CodingSchemeDesignator="UCUM", CodeMeaning=units)
+    return group(
+        RealWorldValueSlope=float(slope),
+        RealWorldValueIntercept=float(intercept),
+        RealWorldValueFirstValueMapped=0,
+        RealWorldValueLastValueMapped=65535,
+        MeasurementUnitsCodeSequence=[code],
+    )

@@ -268,7 +268,7 @@ def test_the_cache_of_an_extractor_in_a_pipeline_is_not_read(tmp_path):
     loaded = load_model(tmp_path / "model.skops")
     extractor = loaded.extractor_[-1]
     assert extractor.memory is None
-    assert extractor.clinical_.transformers_[0][1].memory is None
+    assert loaded.steps_[0].transformer_.transformers_[0][1].memory is None
 
 
 def columns_with_cache(folder):
@@ -334,7 +334,8 @@ def _bomb(path, n_bytes):
         sitk.WriteImage(sitk.Image([8, 8, 8], sitk.sitkInt16), str(plain))
         path.write_bytes(gzip.compress(plain.read_bytes() + bytes(n_bytes), 1))
         return
-    text = "NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nendian: little\nencoding: gzip\n\n"
+    text = "NRRD0004\ntype: short\ndimension: 3\nsizes: 8 8 8\nspacings: 1 1 1\nendian: little\n"
+    text += "encoding: gzip\n\n"
     path.write_bytes(text.encode() + gzip.compress(bytes(n_bytes), 1))
 
 

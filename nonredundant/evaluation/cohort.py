@@ -20,7 +20,6 @@ from nonredundant.extraction.case_table import (
     SOURCE_COLUMNS,
     Sources,
     check_case_table,
-    clinical_sources,
     read_rows,
     sample_columns,
 )
@@ -211,10 +210,10 @@ def read_cohort(
         columns.
     """
     held, y_held, held_groups = _split_test(test)
-    _check_cases(X, held, extractor)
-    is_table = isinstance(X, LesionTable)
-    clinical = None if is_table else getattr(extractor, "clinical", None)
-    steps = [*clinical_steps(clinical), *check_steps(steps, caller)]
+    clinical = {} if isinstance(X, LesionTable) else _clinical_parameters(extractor)
+    encoders = [step for columns in clinical.values() for step in clinical_steps(columns)]
+    _check_cases(X, held, extractor, named_columns(encoders))
+    steps = check_steps([*encoders, *check_steps(steps, caller)], caller)
     y = align(y, X, "y")
     check_target(y, X, named_columns(steps))
     groups, held_groups, column = _read_groups(X, held, groups, held_groups)
@@ -280,14 +279,20 @@ def _extract(
     params = plain.get_params(deep=False)
     # Parameters of the extractor take precedence over those of the comparison.
     unset = {name: v for name, v in settings.items() if name in params and not params[name]}
-    if "clinical" in params:
-        # A step of each fold encodes them.
-        unset["clinical"] = None
-    plain.set_params(**unset)
+    # A step of each fold encodes clinical columns.
+    plain.set_params(**unset, **dict.fromkeys(_clinical_parameters(plain)))
     table = plain.fit(cases).transform(cases)
     if not table.samples.shape[1]:
         table = table.replace(samples=sample_columns(cases))
     return plain, table
+
+
+def _clinical_parameters(extractor: Any) -> dict[str, Any]:
+    """Return what an extractor, or one within a pipeline, is told of clinical columns, by name."""
+    if extractor is None:
+        return {}
+    params = extractor.get_params(deep=True)
+    return {name: v for name, v in params.items() if name.rpartition("__")[2] == "clinical"}
 
 
 def _own(extractor: Any) -> Any:
@@ -310,7 +315,7 @@ def _failed(table: LesionTable, n: int) -> tuple[dict[str, str], list[str]]:
     ]
 
 
-def _check_cases(X: Any, held: Any, extractor: Any) -> None:
+def _check_cases(X: Any, held: Any, extractor: Any, clinical: list[Any]) -> None:
     """Check the cohort and the held-out test set before anything is extracted.
 
     Raises
@@ -334,20 +339,19 @@ def _check_cases(X: Any, held: Any, extractor: Any) -> None:
             f"LesionTable, got {type(X).__name__}; features in a DataFrame become one by "
             "LesionTable(features), saved lesions by LesionTable.load(path)"
         )
-    clinical = getattr(extractor, "clinical", None)
     if extractor is None or isinstance(extractor, RadiomicsExtractor):
         # Extractors of the user's own may read other columns.
         whole = getattr(extractor, "whole_image", False)
-        check_case_table(X, clinical_sources(clinical), whole_image=whole)
+        check_case_table(X, clinical, whole_image=whole)
     if held is not None:
         if not isinstance(held, pd.DataFrame):
             raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
         _check_same_sources(X, held, clinical)
 
 
-def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: Any) -> None:
+def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: list[Any]) -> None:
     """Raise if one of two case tables lacks a column of sources or clinical variables."""
-    wanted = [*SOURCE_COLUMNS, *clinical_sources(clinical)]
+    wanted = [*SOURCE_COLUMNS, *clinical]
     for name, table, other in (("the test set", held, X), ("X", X, held)):
         missing = [c for c in wanted if c in other.columns and c not in table.columns]
         if missing:

@@ -30,6 +30,7 @@ from nonredundant.extraction.resampling import is_resampled, resample_lesion
 from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.geometry import align_mask
+from nonredundant.io.hounsfield import check_hounsfield
 from nonredundant.io.images import content_key, has_grid, read_image, read_mask, take_grid
 from nonredundant.io.suv import check_suv, to_suv
 from nonredundant.utils.cache import CacheError, KeptFunction
@@ -313,6 +314,8 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     image = read_image(sources.image, spacing=sources.spacing)
     if plan.modality == "PET":
         image = to_suv(image)
+    elif plan.modality == "CT":
+        check_hounsfield(image)
     notes: dict[str, str] = {}
     regions = _read_regions(image, sources, plan, notes)
     _check_voxels(image, regions)

@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from nonredundant.io.dicom import is_dicom
+
 #: Beginnings of files that stand for others, and what to do.
 _POINTERS = (
     (b"version https://git-lfs", "it is a pointer of Git LFS, not the file itself: git lfs pull"),
@@ -145,28 +147,6 @@ def _begins(path: Path, beginning: bytes) -> bool:
     """Check the first bytes of a file."""
     with path.open("rb") as file:
         return file.read(len(beginning)) == beginning
-
-
-def is_dicom(path: Path) -> bool:
-    """Recognise a DICOM file by its first bytes (DICOM PS3.10, section 7.1).
-
-    Parameters
-    ----------
-    path : Path
-        A file.
-
-    Returns
-    -------
-    bool
-        Whether it begins as one.
-
-    Examples
-    --------
-    >>> is_dicom(Path("scan.dcm"))  # doctest: +SKIP
-    True
-    """
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def _dicom_folders(folder: Path) -> Iterator[Path]:

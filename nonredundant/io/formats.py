@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,9 +15,15 @@ from nonredundant.io.contents import (
     describe_absent,
     describe_file,
     describe_folder,
-    is_dicom,
 )
 from nonredundant.io.contours import read_contours
+from nonredundant.io.dicom import (
+    DicomFile,
+    is_dicom,
+    list_images,
+    read_dicom,
+    without_pydicom_warnings,
+)
 from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header, quiet_reading
 from nonredundant.io.labels import fits_bytes
@@ -25,6 +32,7 @@ from nonredundant.io.nifti import check_nifti
 from nonredundant.io.region_names import RegionChoice
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
+from nonredundant.io.stated_size import read_stated_size, with_stated_size
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -144,9 +152,11 @@ def _read_with_itk(path: Path) -> sitk.Image:
     """Read a file with SimpleITK, if its size agrees with what its header claims."""
     import SimpleITK as sitk
 
+    size = read_stated_size(path)
     open_header(path)
     with quiet_reading(path):
-        return sitk.ReadImage(str(path))
+        image = sitk.ReadImage(str(path))
+    return with_stated_size(image, size, path)
 
 
 # DICOM ---------------------------------------------------------------------------------------
@@ -194,6 +204,14 @@ def _read_dicom_file(path: Path) -> sitk.Image:
     return read_single(str(path))
 
 
+def dicom_dimensions(path: Path) -> int:
+    """Return the number of dimensions of a DICOM file or series, by its headers."""
+    files = [path] if path.is_file() else sorted(path.iterdir())
+    images = (read_dicom(one) for one in files if one.is_file() and is_dicom(one))
+    frames = [one.n_frames for one in itertools.islice((i for i in images if i.pixels.tag), 2)]
+    return 2 if frames == [1] else 3
+
+
 def _no_image(path: Path, *, content: str) -> sitk.Image:
     """Raise an error that describes a file that is a mask and no image."""
     raise ImageFileError(
@@ -220,6 +238,7 @@ def _no_series(path: Path, *_: object) -> sitk.Image:
     )
 
 
+@without_pydicom_warnings()
 def _read_dicom_series(folder: Path) -> sitk.Image:
     """Read the DICOM series in a folder."""
     return read_series(_series_files(folder))
@@ -231,38 +250,28 @@ def _mask_files(folder: Path) -> list[Path]:
     return [one for one in files if _dicom_class(one) in _MASK_CLASSES]
 
 
-def _series_files(folder: Path) -> Sequence[str]:
-    """Return the files of the only DICOM series in a folder, in order."""
-    import SimpleITK as sitk
-
+def _series_files(folder: Path) -> list[DicomFile]:
+    """Return the files of the only DICOM series of images in a folder."""
     absent = describe_absent(folder)
     if absent:
         raise ImageFileError(f"{folder} ({_size(folder)}) is incomplete: {absent}")
-    series = sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(folder))
+    series: dict[str, list[DicomFile]] = {}
+    for file in list_images(folder):
+        if file.text("SOPClassUID") not in _MASK_CLASSES:
+            series.setdefault(file.text("SeriesInstanceUID"), []).append(file)
     if not series:
         content = describe_folder(folder)
         raise ImageFileError(
-            f"{folder} ({_size(folder)}) holds no DICOM series{f': {content}' if content else ''}"
-        )
-    files = [sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(folder), one) for one in series]
-    masks = {str(one) for one in _mask_files(folder)}
-    images = [k for k, names in enumerate(files) if not masks.issuperset(names)]
-    series, files = [series[k] for k in images], [files[k] for k in images]
-    if not series:
-        content = describe_folder(folder)
-        raise ImageFileError(
-            f"{folder} ({_size(folder)}) holds no DICOM series of images"
-            f"{f': {content}' if content else ''}"
+            f"{folder} ({_size(folder)}) holds no DICOM series"
+            f"{f': {content}' if content else ' of images'}"
         )
     if len(series) > 1:
-        counts = ", ".join(
-            f"{one} ({len(names)})" for one, names in zip(series, files, strict=True)
-        )
+        counts = ", ".join(f"{uid or 'without UID'} ({len(one)})" for uid, one in series.items())
         raise ImageFileError(
             f"{folder} holds {len(series)} DICOM series (files each): {counts}; give each series "
             "a folder of its own"
         )
-    return list(files[0])
+    return next(iter(series.values()))
 
 
 # NIfTI ---------------------------------------------------------------------------------------
@@ -291,6 +300,8 @@ def _with_nan(image: sitk.Image, positions: np.ndarray, path: Path) -> sitk.Imag
     values.reshape(-1)[positions] = np.nan
     restored = sitk.GetImageFromArray(values, isVector=image.GetNumberOfComponentsPerPixel() > 1)
     restored.CopyInformation(image)
+    for key in image.GetMetaDataKeys():
+        restored.SetMetaData(key, image.GetMetaData(key))
     return restored
 
 
@@ -331,7 +342,7 @@ def _read_labels(path: Path) -> sitk.Image:
     mask.SetSpacing(header.GetSpacing())
     mask.SetOrigin(header.GetOrigin())
     mask.SetDirection(header.GetDirection())
-    return mask
+    return with_stated_size(mask, read_stated_size(path), path)
 
 
 # The table -----------------------------------------------------------------------------------

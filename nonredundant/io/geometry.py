@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nonredundant.io.errors import CaseError
+from nonredundant.io.series import as_volume, is_plane
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -51,6 +52,8 @@ def align_mask(
     """
     import SimpleITK as sitk
 
+    if is_plane(image):
+        return _align_in_plane(mask, image, tolerance)
     if mask.GetDimension() != image.GetDimension():
         raise CaseError(
             f"the image is {image.GetDimension()}-D of size {image.GetSize()}, but the mask is "
@@ -104,6 +107,27 @@ def _axes(image: sitk.Image) -> np.ndarray:
     """Return the steps of the index along each axis in mm, as columns."""
     n = image.GetDimension()
     return np.array(image.GetDirection()).reshape(n, n) * np.array(image.GetSpacing())
+
+
+def _align_in_plane(
+    mask: sitk.Image, image: sitk.Image, tolerance: float | None
+) -> tuple[sitk.Image, str | None]:
+    """Bring a mask onto a 2-D DICOM image: pixel by pixel, or by its place if it has one."""
+    volume = as_volume(image)
+    if mask.GetDimension() == volume.GetDimension() == 3:
+        # The thickness of an image in two dimensions does not matter.
+        volume.SetSpacing([*image.GetSpacing(), mask.GetSpacing()[2]])
+        aligned, note = align_mask(mask, volume, tolerance)
+        flat = aligned[:, :, 0]
+    elif mask.GetSize()[:2] == image.GetSize() and set(mask.GetSize()[2:]) <= {1}:
+        flat, note = mask[:, :, 0] if mask.GetDimension() == 3 else mask[:], None
+    else:
+        raise CaseError(
+            f"the image is 2-D of {image.GetSize()} pixels, but the mask has the size "
+            f"{mask.GetSize()} (x-y-z); give a mask of the image's size"
+        )
+    flat.CopyInformation(image)
+    return flat, note
 
 
 def _reaches_into(mask: sitk.Image, image: sitk.Image) -> bool:

@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant.io.errors import CaseError
-from nonredundant.io.formats import file_content, find_format, read_file, read_mask_file
+from nonredundant.io.formats import (
+    dicom_dimensions,
+    file_content,
+    find_format,
+    read_file,
+    read_mask_file,
+)
 from nonredundant.io.headers import read_header
 from nonredundant.io.labels import as_labels
 from nonredundant.io.layers import select_labels
 from nonredundant.io.paths import existing_path as _existing
+from nonredundant.io.planes import JITTER
 from nonredundant.io.region_names import RegionChoice
+from nonredundant.io.series import as_volume, is_plane
+from nonredundant.io.stated_size import WITHOUT_GRID, read_stated_size
+from nonredundant.io.voxel_size import SAME_SIZE, in_mm, settle_size, unknown_axes
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -23,11 +33,6 @@ if TYPE_CHECKING:
 
 #: Endings of files whose compression alters values.
 _LOSSY = (".jpg", ".jpeg")
-#: Endings of files of pixels, which have no place in space; a size of pixels in them is often that
-#: of a printer.
-_WITHOUT_GRID = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
-#: Relative difference of voxel sizes that are the same size, rounded.
-_SAME_SIZE = 1e-3
 
 
 def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
@@ -39,7 +44,7 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
         A file (NIfTI, NRRD, MHA, …), a folder with one DICOM series, or the image itself.
     spacing : float or sequence of float, optional
         Voxel size in mm, in the order x-y-z, of an array (1 by default), PNG, TIFF or JPEG. Of
-        other sources it must be that of the header.
+        other sources it supplies what the header lacks, and must be that of the header otherwise.
 
     Returns
     -------
@@ -49,8 +54,8 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     Raises
     ------
     CaseError
-        If the image has several values per voxel, not two or three dimensions, or another voxel
-        size than `spacing`.
+        If the image has several values per voxel, not two or three dimensions, another voxel
+        size than `spacing`, or none.
     ImageFileError
         If the file is missing or not an image.
 
@@ -68,20 +73,11 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
             "one channel of it"
         )
     image = _drop_fourth_dimension(image, "image")
-    return image if spacing is None else _with_spacing(image, source, spacing)
-
-
-def _with_spacing(image: sitk.Image, source: Any, spacing: Any) -> sitk.Image:
-    """Set the voxel size of an image that has none, or check that of its header."""
-    values = _spacing(spacing, image.GetSize()[::-1])
     if not has_grid(source):
-        image.SetSpacing(values.tolist())
-    elif not np.allclose(values, image.GetSpacing(), rtol=_SAME_SIZE, atol=0):
-        raise CaseError(
-            f"the spacing of the case is {_in_mm(values)}, but the image states "
-            f"{_in_mm(image.GetSpacing())}; leave the cell 'spacing' empty, or correct the header"
-        )
-    return image
+        if spacing is not None:
+            image.SetSpacing(_spacing(spacing, image.GetSize()[::-1]).tolist())
+        return image
+    return settle_size(image, None if spacing is None else _spacing(spacing, image.GetSize()[::-1]))
 
 
 def has_grid(source: Any) -> bool:
@@ -103,7 +99,7 @@ def has_grid(source: Any) -> bool:
     (True, False)
     """
     if isinstance(source, str | Path):
-        return Path(source).suffix.lower() not in _WITHOUT_GRID
+        return Path(source).suffix.lower() not in WITHOUT_GRID
     return not isinstance(source, np.ndarray)
 
 
@@ -146,17 +142,12 @@ def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     if stated and unset:
         mask.CopyInformation(image)
         return
-    if stated and not np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=_SAME_SIZE, atol=0):
+    if stated and not np.allclose(mask.GetSpacing(), image.GetSpacing(), rtol=SAME_SIZE, atol=0):
         raise CaseError(
-            f"the spacing of the case is {_in_mm(image.GetSpacing())}, but the mask states "
-            f"{_in_mm(mask.GetSpacing())}; leave the cell 'spacing' empty to take that of the mask"
+            f"the spacing of the case is {in_mm(image.GetSpacing())}, but the mask states "
+            f"{in_mm(mask.GetSpacing())}; leave the cell 'spacing' empty to take that of the mask"
         )
     image.CopyInformation(mask)
-
-
-def _in_mm(spacing: Any) -> str:
-    """Describe a voxel size."""
-    return "×".join(f"{one:.4g}" for one in spacing) + " mm"
 
 
 def read_mask(
@@ -214,14 +205,17 @@ def read_mask(
     """
     choice = RegionChoice(roi, several, fill_slices, {} if notes is None else notes)
     if isinstance(source, str | Path):
-        path = _existing(source)
-        mask = read_mask_file(path, image, choice, channel=channel, located=located)
+        path, volume = _existing(source), as_volume(image)
+        mask = read_mask_file(path, volume, choice, channel=channel, located=located)
     else:
         mask = select_labels(_read(source), choice, channel)
+    _settle_mask_size(mask, image)
     mask = _drop_fourth_dimension(mask, "mask")
     lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
     mask = as_labels(mask, lossy=lossy)
     if not has_grid(source):
+        if (image.GetDimension(), mask.GetSize()[2:]) == (2, (1,)):
+            mask = mask[:, :, 0]
         if mask.GetSize() != image.GetSize():
             kind = "an array" if isinstance(source, np.ndarray) else "a file of pixels"
             raise CaseError(
@@ -231,6 +225,30 @@ def read_mask(
             )
         mask.CopyInformation(image)
     return mask
+
+
+def _settle_mask_size(mask: sitk.Image, image: sitk.Image) -> None:
+    """Give a mask whose header lacks the size of its voxels that of the image at the same place."""
+    unknown, reason = unknown_axes(mask)
+    # Masks of a 2-D DICOM image are matched pixel by pixel.
+    if not unknown or (is_plane(image) and mask.GetSize()[:2] == image.GetSize()):
+        return
+    near = JITTER * min(image.GetSpacing())
+    if mask.GetSize() == image.GetSize() and all(
+        np.allclose(getattr(mask, get)(), getattr(image, get)(), rtol=0, atol=near)
+        for get in ("GetOrigin", "GetDirection")
+    ):
+        mask.SetSpacing(
+            [
+                image.GetSpacing()[k] if k in unknown else size
+                for k, size in enumerate(mask.GetSpacing())
+            ]
+        )
+        return
+    raise CaseError(
+        f"the size of the voxels of the mask is unknown: {reason}; save it with the grid of the "
+        "image, or give it as an array of the image's shape"
+    )
 
 
 def describe(source: Any) -> str:
@@ -294,8 +312,8 @@ def n_dimensions(source: Any) -> int:
     if not isinstance(source, str | Path):
         raise _unknown_kind(source)
     path = _existing(source)
-    if path.is_dir():
-        return 3
+    if find_format(path).name.startswith("a DICOM"):
+        return dicom_dimensions(path)
     return min(read_header(path).GetDimension(), 3)
 
 
@@ -307,8 +325,8 @@ def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
     source : path, SimpleITK.Image or ndarray
         A cell of the case table.
     spacing : float or sequence of float, optional
-        Voxel size in mm, in the order x-y-z, of an array (1 by default), PNG, TIFF or JPEG.
-        Ignored for other sources.
+        Voxel size in mm, in the order x-y-z, of an array (1 by default), PNG, TIFF or JPEG, and
+        of axes whose size the header lacks.
 
     Returns
     -------
@@ -332,10 +350,24 @@ def read_spacing(source: Any, *, spacing: Any = None) -> np.ndarray:
         return _spacing(spacing, source.shape)
     if spacing is not None and not has_grid(source):
         return _spacing(spacing, read_header(_existing(source)).GetSize()[:3])
-    if isinstance(source, str | Path) and not _existing(source).is_dir():
-        return np.asarray(read_header(_existing(source)).GetSpacing()[:3])
     # The slice distance of a DICOM series follows from all of its files.
-    return np.asarray(_read(source).GetSpacing()[:3])
+    if isinstance(source, str | Path):
+        path = _existing(source)
+        if not find_format(path).name.startswith("a DICOM"):
+            return _header_spacing(path, spacing)
+    return np.asarray(read_image(source, spacing=spacing).GetSpacing())
+
+
+def _header_spacing(path: Path, spacing: Any) -> np.ndarray:
+    """Read the voxel size from a header, with what is given for the axes that lack it."""
+    stated, header = read_stated_size(path), read_header(path)
+    values = stated.factor * np.asarray(header.GetSpacing()[:3])
+    if not stated.unknown:
+        return values
+    if spacing is None:
+        raise CaseError(f"the size of the voxels is unknown: {stated.reason}")
+    given = _spacing(spacing, header.GetSize()[:3])
+    return np.where(np.isin(np.arange(len(values)), stated.unknown), given, values)
 
 
 def content_key(source: Any, spacing: Any = None) -> str:
@@ -465,7 +497,10 @@ def _drop_fourth_dimension(image: sitk.Image, role: str) -> sitk.Image:
     """Drop a fourth dimension of length 1; raise unless two or three dimensions are left."""
     size = image.GetSize()
     if len(size) == 4 and size[3] == 1:
-        return image[:, :, :, 0]
+        volume = image[:, :, :, 0]
+        for key in image.GetMetaDataKeys():
+            volume.SetMetaData(key, image.GetMetaData(key))
+        return volume
     if len(size) not in (2, 3):
         raise CaseError(
             f"the {role} has {len(size)} dimensions of size {size} (x-y-z-t); give one volume of it"

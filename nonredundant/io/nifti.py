@@ -11,6 +11,7 @@ import math
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,18 @@ _HEADER = 540
 _CHUNK = 1 << 20
 #: The format of gzip files in zlib's numbering.
 _GZIP = zlib.MAX_WBITS | 16
+#: By the length of the header (NIfTI-1 and Analyze, NIfTI-2), struct's format and the byte of: dim,
+#: datatype and bitpix, vox_offset, scl_slope and scl_inter, pixdim of x to z, the codes of qform
+#: and sform, and the rows of the sform.
+_ANALYZE = 348
+_LAYOUTS = {
+    _ANALYZE: [
+        ("8h", 40), ("2h", 70), ("f", 108), ("2f", 112), ("3f", 80), ("2h", 252), ("12f", 280)
+    ],
+    540: [
+        ("8q", 16), ("2h", 12), ("q", 168), ("2d", 176), ("3d", 112), ("2i", 344), ("12d", 400)
+    ],
+}  # fmt: skip
 #: NumPy's types of the real numbers, by NIfTI's codes.
 _REAL = {16: "f4", 64: "f8"}
 
@@ -31,7 +44,8 @@ class _Header(NamedTuple):
     """The parts of a header that are checked.
 
     `start` is the byte of the voxel file where the voxels begin, `real` NumPy's type of voxels that
-    are real numbers, else None.
+    are real numbers, else None. `sizes` are those of the voxels along x, y and z (pixdim), `codes`
+    those of qform and sform, `lengths` the lengths of the axes of the sform.
     """
 
     start: int
@@ -39,6 +53,62 @@ class _Header(NamedTuple):
     n_bytes: int
     real: np.dtype | None
     scale: tuple[float, float]
+    sizes: tuple[float, ...]
+    codes: tuple[int, int]
+    lengths: tuple[float, ...]
+
+
+#: Relative difference of voxel sizes in the two places where a header states them: some are
+#: rounded to two digits.
+_SAME_SIZE = 1e-2
+#: The code of a map to the coordinates of the scanner.
+_SCANNER = 1
+
+
+def unstated_axes(path: Path) -> tuple[tuple[int, ...], str]:
+    """Find the axes whose voxel size the header of a NIfTI file does not state.
+
+    Parameters
+    ----------
+    path : Path
+        A file that ends in .nii, .hdr or .img, or one of these and .gz.
+
+    Returns
+    -------
+    axes : tuple of int
+        The axes, 0 is x.
+    reason : str
+        What is stated instead.
+
+    Raises
+    ------
+    ImageFileError
+        If the header states two sizes (`pixdim` and the axes of the sform).
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> unstated_axes(Path("scan.nii.gz"))  # doctest: +SKIP
+    ((), '')
+    """
+    header = _read_header(_part(path, ".hdr"))
+    if header is None:
+        return (), ""
+    unknown = tuple(
+        k for k, size in enumerate(header.sizes) if not (math.isfinite(size) and size > 0)
+    )
+    stated = "×".join(f"{one:g}" for one in header.sizes)
+    if unknown:
+        return unknown, f"the header states voxels of {stated} (pixdim)"
+    qform, sform = header.codes
+    apart = [abs(a - b) > _SAME_SIZE * a for a, b in zip(header.sizes, header.lengths, strict=True)]
+    if sform > 0 and (qform <= 0 or sform == _SCANNER) and any(apart):
+        lengths = "×".join(f"{one:.4g}" for one in header.lengths)
+        raise ImageFileError(
+            f"{path} states voxels of {stated} (pixdim) and of {lengths} (sform); correct the "
+            "header"
+        )
+    return (), ""
 
 
 def check_nifti(path: Path) -> np.ndarray:
@@ -151,28 +221,32 @@ def _read_header(path: Path) -> _Header | None:
 
 def _parse(head: bytes) -> _Header | None:
     """Read the fields of a header in either byte order."""
-    for order in "<>":
-        if len(head) >= 348 and struct.unpack_from(f"{order}i", head)[0] == 348:
-            dims = struct.unpack_from(f"{order}8h", head, 40)
-            code, bits = struct.unpack_from(f"{order}2h", head, 70)
-            start = int(struct.unpack_from(f"{order}f", head, 108)[0])
-            scale = struct.unpack_from(f"{order}2f", head, 112)
-            # An Analyze file without NIfTI's mark has other fields here.
-            scale = scale if head[344:347] in (b"n+1", b"ni1") else (0.0, 0.0)
-            break
-        if len(head) >= 540 and struct.unpack_from(f"{order}i", head)[0] == 540:
-            dims = struct.unpack_from(f"{order}8q", head, 16)
-            code, bits = struct.unpack_from(f"{order}2h", head, 12)
-            start = struct.unpack_from(f"{order}q", head, 168)[0]
-            scale = struct.unpack_from(f"{order}2d", head, 176)
+    for order, length in product("<>", _LAYOUTS):
+        if len(head) >= length and struct.unpack_from(f"{order}i", head)[0] == length:
             break
     else:
         return None
+    dims, (code, bits), (start,), scale, sizes, codes, rows = (
+        struct.unpack_from(order + form, head, place) for form, place in _LAYOUTS[length]
+    )
+    if length == _ANALYZE and head[344:347] not in (b"n+1", b"ni1"):
+        # An Analyze file without NIfTI's mark has other fields here, and sizes may have a sign.
+        scale, codes, sizes = (0.0, 0.0), (0, 0), tuple(map(abs, sizes))
+    n_dims = min(max(dims[0], 0), 7)
     n_voxels = 1
-    for size in dims[1 : 1 + min(max(dims[0], 0), 7)]:
+    for size in dims[1 : 1 + n_dims]:
         n_voxels *= max(size, 1)
-    real = np.dtype(order + _REAL[code]) if code in _REAL else None
-    return _Header(start, n_voxels, n_voxels * bits // 8, real, scale)
+    n = min(n_dims, 3)
+    return _Header(
+        start=int(start) if math.isfinite(start) else 0,
+        n_voxels=n_voxels,
+        n_bytes=n_voxels * bits // 8,
+        real=np.dtype(order + _REAL[code]) if code in _REAL else None,
+        scale=scale,
+        sizes=sizes[:n],
+        codes=codes,
+        lengths=tuple(np.linalg.norm(np.reshape(rows, (3, 4))[:, :n], axis=0).tolist()),
+    )
 
 
 def _chunks(path: Path, header: _Header, *, compressed: bool) -> Iterator[bytes]:

@@ -1,67 +1,69 @@
-"""DICOM series: the order of the slices and the gaps between them are checked before reading."""
+"""DICOM images: the slices of a series, or one file, become a volume or a 2-D image."""
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nonredundant.io.contours import FRAME_OF_REFERENCE, read_dataset
-from nonredundant.io.errors import ImageFileError
-from nonredundant.io.headers import read_header
+from nonredundant.io.contours import FRAME_OF_REFERENCE
+from nonredundant.io.dicom import (
+    DicomFile,
+    is_dicom,
+    name,
+    read_dicom,
+    text,
+    without_pydicom_warnings,
+)
+from nonredundant.io.errors import CaseError, ImageFileError
+from nonredundant.io.frames import (
+    check_whole,
+    has_groups,
+    has_positions,
+    read_planes,
+    read_scales,
+    rescale_type,
+    without_positions,
+)
+from nonredundant.io.pet_header import differences
+from nonredundant.io.pixel_size import pixel_size
+from nonredundant.io.planes import ADVICE, Grid, Plane, arrange, check_alike, read_place
+from nonredundant.io.scaling import (
+    Scale,
+    check_emptiness,
+    check_pixels,
+    check_scales,
+    find_scale,
+    is_read_by_itk,
+    pet_units,
+    read_intensities,
+)
+from nonredundant.io.voxel_size import check_plausible, mark_unknown
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
 
-#: Slice distances may differ by this fraction: positions are rounded when they are stored.
-JITTER = 1e-3
-#: Modality and units, which travel with the image.
-MODALITY, UNITS = "0008|0060", "0054|1001"
-#: Path of the file that was acquired first, whose header tells when the scan began.
-ACQUIRED_FIRST = "nonredundant|acquired_first"
-_DATE, _TIME = "0008|0022", "0008|0032"
-#: How many slices a PET volume has, and how many images an acquisition has.
-_COUNTS = {"0054|0081": "number of slices", "0020|1002": "number of images in the acquisition"}
-_KEPT = (FRAME_OF_REFERENCE, MODALITY, UNITS)
-_POSITION, _ORIENTATION, _FRAMES = "0020|0032", "0020|0037", "0028|0008"
-_SERIES = "0020|000e"
-#: Elements that tell images at one position apart, and what several of them are.
-_SPLIT = {
-    "0018|0081": "echo times",
-    "0018|0086": "echo numbers",
-    "0020|0012": "acquisitions",
-    "0020|0100": "temporal positions",
-    "0018|9087": "b-values",
-    "0018|1060": "trigger times",
-    "0008|0008": "image types",
-}
-_ADVICE = "give each volume a folder of its own"
+#: Modality, units of PET and type of rescaled values, which travel with the image.
+MODALITY, UNITS, RESCALE_TYPE = "0008|0060", "0054|1001", "0028|1054"
+#: Path of the file that was acquired first, whose header tells when the scan began; what SUV need
+#: and differs among the slices.
+ACQUIRED_FIRST, DIFFERENT = "nonredundant|acquired_first", "nonredundant|different"
+#: Position and axes of the plane of a 2-D image.
+_PLANE = "nonredundant|plane"
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """One file of a series: its header, the position of its first pixel and its axes, in mm."""
-
-    path: str
-    header: sitk.ImageFileReader
-    origin: np.ndarray
-    axes: np.ndarray
-
-    def text(self, tag: str) -> str:
-        """Return an element of the header; empty if it is absent."""
-        return _text(self.header, tag)
-
-
-def read_series(files: Sequence[str]) -> sitk.Image:
+@without_pydicom_warnings()
+def read_series(files: Sequence[DicomFile]) -> sitk.Image:
     """Read the slices of one volume, in the order of their positions.
 
     Parameters
     ----------
-    files : sequence of str
-        The files, in any order.
+    files : sequence of DicomFile
+        The headers of the files, in any order.
 
     Returns
     -------
@@ -71,36 +73,38 @@ def read_series(files: Sequence[str]) -> sitk.Image:
     Raises
     ------
     ImageFileError
-        If slices are missing, unevenly spaced, sheared, of different size or orientation, or if
-        several share a position; the message names the place.
+        If slices are missing, cut off, unevenly spaced, sheared, of different size, orientation or
+        units, or if several share a position; the message names the place.
 
     Examples
     --------
-    >>> read_series(["1.dcm", "2.dcm"]).GetSize()  # doctest: +SKIP
+    >>> files = [read_dicom(Path(one)) for one in ("1.dcm", "2.dcm")]  # doctest: +SKIP
+    >>> read_series(files).GetSize()  # doctest: +SKIP
     (512, 512, 2)
     """
-    import SimpleITK as sitk
-
     if len(files) == 1:
-        return read_single(files[0])
-    slices = [_read_slice(one) for one in files]
-    _check_alike(slices)
-    normal = np.cross(*slices[0].axes)
-    slices.sort(key=lambda one: float(one.origin @ normal))
-    distance = _check_positions(slices, normal)
-    _check_count(slices)
-    names = [one.path for one in slices]
-    # Slices may differ in type, because each may have its own slope.
-    kinds = {one.header.GetPixelID() for one in slices}
-    image = sitk.ReadImage(names, kinds.pop() if len(kinds) == 1 else sitk.sitkFloat64)
-    image.SetSpacing([*slices[0].header.GetSpacing()[:2], distance])
-    image.SetOrigin(slices[0].origin.tolist())
-    image.SetDirection(np.column_stack([*slices[0].axes, normal]).ravel().tolist())
-    first = min(slices, key=lambda one: (one.text(_DATE), one.text(_TIME)))
-    image.SetMetaData(ACQUIRED_FIRST, first.path)
-    return _with_metadata(image, slices[0].header)
+        return _read_alone(files[0])
+    planes = [_read_plane(file, len(files)) for file in files]
+    check_alike(planes)
+    grid = arrange(planes)
+    files = [files[k] for k in grid.order]
+    for file in files:
+        check_pixels(file)
+    _check_same(files)
+    _check_count(files)
+    modality = files[0].text("Modality")
+    scales = [find_scale(file.elements, modality=modality) for file in files]
+    check_scales(scales, modality, [file.path.name for file in files])
+    for file, scale in zip(files, scales, strict=True):
+        check_emptiness(file, scale)
+    image = _place(_read_values(files, scales), grid)
+    first = min(files, key=_acquired)
+    if modality == "PT":
+        image.SetMetaData(DIFFERENT, differences([file.elements for file in files]))
+    return _with_metadata(image, first, scales)
 
 
+@without_pydicom_warnings()
 def read_single(path: str) -> sitk.Image:
     """Read a DICOM file that is a volume or a single image by itself.
 
@@ -112,210 +116,273 @@ def read_single(path: str) -> sitk.Image:
     Returns
     -------
     SimpleITK.Image
-        The image, with frame of reference, modality and units as its metadata.
+        The image, in two dimensions unless it has several frames, with frame of reference,
+        modality and units as its metadata.
 
     Raises
     ------
     ImageFileError
-        If its frames have no positions in space or it is a slice of a series.
+        If its frames have no positions in space, or it is a slice of a series or a part of a
+        concatenation.
 
     Examples
     --------
     >>> read_single("enhanced.dcm").GetSize()  # doctest: +SKIP
     (512, 512, 60)
     """
+    file = read_dicom(Path(path))
+    if file.n_frames == 1:
+        _check_alone(file)
+    return _read_alone(file)
+
+
+def as_volume(image: sitk.Image) -> sitk.Image:
+    """Put a 2-D image into space, as a volume of one slice.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        A 2-D image.
+
+    Returns
+    -------
+    SimpleITK.Image
+        The volume, at the place that its DICOM file states; other images are returned unchanged.
+
+    Examples
+    --------
+    >>> import SimpleITK as sitk
+    >>> as_volume(sitk.Image(4, 4, sitk.sitkUInt8)).GetDimension()
+    2
+    """
     import SimpleITK as sitk
 
-    header = read_header(Path(path))
-    frames = int(_text(header, _FRAMES) or 1)
-    image = sitk.ReadImage(path)
-    if frames > 1:
-        _place_frames(image, path)
-    elif image.GetDimension() == 3:
-        _check_alone(path, header)
-    image.SetMetaData(ACQUIRED_FIRST, path)
-    return _with_metadata(image, header)
+    stated = image.GetMetaData(_PLANE) if is_plane(image) else ""
+    if not stated:
+        return image
+    frame = np.array(stated.split("\\"), dtype=float).reshape(3, 3)
+    volume = sitk.JoinSeries([image])
+    volume.SetSpacing([*image.GetSpacing(), 1.0])
+    volume.SetOrigin(frame[0].tolist())
+    volume.SetDirection(np.column_stack([*frame[1:], np.cross(*frame[1:])]).ravel().tolist())
+    if image.HasMetaDataKey(FRAME_OF_REFERENCE):
+        volume.SetMetaData(FRAME_OF_REFERENCE, image.GetMetaData(FRAME_OF_REFERENCE))
+    return volume
 
 
-def _text(header: sitk.ImageFileReader, tag: str) -> str:
-    """Return an element of a header; empty if it is absent."""
-    return header.GetMetaData(tag).strip("\0 ") if header.HasMetaDataKey(tag) else ""
+def is_plane(image: sitk.Image) -> bool:
+    """Check whether an image is a DICOM file in two dimensions.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The image.
+
+    Returns
+    -------
+    bool
+        Whether it is; its place in space need not be known.
+
+    Examples
+    --------
+    >>> import SimpleITK as sitk
+    >>> is_plane(sitk.Image(4, 4, sitk.sitkUInt8))
+    False
+    """
+    return image.GetDimension() == 2 and image.HasMetaDataKey(_PLANE)
 
 
-def _with_metadata(image: sitk.Image, header: sitk.ImageFileReader) -> sitk.Image:
-    """Copy the elements that are needed later to the image."""
-    for tag in _KEPT:
-        if _text(header, tag):
-            image.SetMetaData(tag, _text(header, tag))
+def _read_plane(file: DicomFile, n_files: int) -> Plane:
+    """Read the place of a slice."""
+    if file.n_frames > 1:
+        check_whole(file)
+        raise ImageFileError(
+            f"{file.path} holds several frames and lies beside {n_files - 1} other files; {ADVICE}"
+        )
+    elements = file.elements
+    origin, axes = read_place(elements, elements, str(file.path))
+    return Plane(file.path.name, origin, axes, _size(file), pixel_size(elements), file.text)
+
+
+def _size(file: DicomFile) -> tuple[int, int]:
+    """Return the number of columns and rows."""
+    return file.whole("Columns", 0), file.whole("Rows", 0)
+
+
+def _check_same(files: Sequence[DicomFile]) -> None:
+    """Raise if slices are of different modalities or units."""
+    for keyword in ("Modality", "Units", "RescaleType"):
+        values = Counter(file.text(keyword) for file in files)
+        if keyword == "RescaleType":
+            values.pop("", None)
+        if len(values) > 1:
+            counts = ", ".join(f"{value or 'none'} ({n})" for value, n in values.most_common())
+            raise ImageFileError(
+                f"the slices of the series state different {name(keyword)}: {counts} slices; "
+                "export the series again"
+            )
+
+
+def _check_count(files: Sequence[DicomFile]) -> None:
+    """Raise if the header states more slices than there are: some are missing at an end.
+
+    The images of an acquisition may be those of several volumes, for instance echoes, so at least
+    twice as many as there are files is no sign of a loss.
+    """
+    n = len(files)
+    slices, images = (
+        files[0].whole(keyword, 0) for keyword in ("NumberOfSlices", "ImagesInAcquisition")
+    )
+    for stated, what, lost in (
+        (slices, "number of slices", slices > n),
+        (images, "number of images in the acquisition", n < images < 2 * n),
+    ):
+        if lost:
+            raise ImageFileError(
+                f"the header states {stated} as the {what}, but there are {n} files; copy or "
+                "export the whole series again"
+            )
+
+
+def _read_values(files: Sequence[DicomFile], scales: Sequence[Scale | None]) -> sitk.Image:
+    """Read the intensities of slices in their order."""
+    import SimpleITK as sitk
+
+    paths = [str(file.path) for file in files]
+    if all(is_read_by_itk(file, scale) for file, scale in zip(files, scales, strict=True)):
+        # The type of the first slice is not that of all: each may have its own slope.
+        types = {
+            (scale, *map(file.text, ("PixelRepresentation", "BitsAllocated", "BitsStored")))
+            for file, scale in zip(files, scales, strict=True)
+        }
+        return sitk.ReadImage(paths) if len(types) == 1 else sitk.ReadImage(paths, sitk.sitkFloat64)
+    planes = [read_intensities(file, [scale]) for file, scale in zip(files, scales, strict=True)]
+    return sitk.GetImageFromArray(np.concatenate(planes))
+
+
+def _read_alone(file: DicomFile) -> sitk.Image:
+    """Read a file of one or several frames."""
+    check_pixels(file)
+    check_whole(file)
+    if file.n_frames > 1:
+        image, scales = _read_frames(file)
+    else:
+        image, scales = _read_plane_image(file)
+    return _with_metadata(image, file, scales)
+
+
+def _read_frames(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
+    """Read a file of several frames, sorted by their positions."""
+    import SimpleITK as sitk
+
+    if not has_groups(file):
+        raise without_positions(file)
+    planes, scales = read_planes(file), read_scales(file)
+    check_alike(planes)
+    check_scales(scales, file.text("Modality"), [plane.name for plane in planes])
+    grid = arrange(planes)
+    values = read_intensities(file, scales)
+    if len(values) != len(planes):
+        raise ImageFileError(
+            f"{file.path} states {len(planes)} frames, but holds {len(values)}; export it again"
+        )
+    if grid.order != list(range(len(planes))):
+        values = values[grid.order]
+    return _place(sitk.GetImageFromArray(values), grid), scales
+
+
+def _read_plane_image(file: DicomFile) -> tuple[sitk.Image, list[Scale | None]]:
+    """Read a file of one frame as a 2-D image."""
+    import SimpleITK as sitk
+
+    modality, location, spacing = file.text("Modality"), None, pixel_size(file.elements)
+    if has_groups(file):
+        scales = read_scales(file)
+        if has_positions(file):
+            plane = read_planes(file)[0]
+            spacing, location = plane.spacing, (plane.origin, plane.axes)
+    else:
+        scales = [find_scale(file.elements, modality=modality)]
+        if file.text("ImagePositionPatient") and file.text("ImageOrientationPatient"):
+            location = read_place(file.elements, file.elements, str(file.path))
+    check_scales(scales, modality, [file.path.name])
+    check_emptiness(file, scales[0])
+    if is_read_by_itk(file, scales[0]) and not has_groups(file):
+        image = sitk.ReadImage(str(file.path))
+        image = image[:, :, 0] if image.GetDimension() == 3 else image
+    else:
+        image = sitk.GetImageFromArray(read_intensities(file, scales)[0])
+    image.SetOrigin([0.0, 0.0])
+    image.SetDirection(np.eye(2).ravel().tolist())
+    stated = [] if location is None else np.vstack(location).ravel().tolist()
+    image.SetMetaData(_PLANE, "\\".join(map(repr, stated)))
+    return _with_size(image, np.full(2, np.nan) if spacing is None else spacing), scales
+
+
+def _place(image: sitk.Image, grid: Grid) -> sitk.Image:
+    """Give a volume its grid."""
+    image.SetOrigin(grid.origin.tolist())
+    image.SetDirection(grid.direction.ravel().tolist())
+    return _with_size(image, grid.spacing)
+
+
+def _with_size(image: sitk.Image, spacing: np.ndarray) -> sitk.Image:
+    """Set the voxel size; mark the axes where it is unknown."""
+    unknown = np.flatnonzero(np.isnan(spacing)).tolist()
+    image.SetSpacing(np.nan_to_num(spacing, nan=1.0).tolist())
+    if not unknown:
+        check_plausible(image.GetSpacing(), image.GetSize())
+    return mark_unknown(image, unknown, f"the header has no {name('PixelSpacing')} above 0")
+
+
+def _with_metadata(
+    image: sitk.Image, file: DicomFile, scales: Sequence[Scale | None]
+) -> sitk.Image:
+    """Copy what is needed later from the header to the image."""
+    units, scale = file.text("Units"), scales[0]
+    if file.text("Modality") == "PT" and scale is not None and scale.units:
+        units = pet_units(scale.units) or scale.units
+    for tag, value in (
+        (FRAME_OF_REFERENCE, file.text("FrameOfReferenceUID")),
+        (MODALITY, file.text("Modality")),
+        (UNITS, units),
+        (RESCALE_TYPE, rescale_type(file) if has_groups(file) else file.text("RescaleType")),
+        (ACQUIRED_FIRST, str(file.path)),
+    ):
+        if value:
+            image.SetMetaData(tag, value)
     return image
 
 
-def _read_slice(path: str) -> _Slice:
-    """Read position and orientation of one file."""
-    header = read_header(Path(path))
-    try:
-        origin = np.array(_text(header, _POSITION).split("\\"), dtype=float)
-        axes = np.array(_text(header, _ORIENTATION).split("\\"), dtype=float).reshape(2, 3)
-        if origin.shape != (3,) or not (np.isfinite(origin).all() and np.isfinite(axes).all()):
-            raise ValueError("not three finite coordinates")
-    except ValueError as error:
-        raise ImageFileError(
-            f"{path} has no position or orientation of its slice ({error}), so the order of the "
-            "slices is unknown; export the series again"
-        ) from error
-    return _Slice(path, header, origin, axes)
+def _acquired(file: DicomFile) -> tuple[str, str]:
+    """Return what sorts slices by the time of their acquisition."""
+    stated = file.text("AcquisitionDate"), file.text("AcquisitionTime")
+    return stated if all(stated) else (file.text("AcquisitionDateTime"), "")
 
 
-def _check_alike(slices: list[_Slice]) -> None:
-    """Raise if slices have different sizes, pixel spacings or orientations, or are volumes."""
-    first = slices[0]
-    for one in slices:
-        if int(one.text(_FRAMES) or 1) > 1:
-            raise ImageFileError(
-                f"{one.path} holds several frames and lies beside {len(slices) - 1} other files; "
-                f"{_ADVICE}"
-            )
-        a, b = first.header, one.header
-        same = a.GetSize() == b.GetSize() and np.allclose(
-            a.GetSpacing()[:2], b.GetSpacing()[:2], rtol=JITTER
-        )
-        if not same or not np.allclose(first.axes, one.axes, atol=1e-3):
-            raise ImageFileError(
-                f"{Path(one.path).name} has another size, pixel spacing or orientation "
-                f"({b.GetSize()[:2]}, {b.GetSpacing()[:2]} mm) than {Path(first.path).name} "
-                f"({a.GetSize()[:2]}, {a.GetSpacing()[:2]} mm) in the same series (a localizer?); "
-                f"{_ADVICE}"
-            )
-
-
-def _check_positions(slices: list[_Slice], normal: np.ndarray) -> float:
-    """Check that slices lie evenly above each other; return their distance."""
-    origins = np.array([one.origin for one in slices])
-    along = origins @ normal
-    steps = np.diff(along)
-    typical = float(np.median(steps))
-    if (steps < JITTER).any():
-        _refuse_shared(slices, along, steps)
-    _check_steps(along, steps, typical)
-    sideways = origins - origins[0] - np.outer(along - along[0], normal)
-    shift = float(np.linalg.norm(sideways, axis=1).max())
-    if shift > JITTER * len(slices) * typical:
-        tilt = np.degrees(np.arctan2(np.linalg.norm(sideways[-1]), along[-1] - along[0]))
-        raise ImageFileError(
-            f"the slices are shifted sideways by up to {shift:.2f} mm, as with a gantry tilt "
-            f"({tilt:.1f} degrees): such voxels are sheared; resample the scan to a rectangular "
-            "grid (for instance dcm2niix does) and give that file"
-        )
-    return float((along[-1] - along[0]) / (len(slices) - 1))
-
-
-def _check_count(slices: list[_Slice]) -> None:
-    """Raise if the header states more slices than there are: some are missing at an end."""
-    for tag, what in _COUNTS.items():
-        stated = slices[0].text(tag)
-        if stated.isdigit() and int(stated) > len(slices):
-            raise ImageFileError(
-                f"the header states {stated} as the {what}, but there are {len(slices)} files; "
-                "copy or export the whole series again"
-            )
-
-
-def _refuse_shared(slices: list[_Slice], along: np.ndarray, steps: np.ndarray) -> None:
-    """Raise an error that says how images at one position differ."""
-    kinds = {
-        kind: sorted({one.text(tag) for one in slices})
-        for tag, kind in _SPLIT.items()
-        if len({one.text(tag) for one in slices}) > 1
-    }
-    why = "; ".join(
-        f"{len(values)} {kind} ({', '.join(v or 'none' for v in values[:5])})"
-        for kind, values in kinds.items()
-    )
-    shared = int((steps < JITTER).sum())
-    raise ImageFileError(
-        f"the series of {len(slices)} files has several images at one position ({shared} times, "
-        f"first at {along[:-1][steps < JITTER][0]:.2f} mm): "
-        f"{why or 'copies, or several volumes under one UID'}; {_ADVICE}"
-    )
-
-
-def _check_steps(along: np.ndarray, steps: np.ndarray, typical: float) -> None:
-    """Raise if the distances of neighbouring slices differ, naming the first wide gap."""
-    smallest = float(steps.min())
-    wrong = np.abs(steps - typical) > JITTER * typical
-    if not wrong.any():
-        return
-    at = int(steps.argmax())
-    low, high, ratio = along[at], along[at + 1], steps[at] / smallest
-    if abs(ratio - round(ratio)) < 0.02 and round(ratio) > 1:
-        n = round(ratio) - 1
-        raise ImageFileError(
-            f"{n} {'slice is' if n == 1 else 'slices are'} missing between {low:.2f} and "
-            f"{high:.2f} mm ({int(wrong.sum())} of {steps.size} distances differ from "
-            f"{typical:.3g} mm); copy or export the whole series again"
-        )
-    raise ImageFileError(
-        f"the slices are unevenly spaced: {smallest:.4g} to {steps.max():.4g} mm, the widest "
-        f"between {low:.2f} and {high:.2f} mm; export a series of even spacing, or resample it"
-    )
-
-
-def _place_frames(image: sitk.Image, path: str) -> None:
-    """Set the geometry of a multi-frame image from the positions of its frames."""
-    dataset = read_dataset(Path(path), "multi-frame DICOM images")
-    try:
-        shared = dataset.SharedFunctionalGroupsSequence[0]
-        frames = list(dataset.PerFrameFunctionalGroupsSequence)
-        measures = [_group(one, shared, "PixelMeasuresSequence") for one in frames]
-        axes = [
-            _group(one, shared, "PlaneOrientationSequence").ImageOrientationPatient
-            for one in frames
-        ]
-        origins = [
-            _group(one, shared, "PlanePositionSequence").ImagePositionPatient for one in frames
-        ]
-        rows, columns = map(float, measures[0].PixelSpacing)
-    except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ImageFileError(
-            f"{path} has {dataset.get('NumberOfFrames')} frames without positions in space "
-            "(a film or projections?); convert it to NIfTI or NRRD and give that file"
-        ) from error
-    direction = np.array(axes, dtype=float).reshape(-1, 2, 3)
-    place = np.array(origins, dtype=float)
-    if not np.allclose(direction, direction[0], atol=1e-3):
-        raise ImageFileError(f"the frames of {path} have different orientations; {_ADVICE}")
-    normal = np.cross(*direction[0])
-    along = place @ normal
-    steps = np.diff(along)
-    descending = bool((steps < 0).all())
-    if not descending and not (steps > 0).all():
-        raise ImageFileError(
-            f"the frames of {path} are not in the order of their positions, or several share one "
-            f"(several echoes or times?); {_ADVICE}"
-        )
-    size = np.abs(steps)
-    _check_steps(along, size, float(np.median(size)))
-    image.SetSpacing([columns, rows, float(size.mean())])
-    image.SetOrigin(place[0].tolist())
-    normal = -normal if descending else normal
-    image.SetDirection(np.column_stack([*direction[0], normal]).ravel().tolist())
-
-
-def _group(frame: Any, shared: Any, name: str) -> Any:
-    """Return a functional group of a frame, or the one that all frames share."""
-    own = getattr(frame, name, None) or getattr(shared, name)
-    return own[0]
-
-
-def _check_alone(path: str, header: sitk.ImageFileReader) -> None:
+def _check_alone(file: DicomFile) -> None:
     """Raise if a file is one slice of a series whose other slices lie beside it."""
-    import SimpleITK as sitk
-
-    uid, folder = _text(header, _SERIES), str(Path(path).parent)
-    if not uid:
+    series, folder = file.text("SeriesInstanceUID"), file.path.parent
+    if not series or not file.text("ImagePositionPatient"):
         return
-    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(folder, uid)
-    if len(files) > 1:
+    n = _count_series(str(folder), folder.stat().st_mtime_ns)[series]
+    if n > 1:
         raise ImageFileError(
-            f"{path} is one of {len(files)} slices of its series; give the folder {folder}"
+            f"{file.path} is one of {n} slices of its series; give the folder {folder}"
         )
+
+
+@functools.lru_cache(maxsize=4)
+def _count_series(folder: str, modified: int) -> Counter[str]:
+    """Count the slices of each series in a folder; `modified` changes when its files do."""
+    counts: Counter[str] = Counter()
+    for path in Path(folder).iterdir():
+        if path.is_file() and is_dicom(path):
+            try:
+                elements = read_dicom(path).elements
+            except (CaseError, OSError):
+                # Whoever reads that file tells what is wrong with it.
+                continue
+            if text(elements, "ImagePositionPatient"):
+                counts[text(elements, "SeriesInstanceUID")] += 1
+    return counts

@@ -273,7 +273,8 @@ def test_times_to_an_event_are_evaluated(patients, monkeypatch):
     odd.to_csv(patients / "odd.csv", index=False)
     result = run(patients, monkeypatch, "evaluate", "odd.csv", *arguments, *_LESIONS, *_SETS)
     assert result.exit_code == 2
-    assert "must be 0 or 1 (or true, false), got [2]" in result.output
+    assert "must be 1 (or true) where it was observed and 0" in result.output
+    assert "got [2]" in result.output
 
 
 def test_a_first_column_that_is_a_variable_stays_one(patients):

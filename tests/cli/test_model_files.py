@@ -89,7 +89,7 @@ def test_a_function_of_another_package_that_overwrites_a_file_is_refused(tmp_pat
     writing = FunctionTransformer(
         sksurv.io.writearff, kw_args={"filename": str(victim), "overwrite": True}
     )
-    model.extractor_.clinical_.transformers_ = [("age", writing, ["age"])]
+    model.steps_[0].transformer_.transformers_ = [("age", writing, ["age"])]
     path = saved(tmp_path / "model.skops", skops.io.dumps(model))
     with pytest.raises(ValueError, match=rf"{REFUSED} function sksurv\.io\.arffwrite\.writearff"):
         load_model(path)
@@ -105,7 +105,7 @@ def test_a_function_of_another_package_that_overwrites_a_file_is_refused(tmp_pat
 def test_a_preprocessor_that_fetches_an_address_is_refused(tmp_path):
     model = fitted(ColumnTransformer([("age", StandardScaler(), ["age"])]))
     words = CountVectorizer(preprocessor=urllib.request.urlopen)
-    model.extractor_.clinical_.transformers_ = [("sex", words, "sex")]
+    model.steps_[0].transformer_.transformers_ = [("sex", words, "sex")]
     path = saved(tmp_path / "model.skops", skops.io.dumps(model))
     with pytest.raises(ValueError, match=REFUSED) as raised:
         load_model(path)

@@ -68,7 +68,8 @@ def test_one_slice_of_a_series_is_refused_and_a_slice_by_itself_is_read(tmp_path
     with pytest.raises(ImageFileError, match="one of 10 slices of its series; give the folder"):
         read_image(folder / "03.dcm")
     alone = read_image(write_ct(tmp_path / "b", EVEN[:1]) / "00.dcm")
-    assert alone.GetSize() == (8, 6, 1)
+    assert alone.GetSize() == (8, 6)
+    assert alone.GetSpacing() == (0.9, 0.8)
 
 
 def frames(path, positions):
