@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.io.errors import CaseError, ImageFileError, missing_extra
+from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.polygons import (
     combine_polygons,
     interpolate_slices,
@@ -63,8 +63,6 @@ def read_contours(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.I
         the image.
     ImageFileError
         If the file cannot be read, or contradicts itself.
-    ImportError
-        If pydicom is not installed (extra `dicom`).
 
     Examples
     --------
@@ -75,7 +73,7 @@ def read_contours(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.I
 
     if image.GetDimension() != 3:
         raise CaseError("contours (RTSTRUCT) need a 3-D image, but this one is 2-D")
-    dataset = read_dataset(path, "DICOM contours (RTSTRUCT)")
+    dataset = read_dataset(path)
     try:
         regions = _regions(dataset)
     except (AttributeError, TypeError, ValueError) as error:
@@ -100,15 +98,13 @@ def read_contours(path: Path, image: sitk.Image, choice: RegionChoice) -> sitk.I
     return mask
 
 
-def read_dataset(path: Path, purpose: str) -> Any:
+def read_dataset(path: Path) -> Any:
     """Read a DICOM file with pydicom.
 
     Parameters
     ----------
     path : Path
         The file.
-    purpose : str
-        What is read, for the error without pydicom.
 
     Returns
     -------
@@ -119,19 +115,15 @@ def read_dataset(path: Path, purpose: str) -> Any:
     ------
     ImageFileError
         If it is not a complete DICOM file.
-    ImportError
-        If pydicom is not installed (extra `dicom`).
 
     Examples
     --------
     >>> from pathlib import Path
-    >>> read_dataset(Path("RS.dcm"), "contours").Modality  # doctest: +SKIP
+    >>> read_dataset(Path("RS.dcm")).Modality  # doctest: +SKIP
     'RTSTRUCT'
     """
-    try:
-        import pydicom
-    except ImportError as error:
-        raise missing_extra("pydicom", purpose) from error
+    import pydicom
+
     try:
         return pydicom.dcmread(path)
     except Exception as error:

@@ -52,7 +52,7 @@ def read_segmentation(path: Path, image: sitk.Image, choice: RegionChoice) -> si
         import highdicom
     except ImportError as error:
         raise missing_extra("highdicom", "DICOM segmentations (SEG)") from error
-    dataset = read_dataset(path, "DICOM segmentations (SEG)")
+    dataset = read_dataset(path)
     if str(dataset.get("SegmentationType", "")).upper() == "FRACTIONAL":
         raise CaseError(
             f"{path} is a segmentation of fractions; labels are whole numbers, so export a "
