@@ -24,6 +24,8 @@ from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVA
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
+from nonredundant.folds.selection import SelectHCR, Selection
+from nonredundant.folds.steps import EncodeClinical
 from nonredundant.independence import (
     HSIC,
     CrossCovariance,
@@ -155,6 +157,8 @@ PARAMETERS_ONLY = {
     Residualiser(): "takes two matrices, features and latents",
     KernelRidge(): "`fit` takes the folds of the rows and returns what was predicted without them",
     Recorded(np.zeros(2)): "answers with stored predictions",
+    EncodeClinical(["age"]): "takes lesions; it reads their samples, which a matrix has not",
+    SelectHCR(Selection()): "takes lesions; its parameter is made for one comparison",
     RadiomicsExtractor(): "takes case tables; converted above it passes the whole suite",
 }
 

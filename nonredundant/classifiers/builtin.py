@@ -180,7 +180,8 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
         name, estimator = _named_classifier(entry)
         if estimator is None and name not in names:
             raise ValueError(f"unknown classifier {name!r}: choose from {names} or pass one")
-        _check_estimator(name, estimator, times=times)
+        if estimator is not None and not (hasattr(estimator, "fit") and not callable(estimator)):
+            raise TypeError(f"classifier {name!r} must be an estimator, got {estimator!r}")
         if name in found:
             raise ValueError(f"two classifiers are named {name!r}: pass a dict of unique names")
         found[name] = estimator
@@ -189,23 +190,27 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
     return found
 
 
-def _check_estimator(name: str, estimator: Any, *, times: bool) -> None:
-    """Raise unless a classifier of the user's own is an estimator of this kind of outcome."""
-    if estimator is None:
-        return
-    if not hasattr(estimator, "fit") or callable(estimator):
-        raise TypeError(f"classifier {name!r} must be an estimator, got {estimator!r}")
-    has_tags = hasattr(estimator, "__sklearn_tags__")
-    if times and has_tags and is_classifier(estimator):
-        raise ValueError(
-            f"{name!r} predicts classes, and y holds times to an event: choose from "
-            f"{SURVIVAL_NAMES}, or pass a model of times, such as those of scikit-survival"
-        )
-    if not times and has_tags and is_regressor(estimator):
-        raise ValueError(
-            f"{name!r} predicts numbers, and y holds classes: pass a classifier, or choose from "
-            f"{NAMES}"
-        )
+def check_kinds(classifiers: Mapping[str, Any], *, times: bool) -> None:
+    """Raise if a classifier of the user's own does not predict this kind of outcome.
+
+    Raises
+    ------
+    ValueError
+        If it predicts classes or numbers, where the outcome are times or classes.
+    """
+    for name, estimator in classifiers.items():
+        if not hasattr(estimator, "__sklearn_tags__"):
+            continue
+        if times and is_classifier(estimator):
+            raise ValueError(
+                f"{name!r} predicts classes, and y holds times to an event: choose from "
+                f"{SURVIVAL_NAMES}, or pass a model of times, such as those of scikit-survival"
+            )
+        if not times and is_regressor(estimator):
+            raise ValueError(
+                f"{name!r} predicts numbers, and y holds classes: pass a classifier, or choose "
+                f"from {NAMES}"
+            )
 
 
 def _named_classifier(entry: Any) -> tuple[str, Any]:

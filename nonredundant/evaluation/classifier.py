@@ -27,7 +27,7 @@ from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import has_lesion_columns
 from nonredundant.folds.representations import Blocks
 from nonredundant.folds.splits import whole_cohort
-from nonredundant.folds.steps import apply_steps
+from nonredundant.folds.steps import EncodeClinical, apply_steps
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
@@ -359,14 +359,27 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if hasattr(self, "n_features_in_"):
             X = self._read_rows(X, reset=False)
         if isinstance(X, LesionTable):
+            X = self._without_encoded(X)
             check_columns(self.columns_, check_usable(X))
-            return X
+            return X.replace(features=X.features[self.columns_])
         if not hasattr(self, "extractor_"):
             raise TypeError(
                 "the model was fitted on a LesionTable and cannot read images: give a LesionTable "
                 f"with the same columns, got {type(X).__name__}"
             )
         return self.extractor_.transform(X)
+
+    def _without_encoded(self, X: LesionTable) -> LesionTable:
+        """Leave out clinical columns of an extraction that the model encodes by its own step."""
+        steps = [] if self.steps_ is None else [step for _, step in self.steps_.steps]
+        encoded = {
+            str(name)
+            for step in steps
+            if isinstance(step, EncodeClinical)
+            for name in step.get_feature_names_out()
+        }
+        extra = [c for c in X.columns_of("clinical") if c in encoded and c not in self.columns_]
+        return X.replace(features=X.features.drop(columns=extra)) if extra else X
 
     def _design(self, outcome: Outcome) -> Design:
         """Return what is fitted; names are checked before images are read, which may take hours."""

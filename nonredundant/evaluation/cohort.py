@@ -32,9 +32,6 @@ from nonredundant.lesions.features import check_usable
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
 
-#: Column of `LesionTable.samples` with groups that are given apart from it.
-_GROUPS = "groups"
-
 
 class NoCaseError(ValueError):
     """A cohort of which no case could be read; `status` says why, case by case."""
@@ -88,8 +85,6 @@ class Given:
         For case tables.
     groups, held_groups : array or None
         Groups of the cases.
-    group_column : str
-        Column of `samples` for the groups.
     """
 
     X: Any
@@ -99,7 +94,6 @@ class Given:
     extractor: Any
     groups: np.ndarray | None
     held_groups: np.ndarray | None
-    group_column: str
 
     def read(self, *, shared_test: bool = False, **settings: Any) -> Read:
         """Extract or join the lesions, and leave out the cases that failed.
@@ -132,7 +126,6 @@ class Given:
             sources = read_rows(cases, getattr(extractor, "root", None))
         if held is not None and not shared_test:
             check_held_out(X, held, table)
-        table = self._with_groups(table)
         n, fine = len(X), (table.status == "ok").to_numpy()
         failed, messages = _failed(table, n)
         outcome = self.outcome.take(fine[:n], fine[n:])
@@ -141,7 +134,8 @@ class Given:
             table=table if fine.all() else table[fine],
             outcome=outcome,
             steps=self.steps,
-            group_column=None if self.groups is None else self.group_column,
+            groups=None if self.groups is None else self.groups[fine[:n]],
+            test_groups=None if self.held_groups is None else self.held_groups[fine[n:]],
             extractor=None if extractor is None else repr(_own(self.extractor)),
             failed=failed,
             flow=count_cases(table.status[:n]),
@@ -149,18 +143,6 @@ class Given:
         if sources is not None:
             sources = [source for source, ok in zip(sources, fine, strict=True) if ok]
         return Read(cohort, fine[:n], sources, extractor, messages)
-
-    def _with_groups(self, table: LesionTable) -> LesionTable:
-        """Return the lesions with the groups among the columns of their samples."""
-        if self.groups is None and self.held_groups is None:
-            return table
-        parts = [
-            np.full(len(cases), np.nan, dtype=object) if groups is None else groups.astype(object)
-            for cases, groups in ((self.X, self.groups), (self.held, self.held_groups))
-            if cases is not None
-        ]
-        column = pd.Series(np.concatenate(parts), index=table.index, dtype=object)
-        return table.replace(samples=table.samples.assign(**{self.group_column: column}))
 
 
 def read_cohort(
@@ -210,13 +192,16 @@ def read_cohort(
         columns.
     """
     held, y_held, held_groups = _split_test(test)
-    clinical = {} if isinstance(X, LesionTable) else _clinical_parameters(extractor)
+    is_table = isinstance(X, LesionTable)
+    clinical = {} if is_table else _clinical_parameters(extractor)
     encoders = [step for columns in clinical.values() for step in clinical_steps(columns)]
     _check_cases(X, held, extractor, named_columns(encoders))
     steps = check_steps([*encoders, *check_steps(steps, caller)], caller)
+    if held is not None and is_table and steps:
+        _check_same_sources(X.samples, held.samples, list(X.samples.columns))
     y = align(y, X, "y")
     check_target(y, X, named_columns(steps))
-    groups, held_groups, column = _read_groups(X, held, groups, held_groups)
+    groups, held_groups = _read_groups(X, held, groups, held_groups)
     if ids_are_groups:
         groups = read_groups(groups, X)
     else:
@@ -226,7 +211,7 @@ def read_cohort(
         y_held = align(y_held, held, "the test set's y")
         held_groups = None if held_groups is None else check_groups(held_groups, held)
     outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
-    return Given(X, held, outcome, steps, extractor, groups, held_groups, column)
+    return Given(X, held, outcome, steps, extractor, groups, held_groups)
 
 
 def _split_test(test: Any) -> tuple[Any, Any, Any]:
@@ -238,22 +223,18 @@ def _split_test(test: Any) -> tuple[Any, Any, Any]:
     return test[0], test[1], test[2] if len(test) == 3 else None
 
 
-def _read_groups(X: Any, held: Any, groups: Any, held_groups: Any) -> tuple[Any, Any, str]:
-    """Return the groups of cohort and test set, and the column of the samples for them."""
-    columns = [list(_sample_columns(cases)) for cases in (X, held) if cases is not None]
+def _read_groups(X: Any, held: Any, groups: Any, held_groups: Any) -> tuple[Any, Any]:
+    """Return the groups of cohort and test set, where a column is named those of that column."""
     if not isinstance(groups, str):
-        name = _GROUPS
-        while any(name in names for names in columns):
-            name += "_"
-        return groups, held_groups, name
-    missing = [names for names in columns if groups not in names]
+        return groups, held_groups
+    samples = [_sample_columns(cases) for cases in (X, held) if cases is not None]
+    missing = [list(frame.columns) for frame in samples if groups not in frame.columns]
     if missing:
         raise ValueError(
             f"groups={groups!r} is no column of the cases: they have {missing[0]}; name one that "
             "cohort and test set have, or give an array with one group per sample"
         )
-    own = None if held is None else _sample_columns(held)[groups]
-    return _sample_columns(X)[groups], own, groups
+    return samples[0][groups], None if held is None else samples[1][groups]
 
 
 def _sample_columns(cases: Any) -> pd.DataFrame:

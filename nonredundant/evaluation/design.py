@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.base import clone
 
-from nonredundant.classifiers.builtin import check_sampler, resolve_classifiers
+from nonredundant.classifiers.builtin import check_kinds, check_sampler, resolve_classifiers
 from nonredundant.classifiers.scoring import resolve_scoring
 from nonredundant.evaluation.experiments import Experiment, get_experiment
 from nonredundant.folds.feature_sets import FeatureSet, resolve_feature_sets
@@ -45,6 +45,8 @@ class Design:
     def network(self, cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> Any:
         """Return the untrained network that the sets need, with a protocol's hyper-parameters.
 
+        Network and classifiers are checked to know the kind of the outcome.
+
         Raises
         ------
         ValueError
@@ -52,6 +54,7 @@ class Design:
             and the outcome is a time to an event.
         """
         cvae = resolve_network(cvae, sets, outcome)
+        check_kinds(self.estimators, times=outcome.is_survival)
         if cvae is None:
             return None
         if self.experiment is not None:

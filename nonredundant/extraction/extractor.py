@@ -343,6 +343,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         InvalidParameterError, CaseError, TypeError, ValueError
             As `fit` and `transform` do.
         """
+        if not is_transformer(self.clinical):
+            return self.fit(X, y).transform(X)
         clinical = self._fit(X, y)
         return self._measured(X, clinical)
 

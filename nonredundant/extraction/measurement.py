@@ -34,6 +34,7 @@ from nonredundant.io.hounsfield import check_hounsfield
 from nonredundant.io.images import content_key, has_grid, read_image, read_mask, take_grid
 from nonredundant.io.suv import check_suv, to_suv
 from nonredundant.utils.cache import CacheError, KeptFunction
+from nonredundant.utils.context import one_blas_thread
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
 
 if TYPE_CHECKING:
@@ -285,7 +286,12 @@ def run_case(key: str, sources: Sources, plan: Plan, memory: Any) -> CaseResult:
 def measure_case(sources: Sources, plan: Plan) -> CaseResult:
     """Measure the lesions of one case, or give the reason why that is impossible."""
     try:
-        with _one_itk_thread(), quiet(plan.verbose), warnings.catch_warnings():
+        with (
+            _one_itk_thread(),
+            one_blas_thread(),
+            quiet(plan.verbose),
+            warnings.catch_warnings(),
+        ):
             warnings.simplefilter("ignore", RuntimeWarning)
             return _read_and_measure(sources, plan)
     except CaseError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import math
 import os
 import secrets
@@ -22,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.extraction.assembly import assemble
-from nonredundant.extraction.case_table import Sources, case_name
+from nonredundant.extraction.case_table import SOURCE_COLUMNS, Sources, case_name
 from nonredundant.extraction.case_warnings import CaseSummary
 from nonredundant.extraction.measurement import (
     CaseFailure,
@@ -35,7 +36,7 @@ from nonredundant.extraction.measurement import (
 )
 from nonredundant.extraction.radiomics import quiet
 from nonredundant.extraction.regions import OK
-from nonredundant.lesions.parts import json_text
+from nonredundant.lesions.parts import json_text, rows_as_json
 from nonredundant.lesions.sample_labels import labels_of
 from nonredundant.lesions.store import LesionStore, StoreError
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
@@ -228,6 +229,7 @@ def _missing(
     stored = store.samples().set_index("case")
     known = stored.index.get_indexer(pd.Index(cases.texts))
     status, stamps, digests = (stored[name].to_numpy() for name in ("status", "stamp", "digest"))
+    _check_same_columns(cases, positions, stored.loc[status == OK, "columns"], store)
     missing, failed_before, gone = [], {}, []
     for i in positions:
         row = known[i]
@@ -254,6 +256,28 @@ def _missing(
             f"read, such as {gone[0]}: what was measured before is kept"
         )
     return missing, failed_before
+
+
+def _check_same_columns(
+    cases: Cases, positions: list[int], stored: pd.Series, store: LesionStore
+) -> None:
+    """Raise if a column of a case has another value than in the store; files may have moved."""
+    now = rows_as_json(cases.samples.iloc[positions])
+    for i, text in zip(positions, now, strict=True):
+        if cases.texts[i] not in stored.index:
+            continue
+        before, after = json.loads(stored[cases.texts[i]]), json.loads(text)
+        changed = [
+            f"{name}: stored {before[name]!r}, now {after[name]!r}"
+            for name in before
+            if name in after and name not in SOURCE_COLUMNS and before[name] != after[name]
+        ]
+        if changed:
+            raise StoreError(
+                f"{cases.name(i)} is in the store {store.path} with other columns of the case "
+                f"table ({'; '.join(changed[:3])}): write the corrected table to a new store, or "
+                "read the store and replace its samples: table.replace(samples=cases)"
+            )
 
 
 def _batches(

@@ -67,7 +67,7 @@ class FeatureSet:
     @property
     def is_clinical_alone(self) -> bool:
         """Whether the set consists of the clinical columns."""
-        return self.is_simple and self.clinical
+        return self.is_simple and self.clinical and not self.simple
 
     @property
     def is_known(self) -> bool:
@@ -258,7 +258,7 @@ def name_clinical(
     """
     apart = any(s.name.startswith(_CLINICAL) for s in chosen)
     chosen = [_named(s, clinical=clinical and not apart) for s in chosen]
-    without = any(s.is_hcr and not s.clinical for s in chosen)
+    without = any(s.selection is not None and not s.clinical for s in chosen)
     added = [_named(s, clinical=clinical and not without) for s in added]
     return resolve_feature_sets([*chosen, *added], baselines=False)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -26,6 +25,15 @@ class Parts(NamedTuple):
     train: Any
     test: Any
     external: Any
+
+
+class Prepared(NamedTuple):
+    """Fitted steps, the samples after them without voxels that no step has changed, warnings."""
+
+    pipeline: Pipeline
+    table: LesionTable
+    same_voxels: bool
+    messages: list[str]
 
 
 @dataclass(frozen=True)
@@ -134,16 +142,15 @@ def prepare(cohort: Cohort, fold: Fold) -> FoldData:
     """Fit the steps on the training part of a fold, and apply them to all other samples."""
     if not cohort.steps:
         return FoldData(cohort, fold, cohort.table)
-    return with_voxels(cohort, fold, *PrepareTask(cohort, fold).run())
+    return with_voxels(cohort, fold, PrepareTask(cohort, fold).run())
 
 
-def with_voxels(
-    cohort: Cohort, fold: Fold, pipeline: Pipeline, table: LesionTable, messages: Sequence[str]
-) -> FoldData:
+def with_voxels(cohort: Cohort, fold: Fold, prepared: Prepared) -> FoldData:
     """Return the data of a fold; voxels that the steps have not changed are the cohort's."""
-    if table.patches is None and table.masks is None and table.n_lesions == cohort.table.n_lesions:
+    table = prepared.table
+    if prepared.same_voxels:
         table = table.replace(patches=cohort.table.patches, masks=cohort.table.masks)
-    return FoldData(cohort, fold, table, pipeline, tuple(messages))
+    return FoldData(cohort, fold, table, prepared.pipeline, tuple(prepared.messages))
 
 
 @dataclass(frozen=True)
@@ -170,11 +177,8 @@ class PrepareTask:
         target = cohort.outcome.at(self.fold.train).target if cohort.depends_on_labels else None
         return parts, target, cohort.steps, self.fold
 
-    def run(self) -> tuple[Pipeline, LesionTable, list[str]]:
-        """Return the fitted steps, the samples after them, and the warnings.
-
-        Voxels that no step has changed are left out: they need not travel between processes.
-        """
+    def run(self) -> Prepared:
+        """Return the fitted steps and the samples after them."""
         cohort, fold = self.cohort, self.fold
         table = cohort.table
         rest = np.setdiff1d(np.arange(len(table)), fold.train)
@@ -184,6 +188,8 @@ class PrepareTask:
             pipeline, train = fit_steps(cohort.steps, given[0], target, fold.seed)
             parts = [train, *(apply_steps(pipeline, part) for part in given[1:])]
         prepared = joined_parts(table, [fold.train, rest], parts, given)
-        if prepared.patches is table.patches and prepared.masks is table.masks:
+        same = prepared.patches is table.patches and prepared.masks is table.masks
+        if same:
+            # They need not travel between processes.
             prepared = prepared.replace(patches=None, masks=None)
-        return pipeline, prepared, messages
+        return Prepared(pipeline, prepared, same, messages)

@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.feature_sets import FeatureSet, Variant
-from nonredundant.folds.fold_data import FoldData
+from nonredundant.folds.fold_data import FoldData, PrepareTask
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.selection import SelectHCR
 from nonredundant.folds.splits import Fold
@@ -225,10 +225,14 @@ class LearnTask:
 
     def key(self, voxels: str) -> tuple[Any, ...]:
         """Return what identifies the result: labels only where they enter."""
-        outcome = None
-        if uses_labels(self.variant, self.cvae) or self.variant.selection.k:
-            outcome = self.data.cohort.outcome
-        return self.data.digest(voxels), outcome, self.data.train_groups, self.variant, self.cvae
+        data, cohort = self.data, self.data.cohort
+        cross_fitted = uses_labels(self.variant, self.cvae)
+        outcome = cohort.outcome if cross_fitted or self.variant.selection.k else None
+        before = None
+        if cross_fitted and cohort.depends_on_labels:
+            # Cross-fitting goes back to what the steps are fitted to.
+            before = PrepareTask(cohort, data.fold).key(voxels)
+        return data.digest(voxels), outcome, data.train_groups, self.variant, self.cvae, before
 
     def run(self) -> Learned:
         """Return the network and the learned features of every lesion."""

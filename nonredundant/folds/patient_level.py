@@ -49,7 +49,10 @@ class PatientLevel:
     def pooled(self, table: LesionTable) -> LesionTable:
         """Return the features with one row per sample, without voxels."""
         hcr, clinical = self.hcr(table), pool_samples(table, table.clinical)
-        blocks = dict.fromkeys(map(str, hcr), "hcr") | dict.fromkeys(map(str, clinical), "clinical")
+        blocks: dict[Any, str] = {
+            **dict.fromkeys(hcr, "hcr"),
+            **dict.fromkeys(clinical, "clinical"),
+        }
         return LesionTable(
             pd.concat([hcr, clinical], axis=1),
             blocks=blocks,

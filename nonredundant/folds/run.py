@@ -26,7 +26,7 @@ def prepare_folds(cohort: Cohort, folds: list[Fold], runner: TaskRunner) -> list
         return [prepare(cohort, fold) for fold in folds]
     tasks = [PrepareTask(cohort, fold) for fold in folds]
     prepared = runner.run(tasks, "steps")
-    return [with_voxels(cohort, fold, *parts) for fold, parts in zip(folds, prepared, strict=True)]
+    return [with_voxels(cohort, *parts) for parts in zip(folds, prepared, strict=True)]
 
 
 def run(study: Study) -> FitResults:

@@ -12,9 +12,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn import config_context
 from sklearn.base import BaseEstimator, TransformerMixin, clone
+from sklearn.feature_selection import (
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+)
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
@@ -29,11 +38,23 @@ from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.context import seeded_numpy
 from nonredundant.utils.validation import HasMethods, InvalidParameterError
 
+#: Selectors by a score of each column and the outcome, whose tags do not require one, since scores
+#: of the column alone exist.
+_SELECTORS = (
+    GenericUnivariateSelect,
+    SelectFdr,
+    SelectFpr,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+)
 #: Name of a step and the untrained transformer.
 Step = tuple[str, Any]
 
 
-class EncodeClinical(TransformerMixin, BaseEstimator):
+class EncodeClinical(  # type: ignore[call-arg]
+    TransformerMixin, BaseEstimator, auto_wrap_output_keys=()
+):
     """Encode columns of `LesionTable.samples` as clinical features.
 
     Parameters
@@ -49,7 +70,8 @@ class EncodeClinical(TransformerMixin, BaseEstimator):
 
     Examples
     --------
-    >>> import pandas as pd
+    >>> import numpy as np
+    import pandas as pd
     >>> from nonredundant import LesionTable
     >>> samples = pd.DataFrame({"age": [60, 70]}, index=["anna", "bert"])
     >>> table = LesionTable(pd.DataFrame({"volume": [1.0, 2.0]}), samples=samples)
@@ -156,7 +178,7 @@ def sees_labels(estimator: Any) -> bool:
         return False
     parts = [estimator, *estimator.get_params(deep=True).values()]
     return any(
-        get_tags(part).target_tags.required
+        isinstance(part, _SELECTORS) or get_tags(part).target_tags.required
         for part in parts
         if hasattr(part, "__sklearn_tags__") and not isinstance(part, type)
     )
@@ -223,34 +245,49 @@ def fit_steps(
     params = pipeline.get_params(deep=True)
     unset = [name for name in params if name.endswith("random_state") and params[name] is None]
     pipeline.set_params(**dict.fromkeys(unset, seed))
+    prepared = table
     with config_context(transform_output="default"), seeded_numpy(seed):
-        prepared = pipeline.fit_transform(table, y)
-    return pipeline, _check_result(pipeline, prepared, table)
+        for _, step in pipeline.steps:
+            # What does not say that it sees labels is given none.
+            target = y if sees_labels(step) else None
+            if hasattr(step, "fit_transform"):
+                prepared = step.fit_transform(prepared, target)
+            else:
+                prepared = step.fit(prepared, target).transform(prepared)
+            _check_result(step, prepared, table)
+    return pipeline, prepared
 
 
 def apply_steps(pipeline: Pipeline | None, table: LesionTable) -> LesionTable:
     """Return samples after the fitted steps, of which there may be none."""
     if pipeline is None:
         return table
+    prepared = table
     with config_context(transform_output="default"):
-        return _check_result(pipeline, pipeline.transform(table), table)
+        for _, step in pipeline.steps:
+            prepared = step.transform(prepared)
+            _check_result(step, prepared, table)
+    return prepared
 
 
-def _check_result(pipeline: Pipeline, prepared: Any, table: LesionTable) -> LesionTable:
-    """Raise unless the steps returned a table of the same samples."""
-    names = [type(step).__name__ for _, step in pipeline.steps]
+def _check_result(step: Any, prepared: Any, table: LesionTable) -> None:
+    """Raise unless a step returned a table of the same samples and lesions."""
+    name = type(step).__name__
     if not isinstance(prepared, LesionTable):
         raise TypeError(
-            f"steps must return a LesionTable, but {' → '.join(names)} returned "
-            f"{type(prepared).__name__}: a step ends with, for instance, "
-            "return X.replace(features=changed)"
+            f"steps must return a LesionTable, but {name} returned {type(prepared).__name__}: a "
+            "step ends with, for instance, return X.replace(features=changed)"
         )
     if not prepared.index.equals(table.index):
         raise ValueError(
-            f"steps must keep the samples, but {' → '.join(names)} made {len(prepared)} of "
-            f"{len(table)}, or changed their labels or order; resampling is the `sampler`'s task"
+            f"steps must keep the samples, but {name} made {len(prepared)} of {len(table)}, or "
+            "changed their labels or order; resampling is the `sampler`'s task"
         )
-    return prepared
+    if not np.array_equal(prepared.sample, table.sample):
+        raise ValueError(
+            f"steps must keep the lesions, but {name} made {prepared.n_lesions} of "
+            f"{table.n_lesions}; leave lesions out before the comparison"
+        )
 
 
 def joined_parts(

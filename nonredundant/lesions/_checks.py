@@ -116,6 +116,7 @@ def check_samples(samples: pd.DataFrame | None, index: pd.Index) -> pd.DataFrame
             "samples must be a DataFrame with one row per sample, got " + type(samples).__name__
         )
     check_length("samples", samples, len(index), "samples")
+    samples = samples.set_axis([str(name) for name in samples.columns], axis=1)
     if samples.columns.has_duplicates:
         twice = samples.columns[samples.columns.duplicated()].tolist()
         raise ValueError(f"samples has several columns of the same name: {twice}")

@@ -126,7 +126,7 @@ def write_part(folder: Path, table: Any, samples: pd.DataFrame, layout: Layout, 
         Digest of the store's header, which says that the part belongs to it.
     """
     arrow = import_optional("pyarrow", extra="store", purpose="writing a store of lesions")
-    samples = samples.assign(columns=_rows_as_json(table.samples))
+    samples = samples.assign(columns=rows_as_json(table.samples))
     columns = {name: samples[name].to_numpy() for name in SAMPLE_COLUMNS}
     _write_parquet(folder / "samples.parquet", arrow.table(columns), store)
     lesions: dict[str, Any] = {
@@ -143,11 +143,12 @@ def write_part(folder: Path, table: Any, samples: pd.DataFrame, layout: Layout, 
         _write_voxels(folder / name, getattr(table, name), layout.chunk)
 
 
-def _rows_as_json(samples: pd.DataFrame) -> list[str]:
+def rows_as_json(samples: pd.DataFrame) -> list[str]:
     """Convert the columns of the samples to a JSON object per sample; dates become text."""
     columns = {name: column["values"] for name, column in columns_of(samples).items()}
     rows = zip(*columns.values(), strict=True) if columns else [()] * len(samples)
-    return [json_text(dict(zip(columns, row, strict=True))) for row in rows]
+    # In the order of the columns.
+    return [json.dumps(dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def samples_from_json(rows: Iterable[str], index: pd.Index) -> pd.DataFrame:

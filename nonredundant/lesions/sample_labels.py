@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,37 +38,41 @@ def index_from_labels(labels: Sequence[Any], calendar: str | None, name: Any) ->
 def columns_of(samples: pd.DataFrame) -> dict[str, dict[str, Any]]:
     """Convert the columns of the samples to JSON types, each with its data type.
 
-    Raises
-    ------
-    TypeError
-        If cells are other things than text, numbers, truth values and dates.
+    Cells of other kinds than text, numbers, truth values and dates become text.
     """
     return {
-        str(name): {"dtype": str(column.dtype), "values": _cells(column)}
+        str(name): {"dtype": str(column.dtype), "values": _cells(column), **_order(column)}
         for name, column in samples.items()
     }
+
+
+def _order(column: pd.Series) -> dict[str, Any]:
+    """Return the categories of ordered ones."""
+    dtype = column.dtype
+    if not isinstance(dtype, pd.CategoricalDtype) or not dtype.ordered:
+        return {}
+    return {"order": _cells(dtype.categories.to_series())}
 
 
 def samples_from_columns(columns: Mapping[str, Mapping[str, Any]], index: pd.Index) -> pd.DataFrame:
     """Build the frame of samples whose columns `columns_of` converted."""
     frame = pd.DataFrame(index=index)
     for name, column in columns.items():
-        frame[name] = pd.Series(column["values"], index=index, dtype=column["dtype"])
+        dtype = column["dtype"]
+        if "order" in column:
+            dtype = pd.CategoricalDtype(column["order"], ordered=True)
+        frame[name] = pd.Series(column["values"], index=index, dtype=dtype)
     return frame
 
 
 def _cells(column: pd.Series) -> list[Any]:
-    """Convert the cells of a column to JSON types; raise if some are of other types."""
-    if isinstance(column.dtype, pd.DatetimeTZDtype | pd.PeriodDtype) or column.dtype.kind in "mM":
-        return [None if pd.isna(cell) else str(cell) for cell in column]
-    cells = [cell.item() if isinstance(cell, np.generic) else cell for cell in column]
-    cells = [str(cell) if isinstance(cell, Path) else cell for cell in cells]
-    cells = [None if cell is pd.NA or cell is pd.NaT else cell for cell in cells]
-    odd = [cell for cell in cells if not isinstance(cell, str | int | float | None)]
-    if odd:
-        raise TypeError(
-            f"the column {column.name!r} of the samples has {len(odd)} cells of type "
-            f"{type(odd[0]).__name__}, which cannot be written; convert them to text or numbers, "
-            "or leave the column out: table.replace(samples=table.samples.drop(columns=[...]))"
-        )
-    return cells
+    """Convert the cells of a column to JSON types."""
+    return [_json_cell(cell) for cell in column]
+
+
+def _json_cell(cell: Any) -> Any:
+    """Convert a cell to a JSON type; what has none, such as a date, is written as text."""
+    if pd.api.types.is_scalar(cell) and pd.isna(cell):
+        return None
+    cell = cell.item() if isinstance(cell, np.generic) else cell
+    return cell if isinstance(cell, str | int | float) else str(cell)

@@ -218,7 +218,7 @@ default="mean"
             values,
             blocks=dict.fromkeys(self._clinical_columns, "clinical"),
             status=X.status.to_numpy(),
-            index=X.index,
+            samples=X.samples,
             provenance=X.provenance,
         )
 

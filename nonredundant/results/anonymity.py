@@ -59,6 +59,7 @@ def anonymised_parts(comparison: Any) -> dict[str, Any]:
         failed={names[label]: hide(reason) for label, reason in settings.failed.items()},
         flow=[(stage, n, hide(reason)) for stage, n, reason in settings.flow],
         extractor=None if settings.extractor is None else _without_paths(settings.extractor),
+        steps=[hide(_without_paths(step)) for step in settings.steps],
     )
     return parts
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from sklearn.utils import check_random_state
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from nonredundant.utils.user_warnings import fresh_kinds
 
@@ -52,6 +53,17 @@ def one_thread(*, torch_too: bool) -> Iterator[None]:
             torch.set_num_threads(1)
         stack.enter_context(threadpool_limits(limits=1))
         yield
+
+
+@functools.cache
+def _blas() -> ThreadpoolController:
+    """Return the controller of the libraries of linear algebra, which takes long to make."""
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> contextlib.AbstractContextManager[Any]:
+    """Run linear algebra on one thread: with several, the last bits of products differ."""
+    return _blas().limit(limits=1, user_api="blas")
 
 
 @contextlib.contextmanager

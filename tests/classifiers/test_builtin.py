@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from sksurv.linear_model import CoxPHSurvivalAnalysis
 
 from nonredundant import LesionTable
-from nonredundant.classifiers.builtin import NAMES, make_sampler, resolve_classifiers
+from nonredundant.classifiers.builtin import NAMES, check_kinds, make_sampler
 from nonredundant.patients import LesionPooling
 
 
@@ -153,8 +153,9 @@ def test_four_of_a_class_are_resampled_by_smote():
 
 
 def test_a_classifier_that_knows_no_times_is_refused_for_them_and_the_other_way_round():
-    with pytest.raises(ValueError, match="'LogisticRegression' predicts classes, and y"):
-        resolve_classifiers(LogisticRegression(), times=True)
-    with pytest.raises(ValueError, match="'Ridge' predicts numbers, and y holds classes"):
-        resolve_classifiers(Ridge())
-    assert list(resolve_classifiers({"mine": CoxPHSurvivalAnalysis()}, times=True)) == ["mine"]
+    with pytest.raises(ValueError, match="'mine' predicts classes, and y holds times"):
+        check_kinds({"mine": LogisticRegression()}, times=True)
+    with pytest.raises(ValueError, match="'mine' predicts numbers, and y holds classes"):
+        check_kinds({"mine": Ridge()}, times=False)
+    check_kinds({"mine": CoxPHSurvivalAnalysis(), "Cox": None}, times=True)
+    check_kinds({"mine": LogisticRegression(), "LR": None}, times=False)

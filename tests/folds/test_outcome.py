@@ -74,7 +74,7 @@ def test_times_of_samples_with_one_lesion_are_read():
 
     table, _ = make_table(20)
     y = np.zeros(20, dtype=[("event", bool), ("time", float)])
-    assert check_target(y, table, None) is None
+    assert check_target(y, table, []) is None
 
 
 @pytest.mark.parametrize(

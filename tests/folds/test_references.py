@@ -76,3 +76,8 @@ def test_what_radiomics_add_to_clinical_columns_is_answered():
     said = compare(with_age(table), y, feature_sets=["Clinical", "Clinical+HCR"]).answer()
     assert "No gain" in said
     assert "learned" not in said
+
+
+def test_clinical_columns_beside_a_simple_one_are_not_the_clinical_set():
+    sets = resolve_feature_sets(["Clinical+volume", "Clinical", "Clinical+HCR"], baselines=False)
+    assert references(sets, sets[2]) == ["Clinical"]

@@ -9,6 +9,7 @@ import skops.io
 from cohorts_for_tests import PLAIN, CheapNetwork, compare, make_table
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_selection import SelectKBest
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler, TargetEncoder
 
@@ -23,7 +24,7 @@ from nonredundant.folds.fold_model import FoldModel
 from nonredundant.folds.outcome import read_outcome
 from nonredundant.folds.patient_level import PatientLevel
 from nonredundant.folds.splits import Fold
-from nonredundant.folds.steps import check_steps
+from nonredundant.folds.steps import check_steps, sees_labels
 from nonredundant.utils.validation import InvalidParameterError
 
 SETS = ["HCR", "HCR+DLR-MI"]
@@ -202,6 +203,9 @@ class Rows(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X):
+        if self.what == "lesions":
+            twice = np.repeat(np.arange(len(X)), 2)
+            return LesionTable(X.features.iloc[twice], sample=twice, samples=X.samples)
         return np.asarray(X) if self.what == "array" else X[1:]
 
 
@@ -210,6 +214,7 @@ class Rows(TransformerMixin, BaseEstimator):
     [
         ([Rows()], TypeError, "Rows returned ndarray: .* return X.replace"),
         ([Rows("fewer")], ValueError, "steps must keep the samples, but Rows made 59 of 60"),
+        ([Rows("lesions")], ValueError, "steps must keep the lesions, but Rows made 120 of 60"),
         ([DivideByCentre("hospital")], KeyError, "hospital"),
         ("centre", InvalidParameterError, "must be a list of transformers"),
         ([DivideByCentre], InvalidParameterError, "at position 0"),
@@ -358,3 +363,103 @@ def test_labels_that_enter_no_network_do_not_fit_it_again(tmp_path):
         compare(table, labels, feature_sets=["DLR"], **settings)
         fits.append(len(CountingNetwork.fits))
     assert fits == [1, 0]
+
+
+class WithoutVoxels(TransformerMixin, BaseEstimator):
+    """Removes patches and masks."""
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X.replace(patches=None, masks=None)
+
+
+def test_voxels_that_a_step_removes_stay_removed():
+    table, y = two_centres(1.0)
+    with pytest.raises(ValueError, match="'DLR' needs patches"):
+        compare(table, y, feature_sets=["DLR"], steps=[WithoutVoxels()])
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sees"),
+    [
+        (SelectKBest(), True),
+        (ColumnTransformer([("best", SelectKBest(k=1), ["a"])]), True),
+        (StandardScaler(), False),
+        (KnowsLabels(), True),
+    ],
+)
+def test_selectors_by_the_outcome_see_it(estimator, sees):
+    assert sees_labels(estimator) == sees
+
+
+class Greedy(TransformerMixin, BaseEstimator):
+    """Takes labels without saying so."""
+
+    def fit(self, X, y=None):
+        assert y is None
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X
+
+
+def test_what_does_not_say_that_it_sees_labels_is_given_none():
+    table, y = two_centres(1.0)
+    compare(table, y, feature_sets=["HCR"], steps=[Greedy()])
+
+
+def test_groups_are_no_clinical_column():
+    table, y = two_centres(1.0)
+    ages = pd.DataFrame({"age": np.arange(90.0), "site": np.repeat([0, 1, 2], 30)}, table.index)
+    table = table.replace(samples=ages)
+    encoder = ColumnTransformer([("age", StandardScaler(), ["age"])], remainder="passthrough")
+    settings = {"feature_sets": ["Clinical+HCR"], "steps": [EncodeClinical(encoder)]}
+    alone, named, given = (
+        compare(table, y, **settings, **groups)
+        for groups in ({}, {"groups": "site"}, {"groups": np.repeat(list("abc"), 30)})
+    )
+    columns = [set(found.weights["feature"]) for found in (alone, named, given)]
+    assert columns[0] == columns[1] == columns[2]
+    assert {"age__age", "remainder__site"} < columns[0]
+
+
+def test_groups_of_the_test_set_count_without_groups_of_the_cohort():
+    table, y = two_centres(1.0)
+    held, truth = two_centres(1.0, 40, start=1)
+    test = (held, truth, np.repeat(np.arange(20), 2))
+    found = compare(table, y, test=test, feature_sets=["HCR", "HCR+DLR"])
+    assert set(found.tests["method"]) == {"DeLong, clustered"}
+
+
+def test_a_test_set_that_lacks_a_column_for_the_steps_is_refused():
+    table, y = two_centres(1.0)
+    held, truth = two_centres(1.0, 40, start=1)
+    bare = held.replace(samples=pd.DataFrame(index=held.index))
+    with pytest.raises(ValueError, match=r"the test set lacks the columns \['centre'\]"):
+        compare(table, y, test=(bare, truth), feature_sets=["HCR"], steps=[DivideByCentre()])
+
+
+def test_a_model_takes_columns_in_any_order_and_what_it_encodes_itself():
+    table, y = two_centres(4.0)
+    ages = {"age": np.linspace(40, 80, 90), "weight": np.cos(np.arange(90.0))}
+    table = table.replace(samples=table.samples.assign(**ages))
+    steps = [EncodeClinical(["age", "weight"]), DivideByCentre()]
+    model = FeatureSetClassifier("HCR", classifier=PLAIN["LR"], steps=steps).fit(table, y)
+    expected = model.predict_proba(table)
+    turned = table.replace(features=table.features[table.columns[::-1]])
+    np.testing.assert_array_equal(model.predict_proba(turned), expected)
+    encoded = table.join(table.samples[["weight", "age"]])
+    np.testing.assert_array_equal(model.predict_proba(encoded), expected)
+
+
+def test_paths_in_the_description_of_steps_are_left_out_of_anonymous_results():
+    table, y = two_centres(1.0)
+    steps = [DivideByCentre("/home/doe/case.csv")]
+    table = table.replace(samples=table.samples.set_axis(["/home/doe/case.csv"], axis=1))
+    found = compare(table, y, feature_sets=["HCR"], steps=steps)
+    assert "doe" in found.settings.steps[0]
+    assert "doe" not in found.anonymised().settings.steps[0]
