@@ -11,12 +11,14 @@ from nonredundant.metrics.audit import (
     redundancy_score,
 )
 from nonredundant.metrics.nulls import N_REFITS
+from nonredundant.metrics.share import explained_share
 
 __all__ = [
     "DEFAULT_METHODS",
     "METHODS",
     "N_REFITS",
     "audit_with_null",
+    "explained_share",
     "pool_redundancy",
     "redundancy_report",
     "redundancy_score",

@@ -9,119 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold
-from sklearn.utils import check_random_state
 
 from nonredundant.metrics import pairwise
 from nonredundant.metrics import predictability as prediction
-from nonredundant.metrics.information import donsker_varadhan
-from nonredundant.metrics.inputs import check_groups, check_pair, leading_components, normal_scores
-from nonredundant.metrics.networks import cross_logits, splits
+from nonredundant.metrics.inputs import leading_components
 from nonredundant.metrics.nulls import (
     LEAST_SPREAD,
-    N_REFITS,
     compare_with_null,
     smallest_detectable,
 )
-from nonredundant.metrics.pairs import LargestPair, largest_pair
-from nonredundant.metrics.permutations import group_orders, n_exchanges
+from nonredundant.metrics.permutations import n_exchanges
+from nonredundant.metrics.prepared import PreparedPair, prepare
 
 #: Fewer distinct permutations of groups cannot give p below 0.05.
 _LEAST_EXCHANGES = 20
 #: Columns of a report.
 COLUMNS = ["estimate", "null_mean", "null_95", "p_value", "unit", "detectable", "detail"]
-
-
-@dataclass
-class PreparedPair:
-    """Checked and transformed h and d, with everything that methods share.
-
-    Parameters
-    ----------
-    h, d : array of shape (n, n_h), (n, n_d)
-        Normal scores of the columns that vary.
-    n_permutations : int
-        Permutations of the rows of h.
-    cv : int
-        Number of folds.
-    seed : int
-        Seed of folds, permutations and models.
-    groups : int array of shape (n,)
-        Group of each row, numbered from 0; rows of one group are permuted together and lie on
-        one side of each fold.
-    names : pair of list of str
-        Names of the columns of h and d.
-    """
-
-    h: np.ndarray
-    d: np.ndarray
-    n_permutations: int
-    cv: int
-    seed: int
-    groups: np.ndarray
-    names: tuple[list[str], list[str]]
-
-    @cached_property
-    def folds(self) -> prediction.Folds:
-        """Folds that all cross-validated methods share."""
-        kfold = KFold(self.cv, shuffle=True, random_state=self.seed)
-        numbers = np.arange(self.groups.max() + 1)
-        return [
-            (np.flatnonzero(np.isin(self.groups, a)), np.flatnonzero(np.isin(self.groups, b)))
-            for a, b in kfold.split(numbers)
-        ]
-
-    @cached_property
-    def orders(self) -> list[np.ndarray]:
-        """Row orders of h: the true one, then random permutations of groups of equal size."""
-        true = np.arange(len(self.h))
-        return [true, *group_orders(self.groups, self.n_permutations, self.seed)]
-
-    @cached_property
-    def largest(self) -> LargestPair:
-        """The largest dependence of any pair of columns, for each order."""
-        return largest_pair(self.h, self.d, self.orders, self.names)
-
-    @cached_property
-    def few_orders(self) -> list[np.ndarray]:
-        """The first orders, for methods that refit a model for each one."""
-        return self.orders[: N_REFITS + 1]
-
-    @cached_property
-    def targets(self) -> np.ndarray:
-        """Leading principal components of h that hold 99 % of its variance, at most 32."""
-        return leading_components(self.h, explained=0.99, at_most=32)
-
-    @cached_property
-    def total(self) -> float:
-        """Sum of squares of h around its mean."""
-        return float(np.sum((self.h - self.h.mean(axis=0)) ** 2))
-
-    @cached_property
-    def discriminator(self) -> np.ndarray:
-        """Held-out AUC and nats of a newly trained discriminator, for each of the few orders."""
-        scale = np.sqrt(np.mean(self.targets**2))
-        rows = []
-        for order in self.few_orders:
-            rng = np.random.default_rng(self.seed)
-            parts = splits(self.folds, rng)
-            logits = cross_logits(self.targets[order] / scale, self.d, parts, rng)
-            rows.append(np.mean([_auc_and_nats(one) for one in logits], axis=0))
-        return np.array(rows)
-
-
-def _auc_and_nats(logits: np.ndarray) -> tuple[float, float]:
-    """Return AUC and Donsker–Varadhan nats of held-out logits of all pairs."""
-    same = np.eye(len(logits), dtype=bool)
-    true, other = logits[same].astype(float), logits[~same].astype(float)
-    return float(roc_auc_score(same.ravel(), logits.ravel())), donsker_varadhan(true, other)
 
 
 def _ridge_r2(pair: PreparedPair) -> np.ndarray:
@@ -141,6 +50,13 @@ def _ksg(pair: PreparedPair) -> np.ndarray:
     return pairwise.ksg_informations(first, second, pair.orders, k=5)
 
 
+def _best_latent(pair: PreparedPair) -> str:
+    """Name the latent that h explains best, and the share of all."""
+    scores = pair.latents[0]
+    share = f"h explains {scores.mean():.2f} of the variance of all latents"
+    return f"{pair.names[1][int(scores.argmax())]}; {share}"
+
+
 @dataclass(frozen=True)
 class Unit:
     """Unit of an audit method's estimate.
@@ -158,6 +74,7 @@ class Unit:
 
 
 R2 = Unit("R²", "R² of hand-crafted features from latents")
+LATENT_R2 = Unit("R² of a latent", "R² of the latent that h explains best")
 AUC = Unit("AUC", "AUC of true against shuffled pairs")
 NATS = Unit("nats", "mutual information (nats)")
 CORRELATION = Unit("correlation", "dependence (0: none, 1: full)")
@@ -222,6 +139,13 @@ AUDIT_METHODS: dict[str, AuditMethod] = {
         "largest of all pairs",
         detail=lambda pair: pair.largest.pair,
     ),
+    "r2-of-latents": AuditMethod(
+        lambda pair: pair.latents.max(axis=1),
+        LATENT_R2,
+        "ridge and kernel ridge",
+        by_default=False,
+        detail=_best_latent,
+    ),
 }
 #: Units by name, as in the column `unit` of a report.
 UNITS = {method.unit.name: method.unit for method in AUDIT_METHODS.values()}
@@ -252,7 +176,7 @@ def redundancy_report(
         Features of the same n samples in the same row order, held out from the training of the
         model that made d. A vector is one column. The indices of two data frames must agree.
     methods : str or sequence of str, default=DEFAULT_METHODS
-        Names in `METHODS`; by default all but "r2-boosting".
+        Names in `METHODS`; by default all but "r2-boosting" and "r2-of-latents".
     n_permutations : int, default=200
         Random permutations of the rows of h behind each null. Methods that train a model use
         the first `N_REFITS` of them. Below 2 there is no null, and its columns are NaN.
@@ -272,9 +196,10 @@ def redundancy_report(
         (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
         that this many rows show with about 80 % power (`detectable`: `null_95` plus a multiple of
         the null's standard deviation that was simulated for each method; NaN for
-        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair", or says
-        why there is no null. At independence an R² is near or below 0, an AUC near 0.5, nats and
-        correlations near 0; all of them can be lower.
+        "discriminator-nats", "r2-boosting" and "r2-of-latents"). `detail` names the pair of
+        "largest-pair" and the latent of "r2-of-latents", or says why there is no null. At
+        independence an R² is near or below 0 (that of "r2-of-latents" a little above), an AUC near
+        0.5, nats and correlations near 0; all of them can be lower.
 
     Raises
     ------
@@ -340,12 +265,17 @@ def redundancy_report(
       the methods of whole blocks dilute. The maximum is compared with the maxima of permuted
       rows, so that the number of pairs is accounted for. Does not detect dependence that
       is spread over many pairs, nor interactions of several columns of h.
+    - ``"r2-of-latents"``: the other direction: R² of each latent given all of h, rows left out one
+      by one (or group by group), by ridge and Gaussian kernel ridge regressions of several
+      penalties that are combined by non-negative weights [9]_; the largest of all latents. Detects
+      one latent that is a sum of many features, or a product of two. Does not detect dependence of
+      the spread, nor steep functions of a few among many columns. Memory grows with n².
 
-    The p-value of "r2-ridge", "ksg", "dcor", "hsic" and "largest-pair" is that of a permutation
-    test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models are refitted,
-    or for 10 or fewer permutations, the null is approximated by Student's t around its mean: at
-    independence such p-values are uniform for the AUC, and conservative for nats and R², whose
-    nulls have a long lower tail. P-values are not corrected for the number of methods.
+    The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair" and "r2-of-latents" is that of
+    a permutation test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models
+    are refitted, or for 10 or fewer permutations, the null is approximated by Student's t around
+    its mean: at independence such p-values are uniform for the AUC, and conservative for nats and
+    R², whose nulls have a long lower tail. P-values are not corrected for the number of methods.
 
     References
     ----------
@@ -357,6 +287,7 @@ def redundancy_report(
     .. [6] Gretton et al. 2005, doi 10.1007/11564089_7.
     .. [7] Song et al. 2012, J. Mach. Learn. Res. 13, 1393.
     .. [8] Phipson & Smyth 2010, doi 10.2202/1544-6115.1585.
+    .. [9] Breiman 1996, doi 10.1007/BF00117832.
 
     Examples
     --------
@@ -431,7 +362,7 @@ def audit_with_null(
     """
     methods = [methods] if isinstance(methods, str) else list(methods)
     _check_settings(methods, n_permutations, cv)
-    pair = _prepare(h, d, n_permutations, cv, random_state, groups)
+    pair = prepare(h, d, n_permutations, cv, random_state, groups)
     movable = n_exchanges(pair.groups) >= _LEAST_EXCHANGES
     rows, nulls = {}, {}
     for name in methods:
@@ -557,7 +488,7 @@ def redundancy_score(
     True
     """
     _check_settings([method], 0, cv)
-    pair = _prepare(h, d, 0, cv, random_state, groups)
+    pair = prepare(h, d, 0, cv, random_state, groups)
     return float(AUDIT_METHODS[method].values(pair)[0])
 
 
@@ -572,18 +503,6 @@ def _check_settings(methods: Sequence[str], n_permutations: int, cv: int) -> Non
     for name, value, least in (("n_permutations", n_permutations, 0), ("cv", cv, 2)):
         if not isinstance(value, Integral) or value < least:
             raise ValueError(f"{name} must be an integer of at least {least}, got {value!r}")
-
-
-def _prepare(
-    h: Any, d: Any, n_permutations: int, cv: int, random_state: Any, groups: Any
-) -> PreparedPair:
-    """Check and transform h and d."""
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    first, second = check_pair(h, d, cv)
-    numbers = check_groups(groups, len(first), cv)
-    names = [str(name) for name in first.columns], [str(name) for name in second.columns]
-    left, right = (normal_scores(frame.to_numpy(dtype=float)) for frame in (first, second))
-    return PreparedPair(left, right, n_permutations, cv, seed, numbers, names)
 
 
 def _row(

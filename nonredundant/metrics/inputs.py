@@ -28,6 +28,9 @@ def check_pair(h: Any, d: Any, cv: int) -> tuple[pd.DataFrame, pd.DataFrame]:
             "h and d have different indices, so their rows may belong to different samples: pass "
             "d.loc[h.index], or arrays if the order of rows is the same"
         )
+    for name, x in (("d", d), ("h", h)):
+        if isinstance(x, pd.Series):
+            _same_labels(x.index, getattr(h if name == "d" else d, "index", None), name)
     n = len(first)
     if n < max(MIN_ROWS, 2 * cv):
         raise ValueError(
@@ -36,13 +39,28 @@ def check_pair(h: Any, d: Any, cv: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     return _varying(first, "h"), _varying(second, "d")
 
 
-def check_groups(groups: Any, n: int, cv: int) -> np.ndarray:
+def _same_labels(labels: pd.Index, index: Any, name: str) -> None:
+    """Refuse a vector whose index has other labels, or another order, than the rows have."""
+    if not isinstance(index, pd.Index) or labels.equals(index):
+        return
+    if not any(some.equals(pd.RangeIndex(len(some))) for some in (labels, index)):
+        raise ValueError(
+            f"{name} has another index than the rows, so its values may belong to other samples: "
+            f"{labels[:3].tolist()} beside {index[:3].tolist()}; reorder it by .loc, or pass an "
+            "array if the order is the same"
+        )
+
+
+def check_groups(groups: Any, index: pd.Index, cv: int) -> np.ndarray:
     """Return the number of the group of each row; without groups each row is its own."""
+    n = len(index)
     if groups is None:
         return np.arange(n)
     values = np.asarray(groups)
     if values.shape != (n,):
         raise ValueError(f"groups has shape {values.shape} but there are {n} rows")
+    if isinstance(groups, pd.Series):
+        _same_labels(groups.index, index, "groups")
     missing = np.flatnonzero(pd.isna(values))
     if len(missing):
         raise ValueError(f"groups is missing in {len(missing)} rows, the first is row {missing[0]}")
@@ -56,8 +74,8 @@ def check_groups(groups: Any, n: int, cv: int) -> np.ndarray:
 
 def _matrix(x: Any, name: str) -> pd.DataFrame:
     """Return x as a data frame of finite numbers, one row per sample."""
-    if isinstance(x, pd.DataFrame):
-        frame = x
+    if isinstance(x, pd.DataFrame | pd.Series):
+        frame = pd.DataFrame(x)
     else:
         # A LesionTable with several lesions per sample raises here, with advice to aggregate.
         values = np.asarray(x)
@@ -72,7 +90,7 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
     try:
         frame = frame.astype(float)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} must be numeric: {error}") from error
+        raise ValueError(f"{name} must be numeric{_text_columns(frame)}: {error}") from error
     bad = ~np.isfinite(frame.to_numpy())
     if bad.any():
         columns = list(frame.columns[bad.any(axis=0)])
@@ -82,6 +100,19 @@ def _matrix(x: Any, name: str) -> pd.DataFrame:
             "and d"
         )
     return frame
+
+
+def _text_columns(frame: pd.DataFrame) -> str:
+    """Name the columns that hold text."""
+    text = [
+        frame.columns[i]
+        for i in range(frame.shape[1])
+        if (
+            pd.to_numeric(frame.iloc[:, i].astype(object), errors="coerce").isna()
+            & frame.iloc[:, i].notna()
+        ).any()
+    ]
+    return f", but text is in the columns {_few(text)}" if text else ""
 
 
 def _varying(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from nonredundant.statistics.outcome_residuals import (
+    class_residuals,
+    martingale_residuals,
+    out_of_fold_residuals,
+)
 from nonredundant.statistics.permutations import exchangeable, n_exchanges, permuted
-from nonredundant.statistics.survival import baseline_hazard, check_classes
+from nonredundant.statistics.rows import aligned, to_matrix
+from nonredundant.statistics.stacked_regression import stacked_predictions
+
+__all__ = [
+    "AddedInformation",
+    "added_information",
+    "added_information_of_residuals",
+    "class_residuals",
+    "double_residual",
+    "martingale_residuals",
+    "out_of_fold_residuals",
+    "projected_covariance",
+]
 
 #: Ridge penalties of the prediction of residuals from d, relative to the number of rows.
 _PENALTIES = (0.03, 0.3, 3.0)
@@ -16,6 +33,8 @@ _PENALTIES = (0.03, 0.3, 3.0)
 _LEAST_PERMUTATIONS = 20
 #: Fewer rows leave nothing to estimate after a mean per column.
 _LEAST_ROWS = 10
+#: The tests of `added_information`.
+METHODS = ("permutation", "double-residual", "projected-covariance")
 #: Random halves of the projected covariance measure, whose p-values are combined.
 _N_SPLITS = 25
 
@@ -32,7 +51,7 @@ class AddedInformation:
         Mean and 95 % point of the statistic if d adds nothing.
     p_value : float
         One-sided p-value.
-    method : {"permutation", "projected-covariance"}
+    method : {"permutation", "double-residual", "projected-covariance"}
         The test.
     n_permutations : int
         Number of permutations; 0 for the projected covariance measure.
@@ -88,17 +107,25 @@ def added_information(
     d : array-like of shape (n_samples, n_d)
         Features whose worth is in question, learned without the labels of these rows.
     y : array-like of shape (n_samples,)
-        Two or more classes; several classes are tested one against the rest, all at once.
-    estimator : classifier or None, default=None
-        Predicts y from h; None: logistic regression on standardised features, with its L2
-        penalty chosen by cross-validation.
+        Two or more classes (several are tested one against the rest, all at once); times, as a
+        structured array or data frame of events and times; or a continuous outcome, as
+        `out_of_fold_residuals` tells them apart.
+    estimator : estimator or None, default=None
+        Predicts y from h: a classifier, a regressor, or a model of times whose `predict` is higher
+        for earlier events. None: logistic regression, or ridge regression of numbers and of
+        martingale residuals of times, on standardised features, with its L2 penalty chosen by
+        cross-validation.
     cv : int or splitter, default=5
         The folds of the residuals.
     groups : array-like of shape (n_samples,), optional
         Rows of one group (a patient) stay on one side of each fold and are permuted as a whole.
-    method : {"permutation", "projected-covariance"}, default="permutation"
-        "permutation": exact if d is independent of h. "projected-covariance": the projected
-        covariance measure, which also holds if d depends on h, at less power.
+    method : {"permutation", "double-residual", "projected-covariance"}, default="permutation"
+        "permutation": exact if d is independent of h, and too small a p-value if both y and d
+        depend on h in a way that `estimator` does not follow. "double-residual": residuals and d
+        are first predicted from h by ridge, kernel and forest models, and the permutation is of
+        what these leave; approximate, and valid as far as these models follow h.
+        "projected-covariance": the projected covariance measure, which allows for linear dependence
+        of d on h, at little power below a few hundred rows.
     n_permutations : int, default=499
         Number of permutations.
     random_state : int, RandomState or None, default=None
@@ -112,20 +139,17 @@ def added_information(
     Raises
     ------
     ValueError
-        If lengths differ, values are missing, y has one class, or the method is unknown.
+        If lengths or the labels of rows differ, values are missing or text, y has one class, or
+        the method is unknown. Inputs that carry an index are aligned by it.
 
     Notes
     -----
     If d is independent of h, "y does not depend on d given h" implies that d is independent of
     (h, y) together. Permuting d against (h, y) then leaves the joint distribution as it is, so
     that the permutation test is exact whatever model explains y from h; a better model raises its
-    power. Audit the independence first (`metrics.redundancy_report`). The projected covariance
-    measure follows Lundborg et al. 2022 (arXiv 2211.02039), which builds on Shah & Peters 2020
-    (doi 10.1214/19-AOS1857): half of the rows choose the direction of d, the other half tests its
-    covariance with the residuals after h has been regressed out of both (out of d by ridge
-    regression, so that it also holds where the estimator explains y from h, however d depends on
-    h); p-values of several random halves are combined as twice their median (Meinshausen et al.
-    2009, doi 10.1198/jasa.2009.tm08647).
+    power. Audit the independence first (`metrics.redundancy_report`). For the other two methods
+    see `double_residual` and `projected_covariance`. No test is valid against every dependence of
+    y and d on h (Shah & Peters 2020, doi 10.1214/19-AOS1857).
 
     Examples
     --------
@@ -138,19 +162,25 @@ def added_information(
     """
     from sklearn.utils import check_random_state
 
-    known, new = _matrix(h, "h"), _matrix(d, "d")
+    inputs = aligned(h=h, d=d, y=y, groups=groups)
+    known, new, groups = to_matrix(inputs["h"], "h"), to_matrix(inputs["d"], "d"), inputs["groups"]
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
     residuals = out_of_fold_residuals(
-        known, y, estimator=estimator, cv=cv, groups=groups, random_state=random_state
+        known,
+        inputs["y"],
+        estimator=estimator,
+        cv=cv,
+        groups=groups,
+        random_state=random_state,
     )
-    _same_length(len(residuals), h=len(known), d=len(new))
-    seed = check_random_state(random_state).randint(2**31 - 1)
+    more: dict[str, Any] = {"groups": groups}
+    more["random_state"] = check_random_state(random_state).randint(2**31 - 1)
     if method == "projected-covariance":
-        return projected_covariance(residuals, known, new, groups=groups, random_state=seed)
-    if method != "permutation":
-        raise ValueError(f"method must be 'permutation' or 'projected-covariance', got {method!r}")
-    return added_information_of_residuals(
-        residuals, new, groups=groups, n_permutations=n_permutations, random_state=seed
-    )
+        return projected_covariance(residuals, known, new, **more)
+    if method == "double-residual":
+        return double_residual(residuals, known, new, n_permutations=n_permutations, **more)
+    return added_information_of_residuals(residuals, new, n_permutations=n_permutations, **more)
 
 
 def added_information_of_residuals(
@@ -159,6 +189,7 @@ def added_information_of_residuals(
     *,
     groups: Any = None,
     strata: Any = None,
+    centres: Any = None,
     n_permutations: int = 499,
     random_state: Any = None,
 ) -> AddedInformation:
@@ -175,6 +206,9 @@ def added_information_of_residuals(
     strata : array-like of shape (n_samples,), optional
         Rows whose d can be compared, such as folds with a network each: prediction and
         permutation stay within a stratum.
+    centres : array-like of shape (n_samples,), optional
+        Rows are permuted within a centre, so that differences between centres, of the outcome and
+        of d, are no effect; d can be compared across them.
     n_permutations : int, default=499
         Number of permutations.
     random_state : int, RandomState or None, default=None
@@ -201,19 +235,18 @@ def added_information_of_residuals(
     """
     from sklearn.utils import check_random_state
 
-    left, new = _matrix(residuals, "residuals"), _matrix(d, "d")
+    rows = aligned(residuals=residuals, d=d, groups=groups, strata=strata, centres=centres)
+    left, new = to_matrix(rows["residuals"], "residuals"), to_matrix(rows["d"], "d")
     n = len(left)
-    own = np.zeros(n, dtype=int) if strata is None else np.asarray(strata)
-    blocks = np.arange(n) if groups is None else np.asarray(groups)
-    _same_length(n, d=len(new), strata=len(own), groups=len(blocks))
-    left = _centred(left, own)
+    comparable, exchanged, blocks = _cells(n, rows["groups"], rows["strata"], rows["centres"])
+    left = _centred(left, exchanged)
     rng = check_random_state(random_state)
-    sets = exchangeable(blocks, own)
-    reason = _impossible(left, new, own, sets)
+    sets = exchangeable(blocks, exchanged)
+    reason = _impossible(left, new, comparable, sets)
     if reason:
         return _not_possible("permutation", n, reason)
     orders = [np.arange(n), *(permuted(sets, n, rng) for _ in range(n_permutations))]
-    values = _statistics(left, new, own, np.stack(orders, axis=1))
+    values = _statistics(left, new, comparable, np.stack(orders, axis=1))
     null = values[1:]
     # Equal values up to rounding are ties, which count against the features.
     p = (1 + (null >= values[0] - 1e-9 * abs(values[0])).sum()) / (1 + n_permutations)
@@ -228,10 +261,148 @@ def added_information_of_residuals(
     )
 
 
+def double_residual(
+    residuals: Any,
+    h: Any,
+    d: Any,
+    *,
+    groups: Any = None,
+    strata: Any = None,
+    centres: Any = None,
+    n_permutations: int = 499,
+    random_state: Any = None,
+) -> AddedInformation:
+    """Test whether d predicts residuals beyond what models of h explain of both.
+
+    Residuals and every latent are predicted from h out of fold by stacked ridge, kernel and forest
+    models (`stacked_regression.stacked_predictions`); what is left of both enters the permutation
+    test of `added_information_of_residuals`.
+
+    Parameters
+    ----------
+    residuals : array-like of shape (n_samples,) or (n_samples, n_columns)
+        What predictions from h leave unexplained of the outcome, or the outcome itself.
+    h : array-like of shape (n_samples, n_h)
+        All that is known. Gaps, NaN, have the score of the median.
+    d : array-like of shape (n_samples, n_d)
+        Features.
+    groups : array-like of shape (n_samples,), optional
+        Rows of one group are left out together and permuted as a whole.
+    strata : array-like of shape (n_samples,), optional
+        Rows whose d can be compared, such as folds with a network each: d is predicted from h
+        within a stratum, and the permutation stays within it.
+    centres : array-like of shape (n_samples,), optional
+        Rows are permuted within a centre, so that differences between centres, of the outcome and
+        of d, are no effect; d can be compared across them.
+    n_permutations : int, default=499
+        Number of permutations.
+    random_state : int, RandomState or None, default=None
+        Seed of the forest and of the permutations.
+
+    Returns
+    -------
+    AddedInformation
+        The result.
+
+    Raises
+    ------
+    ValueError
+        If lengths or the labels of rows differ, or values are text, infinite or, but for h,
+        missing. Inputs that carry an index are aligned by it.
+
+    Notes
+    -----
+    The test is approximate, and valid as far as the models follow the outcome or d as functions of
+    h: the product of the two errors of prediction must be small beside the noise (Shah & Peters
+    2020, doi 10.1214/19-AOS1857). What no such model of n rows can follow, such as the sign of a
+    product of three features, looks like information of d; so does a curved function that
+    determines d and a continuous outcome nearly whole, where there are a hundred rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(100, 3))
+    >>> shared = h[:, 0] ** 2 - 1
+    >>> d = shared[:, None] + rng.normal(size=(100, 2))
+    >>> y = rng.logistic(size=100) < shared
+    >>> added_information_of_residuals(y - y.mean(), d, random_state=0).p_value < 0.05
+    True
+    >>> double_residual(y - y.mean(), h, d, random_state=0).p_value > 0.05
+    True
+    """
+    from sklearn.utils import check_random_state
+
+    rows = aligned(residuals=residuals, h=h, d=d, groups=groups, strata=strata, centres=centres)
+    known = to_matrix(rows["h"], "h", gaps=True)
+    left, new = to_matrix(rows["residuals"], "residuals"), to_matrix(rows["d"], "d")
+    comparable, exchanged, blocks = _cells(
+        len(left), rows["groups"], rows["strata"], rows["centres"]
+    )
+    reason = _impossible(left, new, comparable, exchangeable(blocks, exchanged))
+    if reason:
+        return _not_possible("double-residual", len(left), reason)
+    rng = check_random_state(random_state)
+    left, new = _residualised(known, left, new, blocks, comparable, rng)
+    result = added_information_of_residuals(
+        left,
+        new,
+        groups=rows["groups"],
+        strata=rows["strata"],
+        centres=rows["centres"],
+        n_permutations=n_permutations,
+        random_state=rng,
+    )
+    return replace(result, method="double-residual")
+
+
+def _residualised(
+    known: np.ndarray,
+    left: np.ndarray,
+    new: np.ndarray,
+    groups: np.ndarray,
+    strata: np.ndarray,
+    rng: Any,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Subtract what models of h predict out of fold: of d per stratum, of the outcome at once."""
+    if not strata.any():
+        # One forest serves both.
+        both = np.hstack([left, new])
+        both = both - stacked_predictions(known, both, groups=groups, random_state=rng)
+        return both[:, : left.shape[1]], both[:, left.shape[1] :]
+    left = left - stacked_predictions(known, left, groups=groups, random_state=rng)
+    rest = np.empty_like(new)
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        predicted = stacked_predictions(
+            known[rows], new[rows], groups=groups[rows], random_state=rng
+        )
+        rest[rows] = new[rows] - predicted
+    return left, rest
+
+
+def _cells(
+    n: int, groups: Any, strata: Any, centres: Any
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return numbers of strata, of cells of stratum and centre, and of groups."""
+    strata, centres = (
+        np.zeros(n, dtype=int) if labels is None else np.unique(labels, return_inverse=True)[1]
+        for labels in (strata, centres)
+    )
+    blocks = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    return strata, strata * (1 + centres.max(initial=0)) + centres, blocks
+
+
 def projected_covariance(
     residuals: Any, h: Any, d: Any, *, groups: Any = None, random_state: Any = None
 ) -> AddedInformation:
     """Test whether d predicts residuals beyond h, also where d depends linearly on h.
+
+    Half of the rows choose the direction of d, the other half tests its covariance with the
+    residuals, after h has been regressed out of d by ridge regression (Lundborg et al. 2022, arXiv
+    2211.02039); p-values of several random halves are combined as twice their median (Meinshausen
+    et al. 2009, doi 10.1198/jasa.2009.tm08647), at the cost of most of the power below a few
+    hundred rows.
 
     Parameters
     ----------
@@ -269,10 +440,10 @@ def projected_covariance(
     from scipy.stats import norm
     from sklearn.utils import check_random_state
 
-    left, known, new = _matrix(residuals, "residuals"), _matrix(h, "h"), _matrix(d, "d")
-    n = len(left)
-    blocks = np.arange(n) if groups is None else np.asarray(groups)
-    _same_length(n, h=len(known), d=len(new), groups=len(blocks))
+    rows = aligned(residuals=residuals, h=h, d=d, groups=groups)
+    left, known = to_matrix(rows["residuals"], "residuals"), to_matrix(rows["h"], "h")
+    new, n = to_matrix(rows["d"], "d"), len(left)
+    blocks = np.arange(n) if rows["groups"] is None else np.asarray(rows["groups"])
     left = left - left.mean(axis=0)
     labels, place = np.unique(blocks, return_inverse=True)
     reason = "" if len(labels) >= 2 * _LEAST_ROWS else f"{len(labels)} samples are too few"
@@ -320,160 +491,6 @@ def _without(h: np.ndarray, values: np.ndarray) -> np.ndarray:
         if np.square(rest).sum() < error:
             best, error = rest, np.square(rest).sum()
     return best
-
-
-def out_of_fold_residuals(
-    h: Any,
-    y: Any,
-    *,
-    estimator: Any = None,
-    cv: Any = 5,
-    groups: Any = None,
-    random_state: Any = None,
-) -> np.ndarray:
-    """Compute what predictions from h leave unexplained of classes, out of fold.
-
-    Parameters
-    ----------
-    h : array-like of shape (n_samples, n_h)
-        Known features.
-    y : array-like of shape (n_samples,)
-        Classes.
-    estimator : classifier or None, default=None
-        As in `added_information`; one with margins only is calibrated on them.
-    cv : int or splitter, default=5
-        The folds.
-    groups : array-like of shape (n_samples,), optional
-        Kept on one side of each fold.
-    random_state : int, RandomState or None, default=None
-        Seed of the folds.
-
-    Returns
-    -------
-    array of shape (n_samples, 1) or (n_samples, n_classes)
-        Label minus probability; a column per class for more than two.
-
-    Raises
-    ------
-    ValueError
-        If y has one class or is not made of classes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> h, y = np.arange(20.0)[:, None], np.repeat([0, 1], 10)
-    >>> out_of_fold_residuals(h, y, random_state=0).shape
-    (20, 1)
-    """
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, cross_val_predict
-    from sklearn.utils.multiclass import check_classification_targets
-
-    check_classes(y, "give the residuals of a model of the times to added_information_of_residuals")
-    labels = np.asarray(y)
-    check_classification_targets(labels)
-    classes, codes = np.unique(labels, return_inverse=True)
-    if len(classes) < 2:
-        raise ValueError(f"y contains only the class {classes[0]!r}; two or more are needed")
-    if estimator is None:
-        estimator = _ridge_logistic()
-    if np.ndim(cv) == 0 and not hasattr(cv, "split"):
-        kind = StratifiedKFold if groups is None else StratifiedGroupKFold
-        cv = kind(int(cv), shuffle=True, random_state=_fixed(random_state))
-    method = "predict_proba" if hasattr(estimator, "predict_proba") else "decision_function"
-    response = cross_val_predict(estimator, h, codes, cv=cv, groups=groups, method=method)
-    return class_residuals(codes, response)
-
-
-def _ridge_logistic() -> Any:
-    """Make the default classifier of the residuals."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    one = make_pipeline(StandardScaler(), LogisticRegression(solver="newton-cholesky"))
-    grid = {"logisticregression__C": np.logspace(-4, 0, 5)}
-    return GridSearchCV(one, grid, scoring="neg_log_loss", cv=5)
-
-
-def class_residuals(y: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Subtract probabilities from class labels.
-
-    Parameters
-    ----------
-    y : int array of shape (n_samples,)
-        Positions of the classes.
-    response : array of shape (n_samples,) or (n_samples, n_columns)
-        Probabilities of the classes, or of the second class; or margins, which a logistic
-        regression (two classes) or the softmax converts to probabilities.
-
-    Returns
-    -------
-    array of shape (n_samples, 1) or (n_samples, n_classes)
-        Residuals; one column for two classes.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> class_residuals(np.array([0, 1]), np.array([[0.75, 0.25], [0.5, 0.5]])).ravel().tolist()
-    [-0.25, 0.5]
-    """
-    values = response[:, None] if response.ndim == 1 else response
-    if y.max() < 2:
-        score = values[:, -1]
-        if score.min() < 0 or score.max() > 1:
-            score = _probability(y, score)
-        return (y - score)[:, None]
-    if not np.allclose(values.sum(axis=1), 1):
-        values = np.exp(values - values.max(axis=1, keepdims=True))
-        values = values / values.sum(axis=1, keepdims=True)
-    return np.eye(values.shape[1])[y] - values
-
-
-def martingale_residuals(event: np.ndarray, time: np.ndarray, risk: np.ndarray) -> np.ndarray:
-    """Subtract expected from observed events, given a risk score.
-
-    The score enters a Cox model of one covariate, whose slope makes it a log hazard ratio.
-
-    Parameters
-    ----------
-    event : bool array of shape (n,)
-        True if the event was observed.
-    time : array of shape (n,)
-        Times to the event or to censoring.
-    risk : array of shape (n,)
-        Higher for earlier events, on any scale.
-
-    Returns
-    -------
-    array of shape (n,)
-        The residuals (Therneau, Grambsch & Fleming 1990, doi 10.1093/biomet/77.1.147).
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> event, time = np.array([True, False, True]), np.array([1.0, 2.0, 3.0])
-    >>> martingale_residuals(event, time, np.zeros(3)).round(3).tolist()
-    [0.667, -0.333, -0.333]
-    """
-    from scipy.optimize import minimize_scalar
-
-    spread = risk.std()
-    scaled = (risk - risk.mean()) / spread if spread > 0 else np.zeros(len(risk))
-    order = np.argsort(-time, kind="stable")
-
-    def negative_log_likelihood(slope: float) -> float:
-        """Breslow's partial likelihood."""
-        eta = slope * scaled[order]
-        at_risk = np.logaddexp.accumulate(eta)
-        # Patients with equal times are at risk together.
-        last = np.searchsorted(-time[order], -time[order], side="right") - 1
-        return float((at_risk[last] - eta)[event[order]].sum())
-
-    slope = minimize_scalar(negative_log_likelihood, bounds=(0.0, 5.0), method="bounded").x
-    log_hazard = slope * scaled if spread > 0 else scaled
-    times, cumulative = baseline_hazard(event, time, log_hazard)
-    return event - cumulative[np.searchsorted(times, time)] * np.exp(log_hazard)
 
 
 def _statistics(
@@ -537,43 +554,3 @@ def _constant(left: np.ndarray, new: np.ndarray) -> str:
     if not (new.std(axis=0) > 1e-12 * np.abs(new).max(axis=0, initial=1e-300)).any():
         return "the learned features are constant"
     return ""
-
-
-def _probability(y: np.ndarray, margin: np.ndarray) -> np.ndarray:
-    """Map margins to probabilities by a logistic regression on them."""
-    from sklearn.linear_model import LogisticRegression
-
-    spread = margin.std()
-    if not spread > 0:
-        return np.full(len(y), y.mean())
-    x = ((margin - margin.mean()) / spread)[:, None]
-    return LogisticRegression(C=1.0).fit(x, y).predict_proba(x)[:, 1]
-
-
-def _matrix(values: Any, name: str) -> np.ndarray:
-    """Convert to a finite matrix; a vector becomes one column."""
-    matrix = np.asarray(values, dtype=float)
-    matrix = matrix[:, None] if matrix.ndim == 1 else matrix
-    if matrix.ndim != 2:
-        raise ValueError(f"{name} must have one row per sample, got shape {matrix.shape}")
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if len(bad):
-        raise ValueError(
-            f"{name} has missing or infinite values in {len(bad)} of {len(matrix)} rows, the first "
-            f"in row {bad[0]}: impute them or leave these rows out"
-        )
-    return matrix
-
-
-def _same_length(n: int, **lengths: int) -> None:
-    """Raise a ValueError if a length differs from the number of rows."""
-    for name, length in lengths.items():
-        if length != n:
-            raise ValueError(f"there are {n} outcomes but {name} has {length} rows")
-
-
-def _fixed(random_state: Any) -> int:
-    """Return a seed, so that folds are the same for every feature set."""
-    from sklearn.utils import check_random_state
-
-    return int(check_random_state(random_state).randint(2**31 - 1))

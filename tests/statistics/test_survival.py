@@ -14,9 +14,9 @@ from sksurv.util import Surv
 
 from nonredundant.nn.losses import cox_loss
 from nonredundant.statistics import compare_concordance, concordance_index, delong_test
-from nonredundant.statistics.added_information import out_of_fold_residuals
 from nonredundant.statistics.survival import (
     baseline_hazard,
+    check_classes,
     check_survival,
     describe_uncensored,
     null_residuals,
@@ -169,5 +169,5 @@ def test_nobody_censored_is_told():
 def test_times_are_no_classes():
     y = Surv.from_arrays([True, False] * 10, np.arange(1.0, 21.0))
     for times in (y, pd.DataFrame(y)):
-        with pytest.raises(ValueError, match=r"\['event', 'time'\], as events and .*residuals"):
-            out_of_fold_residuals(np.zeros((20, 1)), times)
+        with pytest.raises(ValueError, match=r"\['event', 'time'\], as events and .*of times"):
+            check_classes(times, "use a model of times")
