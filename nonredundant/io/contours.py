@@ -152,10 +152,22 @@ class _Region:
     fault: str = ""
 
 
+def _contours_by_number(items: list[Any]) -> dict[int, list[_Contour]]:
+    """Collect the contours of the items of a structure set by the number of their region."""
+    contours: dict[int, list[_Contour]] = {}
+    for item, element in enumerate(items):
+        parts = element.get("ContourSequence", None) or []
+        found = [_contour(part, item) for part in parts]
+        contours.setdefault(int(element.ReferencedROINumber), []).extend(found)
+    return contours
+
+
 def _regions(dataset: Any) -> dict[str, _Region]:
     """Collect the regions of a structure set by name, those without contours too."""
-    entries = list(dataset.get("StructureSetROISequence", None) or [])
-    items = list(dataset.get("ROIContourSequence", None) or [])
+    entries, items = (
+        list(dataset.get(sequence, None) or [])
+        for sequence in ("StructureSetROISequence", "ROIContourSequence")
+    )
     numbers = [int(one.ROINumber) for one in entries]
     names = [
         str(one.get("ROIName", "") or "") or f"ROI {number}"
@@ -167,10 +179,7 @@ def _regions(dataset: Any) -> dict[str, _Region]:
     for number in dict.fromkeys(drawn):
         if number not in numbers:
             numbers, names, frames = [*numbers, number], [*names, f"ROI {number}"], [*frames, ""]
-    contours: dict[int, list[_Contour]] = {}
-    for item, (one, number) in enumerate(zip(items, drawn, strict=True)):
-        found = [_contour(part, item) for part in one.get("ContourSequence", None) or []]
-        contours.setdefault(number, []).extend(found)
+    contours = _contours_by_number(items)
     common = _only_frame(dataset)
     regions: dict[str, _Region] = {}
     for number, name, frame in zip(numbers, distinct_names(names, numbers), frames, strict=True):

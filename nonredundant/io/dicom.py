@@ -136,6 +136,18 @@ def is_dicom(path: Path) -> bool:
     return head[_PREAMBLE:] == _MAGIC or _is_old(path, head)
 
 
+def _damaged_slices(
+    images: list[DicomFile], others: list[DicomFile], strangers: list[Path]
+) -> list[Path]:
+    """List the files that look like slices of the images, by class or ending, but are none."""
+    classes = {_class(file) for file in images}
+    endings = {file.path.suffix.lower() for file in images}
+    return [
+        *(file.path for file in others if _class(file) in classes | {""}),
+        *(p for p in strangers if p.suffix.lower() in endings and _is_slice_name(p)),
+    ]
+
+
 def list_images(folder: Path) -> list[DicomFile]:
     """Read the headers of all images in a folder, in the order of their names.
 
@@ -170,12 +182,7 @@ def list_images(folder: Path) -> list[DicomFile]:
             (images if file.pixels.tag else others).append(file)
         elif not path.name.startswith(".") and path.suffix.lower() not in _STRAY:
             strangers.append(path)
-    classes = {_class(file) for file in images}
-    damaged = [file.path for file in others if _class(file) in classes | {""}]
-    endings = {file.path.suffix.lower() for file in images}
-    damaged += [
-        path for path in strangers if path.suffix.lower() in endings and _is_slice_name(path)
-    ]
+    damaged = _damaged_slices(images, others, strangers)
     if images and damaged:
         names = ", ".join(f"{path.name} ({path.stat().st_size:,} bytes)" for path in damaged[:5])
         raise ImageFileError(

@@ -83,13 +83,19 @@ class _Segment:
     layer: int
 
 
-def _segments(mask: sitk.Image) -> list[_Segment]:
-    """Read the segments that the header of a mask lists, in the order of their numbers."""
+def _fields(mask: sitk.Image) -> dict[int, dict[str, str]]:
+    """Read the fields of the segments in the header of a mask, by the number of the segment."""
     fields: dict[int, dict[str, str]] = {}
     for key in mask.GetMetaDataKeys():
         match = _FIELD.fullmatch(key)
         if match:
             fields.setdefault(int(match[1]), {})[match[2]] = mask.GetMetaData(key).strip()
+    return fields
+
+
+def _segments(mask: sitk.Image) -> list[_Segment]:
+    """Read the segments that the header of a mask lists, in the order of their numbers."""
+    fields = _fields(mask)
     if not fields:
         return []
     for key in _REPRESENTATIONS:

@@ -77,6 +77,22 @@ def existing_path(source: str | Path) -> Path:
     return path
 
 
+def _describe_alike(missing: Path) -> str:
+    """Name the entries of a folder whose names are nearly that of a missing one."""
+    names = [entry.name for entry, _ in zip(missing.parent.iterdir(), range(_MOST), strict=False)]
+    for what, plain in _differences():
+        same = sorted(name for name in names if plain(name) == plain(missing.name))
+        if same:
+            return (
+                f"{missing.parent} holds {same[0]!r}, which differs from {missing.name!r} in "
+                f"{what}; write it as it is there"
+            )
+    close = difflib.get_close_matches(missing.name, names, cutoff=_ALIKE)
+    if not close:
+        return ""
+    return f"{missing.parent} holds {' and '.join(map(repr, close))}; correct the path"
+
+
 def describe_missing(path: Path) -> str:
     """Describe why a path does not exist, and what is there instead; empty if nothing is known.
 
@@ -108,17 +124,9 @@ def describe_missing(path: Path) -> str:
         return f"one of its parts is {missing.name!r}: remove blanks and quotation marks around it"
     if not missing.parent.is_dir():
         return f"{missing.parent} is a file, not a folder"
-    names = [one.name for one, _ in zip(missing.parent.iterdir(), range(_MOST), strict=False)]
-    for what, plain in _differences():
-        same = sorted(one for one in names if plain(one) == plain(missing.name))
-        if same:
-            return (
-                f"{missing.parent} holds {same[0]!r}, which differs from {missing.name!r} in "
-                f"{what}; write it as it is there"
-            )
-    close = difflib.get_close_matches(missing.name, names, cutoff=_ALIKE)
-    if close:
-        return f"{missing.parent} holds {' and '.join(map(repr, close))}; correct the path"
+    alike = _describe_alike(missing)
+    if alike:
+        return alike
     if missing != path:
         return f"{_CORRECT}: already the folder {missing} does not exist"
     return ""

@@ -31,6 +31,22 @@ _OTHERS = ("CT", "MR")
 
 
 @without_pydicom_warnings()
+def _check_units(modality: str, units: str) -> None:
+    """Raise if an image is no PET, or in units that are unknown or cannot be converted."""
+    if modality and modality != "PT" and (modality in _OTHERS or not units):
+        raise CaseError(f"the image is a {modality}, but modality='PET'; give the PET series")
+    if modality and not units:
+        raise CaseError(
+            "the header of the PET states no units (0054,1001), so its values may be Bq/ml; "
+            "restore them, or give an image in SUV"
+        )
+    if units and units not in ("GML", "BQML", "CNTS"):
+        raise CaseError(
+            f"the PET is in units {units!r}, which cannot be converted to SUV; export it in GML or "
+            "BQML"
+        )
+
+
 def to_suv(image: sitk.Image) -> sitk.Image:
     """Convert a PET image to SUV by body weight, if it states its units.
 
@@ -68,18 +84,7 @@ def to_suv(image: sitk.Image) -> sitk.Image:
     import SimpleITK as sitk
 
     modality, units, path = (_text(image, tag) for tag in (MODALITY, UNITS, ACQUIRED_FIRST))
-    if modality and modality != "PT" and (modality in _OTHERS or not units):
-        raise CaseError(f"the image is a {modality}, but modality='PET'; give the PET series")
-    if modality and not units:
-        raise CaseError(
-            "the header of the PET states no units (0054,1001), so its values may be Bq/ml; "
-            "restore them, or give an image in SUV"
-        )
-    if units and units not in ("GML", "BQML", "CNTS"):
-        raise CaseError(
-            f"the PET is in units {units!r}, which cannot be converted to SUV; export it in GML or "
-            "BQML"
-        )
+    _check_units(modality, units)
     if path and _text(image, DIFFERENT):
         raise CaseError(
             "the slices of the PET differ in what is the same in all slices of a scan: "

@@ -212,7 +212,8 @@ def stacking_weights(candidates: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     from scipy.optimize import nnls
 
-    triangle = np.linalg.qr(np.column_stack([candidates, target]), mode="r")
+    # With mode "r" NumPy returns the triangle alone.
+    triangle = np.asarray(np.linalg.qr(np.column_stack([candidates, target]), mode="r"))
     a, b = triangle[:, :-1], triangle[:, -1]
     weights = nnls(a, b)[0]
     if weights.sum() <= 1:

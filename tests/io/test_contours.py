@@ -363,13 +363,6 @@ def test_a_damaged_structure_set_fails_as_a_file(tmp_path):
         read_image(write_contours(tmp_path / "b.dcm", [("GTV", disc(6.3))]))
 
 
-def test_without_pydicom_the_error_names_the_extra(tmp_path, monkeypatch):
-    path = write_contours(tmp_path / "RS.dcm", [("GTV", disc(6.3))])
-    monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
-    with pytest.raises(ImportError, match=r"nonredundant\[dicom\]"):
-        read_mask(path, scan())
-
-
 @pytest.mark.skipif(not REAL.exists(), reason="needs the cohort's DICOM files")
 @pytest.mark.parametrize("modality", ["PET", "CT"])
 @pytest.mark.parametrize("place", ["RS.dcm", "."])

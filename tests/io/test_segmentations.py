@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 
 import numpy as np
@@ -144,4 +145,12 @@ def test_a_segmentation_of_another_frame_of_reference_is_refused(tmp_path):
     image = read_image(series)
     image.SetMetaData("0020|0052", "9.9")
     with pytest.raises(CaseError, match="another frame of reference"):
+        read_mask(path, image)
+
+
+def test_without_highdicom_the_error_names_the_extra(tmp_path, monkeypatch):
+    series, path = segmented(tmp_path, [("Tumour", box(3, 6, 5))])
+    image = read_image(series)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    with pytest.raises(ImportError, match=r"nonredundant\[dicom\]"):
         read_mask(path, image)
