@@ -123,7 +123,9 @@ class Given:
         else:
             cases = X if held is None else pd.concat([X, _labelled_apart(held, X)])
             extractor, table = _extract(cases, self.extractor, settings)
-            sources = read_rows(cases, getattr(extractor, "root", None))
+            if "image" in cases:
+                # Extractors of the user's own may read other columns.
+                sources = read_rows(cases, getattr(extractor, "root", None))
         if held is not None and not shared_test:
             check_held_out(X, held, table)
         n, fine = len(X), (table.status == "ok").to_numpy()

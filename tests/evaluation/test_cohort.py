@@ -9,6 +9,7 @@ from cohorts_for_tests import (
     compare,
     make_table,
 )
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
 from nonredundant.evaluation.cohort import read_cohort
@@ -126,3 +127,24 @@ def test_what_is_wrong_is_told_before_images_are_read(parameters, message):
     cases = pd.DataFrame({"image": ids, "mask": ids}, index=ids)
     with pytest.raises(ValueError, match=message):
         compare_feature_sets(cases, [0, 1] * 3, extractor=Unread(), **{"cv": 2, **parameters})
+
+
+class OtherColumns(TransformerMixin, BaseEstimator):
+    """An extractor of the user's own, of a table without images and without clinical columns."""
+
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return LesionTable(X[["size"]])
+
+    def __sklearn_is_fitted__(self):
+        return True
+
+
+def test_an_extractor_of_the_users_own_may_read_other_columns():
+    rng = np.random.default_rng(0)
+    y = np.arange(40) % 2
+    cases = pd.DataFrame({"size": y + rng.normal(size=40), "ward": ["a", "b"] * 20})
+    found = compare(cases, y, extractor=OtherColumns(), feature_sets=["HCR"], cvae=None)
+    assert len(found.predictions) == 40
