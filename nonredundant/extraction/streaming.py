@@ -229,7 +229,6 @@ def _missing(
     stored = store.samples().set_index("case")
     known = stored.index.get_indexer(pd.Index(cases.texts))
     status, stamps, digests = (stored[name].to_numpy() for name in ("status", "stamp", "digest"))
-    _check_same_columns(cases, positions, stored.loc[status == OK, "columns"], store)
     missing, failed_before, gone = [], {}, []
     for i in positions:
         row = known[i]
@@ -250,6 +249,7 @@ def _missing(
                 "clinical variables: give each case a label of its own (cases.index), or write to "
                 "a new store"
             )
+    _check_same_columns(cases, positions, stored.loc[status == OK, "columns"], store)
     if gone:
         warn_user(
             f"{len(gone)} cases are in the store {store.path}, and their files can no longer be "

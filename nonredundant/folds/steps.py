@@ -70,8 +70,7 @@ class EncodeClinical(  # type: ignore[call-arg]
 
     Examples
     --------
-    >>> import numpy as np
-    import pandas as pd
+    >>> import pandas as pd
     >>> from nonredundant import LesionTable
     >>> samples = pd.DataFrame({"age": [60, 70]}, index=["anna", "bert"])
     >>> table = LesionTable(pd.DataFrame({"volume": [1.0, 2.0]}), samples=samples)
