@@ -33,9 +33,9 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from nonredundant.classifiers.scoring import has_pairs
-from nonredundant.evaluation.cohort import read_cohort
+from nonredundant.evaluation.cohort import Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design
-from nonredundant.evaluation.parameters import check_parameters
+from nonredundant.evaluation.parameters import check_digests, check_parameters
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
 from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -211,8 +211,7 @@ def compare_feature_sets(
     start = time.perf_counter()
     if not isinstance(random_state, Integral):
         # The seed in the report must, given as random_state, repeat this run.
-        random_state = int(check_random_state(random_state).randint(2**31 - 1))
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
+        random_state = _drawn(random_state)
     caller = "compare_feature_sets"
     given = read_cohort(
         X, y, caller=caller, test=test, groups=groups, extractor=extractor, steps=steps
@@ -227,10 +226,12 @@ def compare_feature_sets(
         sampler=sampler,
         experiment=experiment,
     )
+    named = {f"the step {name!r}": step for name, step in given.steps}
+    check_digests(memory, named | design.parts() | {"cvae": cvae})
     cv = read_cv(cv, np.ones(len(X), dtype=bool))
-    split = partial(make_folds, seed=seed, names=given.outcome.states)
+    split = partial(make_folds, seed=_drawn(random_state), names=given.outcome.states)
     # Folds are tried before images are read, which may take hours.
-    split(given.outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=given.groups)
+    tried = split(given.outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=given.groups)
     with recorded_warnings() as messages:
         read = given.read(shared_test=shared_test, n_jobs=n_jobs, memory=memory, verbose=verbose)
     seconds = {"extraction": time.perf_counter() - start}
@@ -238,13 +239,7 @@ def compare_feature_sets(
     design.level.check(cohort.table)
     if n_repeats is None:
         n_repeats = default_repeats(cohort.n) if isinstance(cv, Integral) else 1
-    folds = split(
-        cohort.outcome.strata,
-        cv=read_cv(cv, read.kept),
-        n_repeats=n_repeats,
-        groups=cohort.groups,
-    )
-    _check_pairs(cohort.outcome, folds)
+    folds = _folds_of_read(read, partial(split, cv=cv, n_repeats=n_repeats, tried=tried))
     runner = TaskRunner.of(cohort.table, memory, n_jobs, verbose)
     data = prepare_folds(cohort, folds, runner)
     sets, left_out = choose_feature_sets(design.sets, data[0].table, baselines=baselines)
@@ -275,6 +270,24 @@ def compare_feature_sets(
         warnings.warn(message, UserWarning, stacklevel=2)
     comparison = comparison_of(study, results, settings, messages)
     return comparison.anonymised() if anonymise else comparison
+
+
+def _drawn(random_state: Any) -> int:
+    """Draw a seed."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _folds_of_read(read: Read, split: partial[list[Fold]]) -> list[Fold]:
+    """Split the samples that could be read; errors name those that could not, if there are any."""
+    cohort, cv = read.cohort, read_cv(split.keywords["cv"], read.kept)
+    try:
+        folds = split(cohort.outcome.strata, cv=cv, groups=cohort.groups, kept=read.kept)
+        _check_pairs(cohort.outcome, folds)
+    except ValueError as error:
+        if not read.messages:
+            raise
+        raise ValueError(f"{error}. {' '.join(read.messages)}") from error
+    return folds
 
 
 def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:

@@ -10,8 +10,9 @@ from cohorts_for_tests import PLAIN, CheapNetwork, compare, make_table
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import SelectKBest
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
+from sklearn.svm import SVC
 
 from nonredundant import EncodeClinical, LesionTable, RadiomicsExtractor
 from nonredundant.datasets import make_lesions
@@ -215,7 +216,7 @@ class Rows(TransformerMixin, BaseEstimator):
         ([Rows()], TypeError, "Rows returned ndarray: .* return X.replace"),
         ([Rows("fewer")], ValueError, "steps must keep the samples, but Rows made 59 of 60"),
         ([Rows("lesions")], ValueError, "steps must keep the lesions, but Rows made 120 of 60"),
-        ([DivideByCentre("hospital")], KeyError, "hospital"),
+        ([DivideByCentre("hospital")], ValueError, "reads the column .hospital., which is neither"),
         ("centre", InvalidParameterError, "must be a list of transformers"),
         ([DivideByCentre], InvalidParameterError, "at position 0"),
         ([len], InvalidParameterError, "at position 0"),
@@ -463,3 +464,37 @@ def test_paths_in_the_description_of_steps_are_left_out_of_anonymous_results():
     found = compare(table, y, feature_sets=["HCR"], steps=steps)
     assert "doe" in found.settings.steps[0]
     assert "doe" not in found.anonymised().settings.steps[0]
+
+
+class ReadsHeight(DivideByCentre):
+    """Reads a column that is not there."""
+
+    def transform(self, X):
+        return X.replace(features=X.features.div(X.samples["height"].to_numpy(), axis=0))
+
+
+def test_a_column_that_a_step_misses_is_named_with_those_that_are_there():
+    table, y = two_centres(2.0)
+    for step in (ReadsHeight(), DivideByCentre("height")):
+        with pytest.raises(ValueError, match=r"reads the column 'height', which .*\['centre'\]"):
+            compare(table, y, feature_sets=["HCR"], steps=[step])
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"steps": [FunctionTransformer(lambda X: X)]}, "the step 'functiontransformer'"),
+        (
+            {"steps": [EncodeClinical(FunctionTransformer(lambda X: X[[]]))]},
+            "the step 'encodeclinical'",
+        ),
+        ({"classifiers": {"own": make_pipeline(FunctionTransformer(lambda X: X), SVC())}}, "'own'"),
+        ({"scoring": lambda model, X, y: 1.0}, "the scorer"),
+    ],
+)
+def test_a_function_without_a_name_cannot_find_what_memory_keeps(settings, part, tmp_path):
+    table, y = two_centres(2.0)
+    with pytest.raises(InvalidParameterError, match=rf"{part}.* has none.*function of a module"):
+        compare(table, y, feature_sets=["HCR"], memory=str(tmp_path), **settings)
+    if "steps" in settings:
+        compare(table, y, feature_sets=["HCR"], **settings)
