@@ -102,6 +102,10 @@ class Given:
     groups: np.ndarray | None
     held_groups: np.ndarray | None
 
+    def parts(self) -> dict[str, Any]:
+        """Return the untrained steps, by what they are in messages."""
+        return {f"the step {name!r}": step for name, step in self.steps}
+
     def read(self, *, shared_test: bool = False, **settings: Any) -> Read:
         """Extract or join the lesions, and leave out the cases that failed.
 

@@ -249,11 +249,10 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
     """Compute the clinical variables of each sample as numbers; None if there are none."""
     if clinical is None:
         return None
+    _check_clinical_columns(clinical, X)
     if not is_transformer(clinical):
-        _check_clinical_columns(clinical, X)
         check_cells(X, clinical)
         return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
-    _check_clinical_columns(clinical, X)
     with _naming_cells(clinical, X):
         values = clinical.transform(_table(X))
     return _encoded(clinical, values, X)

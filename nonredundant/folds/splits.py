@@ -113,8 +113,8 @@ def make_folds(
             # A splitter that ignores groups raises an error below if it divides one.
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
             splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
-        bound = kept is not None and _are_same(splits, tried)
-        splits = _of_kept(splits, kept if bound else np.ones(len(y), dtype=bool))
+        every = np.ones(len(y), dtype=bool)
+        splits = _of_kept(splits, every if kept is None or not _are_same(splits, tried) else kept)
         n_splits = _splits_per_repeat(cv, len(splits))
     folds = []
     for i, (train, test) in enumerate(splits):

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
+import os
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -498,3 +503,35 @@ def test_a_function_without_a_name_cannot_find_what_memory_keeps(settings, part,
         compare(table, y, feature_sets=["HCR"], memory=str(tmp_path), **settings)
     if "steps" in settings:
         compare(table, y, feature_sets=["HCR"], **settings)
+
+
+STEP = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Shift(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.replace(features={features})
+"""
+
+
+def test_a_step_whose_code_was_changed_is_not_taken_from_memory(tmp_path, monkeypatch):
+    table, y = two_centres(2.0)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number, features in enumerate(["X.features", "X.features.rank()"]):
+        path = tmp_path / "own_step.py"
+        path.write_text(STEP.format(features=features))
+        # Python compares files by their time in seconds.
+        os.utime(path, (number, number))
+        linecache.clearcache()
+        sys.modules.pop("own_step", None)
+        step = importlib.import_module("own_step").Shift()
+        memory = str(tmp_path / "kept")
+        settings = {"feature_sets": ["HCR"], "steps": [step]}
+        kept = compare(table, y, memory=memory, **settings).scores["score"]
+        assert kept.tolist() == compare(table, y, **settings).scores["score"].tolist()
+        found.append(kept.tolist())
+    assert found[0] != found[1]
