@@ -83,8 +83,8 @@ def check_whole(file: DicomFile) -> None:
     >>> check_whole(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
     """
     total = file.whole("InConcatenationTotalNumber", 0)
-    if file.text("ConcatenationUID") and total != 1:
-        part = file.whole("InConcatenationNumber", 0)
+    part = file.whole("InConcatenationNumber", 0)
+    if (file.text("ConcatenationUID") or part > 1 or total > 1) and total != 1:
         raise ImageFileError(
             f"{file.path} is part {part} of {total or 'several'} of a "
             "concatenation (0020,9161): the frames of one image in several files; join them, or "
