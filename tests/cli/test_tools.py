@@ -121,6 +121,11 @@ def test_a_first_column_of_values_is_no_id(tmp_path):
 def test_a_table_that_cannot_be_read_says_why(tmp_path):
     with pytest.raises(ValueError, match="commas, not semicolons"):
         table_of(tmp_path, "id;image\nx;a\n")
+    with pytest.raises(ValueError, match=r"commas, not tabs$"):
+        table_of(tmp_path, "id\timage\nx\ta\n")
+    (tmp_path / "wide.csv").write_text("id,image\nx,a\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"wide.csv is no text in UTF-8 .*'CSV UTF-8'"):
+        read_cases(tmp_path / "wide.csv")
     with pytest.raises(ValueError, match="there is no table .*none.csv"):
         read_cases(tmp_path / "none.csv")
 
