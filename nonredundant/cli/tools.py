@@ -17,7 +17,7 @@ import typer
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
-from nonredundant.utils.user_warnings import printable, warn_user
+from nonredundant.utils.user_warnings import printable
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
 #: What other tables than CSV have between their cells.
@@ -300,7 +300,6 @@ def split_list(value: str | None) -> list[str]:
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
     from nonredundant.lesions.features import describe_odd_cells
-    from nonredundant.statistics.survival import describe_uncensored
 
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
@@ -320,8 +319,6 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
             f"{path}: the event {event!r} must be 1 (or true) where it was observed and 0 (or "
             f"false) elsewhere, got {odd}"
         )
-    if uncensored := describe_uncensored(cases[event].to_numpy(dtype=bool)):
-        warn_user(uncensored)
     return cases[[event, target]].astype({event: bool})
 
 
