@@ -92,6 +92,33 @@ def check_whole(file: DicomFile) -> None:
         )
 
 
+def check_frames(file: DicomFile) -> None:
+    """Raise if a file describes another number of frames than its header states.
+
+    Parameters
+    ----------
+    file : DicomFile
+        A file with functional groups.
+
+    Raises
+    ------
+    ImageFileError
+        If the numbers differ.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from nonredundant.io.dicom import read_dicom
+    >>> check_frames(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
+    """
+    n_described = len(_groups(file)[1])
+    if n_described != file.n_frames:
+        raise ImageFileError(
+            f"{file.path} states {file.n_frames} frames, but describes {n_described}; export it "
+            "again"
+        )
+
+
 def read_planes(file: DicomFile) -> list[Plane]:
     """Read the place of each frame.
 
@@ -117,12 +144,8 @@ def read_planes(file: DicomFile) -> list[Plane]:
     >>> len(read_planes(read_dicom(Path("enhanced.dcm"))))  # doctest: +SKIP
     60
     """
+    check_frames(file)
     shared, frames = _groups(file)
-    if len(frames) != file.n_frames:
-        raise ImageFileError(
-            f"{file.path} states {file.n_frames} frames, but describes {len(frames)}; export it "
-            "again"
-        )
     size = file.whole("Columns", 0), file.whole("Rows", 0)
     planes = []
     for k, frame in enumerate(frames, start=1):

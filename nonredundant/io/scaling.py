@@ -376,7 +376,8 @@ def _check_length(file: DicomFile, wanted: int) -> None:
             f"the pixels of {file.path} ({file.path.stat().st_size:,} bytes) are cut off{have}; "
             "copy or export it again"
         )
-    if stated is not None and stated >= wanted + max(wanted // file.n_frames, 1):
+    # A byte more makes the length even.
+    if stated is not None and stated >= wanted + max(wanted // file.n_frames, 2):
         raise ImageFileError(
             f"{file.path} holds {stated:,} bytes of pixels, but its header states {wanted:,} in "
             f"{file.n_frames} frame(s); export it again"
