@@ -241,9 +241,7 @@ def test_errors_and_warnings_are_one_line(capsys):
     ]
 
 
-def test_events_of_another_coding_are_named_and_a_cohort_without_censoring_is_told(tmp_path):
+def test_events_of_another_coding_are_named(tmp_path):
     cases = table_of(tmp_path, "id,image,dead,months\nx,a,1,3\ny,b,2,5\n", "dead", "months")
     with pytest.raises(ValueError, match=r"'dead' must be 1 \(or true\) where it was observed"):
         read_labels(cases, "months", tmp_path, "dead")
-    with pytest.warns(UserWarning, match="all 2 patients had the event"):
-        read_labels(cases.assign(dead=1), "months", tmp_path, "dead")
