@@ -158,7 +158,9 @@ class GivenSplits:
         return 2
 
 
-@pytest.mark.parametrize("cv", [PredefinedSplit(np.arange(24) // 12), GivenSplits()], ids=["predefined", "own"])
+@pytest.mark.parametrize(
+    "cv", [PredefinedSplit(np.arange(24) // 12), GivenSplits()], ids=["predefined", "own"]
+)
 def test_a_splitter_of_positions_counts_the_samples_given(cohort_of_noise, cv):
     table, y = cohort_of_noise
     status = np.full(len(table), "ok", dtype=object)
