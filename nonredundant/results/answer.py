@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ from nonredundant.statistics.multiplicity import holm
 
 #: Significance level of every statement.
 LEVEL = 0.05
+#: The end of the name of a set of selected hand-crafted features, such as `Clinical+H8`.
+_SELECTION = re.compile(r"(^|\+)H\d+$")
 #: The value of a metric at which predictions are no better than chance.
 _CHANCE = {"roc_auc": 0.5, "roc_auc_ovr": 0.5, CONCORDANCE: 0.5}
 
@@ -144,7 +147,7 @@ def does_help(found: Evidence) -> Finding:
     )
     verdict = _verdict(found, found.test)
     opening = {
-        "gain": f"{set_name} predicts better than {reference}",
+        "gain": f"{set_name} predicts better than {_named(reference)}",
         "loss": f"{set_name} predicts worse than {reference}",
         "information": f"The {found.added} features say something of the outcome that {reference} "
         f"does not, but a gain in {metric} was not seen",
@@ -155,6 +158,13 @@ def does_help(found: Evidence) -> Finding:
     text = f"{opening}: {numbers}; {_difference(found.test)}{_information(found)}."
     text += _power(found.test, found.base, found.chosen["metric"])
     return Finding(verdict, text)
+
+
+def _named(reference: str) -> str:
+    """Name a reference; one of selected features so that a gain over it is taken for no more."""
+    if not _SELECTION.search(reference):
+        return reference
+    return f"{reference}, a selection of the hand-crafted features (not than all of them)"
 
 
 def _verdict(found: Evidence, test: pd.Series) -> str:

@@ -83,7 +83,7 @@ def _tested_columns(
     variant = feature_set.variant
     if variant in results.whole and results.whole_data is not None:
         latents = results.whole_data.train_of(results.whole[variant].samples.to_numpy())
-        return _known_columns(study, results.whole_data, feature_set), latents, None
+        return _known_columns(study, results.whole_data), latents, None
     return None, *_held_out(study, [r for r in results.learned if r.variant == variant])
 
 
@@ -114,15 +114,10 @@ def _tests(
     return [by_permutation, projected]
 
 
-def _known_columns(study: Study, data: FoldData, feature_set: FeatureSet) -> np.ndarray:
-    """Return the columns of a fused set that are known without the network, medians for gaps."""
-    samples = data.train_of(study.level.pooled(data.table))
-    parts = []
-    if feature_set.selection is not None:
-        parts.append(samples.hcr)
-    if feature_set.clinical:
-        parts.append(samples.clinical)
-    return impute_medians(pd.concat(parts, axis=1)).to_numpy(dtype=float)
+def _known_columns(study: Study, data: FoldData) -> np.ndarray:
+    """Return all columns that are known without a network, medians for gaps."""
+    known = data.train_of(study.level.pooled(data.table)).features
+    return impute_medians(known).to_numpy(dtype=float)
 
 
 def _held_out(study: Study, records: list[Learned]) -> tuple[np.ndarray, np.ndarray]:
