@@ -50,7 +50,9 @@ from nonredundant.results.settings import describe_settings
 from nonredundant.results.tables import comparison_of, warning_list
 from nonredundant.utils.context import recorded_warnings
 
-AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor", "largest-pair")
+#: Methods of the audit; those that train a model need more held-out samples per fold.
+_SMALL_AUDIT = ("dcor", "largest-pair", "r2-of-latents", "share-of-latents")
+AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", *_SMALL_AUDIT)
 #: With fewer held-out samples per fold, no estimator can be trained on part of them.
 _AUDIT_ROWS = 40
 
@@ -68,6 +70,7 @@ def compare_feature_sets(
     cv: Any = 5,
     n_repeats: int | None = None,
     groups: Any = None,
+    centre: str | None = None,
     test: tuple[Any, ...] | None = None,
     shared_test: bool = False,
     scoring: Any = "roc_auc",
@@ -134,6 +137,10 @@ def compare_feature_sets(
         the inner folds that tune classifiers. The name of a column of the case table, or of
         `LesionTable.samples`, gives the groups of the test set, too. The early stopping of a graph
         ignores groups.
+    centre : str, optional
+        The column of the case table, or of `LesionTable.samples`, that holds the centre of a
+        sample. Tests of added information then permute within centres, so that what tells only
+        the centre is no information.
     test : tuple (X, y) or (X, y, groups), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
         groups, errors of an AUC are those of independent groups (Obuchowski 1997).
@@ -215,7 +222,14 @@ def compare_feature_sets(
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     caller = "compare_feature_sets"
     given = read_cohort(
-        X, y, caller=caller, test=test, groups=groups, extractor=extractor, steps=steps
+        X,
+        y,
+        caller=caller,
+        test=test,
+        groups=groups,
+        centre=centre,
+        extractor=extractor,
+        steps=steps,
     )
     design = read_design(
         given.outcome,
@@ -302,7 +316,7 @@ def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptio
     if audit is False or smallest < LEAST_AUDIT_ROWS:
         return None
     if audit is True:
-        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else ("dcor", "largest-pair"))
+        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else _SMALL_AUDIT)
     return AuditOptions(tuple(audit))
 
 

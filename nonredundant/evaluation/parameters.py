@@ -17,6 +17,7 @@ from nonredundant.utils.validation import (
 )
 
 _CONSTRAINTS: dict[str, Any] = {
+    "centre": [str, None],
     "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
     "baselines": ["boolean"],
     "shared_test": ["boolean"],

@@ -22,6 +22,7 @@ from nonredundant.statistics.resampling import (
     resampled_interval,
     resampled_test,
 )
+from nonredundant.statistics.sensitivity import unseen_share
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 __all__ = [
@@ -44,4 +45,5 @@ __all__ = [
     "resampled_interval",
     "resampled_test",
     "sensitivity_specificity",
+    "unseen_share",
 ]

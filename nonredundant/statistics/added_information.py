@@ -14,6 +14,7 @@ from nonredundant.statistics.outcome_residuals import (
 )
 from nonredundant.statistics.permutations import exchangeable, n_exchanges, permuted
 from nonredundant.statistics.rows import aligned, to_matrix
+from nonredundant.statistics.sensitivity import PENALTIES, leave_one_out_ridge
 from nonredundant.statistics.stacked_regression import stacked_predictions
 
 __all__ = [
@@ -27,8 +28,6 @@ __all__ = [
     "projected_covariance",
 ]
 
-#: Ridge penalties of the prediction of residuals from d, relative to the number of rows.
-_PENALTIES = (0.03, 0.3, 3.0)
 #: Fewer distinct permutations cannot give p below 0.05.
 _LEAST_PERMUTATIONS = 20
 #: Fewer rows leave nothing to estimate after a mean per column.
@@ -468,7 +467,7 @@ def _half_statistic(
     mean, spread = new[first].mean(axis=0), new[first].std(axis=0)
     x = (new - mean) / np.where(spread > 0, spread, 1.0)
     weights = np.linalg.solve(
-        x[first].T @ x[first] + _PENALTIES[1] * first.sum() * np.eye(x.shape[1]),
+        x[first].T @ x[first] + PENALTIES[1] * first.sum() * np.eye(x.shape[1]),
         x[first].T @ left[first],
     )
     projected = _without(known[~first], (x @ weights)[~first])
@@ -497,29 +496,15 @@ def _statistics(
     left: np.ndarray, new: np.ndarray, strata: np.ndarray, orders: np.ndarray
 ) -> np.ndarray:
     """Compute the statistic of each permutation, a column of `orders`."""
-    products = [np.zeros(orders.shape) for _ in _PENALTIES]
+    products = [np.zeros(orders.shape) for _ in PENALTIES]
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
-        for i, operator in enumerate(_leave_one_out(new[rows])):
+        for i, operator in enumerate(leave_one_out_ridge(new[rows])):
             for column in left.T:
                 shuffled = column[orders[rows]]
                 products[i][rows] += shuffled * (operator @ shuffled)
     sums = [p.sum(axis=0) / np.sqrt(np.square(p).sum(axis=0) + 1e-300) for p in products]
     return np.max(sums, axis=0)
-
-
-def _leave_one_out(x: np.ndarray) -> list[np.ndarray]:
-    """Return the matrices that map outcomes to leave-one-out ridge predictions, per penalty."""
-    n, spread = len(x), x.std(axis=0)
-    varies = spread > 1e-12 * np.abs(x).max(axis=0, initial=0)
-    x = (x - x.mean(axis=0))[:, varies] / spread[varies]
-    u, s, _ = np.linalg.svd(x, full_matrices=False)
-    operators = []
-    for penalty in _PENALTIES:
-        hat = (u * (s**2 / (s**2 + penalty * n))) @ u.T + 1 / n
-        diagonal = np.diag(hat).copy()
-        operators.append((hat - np.diag(diagonal)) / (1 - diagonal)[:, None])
-    return operators
 
 
 def _centred(values: np.ndarray, strata: np.ndarray) -> np.ndarray:

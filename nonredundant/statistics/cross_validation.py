@@ -107,10 +107,9 @@ def cross_validated_auc_difference(
     Returns
     -------
     Difference
-        Difference, t interval, two-sided p-value, and as `detectable` the difference that a
-        cohort of this size shows with 80 % power. Where the two order all held-out cases alike,
-        or differ for all of them by the same amount, interval and p-value are NaN and `reason`
-        says so.
+        Difference, t interval and two-sided p-value. Where the two order all held-out cases
+        alike, or differ for all of them by the same amount, interval and p-value are NaN and
+        `reason` says so.
 
     Raises
     ------

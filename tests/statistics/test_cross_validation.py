@@ -148,14 +148,6 @@ def test_few_cases_of_a_class_have_no_interval():
     assert "2 independent cases of one class" in found.reason
 
 
-def test_the_detectable_difference_has_the_stated_power():
-    y, scores, folds = draw(n=300)
-    rng = np.random.default_rng(1)
-    found = cross_validated_auc_difference(y, scores, scores + rng.normal(size=scores.shape), folds)
-    error = (found.high - found.low) / 2 / 1.976
-    assert found.detectable == pytest.approx((1.976 + 0.844) * error, rel=0.01)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -71,9 +71,9 @@ def _content(comparison: Any) -> list[Block]:
     blocks.append(
         note(
             "Holm's correction covers all feature sets and classifiers that were tested against "
-            "the same reference, without those whose difference is not estimable. The smallest "
-            "detectable difference is the one that this cohort shows with 80 % power. Sets joined "
-            "by “=” have the same scores throughout."
+            "the same reference, without those whose difference is not estimable. Differences "
+            "outside of an interval are excluded. Sets joined by “=” have the same scores "
+            "throughout."
         )
     )
     return blocks
