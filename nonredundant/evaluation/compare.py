@@ -2,8 +2,8 @@
 
 The path of `compare_feature_sets`, one module per step:
 
-1. `cohort.read_cohort` checks cases, outcome and groups, `design.read_design` what is fitted to
-   them; `cohort.Given.read` then extracts the lesions.
+1. `registration.register` records the plan. `cohort.read_cohort` checks cases, outcome and groups,
+   `design.read_design` what is fitted to them; `cohort.Given.read` then extracts the lesions.
 2. `folds.splits.make_folds` splits the cohort, and `folds.run.prepare_folds` fits the steps of each
    fold (`folds.steps`), which hands over its training and held-out tables (`folds.fold_data`).
 3. `folds.feature_sets` adds baselines, `folds.references` says what is tested against what and
@@ -36,6 +36,7 @@ from nonredundant.classifiers.scoring import has_pairs
 from nonredundant.evaluation.cohort import read_cohort
 from nonredundant.evaluation.design import Design, read_design
 from nonredundant.evaluation.parameters import check_parameters
+from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
 from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -79,6 +80,7 @@ def compare_feature_sets(
     class_weight: Any = None,
     sampler: Any = None,
     audit: bool | Sequence[str] = True,
+    controls: bool = True,
     memory: Any = None,
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -163,6 +165,10 @@ def compare_feature_sets(
     audit : bool or sequence of str, default=True
         Methods of `metrics.redundancy_report` for the audit on held-out folds. Samples of one
         group are permuted together.
+    controls : bool, default=True
+        Repeat the tests of added information of the primary set on negative controls: permuted
+        outcomes, random functions of the known columns in place of the latents, and the latents of
+        an untrained network. They cost about as much as ten tests.
     memory : str or joblib.Memory, optional
         Where results are kept, so that an interrupted run continues.
     n_jobs : int, optional
@@ -214,13 +220,15 @@ def compare_feature_sets(
     >>> print(found.answer())
     HCR with logistic regression reached AUC 0.8... in cross-validation.
     """
-    check_parameters(locals())
+    given_parameters = dict(locals())
+    check_parameters(given_parameters)
     start = time.perf_counter()
     if not isinstance(random_state, Integral):
         # The seed in the report must, given as random_state, repeat this run.
         random_state = int(check_random_state(random_state).randint(2**31 - 1))
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     caller = "compare_feature_sets"
+    registration = register(plan_of(given_parameters, random_state), memory)
     given = read_cohort(
         X,
         y,
@@ -273,6 +281,7 @@ def compare_feature_sets(
         primary=_primary(sets, design),
         cvae=design.network(cvae, sets, cohort.outcome),
         audit=_audit_options(audit, folds),
+        controls=controls,
         sources=read.sources,
         runner=runner,
     )
@@ -280,6 +289,7 @@ def compare_feature_sets(
     settings = describe_settings(
         study,
         seed=int(random_state),
+        registration=registration.described(registration.count_runs(cohort.outcome.y)),
         experiment=None if design.experiment is None else design.experiment.about,
         start=start,
         seconds=seconds | results.seconds,

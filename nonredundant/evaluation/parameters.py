@@ -24,6 +24,7 @@ _CONSTRAINTS: dict[str, Any] = {
     "anonymise": ["boolean"],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "audit": ["boolean", list, tuple, str],
+    "controls": ["boolean"],
     "memory": [str, Path, HasMethods(["cache"]), None],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],

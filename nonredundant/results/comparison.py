@@ -36,6 +36,8 @@ _TABLES = (
     "attention",
     "redundancy",
     "added_information",
+    "controls",
+    "probability_tests",
     "predictions",
     "history",
     "choices",
@@ -75,6 +77,14 @@ class FeatureSetComparison:
         unseen_share, unit, n_permutations, n_samples, reason`: whether learned features say
         something of the outcome beyond all known ones, by two methods of
         `statistics.added_information`; `unseen_share` is that of `statistics.unseen_share`.
+    controls : DataFrame
+        `control, n_draws, n_claims, p_value, meaning`: the tests of added information of the
+        primary set on negative controls, and how often both had p below 0.05.
+    probability_tests : DataFrame
+        `feature_set, reference, classifier, measure, threshold, estimate, low, high, p_value,
+        reason`: paired differences of Brier score, log-loss and net benefit for two classes, on
+        the same samples as `tests` and positive where the set is better than its reference; see
+        `statistics.probability_differences`.
     predictions : DataFrame
         `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
         than two classes), on the same samples as `summary`. Scores are probabilities, or the
@@ -133,6 +143,8 @@ class FeatureSetComparison:
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
     added_information: pd.DataFrame
+    controls: pd.DataFrame
+    probability_tests: pd.DataFrame
     predictions: pd.DataFrame
     cv_predictions: pd.DataFrame
     choices: pd.DataFrame

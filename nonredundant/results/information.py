@@ -89,7 +89,7 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
             if (reference, classifier) not in results.held.responses:
                 continue
             if feature_set.variant not in tested:
-                tested[feature_set.variant] = _tested_columns(study, results, feature_set)
+                tested[feature_set.variant] = tested_columns(study, results, feature_set)
             own = tested[feature_set.variant]
             response = results.held.mean(reference, classifier)
             head = {
@@ -105,8 +105,23 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
     return table
 
 
-def _tested_columns(study: Study, results: FitResults, feature_set: FeatureSet) -> Tested:
-    """Return what a set is tested on: the whole cohort, or the held-out folds."""
+def tested_columns(study: Study, results: FitResults, feature_set: FeatureSet) -> Tested:
+    """Return what a set is tested on: the whole cohort, or the held-out folds.
+
+    Parameters
+    ----------
+    study : Study
+        What was run.
+    results : FitResults
+        Its networks.
+    feature_set : FeatureSet
+        The set, with learned features.
+
+    Returns
+    -------
+    Tested
+        Known columns, latents and strata, a row per sample of the cohort.
+    """
     variant = feature_set.variant
     if variant in results.whole and results.whole_data is not None:
         data = results.whole_data

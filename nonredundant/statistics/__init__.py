@@ -16,6 +16,7 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.estimates import Difference, Estimate
 from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import (
     bootstrap_interval,
     paired_bootstrap,
@@ -42,6 +43,7 @@ __all__ = [
     "net_benefit",
     "operating_point",
     "paired_bootstrap",
+    "probability_differences",
     "resampled_interval",
     "resampled_test",
     "sensitivity_specificity",
