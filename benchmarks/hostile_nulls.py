@@ -26,8 +26,9 @@ from nonredundant.statistics.added_information import (
     added_information_of_residuals,
     double_residual,
     out_of_fold_residuals,
-    projected_covariance,
+    similarity_corrected,
 )
+from nonredundant.statistics.outcome_residuals import centred_outcome
 from nonredundant.statistics.stacked_regression import normal_scores
 
 N_D, EFFECT, N_FEATURES, N_FACTORS = 8, 0.8, 107, 8
@@ -35,7 +36,7 @@ N_D, EFFECT, N_FEATURES, N_FACTORS = 8, 0.8, 107, 8
 MOST_COLUMNS = 300
 #: Weight of the shared function in the log-odds of the outcome, and in the first latent.
 IN_OUTCOME, IN_LATENT = 1.5, 0.8
-METHODS = ("permutation", "double-residual", "projected-covariance")
+METHODS = ("permutation", "double-residual", "similarity", "all three")
 
 Shared = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 #: Functions of normal scores x, of their principal components z and of random weights.
@@ -195,17 +196,18 @@ def draw_outcome(design: str, log_odds: np.ndarray, rng: np.random.Generator) ->
 
 
 def p_values(cell: Cell, seed: int, n_permutations: int) -> list[float]:
-    """Return the p-value of each method; they share the residuals of the outcome."""
+    """Return the p-value of each method, and the one of a claim, which needs all of them."""
     drawn = draw(cell, seed)
     h, d, groups, centres = (drawn[name] for name in ("h", "d", "groups", "centres"))
     left = out_of_fold_residuals(h, drawn["y"], groups=groups, random_state=seed)
-    settings = {"groups": groups, "random_state": seed}
-    permuted = {**settings, "centres": centres, "n_permutations": n_permutations}
-    return [
-        added_information_of_residuals(left, d, **permuted).p_value,
-        double_residual(left, h, d, **permuted).p_value,
-        projected_covariance(left, h, d, **settings).p_value,
+    settings = {"groups": groups, "centres": centres, "random_state": seed}
+    settings["n_permutations"] = n_permutations
+    found = [
+        added_information_of_residuals(left, d, **settings).p_value,
+        double_residual(left, h, d, **settings).p_value,
+        similarity_corrected(centred_outcome(drawn["y"]), h, d, **settings).p_value,
     ]
+    return [*found, max(found)]
 
 
 def measure(cell: Cell, draws: int, n_permutations: int) -> list[str]:

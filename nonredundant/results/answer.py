@@ -24,6 +24,12 @@ LEVEL = 0.05
 _SELECTION = re.compile(r"(^|\+)H\d+$")
 #: What the test of added information is relative to; always said with its result.
 _BEYOND = "beyond what ridge, kernel and forest models of the known features explain"
+#: How each test of added information is named beside its p-value.
+_TESTS = {
+    "permutation": "permuted",
+    "double-residual": "residuals permuted",
+    "similarity": "less what similar patients share",
+}
 #: A calibration slope whose interval excludes 1 is told if it is as far from it as this.
 _SLOPES = (0.8, 1.25)
 #: The value of a metric at which predictions are no better than chance.
@@ -125,9 +131,9 @@ class Evidence(NamedTuple):
         Rows of `summary` of the fused set and of its reference.
     test : Series or None
         The row of `tests`.
-    exact, flexible : Series or None
-        The rows of `added_information`: of the permutation test, which is exact for independent
-        features, and of the test that allows for dependence.
+    information : DataFrame
+        The rows of `added_information`, a test each: by permutation, which is exact for independent
+        features, and those that allow for dependence.
     where : str
         On which samples the sets were scored.
     added : str
@@ -141,8 +147,7 @@ class Evidence(NamedTuple):
     fused: pd.Series
     base: pd.Series | None
     test: pd.Series | None
-    exact: pd.Series | None
-    flexible: pd.Series | None
+    information: pd.DataFrame
     where: str
     added: str = "learned"
     corrected: bool = False
@@ -152,18 +157,25 @@ class Evidence(NamedTuple):
         return float(row["p_holm" if self.corrected else "p_value"])
 
     @property
-    def informs(self) -> str:
-        """What both tests of added information say together.
+    def p_information(self) -> np.ndarray:
+        """The p-values of the tests of added information."""
+        name = "p_holm" if self.corrected else "p_value"
+        return self.information[name].to_numpy(dtype=float)
 
-        "seen" if both agree, "unsettled" if one of them alone sees something, "none seen",
-        "unknown" if one is not estimable, or "not tested".
+    @property
+    def informs(self) -> str:
+        """What the tests of added information say together.
+
+        "seen" if all agree, "unsettled" if some alone see something, "none seen", "unknown" if one
+        is not estimable, or "not tested".
         """
-        if self.exact is None or self.flexible is None:
+        values = self.p_information
+        if not len(values):
             return "not tested"
-        values = np.array([self.p(self.exact), self.p(self.flexible)])
         if np.isnan(values).any():
             return "unknown"
-        return ("none seen", "unsettled", "seen")[int((values < LEVEL).sum())]
+        n_seen = int((values < LEVEL).sum())
+        return "seen" if n_seen == len(values) else "unsettled" if n_seen else "none seen"
 
 
 def does_help(found: Evidence) -> Finding:
@@ -280,20 +292,23 @@ def _excluded(test: pd.Series, base: pd.Series, metric: str, verdict: str) -> st
 
 def _information(found: Evidence) -> str:
     """State what the tests of added information saw."""
-    exact, flexible = found.exact, found.flexible
-    if exact is None or flexible is None:
+    rows = found.information
+    if found.informs == "not tested":
         return ""
     if found.informs == "unknown":
-        reason = flexible["reason"] or exact["reason"]
+        reason = rows.loc[rows["reason"] != "", "reason"].iloc[0]
         return f" The test of added information is not estimable ({reason})."
-    numbers = f"{p_text(found.p(flexible))}; permuted as they are {p_text(found.p(exact))}"
-    numbers += "; both after Holm" if found.corrected else ""
-    if exact["unit"] == FOLD:
+    numbers = ", ".join(
+        f"{_TESTS[method]} {p_text(p)}"
+        for method, p in zip(rows["method"], found.p_information, strict=True)
+    )
+    numbers += "; all after Holm" if found.corrected else ""
+    if (rows["unit"] == FOLD).any():
         numbers += "; approximately, as labels have shaped the network"
     said = {
         "seen": f"the {found.added} features say something of the outcome",
-        "unsettled": f"what the {found.added} features say of the outcome is unsettled, as one of "
-        "two tests alone sees something",
+        "unsettled": f"what the {found.added} features say of the outcome is unsettled, as the "
+        "tests do not agree",
         "none seen": f"nothing was seen that the {found.added} features say of the outcome",
     }[found.informs]
     return f" {_BEYOND.capitalize()}, {said} ({numbers})."
@@ -301,9 +316,9 @@ def _information(found: Evidence) -> str:
 
 def _sensitivity(found: Evidence, verdict: str) -> str:
     """State how large a function of known features must be that would explain a claim away."""
-    if verdict not in ("gain", "information") or found.flexible is None:
+    if verdict not in ("gain", "information") or found.information.empty:
         return ""
-    share = found.flexible["unseen_share"]
+    share = found.information["unseen_share"].iloc[0]
     if share > 1:
         return (
             " No function of the known features that these models miss would explain this away, "

@@ -242,8 +242,7 @@ class FeatureSetComparison:
             fused=fused,
             base=_row(self.summary, {"feature_set": reference, **at}),
             test=test,
-            exact=_row(self.added_information, {**pair, "method": "permutation"}),
-            flexible=_row(self.added_information, {**pair, "method": "double-residual"}),
+            information=_rows(self.added_information, pair),
             where="on the held-out test set" if self.settings.n_test else "in cross-validation",
             added="learned"
             if chosen["feature_set"] in self.settings.learned_blocks
@@ -484,12 +483,18 @@ def _calibration(predictions: pd.DataFrame, positive: str) -> dict[Any, float]:
     return pd.DataFrame(repeats).mean().to_dict()
 
 
-def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
-    """Return the first row with these values; None if there is none."""
+def _rows(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows with these values."""
     match = np.ones(len(table), dtype=bool)
     for column, value in values.items():
         match &= (table[column] == value).to_numpy()
-    return table[match].iloc[0] if match.any() else None
+    return table[match]
+
+
+def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
+    """Return the first row with these values; None if there is none."""
+    own = _rows(table, values)
+    return None if own.empty else own.iloc[0]
 
 
 def _interval_and_p(row: pd.Series) -> str:

@@ -15,12 +15,13 @@ import pandas as pd
 
 from nonredundant.folds.networks import LearnTask
 from nonredundant.folds.study import FitResults, Study
-from nonredundant.results.information import Tested, outcome_residuals, tested_columns
-from nonredundant.statistics.added_information import (
-    added_information_of_residuals,
-    double_residual,
-    out_of_fold_residuals,
+from nonredundant.results.information import (
+    Tested,
+    outcome_residuals,
+    tested_columns,
+    three_tests,
 )
+from nonredundant.statistics.outcome_residuals import centred_outcome, out_of_fold_residuals
 from nonredundant.statistics.permutations import exchangeable, permuted
 from nonredundant.statistics.stacked_regression import normal_scores
 from nonredundant.utils.context import one_thread, recorded_warnings
@@ -28,7 +29,7 @@ from nonredundant.utils.context import one_thread, recorded_warnings
 COLUMNS = ["control", "n_draws", "n_claims", "p_value", "meaning"]
 #: Draws of each random control, and permutations of each test.
 N_DRAWS, N_PERMUTATIONS = 10, 199
-#: Level of both tests of a claim.
+#: Level of all tests of a claim.
 LEVEL = 0.05
 #: Leading components that random functions of the known columns take, and their hidden units.
 _N_COMPONENTS, _N_HIDDEN = 8, 16
@@ -46,7 +47,7 @@ _MEANINGS = {
 
 @dataclass(frozen=True)
 class ControlTask:
-    """Both tests of added information in one draw of a control.
+    """All tests of added information in one draw of a control.
 
     Attributes
     ----------
@@ -56,8 +57,10 @@ class ControlTask:
         Number of the draw.
     known, latents : array of shape (n, n_known), (n, n_d)
         Known columns and latents.
-    outcome : array of shape (n,)
+    truth : array of shape (n,)
         The outcome of the samples.
+    outcome : array of shape (n, n_columns)
+        The same as numbers.
     residuals : array of shape (n, n_columns)
         What the reference leaves unexplained of it.
     groups, centres, strata : array of shape (n,) or None
@@ -70,6 +73,7 @@ class ControlTask:
     number: int
     known: np.ndarray
     latents: np.ndarray
+    truth: np.ndarray
     outcome: np.ndarray
     residuals: np.ndarray
     groups: np.ndarray | None
@@ -93,14 +97,15 @@ class ControlTask:
         return astuple(self)
 
     def run(self) -> float:
-        """Return the larger p-value of the two tests; NaN if one is not possible."""
+        """Return the largest p-value of the tests; NaN if one is not possible."""
         rng = np.random.RandomState([self.seed, self.number])
-        residuals, latents = self.residuals, self.latents
+        residuals, outcome, latents = self.residuals, self.outcome, self.latents
         with recorded_warnings(), one_thread(torch_too=False):
             if self.control == FUNCTIONS:
                 latents = random_functions(self.known, latents.shape[1], rng)
             if self.control == SHUFFLED:
-                residuals = self._residuals_of_shuffled(rng)
+                order = self._order(rng)
+                outcome, residuals = outcome[order], self._residuals(self.truth[order], rng)
             options: dict[str, Any] = {
                 "groups": self.groups,
                 "strata": self.strata,
@@ -108,25 +113,23 @@ class ControlTask:
                 "n_permutations": N_PERMUTATIONS,
                 "random_state": rng,
             }
-            exact = added_information_of_residuals(residuals, latents, **options)
-            flexible = double_residual(residuals, self.known, latents, **options)
-        return float(np.maximum(exact.p_value, flexible.p_value))
+            tests = three_tests(residuals, outcome, self.known, latents, **options)
+        return float(np.max([test.p_value for test in tests]))
 
-    def _residuals_of_shuffled(self, rng: np.random.RandomState) -> np.ndarray:
-        """Return what known columns leave unexplained of outcomes in another order."""
-        n = len(self.outcome)
-        cells = np.zeros(n, dtype=int)
-        if self.centres is not None:
-            cells = np.unique(self.centres, return_inverse=True)[1]
-        groups = np.arange(n)
-        if self.groups is not None:
-            groups = np.unique(self.groups, return_inverse=True)[1]
-        order = permuted(exchangeable(groups, cells), n, rng)
-        gaps = np.isnan(self.known)
-        known = np.where(gaps, np.nanmedian(self.known, axis=0), self.known)
-        return out_of_fold_residuals(
-            known, self.outcome[order], groups=self.groups, random_state=rng
+    def _order(self, rng: np.random.RandomState) -> np.ndarray:
+        """Return an order of the samples that exchanges whole groups within centres."""
+        n = len(self.truth)
+        labels = (np.arange(n) if self.groups is None else self.groups, self.centres)
+        groups, cells = (
+            np.zeros(n, dtype=int) if one is None else np.unique(one, return_inverse=True)[1]
+            for one in labels
         )
+        return permuted(exchangeable(groups, cells), n, rng)
+
+    def _residuals(self, truth: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+        """Return what known columns leave unexplained of another outcome."""
+        known = np.where(np.isnan(self.known), np.nanmedian(self.known, axis=0), self.known)
+        return out_of_fold_residuals(known, truth, groups=self.groups, random_state=rng)
 
 
 def random_functions(known: np.ndarray, n: int, rng: np.random.RandomState) -> np.ndarray:
@@ -173,8 +176,8 @@ def controls_table(study: Study, results: FitResults) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `control, n_draws, n_claims, p_value, meaning`: in how many of the draws both tests had p
-        below 0.05, and the smallest of their larger p-values. Empty if the primary set is not
+        `control, n_draws, n_claims, p_value, meaning`: in how many of the draws all tests had p
+        below 0.05, and the smallest of their largest p-values. Empty if the primary set is not
         compared with what is known without its network.
     """
     primary = study.primary
@@ -213,6 +216,7 @@ def _task(
         tested.known[kept],
         tested.latents[kept],
         study.outcome.y[kept],
+        centred_outcome(study.outcome.y[kept]),
         residuals[kept],
         at(study.groups),
         at(study.cohort.centres),

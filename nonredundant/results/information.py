@@ -20,6 +20,7 @@ from nonredundant.statistics.added_information import (
     class_residuals,
     double_residual,
     martingale_residuals,
+    similarity_corrected,
 )
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.sensitivity import unseen_share
@@ -63,9 +64,11 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
     Latents come from a network that was trained without labels on the whole cohort, so that one
     coordinate system serves all samples. A network that labels affect is trained per fold, and its
     latents are compared within the fold that held them out; as other folds' labels have shaped
-    them, p is approximate. Two tests are made: by permutation, which is exact if the latents are
-    independent of the known columns, and by permutation of what models of all known columns leave
-    of the latents and of the residuals (`statistics.double_residual`).
+    them, p is approximate. Three tests are made, and a claim needs all of them: by permutation,
+    which is exact if the latents are independent of the known columns; by permutation of what
+    models of all known columns leave of the latents and of the residuals; and of the covariance
+    less the part that patients of similar known columns share (`statistics.added_information`).
+    The last one takes latents of one network.
 
     Parameters
     ----------
@@ -142,23 +145,60 @@ def _tests(study: Study, response: np.ndarray, tested: Tested) -> list[dict[str,
         "n_permutations": N_PERMUTATIONS,
         "random_state": study.folds[0].seed,
     }
-    results: list[AddedInformation] = [
-        added_information_of_residuals(left, latents, **options),
-        double_residual(left, known, latents, **options),
-    ]
-    share = unseen_share(
-        left, latents, _relevance(study.outcome, response), strata=options["strata"]
-    )
+    outcome = outcome_residuals(study.outcome, _constant(response))
+    results = three_tests(left, outcome[kept], known, latents, **options)
+    share = unseen_share(left, latents, _relevance(residuals, outcome), strata=options["strata"])
     return [asdict(result) | {"unseen_share": share} for result in results]
 
 
-def _relevance(outcome: Outcome, response: np.ndarray) -> float:
-    """Return the share of the outcome's variance that out-of-fold responses explain."""
+def three_tests(
+    residuals: np.ndarray,
+    outcome: np.ndarray,
+    known: np.ndarray,
+    latents: np.ndarray,
+    *,
+    strata: np.ndarray | None,
+    **options: Any,
+) -> list[AddedInformation]:
+    """Test in every way that applies: pairs of rows need latents of one coordinate system.
+
+    Parameters
+    ----------
+    residuals : array of shape (n, n_columns)
+        What the reference leaves unexplained of the outcome.
+    outcome : array of shape (n, n_columns)
+        The outcome as numbers.
+    known, latents : array of shape (n, n_known), (n, n_d)
+        Known columns, NaN for gaps, and latents.
+    strata : array of shape (n,) or None
+        Folds with a network each.
+    **options
+        Parameters of the tests.
+
+    Returns
+    -------
+    list of AddedInformation
+        By "permutation", "double-residual" and, without strata, "similarity".
+    """
+    found = [
+        added_information_of_residuals(residuals, latents, strata=strata, **options),
+        double_residual(residuals, known, latents, strata=strata, **options),
+    ]
+    if strata is None:
+        found.append(similarity_corrected(outcome, known, latents, **options))
+    return found
+
+
+def _constant(response: np.ndarray) -> np.ndarray:
+    """Return the mean response for all samples that have one."""
     kept = ~np.isnan(response).any(axis=1)
-    constant = np.where(kept[:, None], response[kept].mean(axis=0), np.nan)
-    left, total = (outcome_residuals(outcome, one)[kept] for one in (response, constant))
-    total = total - total.mean(axis=0)
-    return max(0.0, 1 - float(np.square(left).sum() / np.square(total).sum()))
+    return np.where(kept[:, None], response[kept].mean(axis=0), np.nan)
+
+
+def _relevance(residuals: np.ndarray, outcome: np.ndarray) -> float:
+    """Return the share of the outcome's variance that out-of-fold responses explain."""
+    total = np.nansum(np.square(outcome - np.nanmean(outcome, axis=0)))
+    return max(0.0, 1 - float(np.nansum(np.square(residuals)) / total))
 
 
 def known_columns(data: FoldData) -> pd.DataFrame:

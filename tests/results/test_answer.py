@@ -16,10 +16,17 @@ CHOSEN = {
 }
 
 
-def information(p, **columns):
-    """Return a row of the table of added information."""
-    row = {"p_value": p, "p_holm": min(1.0, 3 * p), "reason": "", "unit": "cohort"}
-    return pd.Series({**row, "unseen_share": 0.6, **columns})
+METHODS = ("permutation", "double-residual", "similarity")
+
+
+def information(*p_values, **columns):
+    """Return the rows of the table of added information, a test each."""
+    rows = [
+        {"method": method, "p_value": p, "p_holm": min(1.0, 3 * p), "reason": "too few groups"}
+        for method, p in zip(METHODS, p_values, strict=False)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "p_value", "p_holm", "reason"])
+    return frame.assign(**{"unit": "cohort", "unseen_share": 0.6, **columns})
 
 
 def evidence(*, p=0.4, estimate=0.02, low=0.7, exact=0.5, flexible=0.5, reason="", **more):
@@ -40,8 +47,7 @@ def evidence(*, p=0.4, estimate=0.02, low=0.7, exact=0.5, flexible=0.5, reason="
             "fused": pd.Series({"mean": low + 0.1, "low": low}),
             "base": pd.Series({"mean": low + 0.1 - estimate, "low": low}),
             "test": pd.Series(test),
-            "exact": None if exact is None else information(exact),
-            "flexible": None if exact is None else information(flexible),
+            "information": information(*([] if exact is None else [exact, flexible, flexible])),
             "where": "in cross-validation",
             **more,
         }
@@ -103,7 +109,8 @@ def test_the_models_that_a_claim_is_relative_to_are_always_named():
     for settings in ({}, BOTH, {"exact": 0.001}):
         text = does_help(evidence(**settings)).text
         assert "Beyond what ridge, kernel and forest models of the known features" in text
-    assert "(p = 0.010; permuted as they are p = 0.001)" in does_help(evidence(**BOTH)).text
+    numbers = "(permuted p = 0.001, residuals permuted p = 0.010, less what similar patients share"
+    assert f"{numbers} p = 0.010)" in does_help(evidence(**BOTH)).text
 
 
 def test_a_gain_over_a_selection_is_named_as_that():
@@ -116,15 +123,15 @@ def test_a_gain_over_a_selection_is_named_as_that():
 
 
 def test_what_labels_have_shaped_is_tested_approximately():
-    rows = {"exact": information(0.3, unit="fold"), "flexible": information(0.3, unit="fold")}
-    assert "approximately, as labels" in does_help(evidence()._replace(**rows)).text
+    rows = information(0.3, 0.3, unit="fold")
+    assert "approximately, as labels" in does_help(evidence()._replace(information=rows)).text
     assert "approximately" not in does_help(evidence()).text
 
 
 def test_claims_come_with_what_would_explain_them_away():
     sure = evidence(p=0.01, **BOTH)
     assert "would have to make up 60 % of what the learned features vary" in does_help(sure).text
-    safe = sure._replace(flexible=information(0.01, unseen_share=1.4))
+    safe = sure._replace(information=information(0.001, 0.01, unseen_share=1.4))
     assert "No function of the known features" in does_help(safe).text
     assert "make up" not in does_help(evidence()).text
 
