@@ -23,7 +23,7 @@ def draw(seed, n=120, n_h=100, shared=1.0, effect=0.0, groups=None):
     latents = d.copy()
     latents[:, 0] += shared * hidden
     y = (2 * shared * hidden + effect * d[:, 1] + rng.logistic(size=n) > 0).astype(float)
-    return h, latents, y if groups is None else y[groups]
+    return h, latents, y if groups is None else y[2 * groups]
 
 
 def share_of_claims(test, draws=40, **settings):
