@@ -6,7 +6,7 @@ Exit codes: 0 success, 1 some cases failed, 2 wrong use.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -37,6 +37,9 @@ from nonredundant.cli.tools import (
 )
 from nonredundant.utils.files import replaced_file, write_text
 from nonredundant.utils.user_warnings import printable
+
+if TYPE_CHECKING:
+    from nonredundant.evaluation.cohort import NoCaseError
 
 app = typer.Typer(
     help="Non-redundant deep radiomics: extract, compare, fit and predict.",
@@ -233,6 +236,7 @@ def evaluate(
     ] = False,
 ) -> int:
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
+    from nonredundant.evaluation.cohort import NoCaseError
     from nonredundant.evaluation.compare import compare_feature_sets
     from nonredundant.folds.feature_sets import DEFAULT_SETS
 
@@ -248,38 +252,41 @@ def evaluate(
     cache = output / "cache"
     if not resume:
         remove_cache(cache)
-    comparison = compare_feature_sets(
-        table,
-        read_labels(table, target, cases, event),
-        extractor=_extractor(
-            modality,
-            settings,
-            bin_width,
-            patch,
-            jobs,
-            clinical=clinical_columns(table, names),
-            lesions=lesions,
-            roi=roi,
-            label_channel=label_channel,
-            fill_slices=fill_slices,
-        ),
-        cvae=_cvae(epochs),
-        patients=parse_patients(patients),
-        feature_sets=split_list(feature_sets) or DEFAULT_SETS,
-        classifiers=split_list(classifiers) or None,
-        cv=folds,
-        n_repeats=repeats,
-        groups=None if groups is None else table[groups],
-        test=held,
-        shared_test=shared_test,
-        scoring=split_list(scoring),
-        experiment=experiment,
-        baselines=baselines,
-        memory=str(cache),
-        n_jobs=cores(jobs),
-        random_state=seed,
-        verbose=1,
-    )
+    try:
+        comparison = compare_feature_sets(
+            table,
+            read_labels(table, target, cases, event),
+            extractor=_extractor(
+                modality,
+                settings,
+                bin_width,
+                patch,
+                jobs,
+                clinical=clinical_columns(table, names),
+                lesions=lesions,
+                roi=roi,
+                label_channel=label_channel,
+                fill_slices=fill_slices,
+            ),
+            cvae=_cvae(epochs),
+            patients=parse_patients(patients),
+            feature_sets=split_list(feature_sets) or DEFAULT_SETS,
+            classifiers=split_list(classifiers) or None,
+            cv=folds,
+            n_repeats=repeats,
+            groups=None if groups is None else table[groups],
+            test=held,
+            shared_test=shared_test,
+            scoring=split_list(scoring),
+            experiment=experiment,
+            baselines=baselines,
+            memory=str(cache),
+            n_jobs=cores(jobs),
+            random_state=seed,
+            verbose=1,
+        )
+    except NoCaseError as error:
+        return _report_no_case(error, cases)
     write_results(comparison.anonymised() if anonymise else comparison, output)
     remove_cache(cache)
     return report_failures(comparison.settings.failed)
@@ -351,9 +358,7 @@ def fit(
             groups=table[ids] if ids else None,
         )
     except NoCaseError as error:
-        report_failures(error.status)
-        echo_stderr(f"Error: none of the {len(table)} cases of {cases} could be read: no model")
-        return SOME_FAILED
+        return _report_no_case(error, cases)
     with replaced_file(output) as file:
         skops.io.dump(model, file)
     n_fitted = model.fingerprint_["n_samples"]
@@ -393,6 +398,13 @@ def predict(
     n_predicted = int((lesions.status == "ok").sum())
     echo(f"{n_predicted} of {len(found)} cases predicted\nwritten to {output}")
     return report_failures(lesions.status)
+
+
+def _report_no_case(error: NoCaseError, cases: Path) -> int:
+    """Print why no case of a table could be read, and return the exit code."""
+    code = report_failures(error.status)
+    echo_stderr(f"Error: none of the {len(error.status)} cases of {cases} could be read")
+    return code
 
 
 def _predictions(fitted: Any, lesions: Any) -> Any:

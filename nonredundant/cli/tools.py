@@ -17,9 +17,13 @@ import typer
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.files import make_folder
 from nonredundant.utils.parallel import WorkerDiedError
-from nonredundant.utils.user_warnings import printable, warn_user
+from nonredundant.utils.user_warnings import printable
 
 OK, SOME_FAILED, WRONG_USE = 0, 1, 2
+#: What other tables than CSV have between their cells.
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+#: Bytes at the start of a table that are looked at.
+_HEAD = 4096
 #: Errors of wrong use, of input and of the machine, which are printed without a traceback.
 _EXPECTED = (
     ValueError,
@@ -99,14 +103,7 @@ def read_cases(
         If there is no such file.
     """
     text = _read_text(path)
-    wanted = [name for name in ("image", *needed, groups) if name]
-    missing = [name for name in dict.fromkeys(wanted) if name not in text.columns]
-    if missing:
-        hint = "; separate columns by commas, not semicolons" if ";" in text.columns[0] else ""
-        raise ValueError(
-            f"{path} lacks the columns {missing}; it has {list(text.columns)}{hint}"
-            f"{suggest_names(missing, text.columns)}"
-        )
+    _check_columns(text, [name for name in ("image", *needed, groups) if name], path)
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
     ids = _id_column(text, ("image", "mask", *needed))
@@ -126,6 +123,18 @@ def read_cases(
         if name in cases:
             cases[name] = _resolved(text[name].tolist(), start)
     return cases
+
+
+def _check_columns(text: Any, wanted: list[str], path: Path) -> None:
+    """Raise if a table lacks columns."""
+    missing = [name for name in dict.fromkeys(wanted) if name not in text.columns]
+    if missing:
+        other = next((what for one, what in _SEPARATORS.items() if one in text.columns[0]), "")
+        hint = f"; separate columns by commas, not {other}" if other else ""
+        raise ValueError(
+            f"{path} lacks the columns {missing}; it has {list(text.columns)}"
+            f"{hint or suggest_names(missing, text.columns)}"
+        )
 
 
 def check_ending(output: Path, ending: str, what: str) -> None:
@@ -162,6 +171,12 @@ def _read_text(path: Path) -> Any:
         "skip_blank_lines": False,
     }
     try:
+        with path.open("rb") as file:
+            if b"\0" in file.read(_HEAD):
+                raise ValueError(
+                    f"{path} is no text in UTF-8 (a spreadsheet, or text in UTF-16?): save it as "
+                    "'CSV UTF-8'"
+                )
         table = pd.read_csv(path, **settings)
         # pandas renames the second of two columns of one name.
         header = pd.read_csv(path, header=None, nrows=1, **settings).iloc[0]
@@ -285,7 +300,6 @@ def split_list(value: str | None) -> list[str]:
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
     from nonredundant.lesions.features import describe_odd_cells
-    from nonredundant.statistics.survival import describe_uncensored
 
     for name in (target, *([event] if event else [])):
         missing = cases[name].isna()
@@ -305,8 +319,6 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
             f"{path}: the event {event!r} must be 1 (or true) where it was observed and 0 (or "
             f"false) elsewhere, got {odd}"
         )
-    if uncensored := describe_uncensored(cases[event].to_numpy(dtype=bool)):
-        warn_user(uncensored)
     return cases[[event, target]].astype({event: bool})
 
 

@@ -27,7 +27,7 @@ from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import has_lesion_columns
 from nonredundant.folds.representations import Blocks
 from nonredundant.folds.splits import whole_cohort
-from nonredundant.folds.steps import EncodeClinical, apply_steps
+from nonredundant.folds.steps import EncodeClinical, apply_steps, check_clinical_cells
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
@@ -44,8 +44,10 @@ def _predicts_classes(model: FeatureSetClassifier) -> bool:
     return True
 
 
-def _check_rarest(outcome: Outcome) -> None:
+def _check_rarest(design: Design, outcome: Outcome) -> None:
     """Raise if a class has too few samples for the inner splits that tune a classifier."""
+    if outcome.is_survival or None not in design.estimators.values():
+        return
     sizes = np.bincount(outcome.strata, minlength=len(outcome.states))
     rarest = int(sizes.argmin())
     if sizes[rarest] < 2:
@@ -194,6 +196,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         if read.extractor is not None:
             self.extractor_ = read.extractor
         cohort = read.cohort
+        _check_rarest(design, cohort.outcome)
         data = prepare(cohort, whole_cohort(cohort.n, seed))
         feature_set = _usable_set(design, data)
         cvae = design.network(self.cvae, [feature_set], cohort.outcome)
@@ -202,7 +205,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         (classifier, estimator), *_ = design.estimators.items()
         self.representation_, fitted = model.fit(feature_set, classifier, estimator)
         learned = [message for record in model.learned.values() for message in record.warnings]
-        for message in dict.fromkeys([*data.messages, *learned, *fitted.warnings]):
+        told = [*read.messages, *data.messages, *learned, *fitted.warnings]
+        for message in dict.fromkeys(told):
             warn_user(message)
         self.columns_ = list(cohort.table.columns)
         self.steps_ = data.pipeline
@@ -367,6 +371,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
                 "the model was fitted on a LesionTable and cannot read images: give a LesionTable "
                 f"with the same columns, got {type(X).__name__}"
             )
+        if isinstance(X, pd.DataFrame) and self.steps_ is not None:
+            check_clinical_cells(self.steps_.steps, X)
         return self.extractor_.transform(X)
 
     def _without_encoded(self, X: LesionTable) -> LesionTable:
@@ -397,8 +403,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         named = [name for name in design.estimators if name != GRAPH]
         if len(named) != 1:
             raise ValueError(f"classifier must be one name or estimator, got {classifier!r}")
-        if isinstance(classifier, str) and not outcome.is_survival:
-            _check_rarest(outcome)
+        _check_rarest(design, outcome)
         return design
 
     def _check_parameters(self) -> None:

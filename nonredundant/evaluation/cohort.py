@@ -20,6 +20,7 @@ from nonredundant.extraction.case_table import (
     SOURCE_COLUMNS,
     Sources,
     check_case_table,
+    check_cells,
     read_rows,
     sample_columns,
 )
@@ -27,7 +28,13 @@ from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.measurement import UNREADABLE
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome, read_outcome
-from nonredundant.folds.steps import Step, check_steps, clinical_steps, named_columns
+from nonredundant.folds.steps import (
+    Step,
+    check_clinical_cells,
+    check_steps,
+    clinical_steps,
+    named_columns,
+)
 from nonredundant.lesions.features import check_usable
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
@@ -97,6 +104,10 @@ class Given:
     groups: np.ndarray | None
     held_groups: np.ndarray | None
     centres: np.ndarray | None
+
+    def parts(self) -> dict[str, Any]:
+        """Return the untrained steps, by what they are in messages."""
+        return {f"the step {name!r}": step for name, step in self.steps}
 
     def read(self, *, shared_test: bool = False, **settings: Any) -> Read:
         """Extract or join the lesions, and leave out the cases that failed.
@@ -208,6 +219,8 @@ def read_cohort(
     steps = check_steps([*encoders, *check_steps(steps, caller)], caller)
     if held is not None and is_table and steps:
         _check_same_sources(X.samples, held.samples, list(X.samples.columns))
+    for cases in (X,) if held is None else (X, held):
+        check_clinical_cells(steps, _sample_columns(cases))
     y = align(y, X, "y")
     check_target(y, X, named_columns(steps))
     groups, held_groups = _read_groups(X, held, groups, held_groups)
@@ -253,6 +266,8 @@ def _named_column(every: list[Any], column: str, parameter: str) -> list[pd.Seri
             f"{parameter}={column!r} is no column of the cases: they have {missing[0]}; name one "
             "that cohort and test set have, or give groups as an array with one per sample"
         )
+    for frame in samples:
+        check_cells(frame, [column], parameter)
     return [frame[column] for frame in samples]
 
 

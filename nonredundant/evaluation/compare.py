@@ -33,10 +33,18 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from nonredundant.classifiers.scoring import has_pairs
-from nonredundant.evaluation.cohort import read_cohort
+from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design
-from nonredundant.evaluation.parameters import check_parameters
-from nonredundant.evaluation.registration import plan_of, register
+    # The seed in the report must, given as random_state, repeat this run.
+    random_state = int(random_state) if isinstance(random_state, Integral) else _drawn(random_state)
+    registration = register(plan_of(given_parameters, random_state), memory)
+    given = read_cohort(
+        X,
+        y,
+        caller="compare_feature_sets",
+        test=test,
+        groups=groups,
+        centre=centre,
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
 from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -223,19 +231,12 @@ def compare_feature_sets(
     given_parameters = dict(locals())
     check_parameters(given_parameters)
     start = time.perf_counter()
-    if not isinstance(random_state, Integral):
-        # The seed in the report must, given as random_state, repeat this run.
-        random_state = int(check_random_state(random_state).randint(2**31 - 1))
-    seed = int(check_random_state(random_state).randint(2**31 - 1))
-    caller = "compare_feature_sets"
-    registration = register(plan_of(given_parameters, random_state), memory)
-    given = read_cohort(
-        X,
-        y,
-        caller=caller,
-        test=test,
-        groups=groups,
-        centre=centre,
+        study,
+        seed=random_state,
+        registration=registration.described(registration.count_runs(cohort.outcome.y)),
+        experiment=about,
+        start=start,
+        seconds=seconds | results.seconds,
         extractor=extractor,
         steps=steps,
     )
@@ -249,24 +250,14 @@ def compare_feature_sets(
         sampler=sampler,
         experiment=experiment,
     )
-    cv = read_cv(cv, np.ones(len(X), dtype=bool))
-    split = partial(make_folds, seed=seed, names=given.outcome.states)
-    # Folds are tried before images are read, which may take hours.
-    split(given.outcome.strata, cv=cv, n_repeats=n_repeats or 1, groups=given.groups)
+    check_digests(memory, given.parts() | design.parts() | {"cvae": cvae})
+    splits = _Splits(given, cv, n_repeats, _drawn(random_state))
     with recorded_warnings() as messages:
         read = given.read(shared_test=shared_test, n_jobs=n_jobs, memory=memory, verbose=verbose)
     seconds = {"extraction": time.perf_counter() - start}
     cohort = read.cohort
     design.level.check(cohort.table)
-    if n_repeats is None:
-        n_repeats = default_repeats(cohort.n) if isinstance(cv, Integral) else 1
-    folds = split(
-        cohort.outcome.strata,
-        cv=read_cv(cv, read.kept),
-        n_repeats=n_repeats,
-        groups=cohort.groups,
-    )
-    _check_pairs(cohort.outcome, folds)
+    folds = splits.of(read)
     runner = TaskRunner.of(cohort.table, memory, n_jobs, verbose)
     data = prepare_folds(cohort, folds, runner)
     sets, left_out = choose_feature_sets(design.sets, data[0].table, baselines=baselines)
@@ -286,19 +277,62 @@ def compare_feature_sets(
         runner=runner,
     )
     results = run(study)
+    about = None if design.experiment is None else design.experiment.about
     settings = describe_settings(
+<<<<<<< HEAD
         study,
         seed=int(random_state),
         registration=registration.described(registration.count_runs(cohort.outcome.y)),
         experiment=None if design.experiment is None else design.experiment.about,
         start=start,
         seconds=seconds | results.seconds,
+=======
+        study, seed=random_state, experiment=about, start=start, seconds=seconds | results.seconds
+>>>>>>> main
     )
     messages = [*messages, *read.messages, *left_out, *warning_list(results)]
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
     comparison = comparison_of(study, results, settings, messages)
     return comparison.anonymised() if anonymise else comparison
+
+
+def _drawn(random_state: Any) -> int:
+    """Draw a seed."""
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+class _Splits:
+    """The folds of a cohort, tried before its images are read, which may take hours."""
+
+    def __init__(self, given: Given, cv: Any, n_repeats: int | None, seed: int) -> None:
+        outcome, self.n_repeats = given.outcome, n_repeats
+        self.cv = read_cv(cv, np.ones(len(outcome.y), dtype=bool))
+        self.make = partial(make_folds, seed=seed, names=outcome.states)
+        self.tried = self.make(
+            outcome.strata, cv=self.cv, n_repeats=n_repeats or 1, groups=given.groups
+        )
+
+    def of(self, read: Read) -> list[Fold]:
+        """Split the samples that could be read; errors name those that could not."""
+        cohort, n_repeats = read.cohort, self.n_repeats
+        if n_repeats is None:
+            n_repeats = default_repeats(cohort.n) if isinstance(self.cv, Integral) else 1
+        try:
+            folds = self.make(
+                cohort.outcome.strata,
+                cv=read_cv(self.cv, read.kept),
+                n_repeats=n_repeats,
+                groups=cohort.groups,
+                kept=read.kept,
+                tried=self.tried,
+            )
+            _check_pairs(cohort.outcome, folds)
+        except ValueError as error:
+            if not read.messages:
+                raise
+            raise ValueError(f"{error}. {' '.join(read.messages)}") from error
+        return folds
 
 
 def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:

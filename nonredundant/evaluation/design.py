@@ -42,6 +42,14 @@ class Design:
     level: PatientLevel
     experiment: Experiment | None = None
 
+    def parts(self) -> dict[str, Any]:
+        """Return classifiers, scorers and sampler, by what they are in messages."""
+        return {
+            **{f"the classifier {name!r}": part for name, part in self.estimators.items()},
+            **{f"the scorer {name!r}": part for name, part in self.options.scorers.items()},
+            "the sampler": self.options.sampler,
+        }
+
     def network(self, cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> Any:
         """Return the untrained network that the sets need, with a protocol's hyper-parameters.
 

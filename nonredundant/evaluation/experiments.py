@@ -12,6 +12,21 @@ from nonredundant.folds.feature_sets import FeatureSet, Selection, Variant
 from nonredundant.independence.density_ratio import MIDiscriminator
 
 _VETIL_CLASSES = ("shape", "firstorder")
+#: Parameters of the network that the published protocols share.
+_AS_PUBLISHED = {
+    "residualise": False,
+    "conditioning": "plain",
+    "net_params": {
+        "reconstruction": "summed",
+        "lr_schedule": "constant",
+        "optimizer__weight_decay": 0.0,
+    },
+}
+#: Where both depart from what was published.
+_DEPARTURES = (
+    "h enters as normal scores of ranks, not standardised; the discriminator sees posterior means "
+    "standardised per batch, not draws, and is trained by AdamW with its default weight decay"
+)
 
 
 @dataclass(frozen=True)
@@ -58,30 +73,20 @@ def _petvsclin() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-
-        return {
+        return _AS_PUBLISHED | {
             "independence": MIDiscriminator(lr=1e-4, schedule="step", quadratic=False),
-            "residualise": False,
-            "conditioning": "plain",
             "kappa": 50.0,
             "beta": 1e-2,
             "gamma": 1.0,
             "lr": 8e-4,
             "augment": None,
             "max_epochs": 10,
-            "net_params": {
-                "reconstruction": "summed",
-                "lr_schedule": "constant",
-                "optimizer__weight_decay": 0.0,
-            },
         }
 
     about = (
         "Course project: kappa 50, beta 1e-2, gamma 1, learning rates 8e-4 and 1e-4, 10 epochs; "
         "H8 and H32 are selected inside the fold. Departures: its fader term and its L2 penalty "
-        "are left out; h enters as normal scores of ranks, not standardised; the discriminator "
-        "sees posterior means standardised per batch, not draws, and is trained by AdamW with its "
-        "default weight decay"
+        f"are left out; {_DEPARTURES}"
     )
     return Experiment(sets, lambda: dict.fromkeys(("LR", "SVM", "RF")), network, "HD64", about)
 
@@ -101,11 +106,8 @@ def _vetil2023() -> Experiment:
     )
 
     def network() -> dict[str, Any]:
-
-        return {
+        return _AS_PUBLISHED | {
             "independence": MIDiscriminator(lr=1e-3, schedule="alternate", quadratic=False),
-            "residualise": False,
-            "conditioning": "plain",
             "network": {"norm": "instance"},
             "kappa": 1.0,
             "beta": 1.0,
@@ -113,24 +115,17 @@ def _vetil2023() -> Experiment:
             "lr": 1e-3,
             "batch_size": 32,
             "augment": ("rotate", "shift"),
-            "net_params": {
-                "reconstruction": "summed",
-                "lr_schedule": "constant",
-                "optimizer__weight_decay": 0.0,
-            },
         }
 
     def classifiers() -> dict[str, Any]:
-
         return {"LR": LogisticRegression(C=1.0, max_iter=2000)}
 
     about = (
         "Vétil et al. 2023: density ratio every 5 epochs for 150 full-batch epochs, kappa 1, "
         "learning rate 1e-3, batches of 32, L2 logistic regression with C = 1; H32 is shape and "
         "first order, and H64 adds 32 texture features, here selected inside the fold. "
-        "Departures: patches are shifted, not cropped, a whole batch by one shift; h enters as "
-        "normal scores of ranks, not standardised; the discriminator sees posterior means "
-        "standardised per batch, not draws, and is trained by AdamW with its default weight decay"
+        "Departures: patches are shifted, not cropped, a whole batch by one shift; "
+        f"{_DEPARTURES}"
     )
     return Experiment(sets, classifiers, network, "HD64-MI", about)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path
 from typing import Any
+
+import joblib
 
 from nonredundant.metrics import METHODS
 from nonredundant.utils.validation import (
@@ -82,3 +85,34 @@ def check_estimator(value: Any, name: str, caller: str) -> None:
         value
     ):
         raise InvalidParameterError(f"{what} Got {value!r} instead.")
+
+
+def check_digests(memory: Any, parts: Mapping[str, Any]) -> None:
+    """Raise unless a digest of each part can tell the results that `memory` keeps.
+
+    Parameters
+    ----------
+    memory : object or None
+        Where results are kept; nothing is checked without it.
+    parts : mapping of str to object
+        Steps, estimators and scorers by what they are, for the message.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a part contains a function that no module names.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> check_digests("cache", {"the classifier 'LR'": LogisticRegression()})
+    """
+    for name, part in parts.items() if memory is not None else ():
+        try:
+            joblib.hash(part)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise InvalidParameterError(
+                f"memory= finds results by a digest of what they were computed with, and {name} "
+                f"has none: {error.args[0] if error.args else error}. Write a lambda, or a "
+                "function within a function, as a function of a module, or set memory=None"
+            ) from error

@@ -249,10 +249,10 @@ def transform_clinical(clinical: Any, X: pd.DataFrame) -> pd.DataFrame | None:
     """Compute the clinical variables of each sample as numbers; None if there are none."""
     if clinical is None:
         return None
-    if not is_transformer(clinical):
-        _check_clinical_columns(clinical, X)
-        return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
     _check_clinical_columns(clinical, X)
+    if not is_transformer(clinical):
+        check_cells(X, clinical)
+        return _numbers(X[list(clinical)], "encode them with clinical=ColumnTransformer(...)")
     with _naming_cells(clinical, X):
         values = clinical.transform(_table(X))
     return _encoded(clinical, values, X)
@@ -282,6 +282,32 @@ def sample_columns(X: pd.DataFrame) -> pd.DataFrame:
 def _is_description(cell: Any) -> bool:
     """Check whether a cell is text, a path, a number, a date or empty."""
     return isinstance(cell, Path) or pd.api.types.is_scalar(cell)
+
+
+def check_cells(X: pd.DataFrame, columns: Iterable[Any], what: str = "clinical columns") -> None:
+    """Raise if cells of columns are arrays, lists or other objects, not one value per case."""
+    for name in columns:
+        cells = X[name] if name in X.columns else pd.Series(dtype=object)
+        odd = cells[~cells.map(_is_description).astype(bool)]
+        if len(odd):
+            raise ValueError(
+                f"{what} must have one value per case, but {name!r} has a "
+                f"{type(odd.iloc[0]).__name__} in {len(odd)} of {len(cells)} cells, the first "
+                f"in case {odd.index[0]!r}: write each value to a column of its own, or drop the "
+                "column"
+            )
+
+
+def columns_read(clinical: Any, X: pd.DataFrame) -> list[Any]:
+    """Return the columns that clinical variables may be made from: all that no name excludes."""
+    parts = getattr(clinical, "transformers", None)
+    if is_transformer(clinical) and (
+        parts is None
+        or getattr(clinical, "remainder", "drop") != "drop"
+        or not all(isinstance(names, str) or _are_names(names) for *_, names in parts)
+    ):
+        return list(_table(X).columns)
+    return clinical_sources(clinical)
 
 
 def _check_clinical_columns(clinical: Any, X: pd.DataFrame) -> None:

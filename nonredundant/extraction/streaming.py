@@ -268,9 +268,9 @@ def _check_same_columns(
             continue
         before, after = json.loads(stored[cases.texts[i]]), json.loads(text)
         changed = [
-            f"{name}: stored {before[name]!r}, now {after[name]!r}"
-            for name in before
-            if name in after and name not in SOURCE_COLUMNS and before[name] != after[name]
+            f"{name}: stored {before.get(name)!r}, now {after[name]!r}"
+            for name in after
+            if name not in SOURCE_COLUMNS and before.get(name) != after[name]
         ]
         if changed:
             raise StoreError(

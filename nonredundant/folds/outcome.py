@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.labels import check_one_kind, check_spelling, check_unlabelled
-from nonredundant.statistics.survival import check_survival, null_residuals
+from nonredundant.statistics.survival import check_survival, describe_uncensored, null_residuals
+from nonredundant.utils.user_warnings import warn_user
 
 #: Names of samples without and with an observed event.
 STATES = ("censored", "event")
@@ -150,6 +151,8 @@ def _event_times(y: Any, name: str, n: int) -> Outcome:
         event, time = check_survival(y, n)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
+    if uncensored := describe_uncensored(event):
+        warn_user(f"{name}: {uncensored}", kind="nobody censored")
     pairs = np.empty(n, dtype=[("event", bool), ("time", float)])
     pairs["event"], pairs["time"] = event, time
     nothing = np.empty(0, dtype=object)

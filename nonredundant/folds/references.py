@@ -34,13 +34,18 @@ def _is_plain_network(feature_set: FeatureSet) -> bool:
 
 def _is_same_size(feature_set: FeatureSet, other: FeatureSet) -> bool:
     """Return whether two networks have as many latents; components have no fixed number."""
-    variant, twin = feature_set.variant, other.variant
-    if variant is None or twin is None:
-        return False
-    return variant.kind != "vae" or variant.size == twin.size
+    variant = feature_set.variant
+    components = variant is not None and variant.kind == "pca"
+    return components or _size(feature_set) == _size(other)
 
 
-#: Every kind of comparison. Each rule that applies gives one reference: the first set that fits.
+def _size(feature_set: FeatureSet) -> int | None:
+    """Return the number of learned columns; None if the set does not name one."""
+    return None if feature_set.variant is None else feature_set.variant.size
+
+
+#: Every kind of comparison. Each rule that applies gives one reference: the first set that fits,
+#: one with as many learned columns before others.
 RULES = (
     Rule(
         "what radiomics add to clinical columns",
@@ -105,11 +110,12 @@ def references(sets: Sequence[FeatureSet], feature_set: FeatureSet) -> list[str]
         Names, that of the known columns first.
     """
     chosen = [
-        next((s.name for s in sets if rule.is_reference(feature_set, s)), None)
+        min(fitting, key=lambda s: _size(s) != _size(feature_set)).name
         for rule in RULES
         if rule.applies(feature_set)
+        and (fitting := [s for s in sets if rule.is_reference(feature_set, s)])
     ]
-    return [name for name in dict.fromkeys(chosen) if name not in (None, feature_set.name)]
+    return [name for name in dict.fromkeys(chosen) if name != feature_set.name]
 
 
 def choose_primary(

@@ -64,6 +64,8 @@ def make_folds(
     groups: np.ndarray | None = None,
     seed: int = 0,
     names: Any = None,
+    kept: np.ndarray | None = None,
+    tried: Sequence[Fold] = (),
 ) -> list[Fold]:
     """Make the folds of a cross-validation.
 
@@ -81,6 +83,11 @@ def make_folds(
         Seed of the shuffles and of the folds' seeds.
     names : array-like, optional
         Names of the classes, for messages; the positions by default.
+    kept : bool array, optional
+        Which of the samples that were given `y` is about; all by default.
+    tried : sequence of Fold
+        The folds of all samples that were given. A splitter that makes the same ones again, such
+        as `PredefinedSplit`, names samples by their positions among these.
 
     Returns
     -------
@@ -106,6 +113,8 @@ def make_folds(
             # A splitter that ignores groups raises an error below if it divides one.
             warnings.filterwarnings("ignore", "The groups parameter is ignored")
             splits = list(cv.split(np.zeros((len(y), 1)), y, groups))
+        every = np.ones(len(y), dtype=bool)
+        splits = _of_kept(splits, every if kept is None or not _are_same(splits, tried) else kept)
         n_splits = _splits_per_repeat(cv, len(splits))
     folds = []
     for i, (train, test) in enumerate(splits):
@@ -159,13 +168,27 @@ def read_cv(cv: Any, kept: np.ndarray) -> Any:
         raise ValueError(f"{wanted}: it has no fold")
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         raise TypeError(wanted)
+    return _of_kept(pairs, kept)
+
+
+def _of_kept(splits: Iterable[Any], kept: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Convert splits of all samples to positions of the kept ones."""
     return [
         (
             _positions(train, kept, f"training part of fold {i}"),
             _positions(test, kept, f"test part of fold {i}"),
         )
-        for i, (train, test) in enumerate(pairs)
+        for i, (train, test) in enumerate(splits)
     ]
+
+
+def _are_same(splits: Sequence[Any], folds: Sequence[Fold]) -> bool:
+    """Return whether splits have the positions of folds."""
+    return len(splits) == len(folds) and all(
+        np.array_equal(np.sort(rows), known)
+        for split, fold in zip(splits, folds, strict=True)
+        for rows, known in zip(split, (fold.train, fold.test), strict=True)
+    )
 
 
 def _positions(rows: Any, kept: np.ndarray, where: str) -> np.ndarray:

@@ -9,7 +9,8 @@ behind it counts as one that depends on labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,10 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
 
 from nonredundant.extraction.case_table import (
+    check_cells,
     clinical_names,
     clinical_sources,
+    columns_read,
     fit_transform_clinical,
     transform_clinical,
 )
@@ -233,6 +236,17 @@ def named_columns(steps: Iterable[Step]) -> list[Any]:
     return [name for step in encoders for name in clinical_sources(step.transformer)]
 
 
+def check_clinical_cells(steps: Iterable[Step], samples: pd.DataFrame) -> None:
+    """Raise if a column that a step of clinical columns may read has cells with several values.
+
+    Such columns of a case table are no part of `LesionTable.samples`, and those of
+    `LesionTable.samples` are no part of a saved table.
+    """
+    for _, step in steps:
+        if isinstance(step, EncodeClinical):
+            check_cells(samples, columns_read(step.transformer, samples))
+
+
 def fit_steps(
     steps: list[Step], table: LesionTable, y: Any, seed: int
 ) -> tuple[Pipeline, LesionTable]:
@@ -249,10 +263,11 @@ def fit_steps(
         for _, step in pipeline.steps:
             # What does not say that it sees labels is given none.
             target = y if sees_labels(step) else None
-            if hasattr(step, "fit_transform"):
-                prepared = step.fit_transform(prepared, target)
-            else:
-                prepared = step.fit(prepared, target).transform(prepared)
+            with _naming_columns(step, prepared):
+                if hasattr(step, "fit_transform"):
+                    prepared = step.fit_transform(prepared, target)
+                else:
+                    prepared = step.fit(prepared, target).transform(prepared)
             _check_result(step, prepared, table)
     return pipeline, prepared
 
@@ -264,9 +279,27 @@ def apply_steps(pipeline: Pipeline | None, table: LesionTable) -> LesionTable:
     prepared = table
     with config_context(transform_output="default"):
         for _, step in pipeline.steps:
-            prepared = step.transform(prepared)
+            with _naming_columns(step, prepared):
+                prepared = step.transform(prepared)
             _check_result(step, prepared, table)
     return prepared
+
+
+@contextlib.contextmanager
+def _naming_columns(step: Any, table: LesionTable) -> Iterator[None]:
+    """Say which columns there are where a step reads a column that the table does not have."""
+    try:
+        yield
+    except KeyError as error:
+        name = error.args[0] if error.args else None
+        if not isinstance(name, str) or name in {*table.samples.columns, *table.columns}:
+            raise
+        raise ValueError(
+            f"the step {type(step).__name__} reads the column {name!r}, which is neither in "
+            f"samples, {list(table.samples.columns)}, nor among the {table.shape[1]} features. "
+            "Columns of a case table with arrays, lists or other objects are left out of samples: "
+            "write each value to a column of its own"
+        ) from error
 
 
 def _check_result(step: Any, prepared: Any, table: LesionTable) -> None:

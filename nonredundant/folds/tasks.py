@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from nonredundant._version import __version__
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.cache import KeptFunction
+from nonredundant.utils.own_code import own_code
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
 
 
@@ -112,7 +113,8 @@ class TaskRunner:
         """Return the digest that identifies the result of a task; empty without a memory."""
         if self.memory is None:
             return ""
-        return joblib.hash((type(task).__name__, task.key(self.voxels), __version__))
+        parts = task.key(self.voxels)
+        return joblib.hash((type(task).__name__, parts, own_code(parts), __version__))
 
 
 def run_task(key: str, task: Task) -> Any:

@@ -83,12 +83,39 @@ def check_whole(file: DicomFile) -> None:
     >>> check_whole(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
     """
     total = file.whole("InConcatenationTotalNumber", 0)
-    if file.text("ConcatenationUID") and total != 1:
-        part = file.whole("InConcatenationNumber", 0)
+    part = file.whole("InConcatenationNumber", 0)
+    if (file.text("ConcatenationUID") or part > 1 or total > 1) and total != 1:
         raise ImageFileError(
             f"{file.path} is part {part} of {total or 'several'} of a "
             "concatenation (0020,9161): the frames of one image in several files; join them, or "
             "convert the image to NIfTI"
+        )
+
+
+def check_frames(file: DicomFile) -> None:
+    """Raise if a file describes another number of frames than its header states.
+
+    Parameters
+    ----------
+    file : DicomFile
+        A file with functional groups.
+
+    Raises
+    ------
+    ImageFileError
+        If the numbers differ.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from nonredundant.io.dicom import read_dicom
+    >>> check_frames(read_dicom(Path("enhanced.dcm")))  # doctest: +SKIP
+    """
+    n_described = len(_groups(file)[1])
+    if n_described != file.n_frames:
+        raise ImageFileError(
+            f"{file.path} states {file.n_frames} frames, but describes {n_described}; export it "
+            "again"
         )
 
 
@@ -117,12 +144,8 @@ def read_planes(file: DicomFile) -> list[Plane]:
     >>> len(read_planes(read_dicom(Path("enhanced.dcm"))))  # doctest: +SKIP
     60
     """
+    check_frames(file)
     shared, frames = _groups(file)
-    if len(frames) != file.n_frames:
-        raise ImageFileError(
-            f"{file.path} states {file.n_frames} frames, but describes {len(frames)}; export it "
-            "again"
-        )
     size = file.whole("Columns", 0), file.whole("Rows", 0)
     planes = []
     for k, frame in enumerate(frames, start=1):

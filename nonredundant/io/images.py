@@ -65,7 +65,7 @@ def read_image(source: Any, *, spacing: Any = None) -> sitk.Image:
     >>> read_image(np.zeros((4, 8, 8)), spacing=(1, 1, 3)).GetSpacing()
     (1.0, 1.0, 3.0)
     """
-    image = _read(source)
+    image = _real(_read(source))
     values = image.GetNumberOfComponentsPerPixel()
     if values > 1:
         raise CaseError(
@@ -209,6 +209,7 @@ def read_mask(
         mask = read_mask_file(path, volume, choice, channel=channel, located=located)
     else:
         mask = select_labels(_read(source), choice, channel)
+    mask = _real(mask)
     _settle_mask_size(mask, image)
     mask = _drop_fourth_dimension(mask, "mask")
     lossy = isinstance(source, str | Path) and Path(source).suffix.lower() in _LOSSY
@@ -443,6 +444,16 @@ def _read(source: Any) -> sitk.Image:
     if not isinstance(source, str | Path):
         raise _unknown_kind(source)
     return read_file(_existing(source))
+
+
+def _real(image: sitk.Image) -> sitk.Image:
+    """Return an image; raise if its voxels are complex numbers."""
+    if "complex" in image.GetPixelIDTypeAsString():
+        raise CaseError(
+            f"voxels are {image.GetPixelIDTypeAsString()}s; give real numbers, for instance the "
+            "magnitude"
+        )
+    return image
 
 
 def _unknown_kind(source: Any) -> CaseError:

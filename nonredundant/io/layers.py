@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -63,19 +62,22 @@ def select_labels(mask: sitk.Image, choice: RegionChoice, channel: int | None) -
             "names; leave roi=None and choose by `label`, or give a structure set (RTSTRUCT), a "
             "DICOM segmentation or a .seg.nrrd"
         )
-    if layers == 1:
+    if layers == 1 and not channel:
         return mask
     if channel is None and _is_grey(mask):
         channel = 0
     if channel is None:
         raise CaseError(_describe_channels(mask, segments))
     if not 0 <= channel < layers:
-        raise CaseError(f"the mask has {layers} channels, but label_channel is {channel}")
+        channels = "1 channel" if layers == 1 else f"{layers} channels"
+        raise CaseError(
+            f"the mask has {channels}, but label_channel is {channel}, which counts from 0; set "
+            "label_channel (--label-channel) to the one with the labels"
+        )
     return _channel(mask, channel)
 
 
-@dataclass(frozen=True)
-class _Segment:
+class _Segment(NamedTuple):
     """A segment of a NRRD segmentation: its name, and the value that it has in its layer."""
 
     name: str
@@ -137,6 +139,7 @@ def _labels_of_segments(
     drawn = [name for name, voxels in inside.items() if voxels.any()]
     empty = [name for name in inside if name not in drawn]
     chosen = choice.select(drawn, empty)
+    _check_distinct([one for one in segments if one.name in chosen], segments)
     labels = np.zeros(inside[chosen[0]].shape, dtype=np.uint16)
     for label, name in enumerate(chosen, start=1):
         common = int(np.count_nonzero(labels[inside[name]]))
@@ -149,6 +152,18 @@ def _labels_of_segments(
     image = sitk.GetImageFromArray(labels)
     image.CopyInformation(next(iter(layers.values())))
     return image
+
+
+def _check_distinct(chosen: Sequence[_Segment], segments: Sequence[_Segment]) -> None:
+    """Raise if a chosen segment has the value and layer of another one."""
+    for one in chosen:
+        same = [two.name for two in segments if two[1:] == one[1:]]
+        if len(same) > 1:
+            raise CaseError(
+                f"the header of the mask gives the segments {', '.join(map(repr, same))} the same "
+                f"value {one.value} in layer {one.layer}, so it is unknown whose voxels they are; "
+                "save the segmentation again"
+            )
 
 
 def _n_channels(mask: sitk.Image) -> int:

@@ -26,14 +26,16 @@ _CHUNK = 1 << 20
 _GZIP = zlib.MAX_WBITS | 16
 #: By the length of the header (NIfTI-1 and Analyze, NIfTI-2), struct's format and the byte of: dim,
 #: datatype and bitpix, vox_offset, scl_slope and scl_inter, pixdim of x to z, the codes of qform
-#: and sform, and the rows of the sform.
+#: and sform, the quaternion and offset of the qform, and the rows of the sform.
 _ANALYZE = 348
 _LAYOUTS = {
     _ANALYZE: [
-        ("8h", 40), ("2h", 70), ("f", 108), ("2f", 112), ("3f", 80), ("2h", 252), ("12f", 280)
+        ("8h", 40), ("2h", 70), ("f", 108), ("2f", 112), ("3f", 80), ("2h", 252), ("6f", 256),
+        ("12f", 280),
     ],
     540: [
-        ("8q", 16), ("2h", 12), ("q", 168), ("2d", 176), ("3d", 112), ("2i", 344), ("12d", 400)
+        ("8q", 16), ("2h", 12), ("q", 168), ("2d", 176), ("3d", 112), ("2i", 344), ("6d", 352),
+        ("12d", 400),
     ],
 }  # fmt: skip
 #: NumPy's types of the real numbers, by NIfTI's codes.
@@ -45,7 +47,8 @@ class _Header(NamedTuple):
 
     `start` is the byte of the voxel file where the voxels begin, `real` NumPy's type of voxels that
     are real numbers, else None. `sizes` are those of the voxels along x, y and z (pixdim), `codes`
-    those of qform and sform, `lengths` the lengths of the axes of the sform.
+    those of qform and sform, `lengths` the lengths of the axes of the sform, `place` the numbers of
+    the qform and of the sform.
     """
 
     start: int
@@ -56,6 +59,7 @@ class _Header(NamedTuple):
     sizes: tuple[float, ...]
     codes: tuple[int, int]
     lengths: tuple[float, ...]
+    place: tuple[tuple[float, ...], tuple[float, ...]]
 
 
 #: Relative difference of voxel sizes in the two places where a header states them: some are
@@ -100,6 +104,7 @@ def unstated_axes(path: Path) -> tuple[tuple[int, ...], str]:
     stated = "×".join(f"{one:g}" for one in header.sizes)
     if unknown:
         return unknown, f"the header states voxels of {stated} (pixdim)"
+    _check_place(path, header)
     qform, sform = header.codes
     apart = [abs(a - b) > _SAME_SIZE * a for a, b in zip(header.sizes, header.lengths, strict=True)]
     if sform > 0 and (qform <= 0 or sform == _SCANNER) and any(apart):
@@ -109,6 +114,17 @@ def unstated_axes(path: Path) -> tuple[tuple[int, ...], str]:
             "header"
         )
     return (), ""
+
+
+def _check_place(path: Path, header: _Header) -> None:
+    """Raise if the qform or sform that a header states is not finite: ITK takes another place."""
+    for what, code, values in zip(("qform", "sform"), header.codes, header.place, strict=True):
+        if code > 0 and not all(map(math.isfinite, values)):
+            raise ImageFileError(
+                f"{path} states a place in space with numbers that are not finite ({what}: "
+                f"{', '.join(f'{one:g}' for one in values)}); correct the header, or export it "
+                "again"
+            )
 
 
 def check_nifti(path: Path) -> np.ndarray:
@@ -140,10 +156,12 @@ def check_nifti(path: Path) -> np.ndarray:
     header = _read_header(_part(path, ".hdr"))
     if header is None:
         return np.empty(0, dtype=np.int64)
-    if not all(map(math.isfinite, header.scale)):
+    slope, shift = header.scale
+    # A slope of 0 means none, and ITK would add the shift all the same.
+    if not all(map(math.isfinite, header.scale)) or (slope == 0 and shift != 0):
         raise ImageFileError(
-            f"{path} states that intensities are scaled by {header.scale[0]:g} and shifted by "
-            f"{header.scale[1]:g}, which is no scaling; export it again"
+            f"{path} states that intensities are scaled by {slope:g} (scl_slope) and shifted by "
+            f"{shift:g} (scl_inter), which is no scaling; export it again"
         )
     file = _part(path, ".img")
     scanner = _Scanner(header)
@@ -226,7 +244,7 @@ def _parse(head: bytes) -> _Header | None:
             break
     else:
         return None
-    dims, (code, bits), (start,), scale, sizes, codes, rows = (
+    dims, (code, bits), (start,), scale, sizes, codes, turn, rows = (
         struct.unpack_from(order + form, head, place) for form, place in _LAYOUTS[length]
     )
     if length == _ANALYZE and head[344:347] not in (b"n+1", b"ni1"):
@@ -246,6 +264,7 @@ def _parse(head: bytes) -> _Header | None:
         sizes=sizes[:n],
         codes=codes,
         lengths=tuple(np.linalg.norm(np.reshape(rows, (3, 4))[:, :n], axis=0).tolist()),
+        place=(turn, rows),
     )
 
 

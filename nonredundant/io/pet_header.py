@@ -30,7 +30,15 @@ _NUCLIDES = {
     90: ("Y-90", 230_550.0),
     124: ("I-124", 360_806.0),
 }
-_OTHER_UNITS = {60.0: "minutes", 3600.0: "hours", 86400.0: "days"}
+#: Half-lives of other nuclides that emit positrons, in s, from the same source: Na-22, K-38, Sc-43,
+#: Ti-45, V-48, Mn-51, Fe-52, Cu-60, Cu-61, Ga-66, Ge-68, As-72, As-74, Br-75, Nb-90, Tc-94m, I-120,
+#: I-122, La-132, La-133, Tb-149, Tb-152.
+_RARE = (
+    82_100_000.0, 458.2, 14_008.0, 11_088.0, 1_380_100.0, 2_772.0, 29_790.0, 1_422.0, 12_020.0,
+    34_160.0, 23_410_000.0, 93_600.0, 1_535_300.0, 5_802.0, 52_560.0, 3_120.0, 4_896.0, 217.8,
+    17_280.0, 14_080.0, 14_830.0, 63_000.0,
+)  # fmt: skip
+_OTHER_UNITS = {1e-3: "milliseconds", 60.0: "minutes", 3600.0: "hours", 86400.0: "days"}
 #: Relative difference of a half-life from the literature: headers round, and older values differ.
 _CLOSE, _STATED = 0.02, 0.05
 #: Weights in kg, from a mouse on; doses in Bq, and in Bq per kg: from total-body PET at a
@@ -43,6 +51,8 @@ _OF_SLICE = (
     "DecayCorrection",
     "CorrectedImage",
     "TimezoneOffsetFromUTC",
+    "SeriesDate",
+    "SeriesTime",
 )
 _OF_INJECTION = (
     "RadionuclideTotalDose",
@@ -231,6 +241,12 @@ def read_half_life(injection: Any) -> float:
         raise CaseError(
             f"the half-life (0018,1075) is {value:g} s, but that of {stated[0]}, the nuclide that "
             f"the header states, is {stated[1]:g} s; correct the header"
+        )
+    known = [*_RARE, *(seconds for _, seconds in _NUCLIDES.values())]
+    if not any(abs(value / seconds - 1) <= _STATED for seconds in known):
+        raise CaseError(
+            f"the half-life (0018,1075) is {value:g} s, which is that of no nuclide of PET; "
+            "correct the header, or give an image in SUV"
         )
     return value
 

@@ -11,6 +11,7 @@ from nonredundant.io.errors import CaseError
 
 #: Elements that state the size of a pixel, in the order of their precedence.
 SIZES = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
+_MAGNIFICATION = "EstimatedRadiographicMagnificationFactor"
 #: Units of ultrasound regions (DICOM PS3.3, C.8.5.5.1.15): 3 is cm.
 _CM = 3
 #: A region that shows tissue in two dimensions (DICOM PS3.3, C.8.5.5.1.1).
@@ -62,9 +63,12 @@ def pixel_size(elements: Any) -> np.ndarray | None:
         size = regions
     if size is None:
         size = _pair(elements, "ImagerPixelSpacing")
-        factor = numbers(elements, "EstimatedRadiographicMagnificationFactor")
-        if size is not None and factor and np.isfinite(factor[0]) and factor[0] > 0:
-            size = size / factor[0]
+        factor = (numbers(elements, _MAGNIFICATION) or (1.0,))[0]
+        if not (np.isfinite(factor) and factor > 0):
+            raise CaseError(
+                f"{name(_MAGNIFICATION)} is {factor:g}, which is no magnification; correct it"
+            )
+        size = None if size is None else size / factor
     return _pair(elements, "NominalScannedPixelSpacing") if size is None else size
 
 

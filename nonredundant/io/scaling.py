@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ _PLAIN_CLASS = "1.2.840.10008.5.1.4.1.1.7.3"
 #: Modalities whose classic images must state how values become intensities (DICOM PS3.3, C.8.2.1
 #: and C.8.9.4).
 _RESCALED = ("CT", "PT")
+#: What stands for the units of values by a modality look-up table.
+_TABLE = "look-up table"
 
 
 class Scale(NamedTuple):
@@ -116,9 +119,19 @@ def find_scale(elements: Any, *, modality: str = "") -> Scale | None:
     """
     slope, intercept = numbers(elements, "RescaleSlope"), numbers(elements, "RescaleIntercept")
     mappings = items(elements, "RealWorldValueMappingSequence")
-    if not (slope or (intercept and modality != "PT")):
-        return find_mapping(mappings) if mappings else None
-    return _checked((slope or (1.0,))[0], (intercept or (0.0,))[0], "RescaleSlope")
+    if items(elements, "ModalityLUTSequence"):
+        if slope:
+            raise CaseError(
+                f"the header states both a look-up table of intensities (0028,3000) and "
+                f"{name('RescaleSlope')}, so it is unknown which one holds; export it again"
+            )
+        return Scale(units=_TABLE, mapped=True)
+    if slope or (intercept and modality != "PT"):
+        return _checked(slope or (1.0,), intercept or (0.0,), "RescaleSlope")
+    dose = numbers(elements, "DoseGridScaling")
+    if dose:
+        return _checked(dose, (0.0,), "DoseGridScaling")._replace(mapped=True)
+    return find_mapping(mappings) if mappings else None
 
 
 def find_mapping(mappings: list[Any]) -> Scale:
@@ -158,8 +171,13 @@ def find_mapping(mappings: list[Any]) -> Scale:
                 "(0040,9225), which is not applied; convert the image to NIfTI"
             )
         intercept = numbers(mapping, "RealWorldValueIntercept") or (0.0,)
-        scale = _checked(slope[0], intercept[0], "RealWorldValueSlope")
-        by_units[units] = scale._replace(units=units, mapped=True)
+        scale = _checked(slope, intercept, "RealWorldValueSlope")
+        scale = scale._replace(units=units, mapped=True)
+        if by_units.setdefault(units, scale) != scale:
+            raise CaseError(
+                f"the header maps ranges of stored values to {units or 'one quantity'} by different"
+                " slopes (0040,9096), which is not applied; convert the image to NIfTI"
+            )
     if len({scale[:2] for scale in by_units.values()}) > 1:
         convertible = [units for units in by_units if pet_units(units)]
         if not convertible:
@@ -249,9 +267,9 @@ def check_scales(scales: list[Scale | None], modality: str, names: list[str]) ->
         )
     units = {(scale.units, scale.mapped) for scale in scales if scale is not None}
     if len(units) > 1:
+        shown = ", ".join(sorted(unit or "not stated" for unit, _ in units))
         raise ImageFileError(
-            f"the slices have values of different units ({', '.join(sorted(u for u, _ in units))})"
-            "; export the series again"
+            f"the slices have values of different units ({shown}); export the series again"
         )
 
 
@@ -332,18 +350,19 @@ def read_intensities(file: DicomFile, scales: list[Scale | None]) -> np.ndarray:
     return values * slopes[:, None, None] + shifts[:, None, None]
 
 
-def _checked(slope: float, intercept: float, keyword: str) -> Scale:
+def _checked(slope: Sequence[float], intercept: Sequence[float], keyword: str) -> Scale:
     """Check that a slope and an intercept are a scaling; some scanners give empty slices 0."""
-    if not (math.isfinite(slope) and math.isfinite(intercept)):
-        raise _no_scaling(keyword, slope, intercept)
-    return Scale(slope, intercept)
+    if len(slope) != 1 or len(intercept) != 1 or not all(map(math.isfinite, (*slope, *intercept))):
+        raise _no_scaling(keyword, *slope, *intercept)
+    return Scale(slope[0], intercept[0])
 
 
-def _no_scaling(keyword: str, slope: float, intercept: float) -> CaseError:
+def _no_scaling(keyword: str, *values: float) -> CaseError:
     """Build the error for a slope and an intercept that are no scaling."""
+    *slope, intercept = (f"{value:g}" for value in values)
     return CaseError(
-        f"{name(keyword)} is {slope:g} and the intercept {intercept:g}, which is no scaling of "
-        "intensities; export the series again"
+        f"{name(keyword)} is {', '.join(slope)} and the intercept {intercept}, which is no scaling "
+        "of intensities; export the series again"
     )
 
 
@@ -357,7 +376,8 @@ def _check_length(file: DicomFile, wanted: int) -> None:
             f"the pixels of {file.path} ({file.path.stat().st_size:,} bytes) are cut off{have}; "
             "copy or export it again"
         )
-    if stated is not None and stated >= 2 * wanted:
+    # A byte more makes the length even.
+    if stated is not None and stated >= wanted + max(wanted // file.n_frames, 2):
         raise ImageFileError(
             f"{file.path} holds {stated:,} bytes of pixels, but its header states {wanted:,} in "
             f"{file.n_frames} frame(s); export it again"

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant.io.contours import FRAME_OF_REFERENCE, read_dataset
+from nonredundant.io.dicom import read_dicom
 from nonredundant.io.errors import CaseError, ImageFileError, missing_extra
+from nonredundant.io.frames import check_frames, check_whole
 from nonredundant.io.region_names import RegionChoice, distinct_names
+from nonredundant.io.scaling import check_pixels
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -58,6 +61,7 @@ def read_segmentation(path: Path, image: sitk.Image, choice: RegionChoice) -> si
             f"{path} is a segmentation of fractions; labels are whole numbers, so export a "
             "binary one (for instance thresholded at 0.5)"
         )
+    _check_complete(path)
     try:
         segmentation = highdicom.seg.Segmentation.from_dataset(dataset, copy=False)
         names = _names(segmentation)
@@ -78,6 +82,14 @@ def read_segmentation(path: Path, image: sitk.Image, choice: RegionChoice) -> si
     mask.SetOrigin(np.asarray(volume.affine)[:3, 3].tolist())
     mask.SetDirection((columns / spacing).ravel().tolist())
     return mask
+
+
+def _check_complete(path: Path) -> None:
+    """Raise if frames or pixels are missing, whose voxels would be taken for empty ones."""
+    file = read_dicom(path)
+    check_whole(file)
+    check_pixels(file)
+    check_frames(file)
 
 
 def _names(segmentation: Any) -> dict[str, int]:

@@ -210,10 +210,10 @@ def _size(file: DicomFile) -> tuple[int, int]:
 
 
 def _check_same(files: Sequence[DicomFile]) -> None:
-    """Raise if slices are of different modalities or units."""
-    for keyword in ("Modality", "Units", "RescaleType"):
+    """Raise if slices are of different modalities, units or frames of reference."""
+    for keyword in ("Modality", "Units", "RescaleType", "FrameOfReferenceUID"):
         values = Counter(file.text(keyword) for file in files)
-        if keyword == "RescaleType":
+        if keyword in ("RescaleType", "FrameOfReferenceUID"):
             values.pop("", None)
         if len(values) > 1:
             counts = ", ".join(f"{value or 'none'} ({n})" for value, n in values.most_common())

@@ -26,6 +26,7 @@ _NRRD, _META = (".nrrd", ".nhdr", ".seg.nrrd"), (".mha", ".mhd")
 _HEADER = 1 << 16
 #: Millimetres of the units that text headers name.
 _UNITS = {"m": 1000.0, "cm": 10.0, "mm": 1.0, "um": 1e-3, "µm": 1e-3, "μm": 1e-3}
+_UNITS |= {"millimeter": 1.0, "millimeters": 1.0, "millimetre": 1.0, "millimetres": 1.0}
 
 
 class StatedSize(NamedTuple):
@@ -116,6 +117,11 @@ def with_stated_size(image: sitk.Image, size: StatedSize, path: Path) -> sitk.Im
 def _read_nrrd(path: Path) -> StatedSize:
     """Read the header of a NRRD file (http://teem.sourceforge.net/nrrd/format.html)."""
     fields = _fields(path, ":", "")
+    if {"old min", "oldmin", "old max", "oldmax"} & set(fields):
+        raise ImageFileError(
+            f"{path} states that its values were quantised from others ('old min', 'old max'), "
+            "which is not undone; store the intensities themselves"
+        )
     directions = re.findall(r"\([^)]*\)|none", fields.get("space directions", "").lower())
     if directions:
         values = [_length(direction) for direction in directions]
@@ -146,6 +152,12 @@ def _read_meta(path: Path) -> StatedSize:
             "(ElementToIntensityFunctionSlope and …Offset), which is not applied; store the "
             "intensities themselves"
         )
+    skipped = _number(fields.get("headersize", "0"))
+    if skipped > 0 and fields.get("elementdatafile", "").lower() == "local":
+        raise ImageFileError(
+            f"{path} states {skipped:g} bytes before its voxels (HeaderSize), which are not skipped"
+            " in a file with its own header; save it without them"
+        )
     n_axes = int(_number(fields.get("ndims", "0")) or 0)
     given = fields.get("elementspacing", "") or fields.get("elementsize", "")
     sizes = [_number(value) for value in given.split()] or [math.nan] * n_axes
@@ -155,7 +167,8 @@ def _read_meta(path: Path) -> StatedSize:
 def _stated(path: Path, sizes: Sequence[float], units: Sequence[str], field: str) -> StatedSize:
     """Judge sizes and units of a text header."""
     named = {unit.strip().lower() for unit in units} - {"", "?"}
-    if len(named) > 1 or not named <= set(_UNITS):
+    factors = {_UNITS.get(unit) for unit in named}
+    if len(factors) > 1 or None in factors:
         raise CaseError(
             f"{path} states the size of its voxels in {', '.join(sorted(named))}; expected mm (or "
             "cm, m, um, the same for all axes)"

@@ -92,6 +92,11 @@ def _file(path: str | os.PathLike[str]) -> Path:
 
 def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
     """Read the constructor arguments of a saved table; `.npz` is appended as in saving."""
+    if Path(path).is_dir():
+        raise IsADirectoryError(
+            f"{path} is a folder, not the file of a saved table; a store of lesions is opened by "
+            "LesionTable.open"
+        )
     if not Path(path).exists():
         if not _file(path).exists():
             raise FileNotFoundError(
@@ -100,7 +105,7 @@ def load_arrays(path: str | os.PathLike[str], *, mmap: bool) -> dict[str, Any]:
         path = _file(path)
     try:
         return _read_parts(path, mmap=mmap)
-    except (PermissionError, IsADirectoryError):
+    except PermissionError:
         raise
     except _DAMAGE as error:
         raise ValueError(f"{path} is not a saved LesionTable, or is cut off: {error}") from error

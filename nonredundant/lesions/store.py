@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -159,7 +160,7 @@ class LesionStore:
         while True:
             known = {int(one.name): one for one in entries(root) if one.name.isdecimal()}
             for number, folder in sorted(known.items()):
-                if _read_json(folder / "cohort.json").get("digest") == digest:
+                if _cohort_digest(folder, folder.stat().st_mtime_ns) == digest:
                     return number
             number = max(known, default=0) + 1
             with self._unfinished() as folder:
@@ -427,6 +428,15 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise StoreError(f"{path} is missing or damaged: {error}; restore it") from error
     return content if isinstance(content, dict) else {}
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _cohort_digest(folder: Path, modified: int) -> str:
+    """Read the digest of a case table once: the tables of a store are looked through at each call.
+
+    `modified` changes when the folder is another one.
+    """
+    return str(_read_json(folder / "cohort.json").get("digest", ""))
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -116,16 +116,20 @@ def test_a_missing_file_fails_that_case_alone(folder, monkeypatch):
     assert (LesionTable.load(folder / "b.npz").status == "ok").sum() == 3
 
 
-@pytest.mark.parametrize("command", ["extract", "fit", "predict"])
+@pytest.mark.parametrize("command", ["extract", "evaluate", "fit", "predict"])
 def test_cases_of_which_none_can_be_read_are_named_with_exit_code_1(folder, monkeypatch, command):
     cases = pd.read_csv(folder / "cases.csv").head(6).assign(relapse=[0, 1] * 3)
     cases["image"] = [f"nowhere{i}.nii.gz" for i in range(6)]
     cases.to_csv(folder / "none_readable.csv", index=False)
     arguments = {
         "extract": ["extract", "none_readable.csv", "-o", "none.npz", *QUICK],
+        "evaluate": [
+            "evaluate", "none_readable.csv", "--target", "relapse", "-o", "none", "--folds", "2",
+            *QUICK,
+        ],
         "fit": ["fit", "none_readable.csv", "--target", "relapse", "-o", "none.skops", *QUICK],
         "predict": ["predict", "hcr.skops", "none_readable.csv", "-o", "none.csv", "--jobs", "1"],
-    }
+    }  # fmt: skip
     if command == "predict":
         run(
             folder, monkeypatch, "fit", "cases.csv", "--target", "relapse", "-o", "hcr.skops",
@@ -135,7 +139,7 @@ def test_cases_of_which_none_can_be_read_are_named_with_exit_code_1(folder, monk
     assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.output
     for i in range(6):
         assert f"nowhere{i}.nii.gz" in result.output.split("Failed: ", 1)[1]
-    if command == "fit":
+    if command in ("evaluate", "fit"):
         assert "Error: none of the 6 cases of none_readable.csv could be read" in result.output
         assert not (folder / "none.skops").exists()
 

@@ -121,6 +121,11 @@ def test_a_first_column_of_values_is_no_id(tmp_path):
 def test_a_table_that_cannot_be_read_says_why(tmp_path):
     with pytest.raises(ValueError, match="commas, not semicolons"):
         table_of(tmp_path, "id;image\nx;a\n")
+    with pytest.raises(ValueError, match=r"commas, not tabs$"):
+        table_of(tmp_path, "id\timage\nx\ta\n")
+    (tmp_path / "wide.csv").write_text("id,image\nx,a\n", encoding="utf-16")
+    with pytest.raises(ValueError, match=r"wide.csv is no text in UTF-8 .*'CSV UTF-8'"):
+        read_cases(tmp_path / "wide.csv")
     with pytest.raises(ValueError, match="there is no table .*none.csv"):
         read_cases(tmp_path / "none.csv")
 
@@ -236,9 +241,7 @@ def test_errors_and_warnings_are_one_line(capsys):
     ]
 
 
-def test_events_of_another_coding_are_named_and_a_cohort_without_censoring_is_told(tmp_path):
+def test_events_of_another_coding_are_named(tmp_path):
     cases = table_of(tmp_path, "id,image,dead,months\nx,a,1,3\ny,b,2,5\n", "dead", "months")
     with pytest.raises(ValueError, match=r"'dead' must be 1 \(or true\) where it was observed"):
         read_labels(cases, "months", tmp_path, "dead")
-    with pytest.warns(UserWarning, match="all 2 patients had the event"):
-        read_labels(cases.assign(dead=1), "months", tmp_path, "dead")

@@ -10,8 +10,11 @@ from cohorts_for_tests import (
     make_table,
 )
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import FunctionTransformer
 
-from nonredundant import LesionTable, RadiomicsExtractor, compare_feature_sets
+from nonredundant import EncodeClinical, LesionTable, RadiomicsExtractor, compare_feature_sets
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.evaluation.cohort import read_cohort
 
 
@@ -148,3 +151,54 @@ def test_an_extractor_of_the_users_own_may_read_other_columns():
     cases = pd.DataFrame({"size": y + rng.normal(size=40), "ward": ["a", "b"] * 20})
     found = compare(cases, y, extractor=OtherColumns(), feature_sets=["HCR"], cvae=None)
     assert len(found.predictions) == 40
+
+
+@pytest.mark.parametrize(
+    "clinical",
+    [
+        ["embedding"],
+        ColumnTransformer([("e", "passthrough", ["embedding"])]),
+        ColumnTransformer([("age", "passthrough", ["age"])], remainder="passthrough"),
+        FunctionTransformer(),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("cell", [np.ones(3), [1.0, 2.0], {"a": 1}], ids=str)
+def test_clinical_cells_of_several_values_are_named_before_images_are_read(clinical, cell):
+    ids = [f"P{k}" for k in range(6)]
+    cases = pd.DataFrame({"image": ids, "mask": ids, "age": 50.0}, index=ids)
+    cases["embedding"] = [1.0, *[cell] * 5]
+    y = [0, 1] * 3
+    kind = type(cell).__name__
+    named = f"'embedding' has a {kind} in 5 of 6 cells, the first in case 'P1': write each value"
+    tool = RadiomicsExtractor(clinical=clinical)
+    lesions = LesionTable(pd.DataFrame({"volume": range(6)}, index=ids, dtype=float), samples=cases)
+    model = FeatureSetClassifier("HCR", steps=[EncodeClinical(clinical)])
+    for call in (
+        lambda: compare_feature_sets(cases, y, extractor=tool, cv=2),
+        lambda: compare_feature_sets(lesions, y, steps=[EncodeClinical(clinical)], cv=2),
+        lambda: model.fit(lesions, y),
+        lambda: compare_feature_sets(lesions, y, groups="embedding", cv=2),
+    ):
+        with pytest.raises(ValueError, match=named):
+            call()
+
+
+def test_a_table_keeps_other_columns_whatever_they_hold(cohort):
+    table, y = cohort
+    samples = pd.DataFrame({"age": np.arange(90.0)}, index=table.index)
+    samples["contour"] = [np.ones(3)] * 90
+    only_age = EncodeClinical(ColumnTransformer([("age", "passthrough", ["age"])]))
+    found = compare(table.replace(samples=samples), y, feature_sets=["HCR"], steps=[only_age])
+    assert found.summary["feature_set"].tolist() == ["Clinical+HCR"]
+
+
+def test_a_model_tells_which_cases_failed_and_which_class_they_leave_too_small(cohort):
+    table, y = cohort
+    status = np.where(np.arange(90) == 3, "the mask is empty", "ok")
+    with pytest.warns(UserWarning, match="1 samples could not be extracted.*case003"):
+        FeatureSetClassifier("HCR", random_state=0).fit(table.replace(status=status), y)
+    rare = np.where(np.arange(90) < 2, "rare", "usual")
+    status = np.where(np.arange(90) == 1, "the mask is empty", "ok")
+    with pytest.raises(ValueError, match="the rarest class, rare, has 1 sample"):
+        FeatureSetClassifier("HCR", random_state=0).fit(table.replace(status=status), rare)

@@ -23,6 +23,7 @@ from disks_for_tests import small_disk
 
 from nonredundant.extraction import measurement, streaming
 from nonredundant.lesions import LesionTable
+from nonredundant.lesions import store as store_module
 from nonredundant.lesions.store import LesionStore
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -530,3 +531,13 @@ def test_a_full_disk_is_named_with_the_part(tmp_path):
         with pytest.raises(OSError, match=r"disk/store/\S+ could not be written: the disk is full"):
             quick(patch_shape=(64, 64, 64)).to_store(cohort(12), folder / "store", batch_size=4)
         assert not list((folder / "store" / "unfinished").iterdir())
+
+
+def test_the_tables_of_a_store_are_read_once(tmp_path, monkeypatch):
+    quick().to_store(cohort(2), tmp_path)
+    lesions = LesionStore(tmp_path)
+    numbers = [lesions.cohort([str(i)]) for i in range(4)]
+    read = []
+    monkeypatch.setattr(store_module, "_read_json", read.append)
+    assert [lesions.cohort([str(i)]) for i in range(4)] == numbers
+    assert len(read) <= 1

@@ -69,6 +69,13 @@ def test_an_unusable_test_set_is_refused_before_the_run(patient_cohort, times, m
         compare_patients(table, times, test=(new, alike), classifiers="Cox")
 
 
+def test_nobody_censored_is_told_once():
+    y = np.array([(True, 3.0), (True, 5.5)], dtype=[("event", bool), ("time", float)])
+    with pytest.warns(UserWarning, match="y: all 2 patients had the event and nobody") as told:
+        read_outcome(y, y, 2, 2)
+    assert len(told) == 1
+
+
 def test_times_of_samples_with_one_lesion_are_read():
     from nonredundant.evaluation.leaks import check_target
 

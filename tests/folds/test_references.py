@@ -81,3 +81,18 @@ def test_what_radiomics_add_to_clinical_columns_is_answered():
 def test_clinical_columns_beside_a_simple_one_are_not_the_clinical_set():
     sets = resolve_feature_sets(["Clinical+volume", "Clinical", "Clinical+HCR"], baselines=False)
     assert references(sets, sets[2]) == ["Clinical"]
+
+
+@pytest.mark.parametrize(
+    ("name", "network"),
+    [
+        ("HCR+D32-residual", "HCR+D32"),
+        ("HCR+D32-MI", "HCR+D32"),
+        ("HCR+DLR-residual", None),
+        ("HCR+PCA32", "HCR+D32"),
+        ("HCR+PCA", "HCR+D16"),
+    ],
+)
+def test_latents_are_compared_with_as_many_of_the_plain_network(name, network):
+    sets = resolve_feature_sets(["HCR", "HCR+D16", "HCR+D32", name], baselines=False)
+    assert references(sets, sets[-1]) == ["HCR", *([network] if network else [])]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cohorts_for_tests import compare, compare_patients
-from sklearn.model_selection import GroupKFold, KFold, RepeatedStratifiedKFold
+from sklearn.model_selection import GroupKFold, KFold, PredefinedSplit, RepeatedStratifiedKFold
 
 from nonredundant import LesionTable
 from nonredundant.folds.splits import (
@@ -145,6 +145,39 @@ def test_positions_of_splits_count_the_samples_given_not_those_extracted(cohort_
         ).predictions
     first = found.loc[found["fold"] == 1, "sample"]
     assert set(first) == set(table.index[: len(table) // 2]) - {table.index[0], table.index[5]}
+
+
+class GivenSplits:
+    """A splitter of the user's own that names samples by position, and leaves the last one out."""
+
+    def split(self, X, y=None, groups=None):
+        first, second = np.arange(12), np.arange(12, 23)
+        yield from [(second, first), (first, second)]
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 2
+
+
+@pytest.mark.parametrize(
+    "cv", [PredefinedSplit(np.arange(24) // 12), GivenSplits()], ids=["predefined", "own"]
+)
+def test_a_splitter_of_positions_counts_the_samples_given(cohort_of_noise, cv):
+    table, y = cohort_of_noise
+    status = np.full(len(table), "ok", dtype=object)
+    status[[0, 5]] = "no such file"
+    broken = table.replace(status=status)
+    with pytest.warns(UserWarning, match="2 samples could not be extracted"):
+        found = compare(broken, y, cv=cv, feature_sets=["HCR"]).predictions
+    held = found.loc[found["fold"] == 0, "sample"]
+    assert set(held) == set(table.index[:12]) - {table.index[0], table.index[5]}
+
+
+def test_folds_that_failed_cases_make_impossible_name_these(cohort_of_noise):
+    table, _ = cohort_of_noise
+    y = np.repeat([0, 1], [20, 4])
+    broken = table.replace(status=["ok"] * 22 + ["no such file"] * 2)
+    with pytest.raises(ValueError, match=r"use cv=2 .*could not be extracted.*P22.*no such file"):
+        compare(broken, y, cv=4, feature_sets=["HCR"])
 
 
 @pytest.mark.parametrize(

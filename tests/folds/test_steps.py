@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
+import linecache
+import os
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,8 +15,9 @@ from cohorts_for_tests import PLAIN, CheapNetwork, compare, make_table
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_selection import SelectKBest
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler, TargetEncoder
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
+from sklearn.svm import SVC
 
 from nonredundant import EncodeClinical, LesionTable, RadiomicsExtractor
 from nonredundant.datasets import make_lesions
@@ -215,7 +221,7 @@ class Rows(TransformerMixin, BaseEstimator):
         ([Rows()], TypeError, "Rows returned ndarray: .* return X.replace"),
         ([Rows("fewer")], ValueError, "steps must keep the samples, but Rows made 59 of 60"),
         ([Rows("lesions")], ValueError, "steps must keep the lesions, but Rows made 120 of 60"),
-        ([DivideByCentre("hospital")], KeyError, "hospital"),
+        ([DivideByCentre("hospital")], ValueError, "reads the column .hospital., which is neither"),
         ("centre", InvalidParameterError, "must be a list of transformers"),
         ([DivideByCentre], InvalidParameterError, "at position 0"),
         ([len], InvalidParameterError, "at position 0"),
@@ -463,3 +469,69 @@ def test_paths_in_the_description_of_steps_are_left_out_of_anonymous_results():
     found = compare(table, y, feature_sets=["HCR"], steps=steps)
     assert "doe" in found.settings.steps[0]
     assert "doe" not in found.anonymised().settings.steps[0]
+
+
+class ReadsHeight(DivideByCentre):
+    """Reads a column that is not there."""
+
+    def transform(self, X):
+        return X.replace(features=X.features.div(X.samples["height"].to_numpy(), axis=0))
+
+
+def test_a_column_that_a_step_misses_is_named_with_those_that_are_there():
+    table, y = two_centres(2.0)
+    for step in (ReadsHeight(), DivideByCentre("height")):
+        with pytest.raises(ValueError, match=r"reads the column 'height', which .*\['centre'\]"):
+            compare(table, y, feature_sets=["HCR"], steps=[step])
+
+
+@pytest.mark.parametrize(
+    ("settings", "part"),
+    [
+        ({"steps": [FunctionTransformer(lambda X: X)]}, "the step 'functiontransformer'"),
+        (
+            {"steps": [EncodeClinical(FunctionTransformer(lambda X: X[[]]))]},
+            "the step 'encodeclinical'",
+        ),
+        ({"classifiers": {"own": make_pipeline(FunctionTransformer(lambda X: X), SVC())}}, "'own'"),
+        ({"scoring": lambda model, X, y: 1.0}, "the scorer"),
+    ],
+)
+def test_a_function_without_a_name_cannot_find_what_memory_keeps(settings, part, tmp_path):
+    table, y = two_centres(2.0)
+    with pytest.raises(InvalidParameterError, match=rf"{part}.* has none.*function of a module"):
+        compare(table, y, feature_sets=["HCR"], memory=str(tmp_path), **settings)
+    if "steps" in settings:
+        compare(table, y, feature_sets=["HCR"], **settings)
+
+
+STEP = """
+from sklearn.base import BaseEstimator, TransformerMixin
+
+class Shift(TransformerMixin, BaseEstimator):
+    def fit(self, X, y=None):
+        return self
+
+    def transform(self, X):
+        return X.replace(features={features})
+"""
+
+
+def test_a_step_whose_code_was_changed_is_not_taken_from_memory(tmp_path, monkeypatch):
+    table, y = two_centres(2.0)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = []
+    for number, features in enumerate(["X.features", "X.features.rank()"]):
+        path = tmp_path / "own_step.py"
+        path.write_text(STEP.format(features=features))
+        # Python compares files by their time in seconds.
+        os.utime(path, (number, number))
+        linecache.clearcache()
+        sys.modules.pop("own_step", None)
+        step = importlib.import_module("own_step").Shift()
+        memory = str(tmp_path / "kept")
+        settings = {"feature_sets": ["HCR"], "steps": [step]}
+        kept = compare(table, y, memory=memory, **settings).scores["score"]
+        assert kept.tolist() == compare(table, y, **settings).scores["score"].tolist()
+        found.append(kept.tolist())
+    assert found[0] != found[1]

@@ -113,6 +113,37 @@ def test_a_modality_look_up_table_is_applied(tmp_path):
         ModalityLUTSequence=[lut],
     )
     np.testing.assert_array_equal(values_of(folder), table[UNSIGNED])
+    ct = write_stack(tmp_path / "b", UNSIGNED, RescaleSlope=None, ModalityLUTSequence=[lut])
+    np.testing.assert_array_equal(values_of(ct), table[UNSIGNED])
+    for k, path in enumerate(sorted(folder.iterdir())):
+        one = pydicom.dcmread(path)
+        if k == 2:
+            del one.ModalityLUTSequence
+            one.save_as(path)
+    with pytest.raises(ImageFileError, match=r"1 of 6 slices state no .*02\.dcm"):
+        read_image(folder)
+    both = write_stack(tmp_path / "c", UNSIGNED, ModalityLUTSequence=[lut])
+    with pytest.raises(CaseError, match="both a look-up table of intensities .* and RescaleSlope"):
+        read_image(both)
+
+
+def test_ranges_of_stored_values_with_slopes_of_their_own_are_refused(tmp_path):
+    maps = [mapping(0.5, 0, "um2/s"), mapping(2, -100, "um2/s")]
+    one = enhanced(UNSIGNED, mappings=maps, Modality="MR")
+    with pytest.raises(CaseError, match="ranges of stored values to um2/s by different slopes"):
+        read_image(write(one, tmp_path / "a.dcm"))
+
+
+def test_dose_is_scaled(tmp_path):
+    folder = write_stack(
+        tmp_path / "a",
+        UNSIGNED,
+        Modality="RTDOSE",
+        RescaleSlope=None,
+        RescaleIntercept=None,
+        DoseGridScaling="0.01",
+    )
+    np.testing.assert_allclose(values_of(folder), UNSIGNED * 0.01)
 
 
 def test_each_slice_has_its_own_slope_and_intercept(tmp_path):
@@ -165,6 +196,8 @@ def on(k, **elements):
         (on(2, BitsStored=12, HighBit=15), "12 bits a pixel, but HighBit .* is 15 instead of 11"),
         (on(2, RescaleSlope=0), "RescaleSlope .* is 0"),
         (on(2, RescaleSlope="nan"), "RescaleSlope .* is nan"),
+        (on(2, RescaleSlope=[1, 2]), "RescaleSlope .* is 1, 2 and the intercept 0"),
+        (lambda one, k: setattr(one, "FrameOfReferenceUID", f"1.{k // 5}"), r"1\.0 \(5\), 1\.1"),
         (on(2, RescaleSlope=None, RescaleIntercept=None), r"1 of 6 slices state no .*02\.dcm"),
         (on(2, PixelData=bytes(60)), r"pixels of .*02\.dcm .* cut off \(60 of 70 bytes"),
         (on(2, PixelData=bytes(210)), "holds 210 bytes of pixels, but its header states 70"),
@@ -284,7 +317,10 @@ def test_a_file_older_than_the_mark_of_dicom_is_checked_alike(tmp_path):
             "part 1 of 2 of a concatenation",
         ),
         ({"ConcatenationUID": "1.2.9"}, "several of a concatenation"),
-        ({"NumberOfFrames": 5}, "states 5 frames, but describes 6"),
+        ({"InConcatenationNumber": 2}, "part 2 of several of a concatenation"),
+        ({"PixelData": bytes(490)}, "holds 490 bytes of pixels, but its header states 420 in 6"),
+        ({"NumberOfFrames": 5}, "holds 420 bytes of pixels, but its header states 350 in 5"),
+        ({"NumberOfFrames": 5, "PixelData": bytes(350)}, "states 5 frames, but describes 6"),
     ],
 )  # fmt: skip
 def test_frames_that_form_no_volume_are_refused(tmp_path, elements, said):

@@ -104,6 +104,21 @@ def test_an_empty_segment_is_named(tmp_path):
         read_mask(flat(tmp_path / "m.seg.nrrd"), read_image(IMAGE), roi="Node")
 
 
+def test_segments_of_one_value_and_layer_are_refused(tmp_path):
+    same = [{"Name": name, "LabelValue": 1, "Layer": 0} for name in ("Lung", "Tumour")]
+    path = segmentation(tmp_path / "a.seg.nrrd", LUNG, [*same, {"Name": "Node", "LabelValue": 2}])
+    with pytest.raises(CaseError, match="segments 'Lung', 'Tumour' the same value 1 in layer 0"):
+        read_mask(path, read_image(IMAGE), roi="Tumour")
+
+
+def test_a_channel_that_a_mask_of_one_lacks_is_refused():
+    with pytest.raises(
+        CaseError, match="has 1 channel, but label_channel is 1, which counts from 0"
+    ):
+        read_mask(LUNG, read_image(IMAGE), channel=1)
+    assert voxels(read_mask(LUNG, read_image(IMAGE), channel=0)).sum() == LUNG.sum()
+
+
 def test_damaged_and_fractional_segmentations_are_refused(tmp_path):
     image = read_image(IMAGE)
     for segment, said in (

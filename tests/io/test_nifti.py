@@ -10,7 +10,8 @@ import pytest
 import SimpleITK as sitk
 
 from nonredundant import RadiomicsExtractor
-from nonredundant.io.errors import ImageFileError
+from nonredundant.io import read_image, read_mask
+from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.formats import read_file
 from nonredundant.io.nifti import check_nifti
 
@@ -92,6 +93,43 @@ def test_a_scaling_that_is_no_number_is_refused(tmp_path, place, value):
     path.write_bytes(content)
     with pytest.raises(ImageFileError, match="which is no scaling; export it again"):
         read_file(path)
+
+
+def test_a_shift_without_a_slope_is_refused(tmp_path):
+    path = write(tmp_path / "image.nii", noise(np.float32))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<2f", content, 112, 0, 5)
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match="scaled by 0 .* and shifted by 5"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("what", "place", "code"),
+    [("qform", 256, 252), ("qform", 268, 252), ("sform", 280, 254), ("sform", 324, 254)],
+)
+def test_a_place_in_space_that_is_no_number_is_refused(tmp_path, what, place, code):
+    path = write(tmp_path / "image.nii", noise(np.float32))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<f", content, place, np.nan)
+    path.write_bytes(content)
+    with pytest.raises(ImageFileError, match=rf"numbers that are not finite \({what}: .*nan"):
+        read_file(path)
+    struct.pack_into("<h", content, code, 0)
+    path.write_bytes(content)
+    assert read_file(path).GetSpacing() == (1.0, 2.0, 3.0)
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".mha"])
+def test_complex_numbers_are_refused(tmp_path, suffix):
+    path = tmp_path / f"image{suffix}"
+    values = sitk.GetImageFromArray(noise(np.complex64))
+    sitk.WriteImage(values, str(path.with_suffix(".nii")))
+    source = path if suffix == ".nii" else values
+    with pytest.raises(CaseError, match="complex of 32-bit floats; give real numbers"):
+        read_image(source)
+    with pytest.raises(CaseError, match="complex of 32-bit floats; give real numbers"):
+        read_mask(source, read_image(noise(np.float32)))
 
 
 def test_a_mask_with_nan_is_refused_like_that_of_another_format(tmp_path):

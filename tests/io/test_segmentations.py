@@ -154,3 +154,22 @@ def test_without_highdicom_the_error_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(ImportError, match=r"nonredundant\[dicom\]"):
         read_mask(path, image)
+
+
+@pytest.mark.parametrize(
+    ("elements", "said"),
+    [
+        ({"NumberOfFrames": 2}, "holds 60 bytes of pixels, but its header states 30 in 2"),
+        ({"NumberOfFrames": 5, "PixelData": bytes(76)}, "states 5 frames, but describes 4"),
+        ({"PixelData": bytes(30)}, r"are cut off \(30 of 60 bytes stated\)"),
+        ({"InConcatenationNumber": 1, "InConcatenationTotalNumber": 2}, "part 1 of 2 of a concat"),
+    ],
+)
+def test_frames_that_are_missing_are_not_taken_for_empty_ones(tmp_path, elements, said):
+    pydicom = pytest.importorskip("pydicom")
+    series, path = segmented(tmp_path, [("Tumour", box(2, 3, 3))])
+    dataset = pydicom.dcmread(path)
+    dataset.update(elements)
+    dataset.save_as(path)
+    with pytest.raises(ImageFileError, match=said):
+        read_mask(path, read_image(series))

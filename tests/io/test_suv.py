@@ -221,6 +221,8 @@ def test_a_time_without_its_day_is_refused_if_the_tracer_lives_for_days(tmp_path
         (6586.2, None, None),
         (76.4, "^82^Rubidium", "half-lives, expected"),
         (5000.0, None, None),
+        (6586200.0, None, "F-18 in milliseconds"),
+        (2000.0, None, "is 2000 s, which is that of no nuclide of PET"),
     ],
 )
 def test_a_half_life_in_other_units_is_named(tmp_path, half_life, nuclide, said):
@@ -306,6 +308,7 @@ def injection(keyword, value):
         ("BQML", injection("RadionuclideTotalDose", 3.7e7), r"RadionuclideTotalDose .*\(1\)"),
         ("BQML", injection("RadiopharmaceuticalStartTime", "073000"), "StartTime"),
         ("BQML", lambda one, k: setattr(one, "CorrectedImage", "DECY" if k else "ATTN"), "Correc"),
+        ("BQML", lambda one, k: setattr(one, "SeriesTime", f"0{8 + k % 2}0000"), "SeriesTime"),
         ("CNTS", factor_of(0.001), r"SUV factor \(7053,xx00\): 0.001 \(5\), 0.002 \(1\)"),
     ],
 )

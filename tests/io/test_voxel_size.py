@@ -105,6 +105,10 @@ def test_calibrated_ultrasound_has_the_size_of_its_regions(tmp_path, regions, sp
         ({"PixelSpacing": [-1, 1]}, "unknown"),
         ({"PixelSpacing": [1e-6, 1e-6]}, "no size of a scan"),
         ({"PixelSpacing": [4000, 4000]}, "no size of a scan"),
+        (
+            {"ImagerPixelSpacing": [1, 1], "EstimatedRadiographicMagnificationFactor": 0},
+            "is 0, which is no magnification",
+        ),
         ({}, "column 'spacing'"),
     ],
 )
@@ -377,6 +381,7 @@ AXES = "space directions: (2,0,0) (0,3,0) (0,0,4)"
     [
         (nrrd, "a.nrrd", ["spacings: 2 3 4"], (2, 3, 4)),
         (nrrd, "a.nrrd", ["spacings: 2 3 4", 'units: "mm" "mm" "mm"'], (2, 3, 4)),
+        (nrrd, "a.nrrd", ["spacings: 2 3 4", 'units: "millimeter" "mm" "mm"'], (2, 3, 4)),
         (nrrd, "a.nrrd", ["spacings: .2 .3 .4", 'units: "cm" "cm" "cm"'], (2, 3, 4)),
         (nrrd, "a.nrrd", [*SPACE, AXES], (2, 3, 4)),
         (nrrd, "a.nrrd", [*SPACE, AXES, 'space units: "mm" "mm" "mm"'], (2, 3, 4)),
@@ -436,6 +441,8 @@ def test_a_cell_supplies_the_size_that_a_text_header_lacks(tmp_path, write, name
             ["ElementSpacing = 2 3 4", "ElementToIntensityFunctionSlope = 2"],
             "intensities are its values times 2 plus 0",
         ),
+        (meta, "a.mha", ["ElementSpacing = 2 3 4", "HeaderSize = 8"], "states 8 bytes before"),
+        (nrrd, "a.nrrd", [*SPACE, AXES, "old min: -1000", "old max: 3000"], "were quantised"),
     ],
 )
 def test_text_headers_that_state_no_size_are_refused(tmp_path, write, name, lines, said):

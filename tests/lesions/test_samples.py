@@ -101,3 +101,7 @@ def test_extraction_fills_the_samples_without_images_in_memory(tmp_path):
     pd.testing.assert_frame_equal(store, expected, check_index_type=False)
     with pytest.raises(StoreError, match=r"columns of the case table \(age: stored 60, now"):
         tool.to_store(cases.assign(age=[50, 61]), tmp_path / "store")
+    with pytest.raises(StoreError, match=r"columns of the case table \(ward: stored None, now 'C'"):
+        tool.to_store(cases.assign(ward=["C", None]), tmp_path / "store")
+    # A column that is empty in the cases that are there takes nothing from them.
+    tool.to_store(cases.assign(ward=None), tmp_path / "store")

@@ -261,6 +261,13 @@ def test_scikit_learn_takes_the_table_as_it_is():
     np.testing.assert_array_equal(search.predict(table), search.predict(features.to_numpy()))
 
 
+def test_a_folder_is_no_saved_table(tmp_path):
+    with pytest.raises(
+        IsADirectoryError, match=r"a store of lesions is opened by LesionTable\.open"
+    ):
+        LesionTable.load(tmp_path)
+
+
 def test_a_table_is_loaded_by_the_path_it_was_saved_by(tmp_path):
     table = LesionTable.from_arrays(features=np.arange(6.0).reshape(3, 2))
     table.save(tmp_path / "p")
