@@ -35,16 +35,8 @@ from sklearn.utils import check_random_state
 from nonredundant.classifiers.scoring import has_pairs
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design
-    # The seed in the report must, given as random_state, repeat this run.
-    random_state = int(random_state) if isinstance(random_state, Integral) else _drawn(random_state)
-    registration = register(plan_of(given_parameters, random_state), memory)
-    given = read_cohort(
-        X,
-        y,
-        caller="compare_feature_sets",
-        test=test,
-        groups=groups,
-        centre=centre,
+from nonredundant.evaluation.parameters import check_digests, check_parameters
+from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
 from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -231,12 +223,16 @@ def compare_feature_sets(
     given_parameters = dict(locals())
     check_parameters(given_parameters)
     start = time.perf_counter()
-        study,
-        seed=random_state,
-        registration=registration.described(registration.count_runs(cohort.outcome.y)),
-        experiment=about,
-        start=start,
-        seconds=seconds | results.seconds,
+    # The seed in the report must, given as random_state, repeat this run.
+    random_state = int(random_state) if isinstance(random_state, Integral) else _drawn(random_state)
+    registration = register(plan_of(given_parameters, random_state), memory)
+    given = read_cohort(
+        X,
+        y,
+        caller="compare_feature_sets",
+        test=test,
+        groups=groups,
+        centre=centre,
         extractor=extractor,
         steps=steps,
     )
@@ -279,16 +275,12 @@ def compare_feature_sets(
     results = run(study)
     about = None if design.experiment is None else design.experiment.about
     settings = describe_settings(
-<<<<<<< HEAD
         study,
-        seed=int(random_state),
+        seed=random_state,
         registration=registration.described(registration.count_runs(cohort.outcome.y)),
-        experiment=None if design.experiment is None else design.experiment.about,
+        experiment=about,
         start=start,
         seconds=seconds | results.seconds,
-=======
-        study, seed=random_state, experiment=about, start=start, seconds=seconds | results.seconds
->>>>>>> main
     )
     messages = [*messages, *read.messages, *left_out, *warning_list(results)]
     for message in messages:
