@@ -14,6 +14,7 @@ from nonredundant.statistics.cross_validation import (
     cross_validated_auc_difference,
 )
 from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.probability_differences import probability_differences
@@ -39,6 +40,7 @@ __all__ = [
     "cross_validated_auc_difference",
     "delong_interval",
     "delong_test",
+    "development_size",
     "holm",
     "net_benefit",
     "operating_point",
