@@ -46,6 +46,13 @@ class StudyPlan:
         The sizes of `statistics.development_size` for the known and learned features.
     power : float
         The wanted power.
+
+    Examples
+    --------
+    >>> from nonredundant import plan_study
+    >>> plan = plan_study(0.7, 0.15, n=(60, 120), n_studies=2, random_state=0)
+    >>> sorted(plan.patients), plan.development["patients"] > 120
+    (['gain', 'information'], True)
     """
 
     table: pd.DataFrame

@@ -24,7 +24,7 @@ def test_hidden_signal_is_a_gain_that_is_said(found):
     assert answer.startswith("Whether DLR-MI repeats the hand-crafted features was not audited.")
     assert "HCR+DLR-MI predicts better than HCR: AUC" in answer
     assert found.findings()["helps"].verdict == "gain"
-    assert "the learned features say something of the outcome (p = 0.001" in answer
+    assert "the learned features say something of the outcome (permuted p = 0.001" in answer
     assert "95 % interval" in answer
     assert "p = " in answer or "p < 0.001" in answer
 
