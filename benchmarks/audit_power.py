@@ -26,7 +26,7 @@ from nonredundant.metrics.nulls import MARGINS, compare_with_null
 DESIGNS = ((107, 16), (14, 16))
 STRENGTHS = (0.15, 0.25, 0.4, 0.55, 0.7, 0.9)
 REFITTED = ("r2-forest", "r2-mlp", "discriminator-auc", "discriminator-nats")
-EXACT = ("r2-ridge", "ksg", "dcor", "hsic", "largest-pair")
+EXACT = ("r2-ridge", "ksg", "dcor", "hsic", "largest-pair", "r2-of-latents", "share-of-latents")
 
 
 def draw(n: int, design: tuple[int, int], strength: float, kind: str, seed: int) -> tuple:

@@ -13,7 +13,6 @@ import warnings
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from nonredundant.folds.repeats import default_repeats
 from reporting import write_section
 from scipy import special
 from sklearn.linear_model import LogisticRegression
@@ -21,6 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from nonredundant.folds.splits import default_repeats
 from nonredundant.statistics import (
     cross_validated_auc,
     cross_validated_auc_difference,
@@ -29,7 +29,8 @@ from nonredundant.statistics import (
 )
 from nonredundant.statistics.added_information import (
     added_information_of_residuals,
-    projected_covariance,
+    double_residual,
+    similarity_corrected,
 )
 
 N_H, N_D, FOLDS = 40, 16, 5
@@ -85,7 +86,8 @@ def study(n: int, effect: float, shared: float, seed: int, repeats: int) -> dict
     fold_gain = np.subtract(aucs["both"], aucs["h"])
     return {
         "permutation": added_information_of_residuals(residuals, d, random_state=seed).p_value,
-        "projected": projected_covariance(residuals, h, d, random_state=seed).p_value,
+        "double": double_residual(residuals, h, d, random_state=seed).p_value,
+        "similarity": similarity_corrected(y, h, d, random_state=seed).p_value,
         "p": difference.p_value,
         "p t": resampled_test(fold_gain, *sizes).p_value,
         "auc": auc.estimate,
@@ -94,7 +96,6 @@ def study(n: int, effect: float, shared: float, seed: int, repeats: int) -> dict
         "gain": difference.estimate,
         "gain low": difference.low,
         "gain high": difference.high,
-        "detectable": difference.detectable,
         **dict(zip(("t", "t low", "t high"), resampled_interval(aucs["h"], *sizes), strict=False)),
     }
 
@@ -111,7 +112,9 @@ def shares(found: pd.DataFrame) -> dict[str, float]:
     up = found["gain"] > 0
     return {
         "permutation": (found["permutation"] <= 0.05).mean(),
-        "projected covariance": (found["projected"] <= 0.05).mean(),
+        "double residual": (found["double"] <= 0.05).mean(),
+        "similarity": (found["similarity"] <= 0.05).mean(),
+        "all three": (found[["permutation", "double", "similarity"]].max(axis=1) <= 0.05).mean(),
         "difference of AUC": ((found["p"] < 0.05) & up).mean(),
         "corrected t of AUC": ((found["p t"] < 0.05) & up).mean(),
     }
@@ -132,7 +135,6 @@ def coverage(found: pd.DataFrame) -> dict[str, float]:
         "corrected t: width": (found["t high"] - found["t low"]).mean(),
         "difference: coverage": share("gain low", "gain high", gain),
         "difference: width": (found["gain high"] - found["gain low"]).mean(),
-        "smallest detectable": found["detectable"].mean(),
     }
 
 

@@ -16,6 +16,7 @@ _PUBLIC = {
     "NonRedundantCVAE": "nonredundant.cvae",
     "RadiomicsExtractor": "nonredundant.extraction",
     "compare_feature_sets": "nonredundant.evaluation",
+    "plan_study": "nonredundant.evaluation",
     "redundancy_report": "nonredundant.metrics",
     "redundancy_score": "nonredundant.metrics",
 }

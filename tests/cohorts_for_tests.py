@@ -116,6 +116,7 @@ def compare(table, y, **settings):
         "classifiers": PLAIN,
         "baselines": False,
         "audit": False,
+        "controls": False,
         "random_state": 0,
         "cv": 3,
         "n_repeats": 1,

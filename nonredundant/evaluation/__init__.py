@@ -8,6 +8,7 @@ from __future__ import annotations
 from nonredundant.classifiers.builtin import NAMES, SURVIVAL_NAMES
 from nonredundant.evaluation.classifier import FeatureSetClassifier
 from nonredundant.evaluation.compare import compare_feature_sets
+from nonredundant.evaluation.planning import StudyPlan, plan_study
 from nonredundant.folds.feature_sets import DEFAULT_SETS
 from nonredundant.results.comparison import FeatureSetComparison
 
@@ -17,5 +18,7 @@ __all__ = [
     "SURVIVAL_NAMES",
     "FeatureSetClassifier",
     "FeatureSetComparison",
+    "StudyPlan",
     "compare_feature_sets",
+    "plan_study",
 ]

@@ -92,6 +92,8 @@ class Given:
         For case tables.
     groups, held_groups : array or None
         Groups of the cases.
+    centres : array or None
+        Centres of the cases of the cohort.
     """
 
     X: Any
@@ -101,6 +103,7 @@ class Given:
     extractor: Any
     groups: np.ndarray | None
     held_groups: np.ndarray | None
+    centres: np.ndarray | None
 
     def parts(self) -> dict[str, Any]:
         """Return the untrained steps, by what they are in messages."""
@@ -149,6 +152,7 @@ class Given:
             steps=self.steps,
             groups=None if self.groups is None else self.groups[fine[:n]],
             test_groups=None if self.held_groups is None else self.held_groups[fine[n:]],
+            centres=None if self.centres is None else self.centres[fine[:n]],
             extractor=None if extractor is None else repr(_own(self.extractor)),
             failed=failed,
             flow=count_cases(table.status[:n]),
@@ -167,6 +171,7 @@ def read_cohort(
     groups: Any = None,
     extractor: Any = None,
     steps: Any = (),
+    centre: str | None = None,
     ids_are_groups: bool = False,
 ) -> Given:
     """Check cases, outcome, groups and steps before an image is read.
@@ -187,6 +192,8 @@ def read_cohort(
         For a case table.
     steps : list of transformers
         Steps of each fold, after the encoding of the extractor's clinical columns.
+    centre : str, optional
+        The column of the cases that holds their centre.
     ids_are_groups : bool
         Whether cases with the same id make a group where no groups are given. Otherwise repeated
         ids are refused.
@@ -225,8 +232,11 @@ def read_cohort(
     if held is not None:
         y_held = align(y_held, held, "the test set's y")
         held_groups = None if held_groups is None else check_groups(held_groups, held)
+    centres = None
+    if centre is not None:
+        centres = check_groups(_named_column([X], centre, "centre")[0], X, "centre")
     outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
-    return Given(X, held, outcome, steps, extractor, groups, held_groups)
+    return Given(X, held, outcome, steps, extractor, groups, held_groups, centres)
 
 
 def _split_test(test: Any) -> tuple[Any, Any, Any]:
@@ -242,16 +252,23 @@ def _read_groups(X: Any, held: Any, groups: Any, held_groups: Any) -> tuple[Any,
     """Return the groups of cohort and test set, where a column is named those of that column."""
     if not isinstance(groups, str):
         return groups, held_groups
-    samples = [_sample_columns(cases) for cases in (X, held) if cases is not None]
-    missing = [list(frame.columns) for frame in samples if groups not in frame.columns]
+    every = [X] if held is None else [X, held]
+    columns = _named_column(every, groups, "groups")
+    return columns[0], None if held is None else columns[1]
+
+
+def _named_column(every: list[Any], column: str, parameter: str) -> list[pd.Series]:
+    """Return the column of the cohort, and of the test set, that a parameter names."""
+    samples = [_sample_columns(cases) for cases in every]
+    missing = [list(frame.columns) for frame in samples if column not in frame.columns]
     if missing:
         raise ValueError(
-            f"groups={groups!r} is no column of the cases: they have {missing[0]}; name one that "
-            "cohort and test set have, or give an array with one group per sample"
+            f"{parameter}={column!r} is no column of the cases: they have {missing[0]}; name one "
+            "that cohort and test set have, or give groups as an array with one per sample"
         )
     for frame in samples:
-        check_cells(frame, [groups], "groups")
-    return samples[0][groups], None if held is None else samples[1][groups]
+        check_cells(frame, [column], parameter)
+    return [frame[column] for frame in samples]
 
 
 def _sample_columns(cases: Any) -> pd.DataFrame:

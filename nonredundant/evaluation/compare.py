@@ -2,8 +2,8 @@
 
 The path of `compare_feature_sets`, one module per step:
 
-1. `cohort.read_cohort` checks cases, outcome and groups, `design.read_design` what is fitted to
-   them; `cohort.Given.read` then extracts the lesions.
+1. `registration.register` records the plan. `cohort.read_cohort` checks cases, outcome and groups,
+   `design.read_design` what is fitted to them; `cohort.Given.read` then extracts the lesions.
 2. `folds.splits.make_folds` splits the cohort, and `folds.run.prepare_folds` fits the steps of each
    fold (`folds.steps`), which hands over its training and held-out tables (`folds.fold_data`).
 3. `folds.feature_sets` adds baselines, `folds.references` says what is tested against what and
@@ -36,6 +36,7 @@ from nonredundant.classifiers.scoring import has_pairs
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design
 from nonredundant.evaluation.parameters import check_digests, check_parameters
+from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
 from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -50,7 +51,9 @@ from nonredundant.results.settings import describe_settings
 from nonredundant.results.tables import comparison_of, warning_list
 from nonredundant.utils.context import recorded_warnings
 
-AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", "dcor", "largest-pair")
+#: Methods of the audit; those that train a model need more held-out samples per fold.
+_SMALL_AUDIT = ("dcor", "largest-pair", "r2-of-latents", "share-of-latents")
+AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", *_SMALL_AUDIT)
 #: With fewer held-out samples per fold, no estimator can be trained on part of them.
 _AUDIT_ROWS = 40
 
@@ -68,6 +71,7 @@ def compare_feature_sets(
     cv: Any = 5,
     n_repeats: int | None = None,
     groups: Any = None,
+    centre: str | None = None,
     test: tuple[Any, ...] | None = None,
     shared_test: bool = False,
     scoring: Any = "roc_auc",
@@ -76,6 +80,7 @@ def compare_feature_sets(
     class_weight: Any = None,
     sampler: Any = None,
     audit: bool | Sequence[str] = True,
+    controls: bool = True,
     memory: Any = None,
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -134,6 +139,10 @@ def compare_feature_sets(
         the inner folds that tune classifiers. The name of a column of the case table, or of
         `LesionTable.samples`, gives the groups of the test set, too. The early stopping of a graph
         ignores groups.
+    centre : str, optional
+        The column of the case table, or of `LesionTable.samples`, that holds the centre of a
+        sample. Tests of added information then permute within centres, so that what tells only
+        the centre is no information.
     test : tuple (X, y) or (X, y, groups), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
         groups, errors of an AUC are those of independent groups (Obuchowski 1997).
@@ -156,6 +165,10 @@ def compare_feature_sets(
     audit : bool or sequence of str, default=True
         Methods of `metrics.redundancy_report` for the audit on held-out folds. Samples of one
         group are permuted together.
+    controls : bool, default=True
+        Repeat the tests of added information of the primary set on negative controls: permuted
+        outcomes, random functions of the known columns in place of the latents, and the latents of
+        an untrained network. They cost about as much as ten tests.
     memory : str or joblib.Memory, optional
         Where results are kept, so that an interrupted run continues.
     n_jobs : int, optional
@@ -207,16 +220,19 @@ def compare_feature_sets(
     >>> print(found.answer())
     HCR with logistic regression reached AUC 0.8... in cross-validation.
     """
-    check_parameters(locals())
+    given_parameters = dict(locals())
+    check_parameters(given_parameters)
     start = time.perf_counter()
     # The seed in the report must, given as random_state, repeat this run.
     random_state = int(random_state) if isinstance(random_state, Integral) else _drawn(random_state)
+    registration = register(plan_of(given_parameters, random_state), memory)
     given = read_cohort(
         X,
         y,
         caller="compare_feature_sets",
         test=test,
         groups=groups,
+        centre=centre,
         extractor=extractor,
         steps=steps,
     )
@@ -252,13 +268,19 @@ def compare_feature_sets(
         primary=_primary(sets, design),
         cvae=design.network(cvae, sets, cohort.outcome),
         audit=_audit_options(audit, folds),
+        controls=controls,
         sources=read.sources,
         runner=runner,
     )
     results = run(study)
     about = None if design.experiment is None else design.experiment.about
     settings = describe_settings(
-        study, seed=random_state, experiment=about, start=start, seconds=seconds | results.seconds
+        study,
+        seed=random_state,
+        registration=registration.described(registration.count_runs(cohort.outcome.y)),
+        experiment=about,
+        start=start,
+        seconds=seconds | results.seconds,
     )
     messages = [*messages, *read.messages, *left_out, *warning_list(results)]
     for message in messages:
@@ -330,7 +352,7 @@ def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptio
     if audit is False or smallest < LEAST_AUDIT_ROWS:
         return None
     if audit is True:
-        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else ("dcor", "largest-pair"))
+        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else _SMALL_AUDIT)
     return AuditOptions(tuple(audit))
 
 

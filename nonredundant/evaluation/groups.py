@@ -13,7 +13,7 @@ from nonredundant.lesions.labels import align
 _SHOWN = 5
 
 
-def check_groups(groups: Any, X: Any) -> np.ndarray:
+def check_groups(groups: Any, X: Any, what: str = "groups") -> np.ndarray:
     """Check the groups and bring them into the order of the cases.
 
     Parameters
@@ -22,6 +22,8 @@ def check_groups(groups: Any, X: Any) -> np.ndarray:
         The groups.
     X : DataFrame or LesionTable
         The cases.
+    what : str, default="groups"
+        The parameter, for messages.
 
     Returns
     -------
@@ -39,18 +41,18 @@ def check_groups(groups: Any, X: Any) -> np.ndarray:
     >>> check_groups(["a", "a"], pd.DataFrame({"image": ["1.nii", "2.nii"]})).tolist()
     ['a', 'a']
     """
-    found = np.asarray(align(groups, X, "groups"))
+    found = np.asarray(align(groups, X, what))
     if found.shape != (len(X),):
         name = groups if isinstance(groups, str) else "hospital"
         raise ValueError(
-            f"groups has shape {found.shape} but there are {len(X)} samples: give one group per "
+            f"{what} has shape {found.shape} but there are {len(X)} samples: give one group per "
             f"sample, for instance a column, cases[{name!r}]"
         )
     missing = np.flatnonzero(pd.isna(found))
     if len(missing):
         labels = [X.index[row] for row in missing[:_SHOWN]]
         raise ValueError(
-            f"groups is missing for {len(missing)} samples: {labels}; give each a group, for "
+            f"{what} is missing for {len(missing)} samples: {labels}; give each one, for "
             "instance its own id"
         )
     return found

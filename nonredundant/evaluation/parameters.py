@@ -20,12 +20,14 @@ from nonredundant.utils.validation import (
 )
 
 _CONSTRAINTS: dict[str, Any] = {
+    "centre": [str, None],
     "n_repeats": [Interval(Integral, 1, None, closed="left"), None],
     "baselines": ["boolean"],
     "shared_test": ["boolean"],
     "anonymise": ["boolean"],
     "class_weight": [dict, StrOptions({"balanced"}), None],
     "audit": ["boolean", list, tuple, str],
+    "controls": ["boolean"],
     "memory": [str, Path, HasMethods(["cache"]), None],
     "n_jobs": [Integral, None],
     "random_state": ["random_state"],

@@ -9,9 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from nonredundant.folds.feature_sets import Variant
 from nonredundant.folds.fold_model import FoldModel
-from nonredundant.folds.networks import selected_columns
 from nonredundant.folds.tasks import TaskRunner
 from nonredundant.lesions.features import impute_medians
 from nonredundant.lesions.measures import pool_samples
@@ -116,7 +114,7 @@ def audit_all(
             if groups is not None and len(np.unique(groups)) < LEAST_AUDIT_ROWS:
                 continue
             fold = model.data.fold
-            h = known_columns(model, variant)
+            h = known_columns(model)
             tasks.append(
                 AuditTask(variant.name, fold.name, h, record.held, groups, options, fold.seed)
             )
@@ -127,16 +125,14 @@ def audit_all(
     return runner.run(tasks, "audit")
 
 
-def known_columns(model: FoldModel, variant: Variant) -> pd.DataFrame:
-    """Return the held-out columns that learned features should not repeat, without gaps."""
-    blocks = getattr(model.cvae, "independent_of", ("hcr",))
-    data = model.data
-    samples, parts = data.table, []
-    if "hcr" in blocks:
-        parts.append(pool_samples(samples, samples.hcr)[selected_columns(variant, data)])
-    if "clinical" in blocks:
-        parts.append(pool_samples(samples, samples.clinical))
-    rows = data.parts(pd.concat(parts, axis=1).iloc)
+def known_columns(model: FoldModel) -> pd.DataFrame:
+    """Return the held-out columns that learned features should not repeat, without gaps.
+
+    These are all hand-crafted and clinical columns, whatever of them a feature set selects or a
+    network was kept independent of: what is known is everything that is known.
+    """
+    table = model.data.table
+    rows = model.data.parts(pool_samples(table, table.features).iloc)
     return impute_medians(rows.test, rows.train)
 
 

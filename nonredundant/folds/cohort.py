@@ -25,6 +25,8 @@ class Cohort:
         The untrained steps, the encoding of clinical columns first.
     groups, test_groups : array or None
         The group of each sample of the cohort, which no split divides, and of the test set.
+    centres : array or None
+        The centre of each sample of the cohort; tests permute within centres.
     extractor : str or None
         The extractor; None if lesions were given in place of images.
     failed : dict of str to str
@@ -38,6 +40,7 @@ class Cohort:
     steps: list[Step]
     groups: np.ndarray | None = None
     test_groups: np.ndarray | None = None
+    centres: np.ndarray | None = None
     extractor: str | None = None
     failed: dict[str, str] = field(default_factory=dict)
     flow: tuple[tuple[str, int, str], ...] = ()

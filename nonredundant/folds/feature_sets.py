@@ -112,18 +112,21 @@ def parse_feature_set(name: str) -> FeatureSet:
         selection = Selection() if parts["hcr"] == "HCR" else Selection((), int(parts["hcr"][1:]))
     variant = None
     if learned:
-        variant = _variant(learned, parts["ending"], selection or Selection())
+        variant = _variant(learned, parts["ending"])
     return FeatureSet(name, selection, variant, clinical=selection is not None)
 
 
-def _variant(learned: str, ending: str | None, selection: Selection) -> Variant:
-    """Parse the part of a name that stands for learned features."""
+def _variant(learned: str, ending: str | None) -> Variant:
+    """Parse the part of a name that stands for learned features.
+
+    Whatever a set selects for its classifiers, its network is kept from repeating all of h.
+    """
     digits = re.sub(r"\D", "", learned)
     size = int(digits) if digits else None
     if learned.startswith("PCA"):
         return Variant("pca", size=size, name=learned)
     kind: Literal["vae", "residual"] = "residual" if ending == "-residual" else "vae"
-    return Variant(kind, ending == "-MI", size, selection, learned + (ending or ""))
+    return Variant(kind, ending == "-MI", size, name=learned + (ending or ""))
 
 
 def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -> list[FeatureSet]:

@@ -45,7 +45,7 @@ class PatchEncoder:
     names : list of str
         Names of the learned features, known once lesions have been encoded.
     residualiser : Residualiser or None
-        Removes what the hand-crafted columns predict of the learned features.
+        Removes what the hand-crafted and clinical columns predict of the learned features.
     """
 
     network: Any
@@ -55,10 +55,11 @@ class PatchEncoder:
 
     def transform(self, table: LesionTable) -> np.ndarray:
         """Return the learned features, shape (n_lesions, n_learned)."""
-        values = encode(self.network, network_input(table, self.hcr))
+        given = network_input(table, self.hcr)
+        values = encode(self.network, given)
         if self.residualiser is None:
             return values
-        return self.residualiser.transform(table.hcr[self.hcr], values)
+        return self.residualiser.transform(given.features, values)
 
 
 @dataclass
@@ -290,11 +291,11 @@ def selected_columns(variant: Variant, data: FoldData) -> list[str]:
 
 
 def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
-    """Remove from learned features what hand-crafted ones predict, fitted on training lesions."""
+    """Remove from learned features what known columns predict, fitted on training lesions."""
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
         hcr = selected_columns(variant, data)
-        h, rows = data.table.hcr[hcr], data.train_lesions
+        h, rows = network_input(data.table, hcr).features, data.train_lesions
         model = Residualiser()
         model.fit(h[rows], source.lesions[rows], groups=data.table.sample[rows])
         lesions = model.transform(h, source.lesions)

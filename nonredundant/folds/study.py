@@ -72,6 +72,8 @@ class Study:
         The untrained network, if a set needs one.
     audit : AuditOptions or None
         Options of the audit; None for no audit.
+    controls : bool
+        Whether the tests of added information are repeated on negative controls.
     sources : list of Sources or None
         The images of the samples, if they are known.
     runner : TaskRunner
@@ -88,6 +90,7 @@ class Study:
     primary: Primary
     cvae: Any = None
     audit: AuditOptions | None = None
+    controls: bool = False
     sources: list[Sources] | None = None
     runner: TaskRunner = TaskRunner()
 

@@ -29,6 +29,8 @@ from nonredundant.metrics.prepared import PreparedPair, prepare
 
 #: Fewer distinct permutations of groups cannot give p below 0.05.
 _LEAST_EXCHANGES = 20
+#: The method that estimates the share of the latents' variance that h explains.
+SHARE = "share-of-latents"
 #: Columns of a report.
 COLUMNS = ["estimate", "null_mean", "null_95", "p_value", "unit", "detectable", "detail"]
 
@@ -51,10 +53,8 @@ def _ksg(pair: PreparedPair) -> np.ndarray:
 
 
 def _best_latent(pair: PreparedPair) -> str:
-    """Name the latent that h explains best, and the share of all."""
-    scores = pair.latents[0]
-    share = f"h explains {scores.mean():.2f} of the variance of all latents"
-    return f"{pair.names[1][int(scores.argmax())]}; {share}"
+    """Name the latent that h explains best."""
+    return str(pair.names[1][int(pair.latents[0].argmax())])
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class Unit:
 
 R2 = Unit("R²", "R² of hand-crafted features from latents")
 LATENT_R2 = Unit("R² of a latent", "R² of the latent that h explains best")
+D_SHARE = Unit("share", "share of the latents' variance that h explains")
 AUC = Unit("AUC", "AUC of true against shuffled pairs")
 NATS = Unit("nats", "mutual information (nats)")
 CORRELATION = Unit("correlation", "dependence (0: none, 1: full)")
@@ -143,9 +144,9 @@ AUDIT_METHODS: dict[str, AuditMethod] = {
         lambda pair: pair.latents.max(axis=1),
         LATENT_R2,
         "ridge and kernel ridge",
-        by_default=False,
         detail=_best_latent,
     ),
+    SHARE: AuditMethod(lambda pair: pair.latents.mean(axis=1), D_SHARE, "share of all latents"),
 }
 #: Units by name, as in the column `unit` of a report.
 UNITS = {method.unit.name: method.unit for method in AUDIT_METHODS.values()}
@@ -176,7 +177,7 @@ def redundancy_report(
         Features of the same n samples in the same row order, held out from the training of the
         model that made d. A vector is one column. The indices of two data frames must agree.
     methods : str or sequence of str, default=DEFAULT_METHODS
-        Names in `METHODS`; by default all but "r2-boosting" and "r2-of-latents".
+        Names in `METHODS`; by default all but "r2-boosting".
     n_permutations : int, default=200
         Random permutations of the rows of h behind each null. Methods that train a model use
         the first `N_REFITS` of them. Below 2 there is no null, and its columns are NaN.
@@ -196,9 +197,9 @@ def redundancy_report(
         (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
         that this many rows show with about 80 % power (`detectable`: `null_95` plus a multiple of
         the null's standard deviation that was simulated for each method; NaN for
-        "discriminator-nats", "r2-boosting" and "r2-of-latents"). `detail` names the pair of
-        "largest-pair" and the latent of "r2-of-latents", or says why there is no null. At
-        independence an R² is near or below 0 (that of "r2-of-latents" a little above), an AUC near
+        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair" and the
+        latent of "r2-of-latents", or says why there is no null. At independence an R² is near or
+        below 0 (those of latents a little above), an AUC near
         0.5, nats and correlations near 0; all of them can be lower.
 
     Raises
@@ -270,8 +271,10 @@ def redundancy_report(
       penalties that are combined by non-negative weights [9]_; the largest of all latents. Detects
       one latent that is a sum of many features, or a product of two. Does not detect dependence of
       the spread, nor steep functions of a few among many columns. Memory grows with n².
+    - ``"share-of-latents"``: the mean of these R² instead of the largest: the share of the
+      variance of d, with its columns of equal weight, that h explains.
 
-    The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair" and "r2-of-latents" is that of
+    The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair" and of latents is that of
     a permutation test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models
     are refitted, or for 10 or fewer permutations, the null is approximated by Student's t around
     its mean: at independence such p-values are uniform for the AUC, and conservative for nats and

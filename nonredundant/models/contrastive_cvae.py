@@ -52,8 +52,9 @@ default="dcor"
         decoder, which makes d independent of h at less cost in reconstruction. "auto": "plain"
         if the term is itself trained (the density ratio), because gates make it easier to mislead
         the discriminator, else "gated".
-    independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h. Without hand-crafted features h is empty.
+    independent_of : "auto" or tuple of {"hcr", "clinical"}, default="auto"
+        The blocks of features that make up h. "auto": all that is known, the clinical columns
+        with the hand-crafted ones where the table has any. Without features h is empty.
         "clinical" raises an error if the table has no clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
@@ -145,7 +146,7 @@ default="dcor"
         gamma: float = 0.0,
         background_scale: float = 0.1,
         conditioning: str = "auto",
-        independent_of: Sequence[str] = ("hcr",),
+        independent_of: Sequence[str] | str = "auto",
         disentangle: float = 0.0,
         max_epochs: int = 100,
         batch_size: int = 64,
@@ -219,7 +220,7 @@ default="dcor"
         if inputs.shape and not plan.conditions.shape[1]:
             raise ValueError(
                 "this model decodes the background from h alone, but the table has no usable "
-                f"features in the blocks {tuple(self.independent_of)!r}: add features to the table"
+                f"features in the blocks {self.independent_of_!r}: add features to the table"
             )
         return replace(plan, spec={**plan.spec, "background_scale": self.background_scale})
 

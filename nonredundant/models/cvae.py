@@ -44,7 +44,7 @@ CONDITIONED_CONSTRAINTS: dict[str, Any] = {
     "kappa": WEIGHT,
     "gamma": WEIGHT,
     "disentangle": WEIGHT,
-    "independent_of": [list, tuple],
+    "independent_of": [StrOptions({"auto"}), list, tuple],
     "output": [StrOptions({"fused", "dlr", "hcr"})],
 }
 
@@ -67,7 +67,8 @@ class ConditionedVAE(VAEEstimator):
     kappa: float
     gamma: float
     conditioning: str | None
-    independent_of: Sequence[str]
+    independent_of: Sequence[str] | str
+    independent_of_: tuple[str, ...]
     disentangle: float
     network: Any
     output: str
@@ -76,7 +77,11 @@ class ConditionedVAE(VAEEstimator):
     # Conditions ----------------------------------------------------------------------------
 
     def _check_blocks(self, cohort: Cohort) -> None:
-        """Check that the table has the blocks that `independent_of` names."""
+        """Find the blocks that make up h, and check that the table has those that are named."""
+        if self.independent_of == "auto":
+            there = set(cohort.blocks.values())
+            self.independent_of_ = ("hcr", "clinical") if "clinical" in there else ("hcr",)
+            return
         blocks = tuple(self.independent_of)
         if not blocks or not set(blocks) <= {"hcr", "clinical"}:
             raise ValueError(f"independent_of must name 'hcr', 'clinical' or both, got {blocks!r}")
@@ -86,6 +91,7 @@ class ConditionedVAE(VAEEstimator):
                 "columns is clinical: extract clinical columns with "
                 "RadiomicsExtractor(clinical=[...]), or leave 'clinical' out"
             )
+        self.independent_of_ = blocks
 
     def _fit_scalers(self, cohort: Cohort) -> None:
         """Fit the scalers that compute h and impute the features of the output."""
@@ -99,7 +105,7 @@ class ConditionedVAE(VAEEstimator):
         """Return h: the scaled features of the blocks that d is kept independent of."""
         if cohort.h is None:
             scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
-            parts = [scalers[block].transform(cohort.features) for block in self.independent_of]
+            parts = [scalers[block].transform(cohort.features) for block in self.independent_of_]
             cohort.h = np.hstack(parts)
         return cohort.h
 
@@ -267,8 +273,9 @@ default="dcor"
         if the term is itself trained (the density ratio), because gates make it easier to mislead
         the discriminator, else "gated"; also for `kappa=0`. None: h does not enter the
         networks.
-    independent_of : tuple of {"hcr", "clinical"}, default=("hcr",)
-        The blocks of features that make up h. Without hand-crafted features h is empty.
+    independent_of : "auto" or tuple of {"hcr", "clinical"}, default="auto"
+        The blocks of features that make up h. "auto": all that is known, the clinical columns
+        with the hand-crafted ones where the table has any. Without features h is empty.
         "clinical" raises an error if the table has no clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
@@ -381,7 +388,7 @@ default="dcor"
         beta: float = 1e-5,
         gamma: float = 0.0,
         conditioning: str | None = "auto",
-        independent_of: Sequence[str] = ("hcr",),
+        independent_of: Sequence[str] | str = "auto",
         disentangle: float = 0.0,
         max_epochs: int = 100,
         batch_size: int = 64,

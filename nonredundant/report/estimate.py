@@ -1,4 +1,4 @@
-"""A drawing of one paired difference: estimate, interval, zero, smallest detectable difference."""
+"""A drawing of one paired difference: estimate, interval, zero, and what is excluded."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ def draw_estimate(test: Any, metric: str) -> Markup:
     """
     if test is None or np.isnan(test["low"]) or np.isnan(test["high"]):
         return Markup("")
-    smallest = test["detectable"]
-    ends = [0.0, test["low"], test["high"], *([] if np.isnan(smallest) else [smallest])]
+    ends = [0.0, test["low"], test["high"]]
     left, right = min(ends), max(ends)
     edge = 0.06 * (right - left)
 
@@ -57,13 +56,13 @@ def draw_estimate(test: Any, metric: str) -> Markup:
         _text(middle, _TEXT_ABOVE, f"{estimate} ({interval})"),
     ]
     text = f"difference in {metric} {estimate}, 95 % interval {interval}"
-    if not np.isnan(smallest):
-        found = f"smallest detectable gain {format_number(smallest, signed=True)}"
+    if test["low"] <= 0 < test["high"]:
+        excluded = f"gains above {format_number(test['high'], signed=True)} are excluded"
         parts += [
-            _line(place(smallest), _AXIS - 14, place(smallest), _TEXT_LAST - 12, "detectable"),
-            _text(place(smallest), _TEXT_LAST, found),
+            _line(high, _AXIS - 14, high, _TEXT_LAST - 12, "excluded"),
+            _text(high, _TEXT_LAST, excluded),
         ]
-        text += f"; {found} (80 % power)"
+        text += f"; {excluded}"
     frame = Markup(
         '<svg class="estimate" role="img" viewBox="0 0 {} {}" aria-label="{}">{}</svg>\n'
         '<p class="quiet">Drawn: {}.</p>'

@@ -178,7 +178,6 @@ DIFFERENCE = (
     p_column("p_value", "p"),
     # Where p cannot be estimated, neither can p (Holm); the cell of p refers to the reason.
     Column("p (Holm)", lambda row: format_p(row["p_holm"])),
-    number_column("detectable", "smallest detectable"),
 )
 
 

@@ -19,7 +19,7 @@ from nonredundant.displays.names import metric_name, p_text
 from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
-from nonredundant.results.answer import Evidence, Finding, does_help, is_new
+from nonredundant.results.answer import Evidence, Finding, does_help, is_calibrated, is_new
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.statistics.calibration import (
     calibration_summary,
@@ -36,6 +36,8 @@ _TABLES = (
     "attention",
     "redundancy",
     "added_information",
+    "controls",
+    "probability_tests",
     "predictions",
     "history",
     "choices",
@@ -58,10 +60,9 @@ class FeatureSetComparison:
         intervals; of the ensembles on the held-out test set if there is one, else of the folds.
         `reason` says why an interval is not estimable.
     tests : DataFrame
-        `feature_set, reference, classifier, metric, estimate, low, high, p_value, p_holm,
-        detectable, method, reason`: paired differences, on the same samples as `summary`.
-        `detectable` is the smallest difference that the cohort would have shown with 80 % power
-        at a two-sided level of 5 %.
+        `feature_set, reference, classifier, metric, estimate, low, high, p_value, p_holm, method,
+        reason`: paired differences, on the same samples as `summary`. Differences outside of
+        `low` to `high` are excluded.
     cv_summary, cv_tests : DataFrame
         As `summary` and `tests`, of the folds in any case.
     graph_tests : DataFrame
@@ -72,9 +73,18 @@ class FeatureSetComparison:
         dependence between hand-crafted and learned features that estimators trained afresh find
         on held-out folds; columns as in `metrics.redundancy_report`.
     added_information : DataFrame
-        `feature_set, reference, classifier, method, statistic, null_95, p_value, n_permutations,
-        n_samples, reason`: whether learned features say something of the outcome beyond the
-        reference; see `statistics.added_information`.
+        `feature_set, reference, classifier, method, statistic, null_95, p_value, p_holm,
+        unseen_share, unit, n_permutations, n_samples, reason`: whether learned features say
+        something of the outcome beyond all known ones, by two methods of
+        `statistics.added_information`; `unseen_share` is that of `statistics.unseen_share`.
+    controls : DataFrame
+        `control, n_draws, n_claims, p_value, meaning`: the tests of added information of the
+        primary set on negative controls, and how often both had p below 0.05.
+    probability_tests : DataFrame
+        `feature_set, reference, classifier, measure, threshold, estimate, low, high, p_value,
+        reason`: paired differences of Brier score, log-loss and net benefit for two classes, on
+        the same samples as `tests` and positive where the set is better than its reference; see
+        `statistics.probability_differences`.
     predictions : DataFrame
         `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
         than two classes), on the same samples as `summary`. Scores are probabilities, or the
@@ -133,6 +143,8 @@ class FeatureSetComparison:
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
     added_information: pd.DataFrame
+    controls: pd.DataFrame
+    probability_tests: pd.DataFrame
     predictions: pd.DataFrame
     cv_predictions: pd.DataFrame
     choices: pd.DataFrame
@@ -178,8 +190,10 @@ class FeatureSetComparison:
         -------
         str
             What the audit saw of hand-crafted features in the learned block; the difference
-            between the fused and the hand-crafted features with its interval, the test of added
-            information, and the smallest difference that this cohort would have shown.
+            between the fused and the hand-crafted features with its interval and the gains that
+            it excludes; the tests of added information, and how large an unseen function of known
+            features would have to be to explain a claim away; a calibration slope that is far
+            from 1. All but the first classifier's p-values are corrected by Holm's method.
         """
         return " ".join(finding.text for finding in self.findings(classifier).values())
 
@@ -195,7 +209,8 @@ class FeatureSetComparison:
         -------
         dict of str to Finding
             "new": `answer.is_new`, if the primary set has learned features; "helps":
-            `answer.does_help`.
+            `answer.does_help`; "calibrated": `answer.is_calibrated`, if there is something to
+            tell.
         """
         chosen = {**self.primary}
         if classifier is not None:
@@ -204,13 +219,12 @@ class FeatureSetComparison:
         block = self.settings.learned_blocks.get(chosen["feature_set"])
         if block is not None and "reference" in chosen:
             found["new"] = is_new(self.redundancy, block)
-        # The permutation test holds for independent features only.
-        dependent = "new" in found and found["new"].verdict == "dependent"
-        method = "projected-covariance" if dependent else "permutation"
-        found["helps"] = does_help(self._evidence(chosen, method))
-        return found
+        found["helps"] = does_help(self._evidence(chosen))
+        slope = self._slope(chosen)
+        calibrated = None if slope is None else is_calibrated(slope)
+        return found if calibrated is None else {**found, "calibrated": calibrated}
 
-    def _evidence(self, chosen: dict[str, str], method: str) -> Evidence:
+    def _evidence(self, chosen: dict[str, str]) -> Evidence:
         """Collect the rows of the tables that concern one fused set."""
         at = {key: chosen[key] for key in ("classifier", "metric")}
         test = _row(self.tests, {"reference": "", **chosen})
@@ -228,13 +242,12 @@ class FeatureSetComparison:
             fused=fused,
             base=_row(self.summary, {"feature_set": reference, **at}),
             test=test,
-            information=_row(
-                self.added_information, {**pair, "reference": reference, "method": method}
-            ),
+            information=_rows(self.added_information, pair),
             where="on the held-out test set" if self.settings.n_test else "in cross-validation",
             added="learned"
             if chosen["feature_set"] in self.settings.learned_blocks
             else "hand-crafted",
+            corrected=chosen["classifier"] != self.primary["classifier"],
         )
 
     @property
@@ -296,20 +309,26 @@ class FeatureSetComparison:
         for place, group in every.groupby(columns[:2], sort=False):
             if not group["score"].between(0, 1).all():
                 continue
-            truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
-            score, repeat = group["score"].to_numpy(), group["repeat"].to_numpy()
-            repeats = [
-                calibration_summary(truth[repeat == r], score[repeat == r])
-                for r in group["repeat"].unique()
-            ]
             row: dict[Any, Any] = dict(zip(columns[:2], place, strict=True))
-            row |= pd.DataFrame(repeats).mean().to_dict()
+            row |= _calibration(group, positive)
             # A model without inner splits, such as the graph, has no threshold.
-            above = score - group["threshold"].to_numpy()
+            above = group["score"].to_numpy() - group["threshold"].to_numpy()
             if not np.isnan(above).any():
+                truth = (group["y"].astype(str) == positive).to_numpy().astype(int)
                 row |= sensitivity_specificity(truth, above, 0.0)
             rows.append(row)
         return pd.DataFrame(rows)
+
+    def _slope(self, chosen: dict[str, str]) -> pd.Series | None:
+        """Return the calibration of one set; None without probabilities of two classes."""
+        if len(self.settings.classes) != 2:
+            return None
+        own = self.cv_predictions
+        for name in ("feature_set", "classifier"):
+            own = own[own[name] == chosen[name]]
+        if own.empty or not own["score"].between(0, 1).all():
+            return None
+        return pd.Series(_calibration(own, self._positive_class("calibration")))
 
     def decision_curve(self, thresholds: Any = None) -> pd.DataFrame:
         """Compute the net benefit of each feature set over thresholds, for two classes.
@@ -454,12 +473,28 @@ class FeatureSetComparison:
         return folder
 
 
-def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
-    """Return the first row with these values; None if there is none."""
+def _calibration(predictions: pd.DataFrame, positive: str) -> dict[Any, float]:
+    """Return the calibration of the predictions of one set and classifier, mean over repeats."""
+    truth = (predictions["y"].astype(str) == positive).to_numpy().astype(int)
+    score, repeat = predictions["score"].to_numpy(), predictions["repeat"].to_numpy()
+    repeats = [
+        calibration_summary(truth[repeat == r], score[repeat == r]) for r in np.unique(repeat)
+    ]
+    return pd.DataFrame(repeats).mean().to_dict()
+
+
+def _rows(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the rows with these values."""
     match = np.ones(len(table), dtype=bool)
     for column, value in values.items():
         match &= (table[column] == value).to_numpy()
-    return table[match].iloc[0] if match.any() else None
+    return table[match]
+
+
+def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
+    """Return the first row with these values; None if there is none."""
+    own = _rows(table, values)
+    return None if own.empty else own.iloc[0]
 
 
 def _interval_and_p(row: pd.Series) -> str:

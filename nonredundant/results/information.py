@@ -1,8 +1,9 @@
-"""Whether learned features say something of the outcome beyond the hand-crafted ones."""
+"""Whether learned features say something of the outcome beyond the known ones."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,17 @@ from nonredundant.folds.fold_data import FoldData
 from nonredundant.folds.networks import Learned
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.study import FitResults, Study
-from nonredundant.lesions.features import impute_medians
+from nonredundant.lesions.measures import pool_samples
 from nonredundant.statistics.added_information import (
     AddedInformation,
     added_information_of_residuals,
     class_residuals,
+    double_residual,
     martingale_residuals,
-    projected_covariance,
+    similarity_corrected,
 )
+from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.sensitivity import unseen_share
 
 COLUMNS = [
     "feature_set",
@@ -29,21 +33,42 @@ COLUMNS = [
     "statistic",
     "null_95",
     "p_value",
+    "p_holm",
+    "unseen_share",
+    "unit",
     "n_permutations",
     "n_samples",
     "reason",
 ]
 N_PERMUTATIONS = 999
+#: Units of a test: latents of one network for all samples, or of the network of each fold.
+COHORT, FOLD = "cohort", "fold"
+
+
+class Tested(NamedTuple):
+    """What a test takes: known columns, latents, and the strata within which latents compare."""
+
+    known: np.ndarray
+    latents: np.ndarray
+    strata: np.ndarray | None
+
+    @property
+    def unit(self) -> str:
+        """Whether the latents are of one network, or of the network of each fold."""
+        return COHORT if self.strata is None else FOLD
 
 
 def information_table(study: Study, results: FitResults) -> pd.DataFrame:
-    """Test every fused set against the set without its learned features, by each classifier.
+    """Test every fused set against all that is known without its network, by each classifier.
 
     Latents come from a network that was trained without labels on the whole cohort, so that one
     coordinate system serves all samples. A network that labels affect is trained per fold, and its
-    latents are compared within the fold that held them out. The permutation test is exact if the
-    latents are independent of the known columns; latents of the whole cohort are also tested by
-    the projected covariance measure, which allows for linear dependence.
+    latents are compared within the fold that held them out; as other folds' labels have shaped
+    them, p is approximate. Three tests are made, and a claim needs all of them: by permutation,
+    which is exact if the latents are independent of the known columns; by permutation of what
+    models of all known columns leave of the latents and of the residuals; and of the covariance
+    less the part that patients of similar known columns share (`statistics.added_information`).
+    The last one takes latents of one network.
 
     Parameters
     ----------
@@ -56,84 +81,148 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `feature_set, reference, classifier, method, statistic, null_95, p_value, n_permutations,
-        n_samples, reason`.
+        `feature_set, reference, classifier, method, statistic, null_95, p_value, p_holm,
+        unseen_share, unit, n_permutations, n_samples, reason`. `p_holm` is corrected over the sets
+        and classifiers of a method.
     """
     rows = []
+    tested: dict[object, Tested] = {}
     for feature_set, reference in study.informed():
-        known, latents, strata = _tested_columns(study, results, feature_set)
         for classifier in study.estimators:
             if (reference, classifier) not in results.held.responses:
                 continue
-            residuals = outcome_residuals(study.outcome, results.held.mean(reference, classifier))
+            if feature_set.variant not in tested:
+                tested[feature_set.variant] = tested_columns(study, results, feature_set)
+            own = tested[feature_set.variant]
+            response = results.held.mean(reference, classifier)
             head = {
                 "feature_set": feature_set.name,
                 "reference": reference,
                 "classifier": classifier,
+                "unit": own.unit,
             }
-            tests = _tests(study, residuals, latents, known, strata)
-            rows += [head | asdict(test) for test in tests]
-    return pd.DataFrame(rows, columns=COLUMNS)
+            rows += [head | row for row in _tests(study, response, own)]
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    for _, family in table[table["p_value"].notna()].groupby("method", sort=False):
+        table.loc[family.index, "p_holm"] = holm(family["p_value"].to_numpy(dtype=float))
+    return table
 
 
-def _tested_columns(
-    study: Study, results: FitResults, feature_set: FeatureSet
-) -> tuple[np.ndarray | None, np.ndarray, np.ndarray | None]:
-    """Return known columns, latents and strata: of the whole cohort, or of the held-out folds."""
+def tested_columns(study: Study, results: FitResults, feature_set: FeatureSet) -> Tested:
+    """Return what a set is tested on: the whole cohort, or the held-out folds.
+
+    Parameters
+    ----------
+    study : Study
+        What was run.
+    results : FitResults
+        Its networks.
+    feature_set : FeatureSet
+        The set, with learned features.
+
+    Returns
+    -------
+    Tested
+        Known columns, latents and strata, a row per sample of the cohort.
+    """
     variant = feature_set.variant
     if variant in results.whole and results.whole_data is not None:
-        latents = results.whole_data.train_of(results.whole[variant].samples.to_numpy())
-        return _known_columns(study, results.whole_data, feature_set), latents, None
-    return None, *_held_out(study, [r for r in results.learned if r.variant == variant])
+        data = results.whole_data
+        latents = data.train_of(results.whole[variant].samples.to_numpy())
+        return Tested(data.train_of(known_columns(data).to_numpy(dtype=float)), latents, None)
+    return _held_out(study, [r for r in results.learned if r.variant == variant])
 
 
-def _tests(
-    study: Study,
+def _tests(study: Study, response: np.ndarray, tested: Tested) -> list[dict[str, object]]:
+    """Test the samples that have residuals and latents in both ways; return a row of each."""
+    residuals = outcome_residuals(study.outcome, response)
+    kept = ~np.isnan(residuals).any(axis=1) & ~np.isnan(tested.latents).any(axis=1)
+    left, known, latents = residuals[kept], tested.known[kept], tested.latents[kept]
+    options: dict[str, Any] = {
+        "groups": None if study.groups is None else study.groups[kept],
+        "strata": None if tested.strata is None else tested.strata[kept],
+        "centres": None if study.cohort.centres is None else study.cohort.centres[kept],
+        "n_permutations": N_PERMUTATIONS,
+        "random_state": study.folds[0].seed,
+    }
+    outcome = outcome_residuals(study.outcome, _constant(response))
+    results = three_tests(left, outcome[kept], known, latents, **options)
+    share = unseen_share(left, latents, _relevance(residuals, outcome), strata=options["strata"])
+    return [asdict(result) | {"unseen_share": share} for result in results]
+
+
+def three_tests(
     residuals: np.ndarray,
+    outcome: np.ndarray,
+    known: np.ndarray,
     latents: np.ndarray,
-    known: np.ndarray | None,
+    *,
     strata: np.ndarray | None,
+    **options: Any,
 ) -> list[AddedInformation]:
-    """Test on the samples that have residuals and latents, by every test that applies."""
-    kept = ~np.isnan(residuals).any(axis=1) & ~np.isnan(latents).any(axis=1)
-    seed = study.folds[0].seed
-    groups = None if study.groups is None else study.groups[kept]
-    by_permutation = added_information_of_residuals(
-        residuals[kept],
-        latents[kept],
-        groups=groups,
-        strata=None if strata is None else strata[kept],
-        n_permutations=N_PERMUTATIONS,
-        random_state=seed,
-    )
-    if known is None:
-        return [by_permutation]
-    projected = projected_covariance(
-        residuals[kept], known[kept], latents[kept], groups=groups, random_state=seed
-    )
-    return [by_permutation, projected]
+    """Test in every way that applies: pairs of rows need latents of one coordinate system.
+
+    Parameters
+    ----------
+    residuals : array of shape (n, n_columns)
+        What the reference leaves unexplained of the outcome.
+    outcome : array of shape (n, n_columns)
+        The outcome as numbers.
+    known, latents : array of shape (n, n_known), (n, n_d)
+        Known columns, NaN for gaps, and latents.
+    strata : array of shape (n,) or None
+        Folds with a network each.
+    **options
+        Parameters of the tests.
+
+    Returns
+    -------
+    list of AddedInformation
+        By "permutation", "double-residual" and, without strata, "similarity".
+    """
+    found = [
+        added_information_of_residuals(residuals, latents, strata=strata, **options),
+        double_residual(residuals, known, latents, strata=strata, **options),
+    ]
+    if strata is None:
+        found.append(similarity_corrected(outcome, known, latents, **options))
+    return found
 
 
-def _known_columns(study: Study, data: FoldData, feature_set: FeatureSet) -> np.ndarray:
-    """Return the columns of a fused set that are known without the network, medians for gaps."""
-    samples = data.train_of(study.level.pooled(data.table))
-    parts = []
-    if feature_set.selection is not None:
-        parts.append(samples.hcr)
-    if feature_set.clinical:
-        parts.append(samples.clinical)
-    return impute_medians(pd.concat(parts, axis=1)).to_numpy(dtype=float)
+def _constant(response: np.ndarray) -> np.ndarray:
+    """Return the mean response for all samples that have one."""
+    kept = ~np.isnan(response).any(axis=1)
+    return np.where(kept[:, None], response[kept].mean(axis=0), np.nan)
 
 
-def _held_out(study: Study, records: list[Learned]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the latents that the folds of the first repeat held out, and the folds."""
-    records = [record for record in records if record.fold.repeat == 0]
-    latents = np.full((study.cohort.n, len(records[0].columns)), np.nan)
-    strata = np.zeros(study.cohort.n, dtype=int)
-    for record in records:
-        rows = record.fold.test
-        latents[rows], strata[rows] = record.held, record.fold.fold
-    return latents, strata
+def _relevance(residuals: np.ndarray, outcome: np.ndarray) -> float:
+    """Return the share of the outcome's variance that out-of-fold responses explain."""
+    total = np.nansum(np.square(outcome - np.nanmean(outcome, axis=0)))
+    return max(0.0, 1 - float(np.nansum(np.square(residuals)) / total))
+
+
+def known_columns(data: FoldData) -> pd.DataFrame:
+    """Return all columns that are known without a network, one row per sample of the fold."""
+    return pool_samples(data.table, data.table.features)
+
+
+def _held_out(study: Study, records: list[Learned]) -> Tested:
+    """Return what the folds of the first repeat held out, and the folds."""
+    folds = {record.fold.fold: record for record in records if record.fold.repeat == 0}
+    held = [data for data in study.data if data.fold.repeat == 0]
+    n = study.cohort.n
+    latents = np.full((n, len(folds[held[0].fold.fold].columns)), np.nan)
+    strata = np.zeros(n, dtype=int)
+    known = []
+    for data in held:
+        rows = data.fold.test
+        latents[rows], strata[rows] = folds[data.fold.fold].held, data.fold.fold
+        own = known_columns(data).iloc[rows]
+        known.append(own.set_axis(rows, axis=0))
+    # Columns that a fold has not, such as a category that it has not seen, are gaps there.
+    every = pd.concat(known)
+    every = every[~every.index.duplicated(keep="last")].reindex(range(n))
+    return Tested(every.to_numpy(dtype=float), latents, strata)
 
 
 def outcome_residuals(outcome: Outcome, responses: np.ndarray) -> np.ndarray:

@@ -108,6 +108,10 @@ class ComparisonSettings:
         The extractor; None if lesions were passed in place of images.
     class_weight, sampler : str or None
         Corrections of class imbalance.
+    registration : dict
+        The plan of the analysis as it was recorded before outcomes were read: `plan`, its digest,
+        `made`, when, and `n_runs`, how often these outcomes have been analysed with the same
+        `memory`, this time included (None without one).
     seed : int
         The `random_state` that repeats the comparison.
     n_jobs : int or None
@@ -146,6 +150,7 @@ class ComparisonSettings:
     extractor: str | None
     class_weight: str | None
     sampler: str | None
+    registration: dict[str, Any]
     seed: int
     n_jobs: int | None
     versions: dict[str, str]
@@ -163,14 +168,16 @@ def describe_settings(
     study: Study,
     *,
     seed: int,
+    registration: dict[str, Any],
     experiment: str | None,
     start: float,
     seconds: Mapping[str, float],
 ) -> ComparisonSettings:
     """Describe a comparison that has been run.
 
-    `experiment` describes a published protocol, `start` is the `time.perf_counter()` at which the
-    comparison began, `seconds` the duration of its parts.
+    `registration` is what was recorded of the plan, `experiment` describes a published protocol,
+    `start` is the `time.perf_counter()` at which the comparison began, `seconds` the duration of
+    its parts.
     """
     cohort, options = study.cohort, study.options
     clinical = study.data[0].table[: cohort.n].clinical
@@ -197,6 +204,7 @@ def describe_settings(
         extractor=cohort.extractor,
         class_weight=None if options.class_weight is None else str(options.class_weight),
         sampler=None if options.sampler is None else str(options.sampler),
+        registration=registration,
         seed=seed,
         n_jobs=study.runner.n_jobs,
         versions=_versions(),

@@ -42,7 +42,6 @@ _TESTS = [
     "low",
     "high",
     "p_value",
-    "detectable",
     "method",
     "reason",
 ]
@@ -169,7 +168,6 @@ def _test_row(names: tuple[str, ...], difference: Difference, method: str) -> tu
         low,
         high,
         difference.p_value,
-        difference.detectable,
         method,
         difference.reason,
     )

@@ -15,7 +15,9 @@ from nonredundant.folds.networks import Learned
 from nonredundant.folds.study import FitResults, Study
 from nonredundant.metrics.audit import COLUMNS, pool_redundancy
 from nonredundant.results.comparison import FeatureSetComparison
+from nonredundant.results.controls import controls_table
 from nonredundant.results.information import information_table
+from nonredundant.results.probabilities import probability_table
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.results.significance import (
     FoldTests,
@@ -160,6 +162,7 @@ def comparison_of(
         "predictions": predictions,
         "graph_tests": folds.graph_tests(),
     }
+    mean = None
     if study.outcome.test is not None:
         mean = ensembles(results.fitted)
         held = TestSet(study, mean, study.outcome.test, settings.seed)
@@ -171,6 +174,8 @@ def comparison_of(
         **parts,
         redundancy=redundancy_table(results.audits),
         added_information=information_table(study, results),
+        controls=controls_table(study, results),
+        probability_tests=probability_table(study, results.held, mean),
         choices=choice_table(results.fitted),
         weights=weight_table(results.fitted),
         history=history_table(results.learned),

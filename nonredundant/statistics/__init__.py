@@ -14,14 +14,17 @@ from nonredundant.statistics.cross_validation import (
     cross_validated_auc_difference,
 )
 from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
 from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import (
     bootstrap_interval,
     paired_bootstrap,
     resampled_interval,
     resampled_test,
 )
+from nonredundant.statistics.sensitivity import unseen_share
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 __all__ = [
@@ -37,11 +40,14 @@ __all__ = [
     "cross_validated_auc_difference",
     "delong_interval",
     "delong_test",
+    "development_size",
     "holm",
     "net_benefit",
     "operating_point",
     "paired_bootstrap",
+    "probability_differences",
     "resampled_interval",
     "resampled_test",
     "sensitivity_specificity",
+    "unseen_share",
 ]

@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 
 from nonredundant.statistics.outcome_residuals import (
+    centred_outcome,
     class_residuals,
     martingale_residuals,
     out_of_fold_residuals,
 )
 from nonredundant.statistics.permutations import exchangeable, n_exchanges, permuted
 from nonredundant.statistics.rows import aligned, to_matrix
+from nonredundant.statistics.sensitivity import PENALTIES, leave_one_out_ridge
+from nonredundant.statistics.similarity import similarity_test
 from nonredundant.statistics.stacked_regression import stacked_predictions
 
 __all__ = [
@@ -24,19 +27,15 @@ __all__ = [
     "double_residual",
     "martingale_residuals",
     "out_of_fold_residuals",
-    "projected_covariance",
+    "similarity_corrected",
 ]
 
-#: Ridge penalties of the prediction of residuals from d, relative to the number of rows.
-_PENALTIES = (0.03, 0.3, 3.0)
 #: Fewer distinct permutations cannot give p below 0.05.
 _LEAST_PERMUTATIONS = 20
 #: Fewer rows leave nothing to estimate after a mean per column.
 _LEAST_ROWS = 10
 #: The tests of `added_information`.
-METHODS = ("permutation", "double-residual", "projected-covariance")
-#: Random halves of the projected covariance measure, whose p-values are combined.
-_N_SPLITS = 25
+METHODS = ("permutation", "double-residual", "similarity")
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,10 @@ class AddedInformation:
         Mean and 95 % point of the statistic if d adds nothing.
     p_value : float
         One-sided p-value.
-    method : {"permutation", "double-residual", "projected-covariance"}
+    method : {"permutation", "double-residual", "similarity"}
         The test.
     n_permutations : int
-        Number of permutations; 0 for the projected covariance measure.
+        Number of permutations; 0 if the test is not possible.
     n_samples : int
         Number of rows.
     reason : str
@@ -119,13 +118,13 @@ def added_information(
         The folds of the residuals.
     groups : array-like of shape (n_samples,), optional
         Rows of one group (a patient) stay on one side of each fold and are permuted as a whole.
-    method : {"permutation", "double-residual", "projected-covariance"}, default="permutation"
+    method : {"permutation", "double-residual", "similarity"}, default="permutation"
         "permutation": exact if d is independent of h, and too small a p-value if both y and d
         depend on h in a way that `estimator` does not follow. "double-residual": residuals and d
         are first predicted from h by ridge, kernel and forest models, and the permutation is of
         what these leave; approximate, and valid as far as these models follow h.
-        "projected-covariance": the projected covariance measure, which allows for linear dependence
-        of d on h, at little power below a few hundred rows.
+        "similarity": the covariance of d and residuals less the part that rows of similar h
+        share, which holds also for functions of many columns that no model can learn.
     n_permutations : int, default=499
         Number of permutations.
     random_state : int, RandomState or None, default=None
@@ -147,8 +146,8 @@ def added_information(
     If d is independent of h, "y does not depend on d given h" implies that d is independent of
     (h, y) together. Permuting d against (h, y) then leaves the joint distribution as it is, so
     that the permutation test is exact whatever model explains y from h; a better model raises its
-    power. Audit the independence first (`metrics.redundancy_report`). For the other two methods
-    see `double_residual` and `projected_covariance`. No test is valid against every dependence of
+    power. Audit the independence first (`metrics.redundancy_report`). For the other methods
+    see `double_residual` and `similarity_corrected`. No test is valid against every dependence of
     y and d on h (Shah & Peters 2020, doi 10.1214/19-AOS1857).
 
     Examples
@@ -166,6 +165,10 @@ def added_information(
     known, new, groups = to_matrix(inputs["h"], "h"), to_matrix(inputs["d"], "d"), inputs["groups"]
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(map(repr, METHODS))}, got {method!r}")
+    if method == "similarity":
+        more: dict[str, Any] = {"groups": groups, "random_state": random_state}
+        outcome = centred_outcome(inputs["y"])
+        return similarity_corrected(outcome, known, new, n_permutations=n_permutations, **more)
     residuals = out_of_fold_residuals(
         known,
         inputs["y"],
@@ -174,10 +177,8 @@ def added_information(
         groups=groups,
         random_state=random_state,
     )
-    more: dict[str, Any] = {"groups": groups}
+    more = {"groups": groups}
     more["random_state"] = check_random_state(random_state).randint(2**31 - 1)
-    if method == "projected-covariance":
-        return projected_covariance(residuals, known, new, **more)
     if method == "double-residual":
         return double_residual(residuals, known, new, n_permutations=n_permutations, **more)
     return added_information_of_residuals(residuals, new, n_permutations=n_permutations, **more)
@@ -356,6 +357,97 @@ def double_residual(
     return replace(result, method="double-residual")
 
 
+def similarity_corrected(
+    outcome: Any,
+    h: Any,
+    d: Any,
+    *,
+    groups: Any = None,
+    centres: Any = None,
+    n_permutations: int = 499,
+    random_state: Any = None,
+) -> AddedInformation:
+    """Test the covariance of d and an outcome less the part that rows of similar h share.
+
+    What a linear and a Gaussian kernel of h explain of the covariance is estimated from pairs of
+    different rows, and taken away where it is more than chance (`similarity.similarity_test`). No
+    function has to be learned for it, so that the test also holds for sums of more columns than
+    there are rows.
+
+    Parameters
+    ----------
+    outcome : array-like of shape (n_samples,) or (n_samples, n_columns)
+        The outcome as numbers, a column per class, as `outcome_residuals.centred_outcome` gives
+        it. What predictions from h leave of it would hide what rows share.
+    h : array-like of shape (n_samples, n_h)
+        All that is known. Gaps, NaN, have the score of the median.
+    d : array-like of shape (n_samples, n_d)
+        Features, of one coordinate system for all rows.
+    groups : array-like of shape (n_samples,), optional
+        Rows of one group are permuted as a whole, and are not compared with each other.
+    centres : array-like of shape (n_samples,), optional
+        Rows are permuted within a centre.
+    n_permutations : int, default=499
+        Number of permutations.
+    random_state : int, RandomState or None, default=None
+        Seed of the permutations.
+
+    Returns
+    -------
+    AddedInformation
+        The result.
+
+    Raises
+    ------
+    ValueError
+        If lengths or the labels of rows differ, or values are text, infinite or, but for h,
+        missing. Inputs that carry an index are aligned by it.
+
+    Notes
+    -----
+    The test is approximate: a function of h is followed as far as the kernels are its prior.
+    Functions that are rough in every direction, such as products of single columns among a hundred
+    independent ones, look like information of d.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(120, 100))
+    >>> shared = h.sum(axis=1) / 10
+    >>> d = shared[:, None] + rng.normal(size=(120, 2))
+    >>> y = (rng.logistic(size=120) < 2 * shared).astype(float)
+    >>> added_information_of_residuals(y - y.mean(), d, random_state=0).p_value < 0.05
+    True
+    >>> similarity_corrected(y, h, d, random_state=0).p_value > 0.05
+    True
+    """
+    from sklearn.utils import check_random_state
+
+    rows = aligned(outcome=outcome, h=h, d=d, groups=groups, centres=centres)
+    known = to_matrix(rows["h"], "h", gaps=True)
+    left, new = to_matrix(rows["outcome"], "outcome"), to_matrix(rows["d"], "d")
+    n = len(left)
+    comparable, exchanged, blocks = _cells(n, rows["groups"], None, rows["centres"])
+    sets = exchangeable(blocks, exchanged)
+    reason = _impossible(left, new, comparable, sets)
+    if reason:
+        return _not_possible("similarity", n, reason)
+    rng = check_random_state(random_state)
+    orders = [np.arange(n), *(permuted(sets, n, rng) for _ in range(n_permutations))]
+    found = similarity_test(_centred(left, exchanged), known, new, blocks, np.stack(orders, axis=1))
+    null = found.values[1:]
+    return AddedInformation(
+        float(found.values[0]),
+        float(null.mean()),
+        float(np.quantile(null, 0.95)),
+        found.p_value,
+        "similarity",
+        n_permutations,
+        n,
+    )
+
+
 def _residualised(
     known: np.ndarray,
     left: np.ndarray,
@@ -393,133 +485,19 @@ def _cells(
     return strata, strata * (1 + centres.max(initial=0)) + centres, blocks
 
 
-def projected_covariance(
-    residuals: Any, h: Any, d: Any, *, groups: Any = None, random_state: Any = None
-) -> AddedInformation:
-    """Test whether d predicts residuals beyond h, also where d depends linearly on h.
-
-    Half of the rows choose the direction of d, the other half tests its covariance with the
-    residuals, after h has been regressed out of d by ridge regression (Lundborg et al. 2022, arXiv
-    2211.02039); p-values of several random halves are combined as twice their median (Meinshausen
-    et al. 2009, doi 10.1198/jasa.2009.tm08647), at the cost of most of the power below a few
-    hundred rows.
-
-    Parameters
-    ----------
-    residuals : array-like of shape (n_samples,) or (n_samples, n_columns)
-        What out-of-fold predictions from h leave unexplained of the outcome.
-    h : array-like of shape (n_samples, n_h)
-        Known features.
-    d : array-like of shape (n_samples, n_d)
-        Features.
-    groups : array-like of shape (n_samples,), optional
-        Rows of one group stay in one half, and their products are summed.
-    random_state : int, RandomState or None, default=None
-        Seed of the halves.
-
-    Returns
-    -------
-    AddedInformation
-        The median statistic over random halves, standard normal if d adds nothing, and twice the
-        median of their p-values, which makes the test conservative.
-
-    Raises
-    ------
-    ValueError
-        If lengths differ or values are not finite.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> h = rng.normal(size=(200, 2))
-    >>> d = h + rng.normal(size=(200, 2))
-    >>> projected_covariance(rng.normal(size=200), h, d, random_state=0).p_value > 0.05
-    True
-    """
-    from scipy.stats import norm
-    from sklearn.utils import check_random_state
-
-    rows = aligned(residuals=residuals, h=h, d=d, groups=groups)
-    left, known = to_matrix(rows["residuals"], "residuals"), to_matrix(rows["h"], "h")
-    new, n = to_matrix(rows["d"], "d"), len(left)
-    blocks = np.arange(n) if rows["groups"] is None else np.asarray(rows["groups"])
-    left = left - left.mean(axis=0)
-    labels, place = np.unique(blocks, return_inverse=True)
-    reason = "" if len(labels) >= 2 * _LEAST_ROWS else f"{len(labels)} samples are too few"
-    reason = reason or _constant(left, new)
-    if reason:
-        return _not_possible("projected-covariance", n, reason)
-    rng = check_random_state(random_state)
-    values = []
-    for _ in range(_N_SPLITS):
-        first = rng.permutation(len(labels)) < len(labels) // 2
-        values.append(_half_statistic(left, known, new, first[place], place))
-    z = float(np.median(values))
-    p = float(min(1.0, 2 * np.median(norm.sf(values))))
-    null_95 = float(norm.ppf(0.95))
-    return AddedInformation(z, 0.0, null_95, p, "projected-covariance", 0, n)
-
-
-def _half_statistic(
-    left: np.ndarray, known: np.ndarray, new: np.ndarray, first: np.ndarray, place: np.ndarray
-) -> float:
-    """Choose the direction of d on one half and studentise its covariance on the other."""
-    mean, spread = new[first].mean(axis=0), new[first].std(axis=0)
-    x = (new - mean) / np.where(spread > 0, spread, 1.0)
-    weights = np.linalg.solve(
-        x[first].T @ x[first] + _PENALTIES[1] * first.sum() * np.eye(x.shape[1]),
-        x[first].T @ left[first],
-    )
-    projected = _without(known[~first], (x @ weights)[~first])
-    products = (projected * left[~first]).sum(axis=1)
-    sums = np.bincount(place[~first], products)[np.unique(place[~first])]
-    error = np.sqrt(np.square(sums - sums.mean()).sum())
-    return float(sums.sum() / error) if error > 0 else 0.0
-
-
-def _without(h: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return values minus their leave-one-out ridge predictions from h."""
-    spread = h.std(axis=0)
-    x = (h - h.mean(axis=0))[:, spread > 0] / spread[spread > 0]
-    centred = values - values.mean(axis=0)
-    best, error = centred, np.square(centred).sum()
-    u, s, _ = np.linalg.svd(x, full_matrices=False)
-    for penalty in len(x) * np.logspace(-2, 2, 9):
-        hat = (u * (s**2 / (s**2 + penalty))) @ u.T + 1 / len(x)
-        rest = (centred - hat @ centred) / (1 - np.diag(hat))[:, None]
-        if np.square(rest).sum() < error:
-            best, error = rest, np.square(rest).sum()
-    return best
-
-
 def _statistics(
     left: np.ndarray, new: np.ndarray, strata: np.ndarray, orders: np.ndarray
 ) -> np.ndarray:
     """Compute the statistic of each permutation, a column of `orders`."""
-    products = [np.zeros(orders.shape) for _ in _PENALTIES]
+    products = [np.zeros(orders.shape) for _ in PENALTIES]
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
-        for i, operator in enumerate(_leave_one_out(new[rows])):
+        for i, operator in enumerate(leave_one_out_ridge(new[rows])):
             for column in left.T:
                 shuffled = column[orders[rows]]
                 products[i][rows] += shuffled * (operator @ shuffled)
     sums = [p.sum(axis=0) / np.sqrt(np.square(p).sum(axis=0) + 1e-300) for p in products]
     return np.max(sums, axis=0)
-
-
-def _leave_one_out(x: np.ndarray) -> list[np.ndarray]:
-    """Return the matrices that map outcomes to leave-one-out ridge predictions, per penalty."""
-    n, spread = len(x), x.std(axis=0)
-    varies = spread > 1e-12 * np.abs(x).max(axis=0, initial=0)
-    x = (x - x.mean(axis=0))[:, varies] / spread[varies]
-    u, s, _ = np.linalg.svd(x, full_matrices=False)
-    operators = []
-    for penalty in _PENALTIES:
-        hat = (u * (s**2 / (s**2 + penalty * n))) @ u.T + 1 / n
-        diagonal = np.diag(hat).copy()
-        operators.append((hat - np.diag(diagonal)) / (1 - diagonal)[:, None])
-    return operators
 
 
 def _centred(values: np.ndarray, strata: np.ndarray) -> np.ndarray:

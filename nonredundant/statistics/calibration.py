@@ -53,7 +53,7 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
     from scipy.stats import norm
     from sklearn.linear_model import LogisticRegression
 
-    positive, p = _probabilities(y, p)
+    positive, p = check_probabilities(y, p)
     x = logit(np.clip(p, _EDGE, 1 - _EDGE))
     brier = float(np.mean((p - positive) ** 2))
     intercept = float(brentq(lambda a: np.mean(expit(a + x) - positive), -40, 40))
@@ -103,7 +103,7 @@ def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:
        threshold  net_benefit  treat_all  treat_none
     0        0.5         0.25        0.0         0.0
     """
-    positive, p = _probabilities(y, p)
+    positive, p = check_probabilities(y, p)
     at = np.atleast_1d(np.asarray(thresholds, dtype=float))
     if not ((at > 0) & (at < 1)).all():
         raise ValueError(f"thresholds must lie between 0 and 1, got {at.min()} to {at.max()}")
@@ -190,8 +190,14 @@ def sensitivity_specificity(y: Any, score: Any, threshold: float) -> dict[str, f
     }
 
 
-def _probabilities(y: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Check labels and probabilities."""
+def check_probabilities(y: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return labels as booleans and probabilities as floats.
+
+    Raises
+    ------
+    ValueError
+        If y has one class, lengths differ, or a value of p is outside [0, 1].
+    """
     positive, p = check_scored(y, p)
     if p.min() < 0 or p.max() > 1:
         raise ValueError(

@@ -73,7 +73,7 @@ def cross_validated_auc(y: Any, scores: Any, folds: Any, *, groups: Any = None) 
     """
     labels, parts, places = _check(y, folds, scores)
     auc, influence = _influence(labels, parts[0], places, groups)
-    error, df, reason = _standard_error(influence, labels, places, groups)
+    error, df, reason = standard_error(influence, labels, places, groups)
     if not reason and not ROUNDING < auc < 1 - ROUNDING:
         reason = "every pair of held-out cases is ordered alike"
     if not reason and not error > ROUNDING:
@@ -107,10 +107,9 @@ def cross_validated_auc_difference(
     Returns
     -------
     Difference
-        Difference, t interval, two-sided p-value, and as `detectable` the difference that a
-        cohort of this size shows with 80 % power. Where the two order all held-out cases alike,
-        or differ for all of them by the same amount, interval and p-value are NaN and `reason`
-        says so.
+        Difference, t interval and two-sided p-value. Where the two order all held-out cases
+        alike, or differ for all of them by the same amount, interval and p-value are NaN and
+        `reason` says so.
 
     Raises
     ------
@@ -127,7 +126,7 @@ def cross_validated_auc_difference(
     labels, parts, places = _check(y, folds, a, b)
     (first, left), (second, right) = (_influence(labels, part, places, groups) for part in parts)
     difference, influence = first - second, left - right
-    error, df, reason = _standard_error(influence, labels, places, groups)
+    error, df, reason = standard_error(influence, labels, places, groups)
     return not_estimable(difference, reason) if reason else t_difference(difference, error, df)
 
 
@@ -188,10 +187,37 @@ def _influence(
     return mean, influence / len(parts)
 
 
-def _standard_error(
-    influence: np.ndarray, y: np.ndarray, folds: np.ndarray, groups: Any
+def standard_error(
+    influence: np.ndarray,
+    y: np.ndarray,
+    folds: np.ndarray,
+    groups: Any,
+    *,
+    trained_here: bool = True,
 ) -> tuple[float, float, str]:
-    """Return the standard error, its degrees of freedom, and a reason if there is none."""
+    """Return the standard error, its degrees of freedom, and a reason if there is none.
+
+    Parameters
+    ----------
+    influence : array of shape (n_samples,)
+        Influence of each sample on the estimate.
+    y : bool array of shape (n_samples,)
+        Labels.
+    folds : int array of shape (n_samples, n_repeats)
+        The fold that held a sample out; -1 if none did.
+    groups : array-like of shape (n_samples,) or None
+        Samples that are not independent.
+    trained_here : bool, default=True
+        Whether the models were trained on other samples of the same cohort, whose scatter then
+        adds to the error.
+
+    Returns
+    -------
+    error, df : float
+        Standard error and degrees of freedom; NaN if there is none.
+    reason : str
+        Why there is none; empty if there is one.
+    """
     held = (folds >= 0).any(axis=1)
     units = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     if len(units) != len(y):
@@ -210,5 +236,7 @@ def _standard_error(
     share = y[held].mean()
     cases *= 4 * share * (1 - share)
     # The classes are sampled apart, so that each loses a degree of freedom.
-    variance *= (_TRAINING_SHARE + _TRAINING_CASES / cases) * rarer / (rarer - 1)
+    variance *= rarer / (rarer - 1)
+    if trained_here:
+        variance *= _TRAINING_SHARE + _TRAINING_CASES / cases
     return float(np.sqrt(variance)), float(rarer - 1), ""

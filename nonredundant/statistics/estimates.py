@@ -8,8 +8,6 @@ import numpy as np
 
 #: Confidence level of all intervals.
 LEVEL = 0.95
-#: Power at which a detectable difference is stated.
-POWER = 0.8
 #: Errors and differences of shares of pairs below this are zero but for rounding.
 ROUNDING = 1e-12
 
@@ -51,9 +49,6 @@ class Difference(NamedTuple):
         Bounds of the interval.
     p_value : float
         Two-sided p-value of no difference; like the bounds NaN if it is not estimable.
-    detectable : float
-        The difference that such data show with 80 % power at a two-sided level of 5 %; NaN if it
-        is unknown.
     reason : str
         Why interval and p-value are not estimable; empty if they are.
 
@@ -72,7 +67,6 @@ class Difference(NamedTuple):
     low: float
     high: float
     p_value: float
-    detectable: float = float("nan")
     reason: str = ""
 
 
@@ -97,7 +91,7 @@ def not_estimable(difference: float, reason: str) -> Difference:
     'one fold'
     """
     unknown = float("nan")
-    return Difference(difference, unknown, unknown, unknown, unknown, reason)
+    return Difference(difference, unknown, unknown, unknown, reason)
 
 
 def no_error(difference: float) -> str:
@@ -137,7 +131,7 @@ def t_difference(difference: float, error: float, df: float = float("inf")) -> D
     Returns
     -------
     Difference
-        Interval, p-value and detectable difference; NaN with the reason if the error is zero.
+        Interval and p-value; NaN with the reason if the error is zero.
 
     Examples
     --------
@@ -150,8 +144,7 @@ def t_difference(difference: float, error: float, df: float = float("inf")) -> D
         return not_estimable(difference, no_error(difference))
     reach = float(t.ppf((1 + LEVEL) / 2, df)) * error
     p = float(2 * t.sf(abs(difference) / error, df))
-    detectable = reach + float(t.ppf(POWER, df)) * error
-    return Difference(difference, difference - reach, difference + reach, p, detectable)
+    return Difference(difference, difference - reach, difference + reach, p)
 
 
 def check_labels(y: Any) -> np.ndarray:

@@ -93,6 +93,42 @@ def out_of_fold_residuals(
     return class_residuals(codes, _out_of_fold(estimator, h, codes, splits, method))
 
 
+def centred_outcome(y: Any) -> np.ndarray:
+    """Return an outcome as what a prediction without any feature leaves unexplained of it.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        As for `out_of_fold_residuals`.
+
+    Returns
+    -------
+    array of shape (n_samples, 1) or (n_samples, n_classes)
+        Label minus share of the class, a column per class for more than two; number minus mean; or
+        martingale residuals.
+
+    Raises
+    ------
+    ValueError
+        If y has one value, or a missing one.
+
+    Examples
+    --------
+    >>> centred_outcome(["a", "b", "b", "a"]).ravel().tolist()
+    [-0.5, 0.5, 0.5, -0.5]
+    """
+    if _is_times(y):
+        event, time = check_survival(y, len(y))
+        return null_residuals(event, time)[:, None]
+    labels = _labels(y)
+    if _is_continuous(labels):
+        values = labels.astype(float)
+        return (values - values.mean())[:, None]
+    codes = np.unique(labels, return_inverse=True)[1]
+    shares = np.bincount(codes) / len(codes)
+    return class_residuals(codes, np.tile(shares, (len(codes), 1)))
+
+
 def _is_times(y: Any) -> bool:
     """Check whether y has fields or two columns, as events and their times have."""
     fields = getattr(getattr(y, "dtype", None), "names", None)

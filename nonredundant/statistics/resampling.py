@@ -9,7 +9,6 @@ import numpy as np
 
 from nonredundant.statistics.estimates import (
     LEVEL,
-    POWER,
     ROUNDING,
     Difference,
     Estimate,
@@ -115,8 +114,6 @@ def paired_bootstrap(
     >>> round(paired_bootstrap(y, good, poor, accuracy_score, random_state=0).estimate, 3)
     0.667
     """
-    from scipy.stats import norm
-
     labels, first, second = np.asarray(y), np.asarray(a), np.asarray(b)
     _same_length(labels, second)
     draws = _resamples(labels, first, n_resamples, random_state)
@@ -131,8 +128,7 @@ def paired_bootstrap(
         return not_estimable(difference, reason)
     side = min((resampled <= 0).mean(), (resampled >= 0).mean())
     p = float(np.clip(2 * side, 1 / n_resamples, 1.0))
-    detectable = float(norm.ppf((1 + LEVEL) / 2) + norm.ppf(POWER)) * float(resampled.std())
-    return Difference(difference, float(low), float(high), p, detectable)
+    return Difference(difference, float(low), float(high), p)
 
 
 def resampled_interval(scores: Any, n_train: float, n_test: float) -> Estimate:

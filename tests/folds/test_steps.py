@@ -195,7 +195,7 @@ def test_no_network_behind_a_step_that_sees_labels_is_fitted_to_the_whole_cohort
             table, y, cvae=CountingNetwork(), feature_sets=["HCR", "HCR+DLR"], steps=steps
         )
         assert CountingNetwork.fits.count(60) == n_whole
-        assert len(found.added_information) == 1 + n_whole
+        assert len(found.added_information) == 2 + n_whole
 
 
 class Rows(TransformerMixin, BaseEstimator):

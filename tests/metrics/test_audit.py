@@ -147,13 +147,14 @@ DEFINED = {
     "hsic": "correlation",
     "largest-pair": "correlation",
     "r2-of-latents": "R² of a latent",
+    "share-of-latents": "share",
 }
 
 
 def test_each_method_estimates_what_its_unit_says():
     """For two Gaussians of correlation r: R² is r², and there are -log(1 - r²) / 2 nats."""
     assert METHODS == DEFINED
-    assert set(DEFAULT_METHODS) == set(DEFINED) - {"r2-boosting", "r2-of-latents"}
+    assert set(DEFAULT_METHODS) == set(DEFINED) - {"r2-boosting"}
     h, d = correlated_gaussians(400, nats=0.5)
     report = redundancy_report(h, d, methods=list(DEFINED), n_permutations=0, random_state=0)
     r2 = 1 - np.exp(-1)
@@ -161,7 +162,7 @@ def test_each_method_estimates_what_its_unit_says():
     x, y = correlated_gaussians(20_000, nats=0.5, seed=1)
     same, other = (2 * np.sqrt(r2) * x * v - r2 * (x**2 + v**2) for v in (y, y[::-1]))
     auc = (same > other[np.random.default_rng(0).permutation(20_000)]).mean()
-    expected = {"R²": r2, "R² of a latent": r2, "AUC": auc, "nats": 0.5}
+    expected = {"R²": r2, "R² of a latent": r2, "share": r2, "AUC": auc, "nats": 0.5}
     for method, unit in DEFINED.items():
         estimate = report.loc[method, "estimate"]
         if unit == "correlation":

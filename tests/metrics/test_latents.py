@@ -91,12 +91,15 @@ def test_a_permuted_audit_is_the_audit_of_permuted_rows():
     np.testing.assert_allclose(there, latents_r2(h[order], d, groups, [np.arange(40)])[0])
 
 
-def test_the_detail_names_the_latent_and_the_share_of_all():
+def test_the_detail_names_the_latent_and_the_share_is_that_of_all():
     h, d = independent(80)
     d[:, 2] = 2 * h[:, 0] - h[:, 1]
     frame = pd.DataFrame(d, columns=["dlr0", "dlr1", "dlr2"])
-    row = redundancy_report(h, frame, methods=METHOD, n_permutations=19, random_state=0).loc[METHOD]
-    assert row["detail"].startswith("dlr2; h explains 0.3")
+    methods = [METHOD, "share-of-latents"]
+    report = redundancy_report(h, frame, methods=methods, n_permutations=19, random_state=0)
+    row = report.loc[METHOD]
+    assert row["detail"] == "dlr2"
+    assert report.loc["share-of-latents", "estimate"] == pytest.approx(1 / 3, abs=0.06)
     assert row["unit"] == "R² of a latent"
     order = np.random.default_rng(1).permutation(80)
     again = redundancy_score(h[order], d[order], METHOD, random_state=0)

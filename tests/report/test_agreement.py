@@ -7,17 +7,25 @@ from pages_for_tests import changed, read
 
 
 def test_verdict_follows_the_test(found, tmp_path, no_pictures):
-    def with_first(p, estimate):
+    def with_first(p, estimate, informs):
         tests = found.tests.copy()
         chosen = np.all([tests[k] == v for k, v in found.primary.items()], axis=0)
         tests.loc[chosen, ["p_value", "estimate"]] = p, estimate
-        silent = found.added_information.assign(p_value=0.5)
+        # A gain is stated only if the learned features also inform.
+        added = found.added_information.assign(p_value=informs)
         # A gain is stated only if the fused set is better than chance.
         summary = found.summary.assign(low=0.6)
-        parts = {"tests": tests, "added_information": silent, "summary": summary}
+        parts = {"tests": tests, "added_information": added, "summary": summary}
         return read(changed(found, **parts), tmp_path)
 
-    for p, estimate, verdict in ((0.2, 0.1, "none"), (0.01, 0.1, "gain"), (0.01, -0.1, "loss")):
-        classes = [e.get("class", "") for e in with_first(p, estimate).of("p")]
+    cases = (
+        (0.2, 0.1, 0.5, "none"),
+        (0.01, 0.1, 0.5, "none"),
+        (0.01, 0.1, 0.001, "gain"),
+        (0.01, -0.1, 0.5, "loss"),
+    )
+    for *values, verdict in cases:
+        classes = [e.get("class", "") for e in with_first(*values).of("p")]
         shown = [name for name in classes if name.startswith("statement")]
-        assert shown[-1] == f"statement {verdict}"
+        # The first statement is that of the audit.
+        assert shown[1] == f"statement {verdict}"

@@ -11,9 +11,9 @@ import pytest
 from nonredundant.report.estimate import draw_estimate
 
 
-def drawn(estimate, low, high, detectable):
+def drawn(estimate, low, high):
     """Return the positions of lines by their class, of the point, and of each text."""
-    row = {"estimate": estimate, "low": low, "high": high, "detectable": detectable}
+    row = {"estimate": estimate, "low": low, "high": high}
     svg = str(draw_estimate(pd.Series(row), "AUC"))
     lines = {
         kind: (float(x1), float(x2))
@@ -27,17 +27,17 @@ def drawn(estimate, low, high, detectable):
 @pytest.mark.parametrize(
     "values",
     [
-        (0.02, -0.01, 0.05, 0.04),
-        (-0.3, -0.6, -0.01, 0.4),
-        (0.5, 0.49, 0.51, 0.001),
-        (-0.2, -0.21, -0.19, 0.9),
+        (0.02, -0.01, 0.05),
+        (-0.3, -0.6, -0.01),
+        (0.5, 0.49, 0.51),
+        (-0.2, -0.21, -0.19),
     ],
 )
 def test_everything_is_in_the_drawing_at_its_place_on_one_axis(values):
     lines, point, texts = drawn(*values)
-    estimate, low, high, detectable = values
+    estimate, low, high = values
     known = {low: lines["interval"][0], high: lines["interval"][1], 0.0: lines["zero"][0]}
-    known |= {estimate: point, detectable: lines["detectable"][0]}
+    known[estimate] = point
     order = sorted(known)
     steps = np.diff([known[value] for value in order]) / np.diff(order)
     # Positions are rounded to a tenth of a pixel.
@@ -50,13 +50,17 @@ def test_everything_is_in_the_drawing_at_its_place_on_one_axis(values):
         assert x + 3 * len(text) <= 360
 
 
-def test_without_power_the_smallest_gain_is_left_out():
-    lines, _, texts = drawn(0.02, -0.01, 0.05, np.nan)
-    assert "detectable" not in lines
-    assert [text for _, _, text in texts] == ["no difference", "+0.020 (-0.010 to +0.050)"]
+def test_excluded_gains_are_drawn_where_no_difference_was_found():
+    lines, _, texts = drawn(0.02, -0.01, 0.05)
+    assert lines["excluded"][0] == lines["interval"][1]
+    assert texts[-1][2] == "gains above +0.050 are excluded"
+    for values in ((0.04, 0.01, 0.07), (-0.3, -0.6, -0.01)):
+        lines, _, texts = drawn(*values)
+        assert "excluded" not in lines
+        assert not any("excluded" in text for _, _, text in texts)
 
 
 def test_what_is_not_estimable_is_not_drawn():
     assert not draw_estimate(None, "AUC")
-    row = pd.Series({"estimate": 0.0, "low": np.nan, "high": np.nan, "detectable": np.nan})
+    row = pd.Series({"estimate": 0.0, "low": np.nan, "high": np.nan})
     assert not draw_estimate(row, "AUC")

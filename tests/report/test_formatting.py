@@ -29,10 +29,10 @@ def test_what_is_not_estimable_refers_to_its_reason():
     known = {"estimate": 0.1, "low": 0.0, "high": 0.2, "p_value": 0.04, "p_holm": 0.08}
     unknown = dict.fromkeys(known, np.nan) | {"estimate": 0.0}
     rows = [
-        {**known, "detectable": 0.1, "reason": ""},
-        {**unknown, "detectable": np.nan, "reason": "one fold"},
-        {**unknown, "detectable": np.nan, "reason": "equal predictions"},
-        {**unknown, "detectable": np.nan, "reason": "one fold"},
+        {**known, "reason": ""},
+        {**unknown, "reason": "one fold"},
+        {**unknown, "reason": "equal predictions"},
+        {**unknown, "reason": "one fold"},
     ]
     table = frame_table(pd.DataFrame(rows), DIFFERENCE)
     assert table.rows[0][:3] == ["+0.100", "0.000 to +0.200", "0.040"]

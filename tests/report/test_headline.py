@@ -23,14 +23,14 @@ def test_first_screen_gives_the_answer_and_the_primary_sets(found, page):
 def test_the_first_screen_draws_the_estimate_and_counts_the_cases(found, page, tmp_path):
     source = found.to_html(tmp_path / "report.html").read_text(encoding="utf-8")
     assert '<svg class="estimate"' in source
-    assert "smallest detectable gain" in page.text
+    assert ("gains above" in page.text) == (found.tests.iloc[-1]["low"] < 0)
     assert "Cases: 64 given → 64 read → 63 usable → 63 analysed (1 lost: " in page.text
 
 
 def test_without_an_interval_nothing_is_drawn(found, tmp_path, no_pictures):
     tests = found.tests.assign(low=np.nan, high=np.nan, p_value=np.nan, reason="too few")
     page = read(changed(found, tests=tests), tmp_path)
-    assert "smallest detectable gain" not in page.text
+    assert "gains above" not in page.text
     assert "not estimable" in page.text
     assert "nan" not in page.text.split()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nonredundant.results.answer import Evidence, does_help, is_new
+from nonredundant.results.answer import Evidence, does_help, is_calibrated, is_new
 
 CHOSEN = {
     "feature_set": "HCR+DLR-MI",
@@ -16,7 +16,20 @@ CHOSEN = {
 }
 
 
-def evidence(*, p=0.4, estimate=0.02, low=0.7, information=0.5, detectable=0.05, reason=""):
+METHODS = ("permutation", "double-residual", "similarity")
+
+
+def information(*p_values, **columns):
+    """Return the rows of the table of added information, a test each."""
+    rows = [
+        {"method": method, "p_value": p, "p_holm": min(1.0, 3 * p), "reason": "too few groups"}
+        for method, p in zip(METHODS, p_values, strict=False)
+    ]
+    frame = pd.DataFrame(rows, columns=["method", "p_value", "p_holm", "reason"])
+    return frame.assign(**{"unit": "cohort", "unseen_share": 0.6, **columns})
+
+
+def evidence(*, p=0.4, estimate=0.02, low=0.7, exact=0.5, flexible=0.5, reason="", **more):
     """Return the rows of a comparison whose fused set has an interval from `low`."""
     error = np.isnan(p)
     test = {
@@ -25,17 +38,19 @@ def evidence(*, p=0.4, estimate=0.02, low=0.7, information=0.5, detectable=0.05,
         "low": np.nan if error else estimate - 0.05,
         "high": np.nan if error else estimate + 0.05,
         "p_value": p,
-        "detectable": detectable,
+        "p_holm": min(1.0, 3 * p),
         "reason": reason,
     }
-    row = None if information is None else pd.Series({"p_value": information, "reason": ""})
     return Evidence(
-        CHOSEN,
-        fused=pd.Series({"mean": low + 0.1, "low": low}),
-        base=pd.Series({"mean": low + 0.1 - estimate, "low": low}),
-        test=pd.Series(test),
-        information=row,
-        where="in cross-validation",
+        **{
+            "chosen": CHOSEN,
+            "fused": pd.Series({"mean": low + 0.1, "low": low}),
+            "base": pd.Series({"mean": low + 0.1 - estimate, "low": low}),
+            "test": pd.Series(test),
+            "information": information(*([] if exact is None else [exact, flexible, flexible])),
+            "where": "in cross-validation",
+            **more,
+        }
     )
 
 
@@ -54,29 +69,94 @@ def audit(p_values, **columns):
     return pd.DataFrame({**table, **columns})
 
 
+BOTH = {"exact": 0.001, "flexible": 0.01}
+
+
 @pytest.mark.parametrize(
     ("settings", "verdict"),
     [
-        ({"p": 0.01}, "gain"),
+        ({"p": 0.01, **BOTH}, "gain"),
+        ({"p": 0.01, "exact": None}, "gain"),
         ({"p": 0.01, "estimate": -0.02}, "loss"),
-        ({"information": 0.001}, "information"),
+        (BOTH, "information"),
         ({}, "none seen"),
-        ({"p": np.nan, "information": None}, "unknown"),
-        ({"p": np.nan, "information": 0.3}, "none seen"),
+        ({"p": np.nan, "exact": None}, "unknown"),
+        ({"p": np.nan, "exact": np.nan}, "unknown"),
+        ({"p": np.nan, "exact": 0.3}, "none seen"),
+        # One small p-value alone is no finding, whichever it is.
+        ({"exact": 0.001}, "unsettled"),
+        ({"flexible": 0.001}, "unsettled"),
+        ({"p": 0.01, "exact": 0.001}, "unsettled"),
+        ({"p": 0.01}, "unsettled"),
         # A difference between sets of which neither is better than chance is no gain.
-        ({"p": 0.04, "estimate": 0.124, "low": 0.36}, "chance"),
-        ({"information": 0.001, "low": 0.45}, "chance"),
+        ({"p": 0.04, "estimate": 0.124, "low": 0.36, **BOTH}, "chance"),
+        ({"low": 0.45, **BOTH}, "chance"),
     ],
 )
 def test_verdicts(settings, verdict):
     assert does_help(evidence(**settings)).verdict == verdict
 
 
-def test_no_gain_comes_with_the_smallest_one_that_would_have_been_seen():
-    text = does_help(evidence(detectable=0.081)).text
-    assert "80 % power this cohort would have shown a difference of 0.081 or more" in text
-    assert "95 % interval -0.030 to +0.070, p = 0.400" in text
-    assert "80 % power" not in does_help(evidence(p=0.01)).text
+def test_other_comparisons_than_the_primary_one_stand_on_corrected_p_values():
+    small = {"p": 0.03, "exact": 0.03, "flexible": 0.03}
+    assert does_help(evidence(**small)).verdict == "gain"
+    corrected = does_help(evidence(**small, corrected=True))
+    assert corrected.verdict == "none seen"
+    assert "p = 0.090 after Holm" in corrected.text
+
+
+def test_the_models_that_a_claim_is_relative_to_are_always_named():
+    for settings in ({}, BOTH, {"exact": 0.001}):
+        text = does_help(evidence(**settings)).text
+        assert "Beyond what ridge, kernel and forest models of the known features" in text
+    numbers = "(permuted p = 0.001, residuals permuted p = 0.010, less what similar patients share"
+    assert f"{numbers} p = 0.010)" in does_help(evidence(**BOTH)).text
+
+
+def test_a_gain_over_a_selection_is_named_as_that():
+    chosen = {**CHOSEN, "feature_set": "H8+D4-MI", "reference": "H8"}
+    found = evidence(p=0.001, chosen=chosen)
+    found = found._replace(test=found.test.replace({"HCR": "H8"}))
+    text = does_help(found).text
+    assert "H8, a selection of the hand-crafted features (not than all of them)" in text
+    assert "is unsettled" in text
+
+
+def test_what_labels_have_shaped_is_tested_approximately():
+    rows = information(0.3, 0.3, unit="fold")
+    assert "approximately, as labels" in does_help(evidence()._replace(information=rows)).text
+    assert "approximately" not in does_help(evidence()).text
+
+
+def test_claims_come_with_what_would_explain_them_away():
+    sure = evidence(p=0.01, **BOTH)
+    assert "would have to make up 60 % of what the learned features vary" in does_help(sure).text
+    safe = sure._replace(information=information(0.001, 0.01, unseen_share=1.4))
+    assert "No function of the known features" in does_help(safe).text
+    assert "make up" not in does_help(evidence()).text
+
+
+def test_no_gain_comes_with_the_gains_that_are_excluded():
+    text = does_help(evidence()).text
+    assert "95 % interval -0.030 to +0.070, p = 0.400. Gains of more than +0.070 are" in text
+    assert "excluded" not in does_help(evidence(p=0.01, **BOTH)).text
+    text = does_help(evidence(low=0.89)).text
+    assert "No gain is excluded: the largest possible one is +0.030." in text
+
+
+@pytest.mark.parametrize(
+    ("slope", "said"),
+    [
+        ((0.3, 0.1, 0.5), "too extreme: calibration slope 0.30"),
+        ((1.9, 1.2, 2.6), "too moderate"),
+        ((0.7, 0.3, 1.1), None),
+        ((0.9, 0.85, 0.95), None),
+        ((np.nan, np.nan, np.nan), None),
+    ],
+)
+def test_a_calibration_slope_far_from_one_is_told(slope, said):
+    found = is_calibrated(pd.Series(slope, index=["slope", "slope_low", "slope_high"]))
+    assert (found is None) if said is None else (said in found.text)
 
 
 def test_what_is_not_estimable_is_said_with_its_reason():
@@ -101,7 +181,7 @@ def test_an_audit_that_saw_nothing_says_what_it_could_have_seen():
 
 
 def test_a_perfect_set_is_better_than_chance_though_it_has_no_interval():
-    perfect = evidence(p=0.001, estimate=0.3)._replace(
+    perfect = evidence(p=0.001, estimate=0.3, **BOTH)._replace(
         fused=pd.Series({"mean": 1.0, "low": np.nan})
     )
     assert does_help(perfect).verdict == "gain"
@@ -115,9 +195,14 @@ def test_a_single_set_is_reported_with_its_interval():
     assert does_help(alone).text == f"{text}in cross-validation."
 
 
-def test_a_gain_beyond_the_best_score_is_not_offered():
-    text = does_help(evidence(low=0.8, detectable=0.4)).text
-    assert text.endswith("0.400 or more, but no set can be better than HCR by more than 0.120.")
+def test_the_share_that_known_features_explain_is_stated_and_not_tested():
+    shares = audit([0.6, 0.001], method=["dcor", "share-of-latents"], detectable=0.15)
+    shares["estimate"] = [0.3, 0.08]
+    found = is_new(shares, "DLR-MI")
+    assert found.verdict == "none seen"
+    assert "one method" in found.text
+    end = "explain 8 % of its variance, by chance up to 10 %; a share of less than 15 % may have "
+    assert found.text.endswith(f"{end}been missed.")
 
 
 @pytest.mark.parametrize("p_values", [[], [np.nan, np.nan]])

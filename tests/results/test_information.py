@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from cohorts_for_tests import PLAIN, TIMES, CheapNetwork, compare, make_table
 from sklearn.linear_model import LogisticRegression
@@ -21,27 +22,39 @@ class CountingNetwork(CheapNetwork):
         return super().fit(X, y)
 
 
+class LabelledNetwork(CountingNetwork):
+    """Stands in for a network that sees labels."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        return tags
+
+
 @pytest.mark.parametrize(
-    ("reference", "n_whole"),
-    [("HCR", 1), ("H3", 0)],
-    ids=["no label affects the network", "columns of h are selected by the labels"],
+    ("reference", "network", "n_whole"),
+    [("HCR", CountingNetwork, 1), ("H3", CountingNetwork, 1), ("HCR", LabelledNetwork, 0)],
+    ids=["no label affects the network", "labels select for the classifier", "it sees labels"],
 )
-def test_only_networks_that_no_label_affects_see_the_whole_cohort(reference, n_whole):
+def test_only_networks_that_no_label_affects_see_the_whole_cohort(reference, network, n_whole):
     table, y = make_table(60)
     CountingNetwork.fits = []
     found = compare(
         table,
         y,
-        cvae=CountingNetwork(),
+        cvae=network(),
         classifiers=PLAIN,
         feature_sets=[reference, f"{reference}+DLR"],
         n_jobs=1,
     )
     assert CountingNetwork.fits.count(60) == n_whole
-    row = found.added_information.iloc[0]
-    assert row[["feature_set", "reference"]].tolist() == [f"{reference}+DLR", reference]
-    assert row["n_samples"] == 60
-    assert 0 < row["p_value"] <= 1
+    methods = ["permutation", "double-residual", "similarity"][: 3 if n_whole else 2]
+    assert found.added_information["method"].tolist() == methods
+    for _, row in found.added_information.iterrows():
+        assert row[["feature_set", "reference"]].tolist() == [f"{reference}+DLR", reference]
+        assert row["unit"] == ("cohort" if n_whole else "fold")
+        assert row["n_samples"] == 60
+        assert 0 < row["p_value"] <= row["p_holm"] <= 1
 
 
 class Copy(CheapNetwork):
@@ -62,13 +75,13 @@ def test_latents_that_copy_a_known_feature_add_nothing():
     found = compare(table, y, cvae=Copy(), classifiers=strong, feature_sets=["HCR", "HCR+DLR"])
     p = found.added_information.set_index("method")["p_value"]
     assert p["permutation"] < 0.01
-    assert p["projected-covariance"] > 0.05
+    assert p["double-residual"] > 0.05
 
 
-def test_what_is_new_is_found_by_both_tests():
+def test_what_is_new_is_found_by_all_tests():
     table, y = make_table(120)
     found = compare(table, y, feature_sets=["HCR", "HCR+DLR-MI"])
-    assert found.added_information["method"].tolist() == ["permutation", "projected-covariance"]
+    assert len(found.added_information) == 3
     assert (found.added_information["p_value"] < 0.05).all()
 
 
@@ -109,8 +122,55 @@ def test_what_repeats_the_features_is_not_said_to_inform():
     )
     findings = found.findings()
     assert findings["new"].verdict == "dependent"
-    rows = found.added_information.set_index("method")
-    assert rows.loc["projected-covariance", "p_value"] > 0.05
-    said = f"{rows.loc['projected-covariance', 'p_value']:.3f}"
-    assert f"test of added information p = {said}" in findings["helps"].text
-    assert findings["helps"].verdict == "none seen"
+    p = found.added_information.set_index("method")["p_value"]
+    assert p["double-residual"] > 0.05
+    assert findings["helps"].verdict == "unsettled" if p["permutation"] < 0.05 else "none seen"
+    assert "say something of the outcome (" not in findings["helps"].text
+
+
+def test_a_selection_is_tested_beyond_all_columns():
+    """d repeats a column that the classifier does not select, and so does y."""
+    table, _ = make_table(120)
+    names = [f"original_firstorder_F{i}" for i in range(6)]
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(120, 6))
+    table = table.replace(
+        features=pd.DataFrame(values, columns=names, index=table.features.index),
+        blocks=dict.fromkeys(names, "hcr"),
+    )
+    y = (1.5 * values[:, 0] + 1.5 * values[:, 1] + rng.logistic(size=120) > 0).astype(int)
+
+    class Repeats(CheapNetwork):
+        def transform(self, X):
+            noise = np.random.default_rng(0).normal(size=(len(X.features), 2))
+            known = X.features[names].to_numpy()
+            return known[:, :2] + 0.2 * noise
+
+    found = compare(table, y, cvae=Repeats(), classifiers=PLAIN, feature_sets=["H1", "H1+DLR"])
+    p = found.added_information.set_index("method")["p_value"]
+    assert p["permutation"] < 0.05
+    assert p["double-residual"] > 0.05
+    assert found.findings()["helps"].verdict == "unsettled"
+    assert "a selection of the hand-crafted features" in found.answer()
+
+
+def test_centres_that_differ_in_outcome_and_in_latents_inform_only_across_centres():
+    table, _ = make_table(120)
+    rng = np.random.default_rng(1)
+    centre = rng.integers(2, size=120)
+    y = (2 * centre - 1 + rng.logistic(size=120) > 0).astype(int)
+    table = table.replace(
+        samples=table.samples.assign(site=np.where(centre, "a", "b")),
+    )
+    of = pd.Series(centre, index=table.index)
+
+    class Scanner(CheapNetwork):
+        def transform(self, X):
+            noise = np.random.default_rng(0).normal(size=(len(X.features), 2))
+            return noise + 2.0 * of.loc[X.index].to_numpy()[:, None]
+
+    sets = {"cvae": Scanner(), "classifiers": PLAIN, "feature_sets": ["HCR", "HCR+DLR"]}
+    across = compare(table, y, **sets).added_information["p_value"]
+    within = compare(table, y, centre="site", **sets).added_information["p_value"]
+    assert (across < 0.01).all()
+    assert (within > 0.05).all()

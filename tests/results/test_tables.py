@@ -15,7 +15,7 @@ def test_tables_have_the_documented_columns(found):
     assert list(found.scores) == [*pair, "repeat", "fold", "metric", "score"]
     assert list(found.summary) == [*pair, "metric", "mean", "sd", "low", "high", "reason"]
     assert list(found.tests)[:4] == ["feature_set", "reference", "classifier", "metric"]
-    numbers = ["estimate", "low", "high", "p_value", "p_holm", "detectable"]
+    numbers = ["estimate", "low", "high", "p_value", "p_holm"]
     assert list(found.tests)[4:] == [*numbers, "method", "reason"]
     head = ["sample", "repeat", "fold", "feature_set", "classifier", "y", "score"]
     assert list(found.predictions) == head

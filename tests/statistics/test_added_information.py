@@ -15,7 +15,6 @@ from nonredundant.statistics.added_information import (
     double_residual,
     martingale_residuals,
     out_of_fold_residuals,
-    projected_covariance,
 )
 
 
@@ -97,21 +96,6 @@ def test_residuals_of_margins_are_those_of_probabilities():
     found = class_residuals(y, margins)
     assert found.shape == (40, 1)
     assert (np.abs(found) < 1).all()
-
-
-def test_the_projected_covariance_stands_where_d_repeats_h():
-    """d is noisy h, and the residuals still contain some of h."""
-    permutation = projected = 0
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        h = rng.normal(size=(200, 3))
-        residuals = 0.3 * h[:, 0] + rng.normal(size=200)
-        d = h + 0.5 * rng.normal(size=(200, 3))
-        test = added_information_of_residuals(residuals, d, n_permutations=99, random_state=seed)
-        permutation += test.p_value <= 0.05
-        projected += projected_covariance(residuals, h, d, random_state=seed).p_value <= 0.05
-    assert permutation > 50
-    assert projected <= 6
 
 
 def shares_a_square(seed, effect=0.0, n=100):
@@ -223,7 +207,7 @@ def test_rows_are_matched_by_their_labels():
     y = pd.Series((h[0] + 2 * d[0] > 0).astype(int), index=names)
     groups = pd.Series(np.arange(80) // 2, index=names)
     order = rng.permutation(80)
-    for method in ("permutation", "double-residual", "projected-covariance"):
+    for method in ("permutation", "double-residual", "similarity"):
         settings = {"method": method, "n_permutations": 59, "random_state": 0}
         expected = added_information(h, d, y, groups=groups, **settings)
         mixed = added_information(h, d.iloc[order], y[::-1], groups=groups.iloc[order], **settings)

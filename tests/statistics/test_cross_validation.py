@@ -105,7 +105,7 @@ def test_equal_orders_are_not_tested(change):
     y, scores, folds = draw()
     found = cross_validated_auc_difference(y, scores, change(scores), folds)
     assert found.estimate == pytest.approx(0)
-    assert np.isnan(found[1:5]).all()
+    assert np.isnan(found[1:4]).all()
     assert found.reason == "both order all cases alike"
 
 
@@ -146,14 +146,6 @@ def test_few_cases_of_a_class_have_no_interval():
     folds = np.array([0, 1] * 5)
     found = cross_validated_auc(y, np.arange(10.0), folds)
     assert "2 independent cases of one class" in found.reason
-
-
-def test_the_detectable_difference_has_the_stated_power():
-    y, scores, folds = draw(n=300)
-    rng = np.random.default_rng(1)
-    found = cross_validated_auc_difference(y, scores, scores + rng.normal(size=scores.shape), folds)
-    error = (found.high - found.low) / 2 / 1.976
-    assert found.detectable == pytest.approx((1.976 + 0.844) * error, rel=0.01)
 
 
 @pytest.mark.parametrize(

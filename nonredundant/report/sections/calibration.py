@@ -8,6 +8,7 @@ import numpy as np
 
 from nonredundant.displays import style as look
 from nonredundant.displays.calibration import CalibrationBandDisplay
+from nonredundant.report.agreement import rows_with
 from nonredundant.report.descriptions import where_predicted, where_tested
 from nonredundant.report.figures import Drawing, draw_with
 from nonredundant.report.formatting import (
@@ -17,7 +18,10 @@ from nonredundant.report.formatting import (
     Table,
     format_interval,
     frame_table,
+    interval_column,
     number_column,
+    p_column,
+    text_column,
 )
 from nonredundant.report.section import Block, Section, note
 
@@ -91,6 +95,7 @@ def _content(comparison: Any) -> list[Block] | None:
     blocks: list[Block] = [
         _calibration_table(comparison, "Calibration and operating point in cross-validation"),
         _benefit_table(comparison, f"Net benefit {where}"),
+        _difference_table(comparison, f"What the probabilities are worth {where}"),
     ]
     if not any(blocks):
         return None
@@ -136,6 +141,32 @@ def _benefit_table(comparison: Any, caption: str) -> Table:
     columns = [number_column("threshold", "threshold", 2)]
     columns += [number_column(str(name), str(name)) for name in wide.columns[1:]]
     return frame_table(wide, columns, caption)
+
+
+def _difference_table(comparison: Any, caption: str) -> Table:
+    """Tabulate how much better the probabilities of the primary set are than the reference's."""
+    tests, primary = comparison.probability_tests, comparison.primary
+    own = (
+        tests[:0]
+        if "reference" not in primary
+        else rows_with(
+            tests, {name: primary[name] for name in ("feature_set", "reference", "classifier")}
+        )
+    )
+    threshold = Column(
+        "at", lambda row: "" if np.isnan(row["threshold"]) else f"{row['threshold']}"
+    )
+    columns = [
+        SET,
+        text_column("reference", "against"),
+        CLASSIFIER,
+        text_column("measure", "measure"),
+        threshold,
+        number_column("estimate", "better by", signed=True),
+        interval_column(signed=True),
+        p_column("p_value", "p"),
+    ]
+    return frame_table(own, columns, caption)
 
 
 SECTION = Section("calibration", "Calibration and clinical utility", _content, _figures)

@@ -66,14 +66,15 @@ def _content(comparison: Any) -> list[Block]:
         ]
     blocks += [
         _information_table(comparison.added_information),
+        _control_table(comparison.controls),
         _choice_table(comparison, "Values chosen by inner cross-validation"),
     ]
     blocks.append(
         note(
             "Holm's correction covers all feature sets and classifiers that were tested against "
-            "the same reference, without those whose difference is not estimable. The smallest "
-            "detectable difference is the one that this cohort shows with 80 % power. Sets joined "
-            "by “=” have the same scores throughout."
+            "the same reference, without those whose difference is not estimable. Differences "
+            "outside of an interval are excluded. Sets joined by “=” have the same scores "
+            "throughout."
         )
     )
     return blocks
@@ -133,6 +134,17 @@ def _information_table(tests: pd.DataFrame) -> Table:
         columns.pop()
     caption = "Whether learned features say something of the outcome beyond the known ones"
     return frame_table(tests, columns, caption)
+
+
+def _control_table(controls: pd.DataFrame) -> Table:
+    """Tabulate the negative controls."""
+    columns = [
+        text_column("control", "negative control"),
+        Column("claims", lambda row: f"{row['n_claims']} of {row['n_draws']}"),
+        p_column("p_value", "smallest p"),
+        text_column("meaning", "what claims mean"),
+    ]
+    return frame_table(controls, columns, "Negative controls of the tests of added information")
 
 
 def _choice_table(comparison: Any, caption: str) -> Table:

@@ -92,7 +92,9 @@ def _tests(settings: Any) -> Markup:
     return text + (
         ". Holm's method corrects p for the number of tests. Added information is tested by "
         "permuting the learned features of patients against what the reference leaves unexplained "
-        "of the outcome; where the audit sees dependence, by the projected covariance measure."
+        "of the outcome, as they are and after models of all known features have explained what "
+        "they can of both, and by their covariance less what patients of similar known features "
+        "share; a claim needs all three."
     )
 
 

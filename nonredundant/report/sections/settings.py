@@ -42,6 +42,7 @@ def _table(settings: Any) -> Table:
             ("sampler", settings.sampler),
             ("network", ", ".join(f"{k} = {network[k]}" for k in _NETWORK if k in network)),
             ("extraction", settings.extractor or "none: a lesion table was passed"),
+            ("plan", _plan_text(settings.registration)),
             ("seed", settings.seed),
             ("versions", _versions_text(settings)),
             ("parallel fits", settings.n_jobs or 1),
@@ -49,6 +50,15 @@ def _table(settings: Any) -> Table:
             ("finished", settings.made),
         ]
     )
+
+
+def _plan_text(registration: Any) -> str:
+    """Say when the plan was recorded, and how often its outcomes have been analysed."""
+    runs = registration["n_runs"]
+    times = "runs on these outcomes are not counted without a `memory`"
+    if runs is not None:
+        times = f"run number {runs} on these outcomes"
+    return f"{registration['plan']}, recorded {registration['made']}; {times}"
 
 
 def _versions_text(settings: Any) -> str:
