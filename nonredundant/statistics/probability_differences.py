@@ -72,7 +72,7 @@ def probability_differences(
     >>> found[["measure", "estimate"]].round(2)
            measure  estimate
     0  Brier score      0.19
-    1     log-loss      0.43
+    1     log-loss      0.44
     2  net benefit      0.33
     """
     positive, first, held = _checked(y, a, folds)
