@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
+# For the name of an error; nothing is read.
+import pickle  # nosec B403
 from collections.abc import Mapping
 from numbers import Integral
 from pathlib import Path

@@ -205,7 +205,8 @@ def does_help(found: Evidence) -> Finding:
         f"{set_name} ({name}, {found.where})"
     )
     verdict = _verdict(found, found.test)
-    text = f"{_opening(found, verdict, found.test)}: {numbers}; {_difference(found)}."
+    difference = _difference(found, found.test)
+    text = f"{_opening(found, verdict, found.test)}: {numbers}; {difference}."
     text += _excluded(found.test, found.base, found.chosen["metric"], verdict)
     return Finding(verdict, text + _information(found) + _sensitivity(found, verdict))
 
@@ -261,10 +262,8 @@ def _beats_chance(found: Evidence) -> bool:
     return bool(found.fused["low"] > chance or found.fused["mean"] > 1 - ROUNDING)
 
 
-def _difference(found: Evidence) -> str:
+def _difference(found: Evidence, test: pd.Series) -> str:
     """Format a paired difference, or the reason why its error is unknown."""
-    test = found.test
-    assert test is not None
     if np.isnan(test["p_value"]):
         reason = test.get("reason") or "its error cannot be estimated"
         return f"difference {_signed(test['estimate'])}, no interval ({reason})"

@@ -54,15 +54,14 @@ def development_size(
         raise ValueError(f"n_parameters must be a whole number above 0, got {n_parameters!r}")
     if not 0 < prevalence < 1:
         raise ValueError(f"prevalence must lie between 0 and 1, got {prevalence!r}")
-    if (auc is None) == (r2 is None):
-        raise ValueError("give either auc or r2")
     if auc is not None and not 0.5 < auc < 1:
         raise ValueError(f"auc must lie between 0.5 and 1, got {auc!r}")
     entropy = prevalence * np.log(prevalence) + (1 - prevalence) * np.log(1 - prevalence)
     largest = 1 - np.exp(2 * entropy)
-    if auc is not None:
+    if r2 is None and auc is not None:
         r2 = _r2_of_auc(auc, prevalence, entropy)
-    assert r2 is not None
+    elif r2 is None or auc is not None:
+        raise ValueError("give either auc or r2")
     if not 0 < r2 < largest:
         raise ValueError(f"r2 must lie between 0 and {largest:.3f} at this prevalence, got {r2!r}")
     second = r2 / (r2 + _OPTIMISM * largest)
