@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from nonredundant.displays import style as look
+
 
 def rows_with(table: pd.DataFrame, chosen: Mapping[str, str]) -> pd.DataFrame:
     """Return the rows with the chosen values."""
-    for name, value in chosen.items():
-        table = table[table[name] == value]
-    return table
+    return look.pick(table, needed=False, **chosen)
 
 
 def all_tests(comparison: Any) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from nonredundant.classifiers.builtin import long_name
 from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.names import metric_name, p_text
 from nonredundant.inspection.atlas import LatentAtlas
+from nonredundant.report.agreement import rows_with
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
 from nonredundant.results.answer import Evidence, Finding, does_help, is_calibrated, is_new
@@ -242,7 +243,7 @@ class FeatureSetComparison:
             fused=fused,
             base=_row(self.summary, {"feature_set": reference, **at}),
             test=test,
-            information=_rows(self.added_information, pair),
+            information=rows_with(self.added_information, pair),
             where="on the held-out test set" if self.settings.n_test else "in cross-validation",
             added="learned"
             if chosen["feature_set"] in self.settings.learned_blocks
@@ -323,9 +324,8 @@ class FeatureSetComparison:
         """Return the calibration of one set; None without probabilities of two classes."""
         if len(self.settings.classes) != 2:
             return None
-        own = self.cv_predictions
-        for name in ("feature_set", "classifier"):
-            own = own[own[name] == chosen[name]]
+        place = {name: chosen[name] for name in ("feature_set", "classifier")}
+        own = rows_with(self.cv_predictions, place)
         if own.empty or not own["score"].between(0, 1).all():
             return None
         return pd.Series(_calibration(own, self._positive_class("calibration")))
@@ -483,17 +483,9 @@ def _calibration(predictions: pd.DataFrame, positive: str) -> dict[Any, float]:
     return pd.DataFrame(repeats).mean().to_dict()
 
 
-def _rows(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows with these values."""
-    match = np.ones(len(table), dtype=bool)
-    for column, value in values.items():
-        match &= (table[column] == value).to_numpy()
-    return table[match]
-
-
 def _row(table: pd.DataFrame, values: Mapping[str, Any]) -> pd.Series | None:
     """Return the first row with these values; None if there is none."""
-    own = _rows(table, values)
+    own = rows_with(table, values)
     return None if own.empty else own.iloc[0]
 
 

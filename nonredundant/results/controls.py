@@ -59,8 +59,6 @@ class ControlTask:
         Known columns and latents.
     truth : array of shape (n,)
         The outcome of the samples.
-    outcome : array of shape (n, n_columns)
-        The same as numbers.
     residuals : array of shape (n, n_columns)
         What the reference leaves unexplained of it.
     groups, centres, strata : array of shape (n,) or None
@@ -74,7 +72,6 @@ class ControlTask:
     known: np.ndarray
     latents: np.ndarray
     truth: np.ndarray
-    outcome: np.ndarray
     residuals: np.ndarray
     groups: np.ndarray | None
     centres: np.ndarray | None
@@ -99,13 +96,13 @@ class ControlTask:
     def run(self) -> float:
         """Return the largest p-value of the tests; NaN if one is not possible."""
         rng = np.random.RandomState([self.seed, self.number])
-        residuals, outcome, latents = self.residuals, self.outcome, self.latents
+        truth, residuals, latents = self.truth, self.residuals, self.latents
         with recorded_warnings(), one_thread(torch_too=False):
             if self.control == FUNCTIONS:
                 latents = random_functions(self.known, latents.shape[1], rng)
             if self.control == SHUFFLED:
-                order = self._order(rng)
-                outcome, residuals = outcome[order], self._residuals(self.truth[order], rng)
+                truth = truth[self._order(rng)]
+                residuals = self._residuals(truth, rng)
             options: dict[str, Any] = {
                 "groups": self.groups,
                 "strata": self.strata,
@@ -113,7 +110,7 @@ class ControlTask:
                 "n_permutations": N_PERMUTATIONS,
                 "random_state": rng,
             }
-            tests = three_tests(residuals, outcome, self.known, latents, **options)
+            tests = three_tests(residuals, centred_outcome(truth), self.known, latents, **options)
         return float(np.max([test.p_value for test in tests]))
 
     def _order(self, rng: np.random.RandomState) -> np.ndarray:
@@ -216,7 +213,6 @@ def _task(
         tested.known[kept],
         tested.latents[kept],
         study.outcome.y[kept],
-        centred_outcome(study.outcome.y[kept]),
         residuals[kept],
         at(study.groups),
         at(study.cohort.centres),

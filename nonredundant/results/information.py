@@ -23,6 +23,7 @@ from nonredundant.statistics.added_information import (
     similarity_corrected,
 )
 from nonredundant.statistics.multiplicity import holm
+from nonredundant.statistics.outcome_residuals import centred_outcome
 from nonredundant.statistics.sensitivity import unseen_share
 
 COLUMNS = [
@@ -145,9 +146,9 @@ def _tests(study: Study, response: np.ndarray, tested: Tested) -> list[dict[str,
         "n_permutations": N_PERMUTATIONS,
         "random_state": study.folds[0].seed,
     }
-    outcome = outcome_residuals(study.outcome, _constant(response))
-    results = three_tests(left, outcome[kept], known, latents, **options)
-    share = unseen_share(left, latents, _relevance(residuals, outcome), strata=options["strata"])
+    outcome = centred_outcome(study.outcome.y[kept])
+    results = three_tests(left, outcome, known, latents, **options)
+    share = unseen_share(left, latents, _relevance(left, outcome), strata=options["strata"])
     return [asdict(result) | {"unseen_share": share} for result in results]
 
 
@@ -189,16 +190,10 @@ def three_tests(
     return found
 
 
-def _constant(response: np.ndarray) -> np.ndarray:
-    """Return the mean response for all samples that have one."""
-    kept = ~np.isnan(response).any(axis=1)
-    return np.where(kept[:, None], response[kept].mean(axis=0), np.nan)
-
-
 def _relevance(residuals: np.ndarray, outcome: np.ndarray) -> float:
     """Return the share of the outcome's variance that out-of-fold responses explain."""
-    total = np.nansum(np.square(outcome - np.nanmean(outcome, axis=0)))
-    return max(0.0, 1 - float(np.nansum(np.square(residuals)) / total))
+    total = np.square(outcome - outcome.mean(axis=0)).sum()
+    return max(0.0, 1 - float(np.square(residuals).sum() / total))
 
 
 def known_columns(data: FoldData) -> pd.DataFrame:
