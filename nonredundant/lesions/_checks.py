@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.labels import align
+from nonredundant.lesions.numbers import as_numbers
 from nonredundant.lesions.stored_array import StoredArray
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.user_warnings import warn_user
-
-#: The kinds of feature columns, in the order in which a table keeps them.
-BLOCKS = ("hcr", "clinical")
-
 
 #: Columns of pyradiomics that describe the extraction, not the lesion.
 _DIAGNOSTICS = "diagnostics_"
 
 
 def read_features(features: Any) -> pd.DataFrame:
-    """Check that features are a data frame, and drop the diagnostics of pyradiomics.
+    """Return features as numbers where they are, without the diagnostics of pyradiomics.
 
     Raises
     ------
@@ -37,12 +33,12 @@ def read_features(features: Any) -> pd.DataFrame:
         )
     drop = [name for name in features.columns if str(name).startswith(_DIAGNOSTICS)]
     if not drop:
-        return features
+        return as_numbers(features)
     warn_user(
         f"{len(drop)} columns of pyradiomics that describe the extraction, not the lesion, are "
         f"left out: {drop[0]}{', …' if len(drop) > 1 else ''}"
     )
-    return features.drop(columns=drop)
+    return as_numbers(features.drop(columns=drop))
 
 
 def non_numeric_columns(frame: pd.DataFrame) -> list[str]:
@@ -160,21 +156,6 @@ def check_grids(patches: np.ndarray | None, masks: np.ndarray | None) -> None:
 def _add_channel(name: str, part: np.ndarray) -> str:
     """Say how to add the axis of channels, if it may be all that is missing."""
     return f"; a single channel is added by {name}[:, None]" if part.ndim == 3 else ""
-
-
-def check_blocks(blocks: Mapping[str, str] | None, columns: pd.Index) -> dict[str, str]:
-    """Return the block of every column; HCR by default."""
-    if columns.has_duplicates:
-        raise ValueError(f"duplicated features: {columns[columns.duplicated()].tolist()}")
-    blocks = dict(blocks or {})
-    unknown = sorted(set(blocks) - set(columns))
-    wrong = sorted({kind for kind in blocks.values() if kind not in BLOCKS})
-    if unknown or wrong:
-        raise ValueError(
-            f"blocks maps columns to {' or '.join(map(repr, BLOCKS))}; "
-            f"unknown columns: {unknown}, unknown blocks: {wrong}{suggest_names(unknown, columns)}"
-        )
-    return {name: blocks.get(name, "hcr") for name in columns}
 
 
 def check_same_columns(first: pd.Index, other: pd.Index) -> None:

@@ -10,18 +10,14 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.lesions._checks import (
-    BLOCKS,
-    check_blocks,
     check_grids,
     check_length,
     check_numeric,
     check_part,
-    check_same_columns,
     check_sample,
     check_samples,
     check_status,
     in_rows,
-    joined,
     named_features,
     read_features,
     rows_of,
@@ -30,8 +26,11 @@ from nonredundant.lesions._checks import (
     status_of_lesions,
     take,
 )
+from nonredundant.lesions._conversion import concatenated_parts, leading_columns
 from nonredundant.lesions._masks import check_masks
 from nonredundant.lesions._storage import load_arrays, save_arrays
+from nonredundant.lesions.blocks import check_blocks, embedding_names, in_order
+from nonredundant.lesions.embeddings import join_embeddings
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.store import open_store
 
@@ -67,7 +66,13 @@ class LesionTable:
         Features of each lesion. Columns `diagnostics_…` of pyradiomics are left out, with a
         warning.
     blocks : mapping of str to {"hcr", "clinical"}, optional
-        The block of each column, HCR by default. HCR come first.
+        The block of each column, HCR by default. HCR come first, then clinical columns.
+    embeddings : mapping of str to DataFrame, optional
+        Given deep features by the names of their models, such as `{"FMCIB": frame}`. Each becomes
+        a block of its name, whose columns are named `FMCIB__…`. Rows are joined by their labels,
+        none of which may be missing or left over: those of the samples, for all lesions of each;
+        or those of the lesions, which are the labels of the rows of `features`, if unique, or
+        sample and number of the lesion in it, from 0 (two levels). A row of NaN has no embedding.
     patches : float32 array of shape (n_lesions, C, ...), optional
         Unmasked crops in the intensity units of the image.
     masks : bool array of shape (n_lesions, 1, ...), optional
@@ -97,7 +102,7 @@ class LesionTable:
     Attributes
     ----------
     features, blocks, patches, masks, sample, positions, spacing, status, index, samples, provenance
-        See the parameters; also `lesion_status`.
+        See the parameters; also `lesion_status`. `features` and `blocks` include the embeddings.
 
     Raises
     ------
@@ -118,6 +123,12 @@ class LesionTable:
     bert                        30.0
     >>> np.asarray(table[[1]])
     array([[30.]])
+    >>> given = pd.DataFrame([[0.1, 0.2], [0.3, 0.4]], index=["bert", "anna"])
+    >>> table.replace(embeddings={"FMCIB": given}).embeddings["FMCIB"]
+          FMCIB__0  FMCIB__1
+    anna       0.3       0.4
+    anna       0.3       0.4
+    bert       0.1       0.2
     """
 
     def __init__(
@@ -125,6 +136,7 @@ class LesionTable:
         features: pd.DataFrame,
         *,
         blocks: Mapping[str, str] | None = None,
+        embeddings: Mapping[str, pd.DataFrame] | None = None,
         patches: np.ndarray | None = None,
         masks: np.ndarray | None = None,
         sample: Any = None,
@@ -159,8 +171,12 @@ class LesionTable:
         self.status = pd.Series(values, index=self.index, name="status", dtype=object)
         self._own_status = check_status(lesion_status, self.status, self.sample)
         self.provenance: dict[str, Any] = dict(provenance or {})
+        if embeddings is not None:
+            features, blocks = join_embeddings(
+                features, blocks, embeddings, self.index, self.sample
+            )
         self.blocks = check_blocks(blocks, features.columns)
-        ordered = [name for block in BLOCKS for name in self.columns_of(block)]
+        ordered = in_order(self.blocks)
         labels = self.index.take(self.sample)
         if ordered != list(features.columns):
             features = features[ordered]
@@ -272,13 +288,30 @@ class LesionTable:
         """Clinical variables, one row per lesion."""
         return self.features[self.columns_of("clinical")]
 
+    @property
+    def known(self) -> pd.DataFrame:
+        """Hand-crafted radiomics and clinical variables, one row per lesion."""
+        if not self.embedding_names:
+            return self.features
+        return self.features[[*self.columns_of("hcr"), *self.columns_of("clinical")]]
+
+    @property
+    def embedding_names(self) -> list[str]:
+        """Names of the given embeddings."""
+        return embedding_names(self.blocks)
+
+    @property
+    def embeddings(self) -> dict[str, pd.DataFrame]:
+        """Given embeddings by name, one row per lesion."""
+        return {name: self.features[self.columns_of(name)] for name in self.embedding_names}
+
     def columns_of(self, block: str) -> list[str]:
         """List the columns of a block.
 
         Parameters
         ----------
-        block : {"hcr", "clinical"}
-            The block.
+        block : str
+            "hcr", "clinical" or the name of an embedding.
 
         Returns
         -------
@@ -307,10 +340,11 @@ class LesionTable:
             patches = "patches " + "x".join(map(str, self.patches.shape[1:]))
         failed = int((self.status != "ok").sum())
         tail = f", {failed} failed" if failed else ""
+        given = "".join(f"{len(self.columns_of(name))} {name}, " for name in self.embedding_names)
         return (
             f"LesionTable({self.n_samples} samples, {self.n_lesions} lesions, "
             f"{len(self.columns_of('hcr'))} HCR, {len(self.columns_of('clinical'))} clinical, "
-            f"{patches}{tail})"
+            f"{given}{patches}{tail})"
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -459,7 +493,7 @@ class LesionTable:
         >>> LesionTable.concat([one, two]).index.tolist()
         ['anna', 'bert']
         """
-        return cls(**_concatenated_parts(tables))
+        return cls(**concatenated_parts(tables))
 
     def to_frame(self) -> pd.DataFrame:
         """Convert to a data frame with one row per lesion: number, status, position, features.
@@ -471,7 +505,7 @@ class LesionTable:
             `lesion_status` if it differs from that of the sample for any lesion, `position_z`, …
             in mm if known, then the features.
         """
-        head = pd.DataFrame(_leading_columns(self), index=self.features.index)
+        head = pd.DataFrame(leading_columns(self), index=self.features.index)
         return pd.concat([head, self.features], axis=1)
 
     def save(self, path: Any) -> None:
@@ -572,45 +606,3 @@ class LesionTable:
         (LesionTable(1 samples, 1 lesions, 18 HCR, 0 clinical, patches 1x32x32x32), (1, 32, 32, 32))
         """
         return cls(**open_store(path))
-
-
-def _concatenated_parts(tables: Sequence[LesionTable]) -> dict[str, Any]:
-    """Concatenate the constructor arguments of tables."""
-    if not tables:
-        raise ValueError("concat needs at least one table")
-    first = tables[0]
-    for table in tables[1:]:
-        check_same_columns(first.columns, table.columns)
-    offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
-    parts: dict[str, Any] = {}
-    for name in ("patches", "masks", "positions", "spacing"):
-        values = [getattr(table, name) for table in tables]
-        parts[name] = None if any(v is None for v in values) else joined(values)
-    pairs = zip(tables, offsets, strict=True)
-    return {
-        "features": pd.concat([table.features[first.columns] for table in tables]),
-        "blocks": first.blocks,
-        "sample": np.concatenate([table.sample + offset for table, offset in pairs]),
-        "status": np.concatenate([table.status.to_numpy() for table in tables]),
-        "lesion_status": np.concatenate([table.lesion_status.to_numpy() for table in tables]),
-        "index": first.index.append([table.index for table in tables[1:]]),
-        "samples": pd.concat([table.samples for table in tables]),
-        "provenance": first.provenance,
-        **parts,
-    }
-
-
-def _leading_columns(table: LesionTable) -> dict[str, np.ndarray]:
-    """Return the columns that precede the features in a data frame of lesions."""
-    status = table.status.to_numpy()[table.sample]
-    columns = {
-        "lesion": np.arange(table.n_lesions) - np.searchsorted(table.sample, table.sample),
-        "status": status,
-    }
-    own = table.lesion_status.to_numpy()
-    if (own != status).any():
-        columns["lesion_status"] = own
-    if table.positions is not None:
-        axes = "zyx"[-table.positions.shape[1] :]
-        columns |= {f"position_{axis}": table.positions[:, i] for i, axis in enumerate(axes)}
-    return columns

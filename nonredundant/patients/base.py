@@ -84,7 +84,9 @@ class PatientGraphEstimator(NetworkEstimator):
         clinical_names = constant_columns(table)
         edges = lesion_edges(table, self.edges, self.n_neighbors, self.radius)
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
-        lesions, clinical = table.hcr, table.features[clinical_names].iloc[starts]
+        # Given embeddings are features of the lesions, as hand-crafted ones are.
+        lesions = table.features.drop(columns=clinical_names)
+        clinical = table.features[clinical_names].iloc[starts]
         if reset:
             self._is_matrix = not isinstance(X, LesionTable)
             self.lesion_scaler_ = FeatureScaler().fit(lesions)
@@ -107,7 +109,8 @@ class PatientGraphEstimator(NetworkEstimator):
         if isinstance(X, LesionTable):
             kinds = dict.fromkeys(self.lesion_scaler_.columns_, "hcr")
             kinds |= dict.fromkeys(clinical, "clinical")
-            moved = [name for name, kind in kinds.items() if X.blocks.get(name, kind) != kind]
+            now = {name: X.blocks.get(name, kind) for name, kind in kinds.items()}
+            moved = [n for n in kinds if (now[n] == "clinical") != (kinds[n] == "clinical")]
             if moved:
                 raise ValueError(
                     f"{len(moved)} columns are in another block than at fit: {moved[:5]}; move "

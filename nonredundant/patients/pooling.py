@@ -214,9 +214,12 @@ default="mean"
         check_is_fitted(self, "n_features_in_")
         names = self.get_feature_names_out()
         values = pd.DataFrame(np.asarray(self.transform(X)), columns=names)
+        pooled = self.pooled_names(self._lesion_columns)
+        kinds = [X.blocks.get(name, "hcr") for name in self._lesion_columns]
+        blocks = dict(zip(pooled, kinds * len(self._methods()), strict=True))
         return LesionTable(
             values,
-            blocks=dict.fromkeys(self._clinical_columns, "clinical"),
+            blocks=blocks | dict.fromkeys(self._clinical_columns, "clinical"),
             status=X.status.to_numpy(),
             samples=X.samples,
             provenance=X.provenance,
