@@ -14,6 +14,7 @@ _PUBLIC = {
     "LesionTable": "nonredundant.lesions",
     "MIDiscriminator": "nonredundant.independence",
     "NonRedundantCVAE": "nonredundant.cvae",
+    "NonRedundantEmbedding": "nonredundant.models",
     "RadiomicsExtractor": "nonredundant.extraction",
     "compare_feature_sets": "nonredundant.evaluation",
     "plan_study": "nonredundant.evaluation",

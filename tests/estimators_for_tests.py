@@ -35,6 +35,7 @@ from nonredundant.independence import (
 )
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.baselines import PatchPCA
+from nonredundant.models.embedding import NonRedundantEmbedding
 from nonredundant.models.kernel_ridge import KernelRidge
 from nonredundant.models.residualiser import Residualiser
 from nonredundant.patients import LesionGraphClassifier, LesionGraphSurvival, LesionPooling
@@ -136,6 +137,7 @@ ESTIMATORS = [
     FeatureScaler(),
     BlockScaler(),
     PatchPCA(2, random_state=0),
+    NonRedundantEmbedding(2),
     CalibratedMargin(LinearSVC()),
     RidgeCox(),
     CategoryIndicators(),

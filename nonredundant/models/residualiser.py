@@ -59,6 +59,9 @@ class Residualiser(BaseEstimator):
         What the regressions without their samples predict for these rows.
     scale_ : array of shape (n_d,)
         Standard deviation of each latent at `fit`, in which the regressions compute.
+    explained_ : array of shape (n_d,)
+        Share of the variance of each latent that the mean given h explains, of rows that the
+        regressions were not fitted to; 0 if nothing was fitted.
     level_ : array of shape (n_d,)
         Logarithm of the typical spread, which is not removed: residuals keep the units of d.
 
@@ -115,7 +118,7 @@ class Residualiser(BaseEstimator):
             )
         self.scaler_ = FeatureScaler().fit(h)
         self.scale_ = d.std(axis=0)
-        self.level_ = np.zeros(d.shape[1])
+        self.level_, self.explained_ = np.zeros(d.shape[1]), np.zeros(d.shape[1])
         self.mean_ = self.spread_ = None
         sample = np.arange(len(d)) if groups is None else np.asarray(groups)
         folds = sample_folds(sample)
@@ -131,6 +134,9 @@ class Residualiser(BaseEstimator):
         equal = z @ self.directions_
         left_out = mean.fit(equal, d, folds)
         residual = d - left_out
+        total = np.square(d - d.mean(axis=0)).sum(axis=0)
+        left = np.square(residual).sum(axis=0)
+        self.explained_ = 1 - np.divide(left, total, out=np.ones_like(total), where=total > 0)
         logarithm = np.log(np.abs(residual) + _FLOOR * residual.std(axis=0) + np.finfo(float).tiny)
         spread_left_out = spread.fit(equal, logarithm, folds)
         self.level_ = spread_left_out.mean(axis=0)
