@@ -17,7 +17,7 @@ from nonredundant.classifiers.builtin import GRAPH, NAMES, SURVIVAL_NAMES
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.tuning import respond
 from nonredundant.evaluation.cohort import read_cohort
-from nonredundant.evaluation.design import Design, read_design
+from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.parameters import check_estimator
 from nonredundant.folds.feature_sets import FeatureSet, check_feature_set, name_clinical
@@ -81,6 +81,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         For case tables.
     cvae : NonRedundantCVAE, optional
         The network.
+    embedding : NonRedundantEmbedding, optional
+        How a given embedding is reduced, as in `compare_feature_sets`.
     steps : list of transformers, or Pipeline
         What is learned of the training samples before network and classifier, as in
         `compare_feature_sets`; the model applies it to new cases.
@@ -138,6 +140,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         patients: Any = "mean",
         extractor: Any = None,
         cvae: Any = None,
+        embedding: Any = None,
         steps: Any = (),
         class_weight: Any = None,
         sampler: Any = None,
@@ -148,6 +151,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.patients = patients
         self.extractor = extractor
         self.cvae = cvae
+        self.embedding = embedding
         self.steps = steps
         self.class_weight = class_weight
         self.sampler = sampler
@@ -189,7 +193,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             ids_are_groups=True,
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        design = self._design(given.outcome)
+        design = self._design(given.outcome, given.embeddings)
+        reduced = reducer(self.embedding, design.sets)
         read = given.read()
         # An extractor of an earlier fit would read images with which this one has nothing to do.
         self.__dict__.pop("extractor_", None)
@@ -200,7 +205,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         data = prepare(cohort, whole_cohort(cohort.n, seed))
         feature_set = _usable_set(design, data)
         cvae = design.network(self.cvae, [feature_set], cohort.outcome)
-        model = FoldModel(data, design.level, design.options, cvae)
+        model = FoldModel(data, design.level, design.options, cvae, reduced)
         model.learn([feature_set])
         (classifier, estimator), *_ = design.estimators.items()
         self.representation_, fitted = model.fit(feature_set, classifier, estimator)
@@ -387,7 +392,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         extra = [c for c in X.columns_of("clinical") if c in encoded and c not in self.columns_]
         return X.replace(features=X.features.drop(columns=extra)) if extra else X
 
-    def _design(self, outcome: Outcome) -> Design:
+    def _design(self, outcome: Outcome, embeddings: list[str]) -> Design:
         """Return what is fitted; names are checked before images are read, which may take hours."""
         classifier = self.classifier
         if classifier is None:
@@ -399,6 +404,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             patients=self.patients,
             class_weight=self.class_weight,
             sampler=self.sampler,
+            embeddings=embeddings,
         )
         named = [name for name in design.estimators if name != GRAPH]
         if len(named) != 1:
@@ -413,7 +419,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
                 f"The 'feature_set' parameter of FeatureSetClassifier must be the name of one "
                 f"set, such as 'HCR'. Got {self.feature_set!r} instead."
             )
-        for name in ("extractor", "cvae"):
+        for name in ("extractor", "cvae", "embedding"):
             check_estimator(getattr(self, name), name, "FeatureSetClassifier")
 
     def _features(self, table: LesionTable) -> Any:

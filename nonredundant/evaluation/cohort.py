@@ -105,6 +105,15 @@ class Given:
     held_groups: np.ndarray | None
     centres: np.ndarray | None
 
+    @property
+    def embeddings(self) -> list[str]:
+        """Names of the given embeddings, of lesions or of an extractor, also in a pipeline."""
+        if isinstance(self.X, LesionTable):
+            return self.X.embedding_names
+        params = {} if self.extractor is None else self.extractor.get_params(deep=True)
+        found = [v for name, v in params.items() if name.rpartition("__")[2] == "embeddings"]
+        return [str(name) for given in found if given for name in given]
+
     def parts(self) -> dict[str, Any]:
         """Return the untrained steps, by what they are in messages."""
         return {f"the step {name!r}": step for name, step in self.steps}

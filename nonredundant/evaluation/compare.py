@@ -34,11 +34,11 @@ from sklearn.utils import check_random_state
 
 from nonredundant.classifiers.scoring import has_pairs
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
-from nonredundant.evaluation.design import Design, read_design
+from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.parameters import check_digests, check_parameters
 from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
-from nonredundant.folds.feature_sets import DEFAULT_SETS, FeatureSet, choose_feature_sets
+from nonredundant.folds.feature_sets import FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import has_lesion_columns
 from nonredundant.folds.references import choose_primary, references
@@ -64,8 +64,9 @@ def compare_feature_sets(
     *,
     extractor: Any = None,
     cvae: Any = None,
+    embedding: Any = None,
     steps: Any = (),
-    feature_sets: Sequence[str] = DEFAULT_SETS,
+    feature_sets: Sequence[str] | None = None,
     classifiers: Any = None,
     patients: Any = "mean",
     cv: Any = 5,
@@ -109,16 +110,21 @@ def compare_feature_sets(
         For a case table. Its `clinical` transformer is fitted inside each fold.
     cvae : NonRedundantCVAE, optional
         The network; sets named `-MI` use its independence term.
+    embedding : NonRedundantEmbedding, optional
+        How given embeddings are reduced to components, by default to 16. Its other parameters are
+        set by the names of the feature sets.
     steps : list of transformers, or Pipeline
         What is learned in each fold before networks and classifiers, and in this order, for
         instance a harmonisation of centres: each takes and returns a `LesionTable` of the same
         samples, whose columns of `samples` it may read. A step that sees labels says so by
         scikit-learn's tag `target_tags.required`; it is fitted again in the inner splits.
-    feature_sets : sequence of str
-        `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
+    feature_sets : sequence of str, optional
+        By default those of the given embeddings if there are any, else of the network. `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
         inside the fold), `D16-MI`, `H8+D16-MI`. Where there are clinical columns, they are added
         to the hand-crafted ones, and `HCR` is reported as `Clinical+HCR`, unless a set names them:
-        `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`.
+        `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`. The name of a given embedding stands for
+        its components, as `DLR` does: `FMCIB`, `HCR+FMCIB`; with `-MI`, what hand-crafted and
+        clinical columns do not predict of them.
     classifiers : sequence of str, classifiers, or dict of str to classifier, default=None
         `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; your own classifier is
         fitted as it is, on imputed and standardised columns. `FeatureSetComparison.answer`
@@ -245,7 +251,9 @@ def compare_feature_sets(
         class_weight=class_weight,
         sampler=sampler,
         experiment=experiment,
+        embeddings=given.embeddings,
     )
+    reduced = reducer(embedding, design.sets)
     check_digests(memory, given.parts() | design.parts() | {"cvae": cvae})
     splits = _Splits(given, cv, n_repeats, _drawn(random_state))
     with recorded_warnings() as messages:
@@ -267,6 +275,7 @@ def compare_feature_sets(
         level=design.level,
         primary=_primary(sets, design),
         cvae=design.network(cvae, sets, cohort.outcome),
+        embedding=reduced,
         audit=_audit_options(audit, folds),
         controls=controls,
         sources=read.sources,

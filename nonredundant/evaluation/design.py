@@ -11,11 +11,13 @@ from sklearn.base import clone
 from nonredundant.classifiers.builtin import check_kinds, check_sampler, resolve_classifiers
 from nonredundant.classifiers.scoring import resolve_scoring
 from nonredundant.evaluation.experiments import Experiment, get_experiment
-from nonredundant.folds.feature_sets import FeatureSet, resolve_feature_sets
+from nonredundant.folds.feature_sets import FeatureSet, default_sets, resolve_feature_sets
 from nonredundant.folds.fitting import FitOptions
 from nonredundant.folds.networks import check_independence, resolve_network
 from nonredundant.folds.outcome import Outcome, by_position
 from nonredundant.folds.patient_level import PatientLevel, resolve_patients
+from nonredundant.models.embedding import NonRedundantEmbedding
+from nonredundant.utils.validation import InvalidParameterError
 
 
 @dataclass(frozen=True)
@@ -71,16 +73,35 @@ class Design:
         return cvae
 
 
+def reducer(embedding: Any, sets: Sequence[FeatureSet]) -> Any:
+    """Return what reduces given embeddings, the default one if None; None if no set has one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it does not take the name of an embedding.
+    """
+    if not any(one.variant is not None and one.variant.embedding for one in sets):
+        return None
+    if embedding is not None and not isinstance(embedding, NonRedundantEmbedding):
+        raise InvalidParameterError(
+            "The 'embedding' parameter must be None or a NonRedundantEmbedding, such as "
+            f"NonRedundantEmbedding(n_components=32). Got {embedding!r} instead."
+        )
+    return NonRedundantEmbedding() if embedding is None else embedding
+
+
 def read_design(
     outcome: Outcome,
     *,
-    feature_sets: Sequence[str | FeatureSet] | str,
+    feature_sets: Sequence[str | FeatureSet] | str | None,
     classifiers: Any,
     patients: Any,
     scoring: Any = "roc_auc",
     class_weight: Any = None,
     sampler: Any = None,
     experiment: str | None = None,
+    embeddings: Sequence[str] = (),
 ) -> Design:
     """Resolve the names of what is fitted to an outcome.
 
@@ -90,6 +111,8 @@ def read_design(
         The outcome.
     feature_sets, classifiers, patients, scoring, class_weight, sampler, experiment
         As in `compare_feature_sets`.
+    embeddings : sequence of str
+        Names of the embeddings that the cases have.
 
     Returns
     -------
@@ -104,7 +127,10 @@ def read_design(
     protocol = None if experiment is None else get_experiment(experiment)
     level = resolve_patients(patients).for_outcome(outcome)
     check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
-    sets = resolve_feature_sets(protocol.sets if protocol else feature_sets, baselines=False)
+    named = default_sets(embeddings) if feature_sets is None else feature_sets
+    sets = resolve_feature_sets(
+        protocol.sets if protocol else named, baselines=False, embeddings=embeddings
+    )
     if protocol is None:
         estimators = resolve_classifiers(classifiers, times=outcome.is_survival)
     elif outcome.is_survival:

@@ -50,7 +50,7 @@ def check_parameters(given: Mapping[str, Any]) -> None:
         Naming the parameter and what it may be.
     """
     checked = {name: given[name] for name in _CONSTRAINTS}
-    for name in ("extractor", "cvae"):
+    for name in ("extractor", "cvae", "embedding"):
         check_estimator(given[name], name, "compare_feature_sets")
     validate_parameter_constraints(_CONSTRAINTS, checked, caller_name="compare_feature_sets")
     audit = given["audit"]

@@ -132,7 +132,7 @@ def known_columns(model: FoldModel) -> pd.DataFrame:
     network was kept independent of: what is known is everything that is known.
     """
     table = model.data.table
-    rows = model.data.parts(pool_samples(table, table.features).iloc)
+    rows = model.data.parts(pool_samples(table, table.known).iloc)
     return impute_medians(rows.test, rows.train)
 
 

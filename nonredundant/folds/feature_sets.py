@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,6 +14,8 @@ from nonredundant.lesions.table import LesionTable
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 #: The set of clinical columns alone, and the start of the names of all sets that contain them.
 _CLINICAL = "Clinical"
+#: The end of the name of learned features that are made independent of the known ones.
+_INDEPENDENT = "-MI"
 _PATTERN = re.compile(
     r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
@@ -22,19 +24,26 @@ _PATTERN = re.compile(
 
 @dataclass(frozen=True)
 class Variant:
-    """Features learned from the patches, once per fold, and shared by all sets that use them."""
+    """Features learned once per fold, and shared by all sets that use them.
 
-    kind: Literal["vae", "pca", "residual"]
+    They are learned from the patches, or are the components of a given embedding, whose name is
+    then `embedding`.
+    """
+
+    kind: Literal["vae", "pca", "residual", "embedding"]
     term: bool = False
     size: int | None = None
     selection: Selection = Selection()
     name: str = "DLR"
+    embedding: str = ""
 
     @property
     def source(self) -> Variant:
-        """The variant to fit first: the plain network whose latents are residualised."""
+        """The variant to fit first: what gives the latents that are residualised."""
         if self.kind != "residual":
             return self
+        if self.embedding:
+            return Variant("embedding", name=self.embedding, embedding=self.embedding)
         name = self.name.removesuffix("-residual")
         return Variant("vae", False, self.size, self.selection, name)
 
@@ -75,10 +84,36 @@ class FeatureSet:
         return self.variant is None and not self.simple
 
 
-def parse_feature_set(name: str) -> FeatureSet:
+def default_sets(embeddings: Sequence[str]) -> tuple[str, ...]:
+    """Return the sets to compare where none are named: of networks, or of given embeddings.
+
+    Examples
+    --------
+    >>> default_sets(["FMCIB"])
+    ('HCR', 'FMCIB', 'FMCIB-MI', 'HCR+FMCIB', 'HCR+FMCIB-MI')
+    """
+    if not embeddings:
+        return DEFAULT_SETS
+    blocks = [end.format(name) for name in embeddings for end in ("{}", "{}" + _INDEPENDENT)]
+    return ("HCR", *blocks, *(f"HCR+{block}" for block in blocks))
+
+
+def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet:
     """Parse the name of a feature set such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
     A set with hand-crafted columns contains the clinical ones, too; see `name_clinical`.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    embeddings : collection of str
+        Names of given embeddings, each of which is a set.
+
+    Returns
+    -------
+    FeatureSet
+        The set.
 
     Raises
     ------
@@ -90,9 +125,16 @@ def parse_feature_set(name: str) -> FeatureSet:
     if name == _CLINICAL:
         return FeatureSet(name, clinical=True)
     if name.startswith(f"{_CLINICAL}+"):
-        return replace(
-            parse_feature_set(name.removeprefix(f"{_CLINICAL}+")), name=name, clinical=True
-        )
+        rest = parse_feature_set(name.removeprefix(f"{_CLINICAL}+"), embeddings)
+        return replace(rest, name=name, clinical=True)
+    known, _, last = name.rpartition("+")
+    if last.removesuffix(_INDEPENDENT) in embeddings:
+        given = _given(last)
+        if not known:
+            return FeatureSet(name, variant=given)
+        beside = parse_feature_set(known)
+        if beside.is_hcr:
+            return replace(beside, name=name, variant=given)
     match = _PATTERN.match(name)
     parts = match.groupdict() if match else {}
     learned = parts.get("dlr") or parts.get("pca")
@@ -105,7 +147,8 @@ def parse_feature_set(name: str) -> FeatureSet:
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
-            f"'Clinical', or one of {tuple(SIMPLE)}"
+            f"'Clinical', or one of {tuple(SIMPLE)}; given embeddings, with or without '-MI' as "
+            f"'DLR': {', '.join(embeddings) or 'none'}"
         )
     selection = None
     if parts["hcr"]:
@@ -114,6 +157,14 @@ def parse_feature_set(name: str) -> FeatureSet:
     if learned:
         variant = _variant(learned, parts["ending"])
     return FeatureSet(name, selection, variant, clinical=selection is not None)
+
+
+def _given(name: str) -> Variant:
+    """Return the components of an embedding, as they are or independent of the known columns."""
+    embedding = name.removesuffix(_INDEPENDENT)
+    if name == embedding:
+        return Variant("embedding", name=name, embedding=name)
+    return Variant("residual", True, name=name, embedding=embedding)
 
 
 def _variant(learned: str, ending: str | None) -> Variant:
@@ -129,7 +180,9 @@ def _variant(learned: str, ending: str | None) -> Variant:
     return Variant(kind, ending == "-MI", size, name=learned + (ending or ""))
 
 
-def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -> list[FeatureSet]:
+def resolve_feature_sets(
+    sets: Sequence[str | FeatureSet], *, baselines: bool, embeddings: Collection[str] = ()
+) -> list[FeatureSet]:
     """Return the sets in order, followed by the baselines, without duplicates.
 
     Raises
@@ -140,7 +193,9 @@ def resolve_feature_sets(sets: Sequence[str | FeatureSet], *, baselines: bool) -
     wanted = [sets] if isinstance(sets, str) else [*sets]
     if not wanted:
         raise ValueError("feature_sets is empty: name at least one, for instance 'HCR'")
-    resolved = [s if isinstance(s, FeatureSet) else parse_feature_set(s) for s in wanted]
+    resolved = [
+        s if isinstance(s, FeatureSet) else parse_feature_set(s, embeddings) for s in wanted
+    ]
     if baselines:
         resolved += [parse_feature_set(name) for name in BASELINES]
     return list({s.name: s for s in resolved}.values())
@@ -173,12 +228,12 @@ def choose_feature_sets(
     ValueError
         If a set that was asked for cannot be computed from the table.
     """
-    chosen = resolve_feature_sets(sets, baselines=False)
+    chosen = resolve_feature_sets(sets, baselines=False, embeddings=table.embedding_names)
     clinical = bool(table.columns_of("clinical"))
     for feature_set in chosen:
         check_feature_set(feature_set, table)
     added, messages = _baselines(table) if baselines else ([], [])
-    if not any(s.variant is not None for s in chosen):
+    if not any(s.variant is not None and not s.variant.embedding for s in chosen):
         # Learned features are compared with others of their kind; networks take minutes to train.
         added = [s for s in added if s.variant is None]
     named = name_clinical(chosen, added, clinical=clinical)
@@ -228,12 +283,24 @@ def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     name = feature_set.name
     if feature_set.selection is not None and not table.columns_of("hcr"):
         return "hand-crafted features, and the table has none"
-    if feature_set.variant is not None and table.patches is None:
+    variant = feature_set.variant
+    if variant is not None and variant.embedding and (found := _lacks_embedding(variant, table)):
+        return found
+    if variant is not None and not variant.embedding and table.patches is None:
         return "patches, and the table has none: extract it with a patch_shape"
     if name in SIMPLE and not SIMPLE[name].is_measurable(table):
         return SIMPLE[name].needs
     if name.startswith(_CLINICAL) and not table.columns_of("clinical"):
         return "clinical columns: name them in the extractor's `clinical`"
+    return ""
+
+
+def _lacks_embedding(variant: Variant, table: LesionTable) -> str:
+    """Describe what components of an embedding need and the table does not have."""
+    if variant.embedding not in table.embedding_names:
+        return f"an embedding of this name, and the table has {table.embedding_names}"
+    if variant.kind == "residual" and not len(table.known.columns):
+        return "hand-crafted or clinical features to be independent of, and the table has none"
     return ""
 
 

@@ -36,6 +36,8 @@ class FoldModel:
         Options of the classifiers.
     cvae : transformer or None
         The untrained network.
+    embedding : transformer or None
+        What reduces given embeddings.
     learned : dict of Variant to Learned
         The networks that have been fitted.
     """
@@ -44,6 +46,7 @@ class FoldModel:
     level: PatientLevel
     options: FitOptions
     cvae: Any = None
+    embedding: Any = None
     learned: dict[Variant, Learned] = field(default_factory=dict)
     _known_columns: dict[bool, LesionTable] = field(default_factory=dict)
 
@@ -54,7 +57,10 @@ class FoldModel:
     def network_tasks(self, sets: Sequence[FeatureSet]) -> list[LearnTask]:
         """Return the fits of the networks that the feature sets need."""
         sources = dict.fromkeys(variant.source for variant in variants_of(sets))
-        return [LearnTask(self.data, variant, self.cvae) for variant in sources]
+        return [
+            LearnTask(self.data, variant, self.embedding if variant.embedding else self.cvae)
+            for variant in sources
+        ]
 
     def add_learned(self, sets: Sequence[FeatureSet], learned: Iterable[Learned]) -> None:
         """Store fitted networks, and residualise their latents where a feature set requires it."""

@@ -1,4 +1,4 @@
-"""Networks of one fold: features learned from the patches of its training samples."""
+"""Learned features of one fold: of the patches of its samples, or of their embeddings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ UNLABELLED = -1
 
 @dataclass
 class PatchEncoder:
-    """A fitted transformer of patches: a network or principal components.
+    """A fitted transformer of patches, a network or principal components; or of an embedding.
 
     Attributes
     ----------
@@ -46,20 +46,35 @@ class PatchEncoder:
         Names of the learned features, known once lesions have been encoded.
     residualiser : Residualiser or None
         Removes what the hand-crafted and clinical columns predict of the learned features.
+    embedding : str
+        Name of the embedding that is transformed in place of patches; empty for patches.
+    median : array of shape (n_learned,) or None
+        What lesions without an embedding get in place of residuals.
     """
 
     network: Any
     hcr: list[str]
     names: list[str] = field(default_factory=list)
     residualiser: Residualiser | None = None
+    embedding: str = ""
+    median: np.ndarray | None = None
 
     def transform(self, table: LesionTable) -> np.ndarray:
         """Return the learned features, shape (n_lesions, n_learned)."""
-        given = network_input(table, self.hcr)
-        values = encode(self.network, given)
+        if self.embedding:
+            values = encode(self.network, embedding_input(table, self.embedding))
+        else:
+            values = encode(self.network, network_input(table, self.hcr))
+        return self.residuals(table, values)
+
+    def residuals(self, table: LesionTable, values: np.ndarray) -> np.ndarray:
+        """Return what known columns do not predict of learned features; these without a model."""
         if self.residualiser is None:
             return values
-        return self.residualiser.transform(given.features, values)
+        found = self.residualiser.transform(network_input(table, self.hcr).features, values)
+        if self.median is not None:
+            found[without_embedding(table, self.embedding)] = self.median
+        return found
 
 
 @dataclass
@@ -141,7 +156,7 @@ def resolve_network(cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> 
     ValueError
         If the network has a label term and the outcome is a time to an event.
     """
-    if not any(one.variant is not None for one in sets):
+    if not any(one.variant is not None and not one.variant.embedding for one in sets):
         return None
     if cvae is None:
         cvae = NonRedundantCVAE()
@@ -155,7 +170,8 @@ def resolve_network(cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> 
 
 def check_independence(cvae: Any, sets: Sequence[FeatureSet]) -> None:
     """Raise a ValueError if a set needs an independence term that the network does not have."""
-    with_term = [one.name for one in sets if one.variant is not None and one.variant.term]
+    learned = [one for one in sets if one.variant is not None and not one.variant.embedding]
+    with_term = [one.name for one in learned if one.variant is not None and one.variant.term]
     if with_term and cvae.get_params().get("independence") is None:
         raise ValueError(
             f"{with_term[0]!r} needs an independence term and cvae has independence=None: name "
@@ -166,6 +182,18 @@ def check_independence(cvae: Any, sets: Sequence[FeatureSet]) -> None:
 def network_input(table: LesionTable, hcr: list[str]) -> LesionTable:
     """Return the lesions with the columns that a network is given."""
     return table.replace(features=table.features[[*hcr, *table.columns_of("clinical")]])
+
+
+def embedding_input(table: LesionTable, name: str) -> LesionTable:
+    """Return the lesions with one embedding alone."""
+    columns = table.features[table.columns_of(name)]
+    return table.replace(features=columns, patches=None, masks=None)
+
+
+def without_embedding(table: LesionTable, name: str) -> np.ndarray:
+    """Return the mask of lesions that have no embedding; none if it is no embedding."""
+    values = table.features[table.columns_of(name)].to_numpy(dtype=float)
+    return np.isnan(values).all(axis=1) if values.shape[1] else np.zeros(len(values), dtype=bool)
 
 
 def encode(network: Any, lesions: LesionTable) -> np.ndarray:
@@ -182,7 +210,7 @@ def uses_labels(variant: Variant, cvae: Any) -> bool:
     They do if its loss has a label term (`gamma`), or if a network of the user's own says by its
     tags that it needs y. No other network is given any.
     """
-    if variant.kind == "pca":
+    if variant.kind == "pca" or variant.embedding:
         return False
     return bool(cvae.get_params().get("gamma")) or sees_labels(cvae)
 
@@ -203,7 +231,7 @@ class LearnTask:
     variant : Variant
         What is fitted.
     cvae : transformer
-        The untrained network.
+        The untrained network, or what reduces an embedding.
     """
 
     data: FoldData
@@ -244,6 +272,7 @@ class LearnTask:
             encoder = self._fit(data)
             lesions = encoder.transform(data.table)
             prefix = "pca" if variant.kind == "pca" else "dlr"
+            prefix = f"{variant.embedding}_" if variant.embedding else prefix
             encoder.names = [f"{prefix}{i:02d}" for i in range(lesions.shape[1])]
             cross_fitted = None
             if uses_labels(variant, self.cvae):
@@ -256,6 +285,11 @@ class LearnTask:
     def _fit(self, data: FoldData) -> PatchEncoder:
         """Fit the network, or the components, on the training samples of a fold."""
         train, outcome = data.train, data.y_train
+        name = self.variant.embedding
+        if name:
+            settings = {"embedding": name, "independent_of": None, "output": "dlr"}
+            reducer = clone(self.cvae).set_params(**settings)
+            return PatchEncoder(reducer.fit(embedding_input(train, name)), [], embedding=name)
         hcr = selected_columns(self.variant, data)
         labels = outcome.for_network
         if not uses_labels(self.variant, self.cvae):
@@ -295,14 +329,19 @@ def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
         hcr = selected_columns(variant, data)
-        h, rows = network_input(data.table, hcr).features, data.train_lesions
-        model = Residualiser()
-        model.fit(h[rows], source.lesions[rows], groups=data.table.sample[rows])
-        lesions = model.transform(h, source.lesions)
+        table, name = data.table, variant.embedding
+        # Without an embedding there is nothing to regress.
+        rows = data.train_lesions & ~without_embedding(table, name)
+        h, model = network_input(table, hcr).features, Residualiser()
+        model.fit(h[rows], source.lesions[rows], groups=table.sample[rows])
+        encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model, name)
+        lesions = encoder.residuals(table, source.lesions)
+        if name:
+            encoder.median = np.median(lesions[rows], axis=0)
+            lesions = encoder.residuals(table, source.lesions)
         cross_fitted = source.cross_fitted
         if cross_fitted is not None:
-            cross_fitted = model.transform(h, cross_fitted)
-    encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model)
+            cross_fitted = encoder.residuals(table, cross_fitted)
     record = Learned.of(variant, data, encoder, lesions, cross_fitted)
     record.seconds, record.warnings = time.perf_counter() - start, messages
     return record

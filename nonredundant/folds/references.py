@@ -20,16 +20,24 @@ class Rule(NamedTuple):
     is_reference: Callable[[FeatureSet, FeatureSet], bool]
 
 
+#: Kinds of learned columns that come of a model, a network or one whose embedding is given.
+_MODELS = ("vae", "embedding")
+
+
 def _same_known(feature_set: FeatureSet, other: FeatureSet) -> bool:
     """Return whether two sets have the same hand-crafted and clinical columns."""
     pairs = (feature_set.selection, feature_set.clinical), (other.selection, other.clinical)
     return pairs[0] == pairs[1]
 
 
-def _is_plain_network(feature_set: FeatureSet) -> bool:
-    """Return whether the learned columns are those of a network without the term."""
-    variant = feature_set.variant
-    return variant is not None and variant.kind == "vae" and not variant.term
+def _is_plain(feature_set: FeatureSet, other: FeatureSet) -> bool:
+    """Return whether another set has the learned columns of a network without the term.
+
+    For a given embedding, it has the columns of the same embedding as they are.
+    """
+    variant, plain = feature_set.variant, other.variant
+    same = variant is not None and plain is not None and variant.embedding == plain.embedding
+    return same and plain is not None and plain.kind in _MODELS and not plain.term
 
 
 def _is_same_size(feature_set: FeatureSet, other: FeatureSet) -> bool:
@@ -63,7 +71,7 @@ RULES = (
         lambda s, other: (
             other.is_fused
             and _same_known(s, other)
-            and _is_plain_network(other)
+            and _is_plain(s, other)
             and _is_same_size(s, other)
         ),
     ),
@@ -84,14 +92,13 @@ PRIORITY: tuple[tuple[str, Callable[[FeatureSet], bool]], ...] = (
 
 
 def _is_network(feature_set: FeatureSet) -> bool:
-    """Return whether the learned columns are those of a network."""
-    return feature_set.variant is not None and feature_set.variant.kind == "vae"
+    """Return whether the learned columns are those of a network, or a given embedding."""
+    return feature_set.variant is not None and feature_set.variant.kind in _MODELS
 
 
 def _is_term(feature_set: FeatureSet) -> bool:
-    """Return whether a fused set's network has the independence term."""
-    variant = feature_set.variant
-    return feature_set.is_fused and variant is not None and variant.kind == "vae" and variant.term
+    """Return whether a fused set's network has the independence term, or its embedding is so."""
+    return feature_set.is_fused and feature_set.variant is not None and feature_set.variant.term
 
 
 def references(sets: Sequence[FeatureSet], feature_set: FeatureSet) -> list[str]:

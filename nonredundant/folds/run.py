@@ -64,7 +64,7 @@ def run(study: Study) -> FitResults:
 
 def _model(study: Study, data: FoldData) -> FoldModel:
     """Return the model of one fold, with nothing fitted but the steps."""
-    return FoldModel(data, study.level, study.options, study.cvae)
+    return FoldModel(data, study.level, study.options, study.cvae, study.embedding)
 
 
 def _whole_cohort(study: Study) -> FoldModel | None:

@@ -70,6 +70,8 @@ class Study:
         The comparison that is chosen before any result is seen.
     cvae : transformer or None
         The untrained network, if a set needs one.
+    embedding : transformer or None
+        What reduces given embeddings, if a set has one.
     audit : AuditOptions or None
         Options of the audit; None for no audit.
     controls : bool
@@ -89,6 +91,7 @@ class Study:
     level: PatientLevel
     primary: Primary
     cvae: Any = None
+    embedding: Any = None
     audit: AuditOptions | None = None
     controls: bool = False
     sources: list[Sources] | None = None

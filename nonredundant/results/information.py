@@ -198,7 +198,7 @@ def _relevance(residuals: np.ndarray, outcome: np.ndarray) -> float:
 
 def known_columns(data: FoldData) -> pd.DataFrame:
     """Return all columns that are known without a network, one row per sample of the fold."""
-    return pool_samples(data.table, data.table.features)
+    return pool_samples(data.table, data.table.known)
 
 
 def _held_out(study: Study, records: list[Learned]) -> Tested:
