@@ -14,7 +14,7 @@ $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	# torch first and pinned: a looser request may bring gigabytes of CUDA libraries.
 	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) torch
-	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[dev,graph,survival,store,dask,ray,accelerate]"
+	$(BIN)/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[dev,graph,survival,store,dask,ray,accelerate,encoders]"
 	touch $(STAMP)
 
 demo: install

@@ -10,6 +10,7 @@ from nonredundant._version import __version__
 # Imported on first use: importing torch, skorch and SimpleITK takes seconds, too long for `--help`.
 _PUBLIC = {
     "EncodeClinical": "nonredundant.folds",
+    "FrozenEncoder": "nonredundant.encoders",
     "FeatureSetComparison": "nonredundant.evaluation",
     "LesionTable": "nonredundant.lesions",
     "MIDiscriminator": "nonredundant.independence",
@@ -26,6 +27,7 @@ _MODULES = (
     "cvae",
     "datasets",
     "displays",
+    "encoders",
     "evaluation",
     "extraction",
     "folds",

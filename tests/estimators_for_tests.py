@@ -22,6 +22,7 @@ from nonredundant.classifiers.cox import RidgeCox
 from nonredundant.classifiers.scoring import Recorded
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
+from nonredundant.encoders import FrozenEncoder
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
 from nonredundant.folds.selection import SelectHCR, Selection
@@ -161,6 +162,7 @@ PARAMETERS_ONLY = {
     Recorded(np.zeros(2)): "answers with stored predictions",
     EncodeClinical(["age"]): "takes lesions; it reads their samples, which a matrix has not",
     SelectHCR(Selection()): "takes lesions; its parameter is made for one comparison",
+    FrozenEncoder(np.ravel): "takes lesions with patches and returns them",
     RadiomicsExtractor(): "takes case tables; converted above it passes the whole suite",
 }
 

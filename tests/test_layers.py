@@ -22,7 +22,7 @@ FLOORS = (
     ("lesions",),
     ("nn", "extraction"),
     ("independence", "patients"),
-    ("models",),
+    ("models", "encoders"),
     ("displays",),
     ("report", "inspection"),
     ("classifiers",),
