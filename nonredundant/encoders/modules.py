@@ -63,21 +63,25 @@ def load_weights(
             )
     tensors = _read_tensors(file)
     own = module.state_dict()
-    unlike = [
-        name for name in own if name in tensors and tuple(own[name].shape) != tensors[name].shape
-    ]
-    missing = [name for name in own if name not in tensors]
-    extra = [name for name in tensors if name not in own]
-    common = len(own) - len(missing) - len(unlike)
-    if unlike or not common or (strict and (missing or extra)):
+    _check_fit(own, tensors, file, strict=strict)
+    module.load_state_dict({name: tensors[name] for name in own if name in tensors}, strict=False)
+    return module.eval()
+
+
+def _check_fit(own: Any, tensors: dict[str, Any], file: Path, *, strict: bool) -> None:
+    """Raise if the tensors of a file are not those of a module, or none of a part of them."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    missing = sorted(own.keys() - shapes.keys())
+    extra = sorted(shapes.keys() - own.keys())
+    both = own.keys() & shapes.keys()
+    unlike = sorted(name for name in both if tuple(own[name].shape) != shapes[name])
+    if unlike or not both or (strict and (missing or extra)):
         raise ValueError(
             f"the weights of {file} do not fit the module: {len(missing)} are missing "
             f"{missing[:3]}, {len(extra)} are left over {extra[:3]}, {len(unlike)} have another "
             f"shape {unlike[:3]}; build the module as its authors do, or set strict=False if the "
             "module is a part of the model"
         )
-    module.load_state_dict({name: tensors[name] for name in own if name in tensors}, strict=False)
-    return module.eval()
 
 
 def _read_tensors(file: Path) -> dict[str, Any]:
