@@ -118,7 +118,7 @@ def fetch_sts(
     >>> sts.data.shape, int(sts.target.sum())  # doctest: +SKIP
     ((51, 6), 19)
     """
-    folder = _local_folder("sts", "cohort.csv", data_home)
+    folder = local_folder("sts", "cohort.csv", data_home)
     if folder is None:
         target_folder = _cache(data_home) / "sts"
         complete = (target_folder / "outcome.mat").is_file()  # it is downloaded last
@@ -243,7 +243,7 @@ def _cache(data_home: str | os.PathLike[str] | None) -> Path:
     return Path(pooch.os_cache("nonredundant"))
 
 
-def _local_folder(name: str, marker: str, data_home: str | os.PathLike[str] | None) -> Path | None:
+def local_folder(name: str, marker: str, data_home: str | os.PathLike[str] | None) -> Path | None:
     """Return the local folder `name` if it contains the file `marker`, else None."""
     home = data_home if data_home is not None else os.environ.get("NONREDUNDANT_DATA")
     folder = Path(home).expanduser().resolve() / name if home else None
@@ -340,7 +340,7 @@ def _fetch_medmnist(
     if split is not None and split not in SPLITS:
         raise ValueError(f"split must be one of {SPLITS} or None, got {split!r}.")
     files = (cohort.file, cohort.shared_copy)
-    local = [f / file for file in files if (f := _local_folder("medmnist", file, data_home))]
+    local = [f / file for file in files if (f := local_folder("medmnist", file, data_home))]
     path = local[0] if local else _download_medmnist(cohort.file, data_home, download)
     data = _read_splits(path, split)
     target, split_of = data.pop("label"), data.pop("split")
