@@ -25,7 +25,9 @@ CHECKSUMS = {
     "hosny_Maastro.csv.gz": "92ddee7fe6a02768e4e84adfde522be12c5840497a34c92b998c12fdbc012999",
     "lung1_cases.csv": "ca82274335dffca0c50c516de56c61741f6c0e35d97e0b653609902d0d2d41ab",
     "lung1_fmcib.npz": "2465af139a9e8cbfc095ce29159ef5e7878974b5d73235001980b6f270929592",
-    "lung1_fmcib_randomized_sampled_non_roi.npz": "6392cbb146ac4ae58601ca9c3ce3d97b23e989e3d6cd215105b81c3a4a38da90",
+    "lung1_fmcib_randomized_sampled_non_roi.npz": (
+        "6392cbb146ac4ae58601ca9c3ce3d97b23e989e3d6cd215105b81c3a4a38da90"
+    ),
 }
 _HOSNY_DESCR = """Lung cancer: hand-crafted radiomics and the output of a 3-D network per patient.
 
@@ -33,10 +35,11 @@ Cohort {cohort}, {n} patients; target: alive after two years. Source: Hosny et a
 15:e1002711, doi 10.1371/journal.pmed.1002711, licence CC BY 4.0, as kept in the public repository
 aydindemircioglu/radFS. Published AUC of the network: 0.70 (Maastro), 0.71 (M-SPORE).
 """
-_LUNG1_DESCR = """Lung cancer: hand-crafted radiomics, embeddings by FMCIB and survival of 206 patients.
+_LUNG1_DESCR = """Lung cancer: hand-crafted radiomics, FMCIB embeddings and survival of 206 patients.
 
-Patients and survival: NSCLC-Radiomics, Aerts et al. 2014, doi 10.7937/K9/TCIA.2015.PF0M9REI, licence
-CC BY-NC 3.0. Hand-crafted features: Hosny et al. 2018, doi 10.1371/journal.pmed.1002711, CC BY 4.0.
+Patients and survival: NSCLC-Radiomics, Aerts et al. 2014, doi 10.7937/K9/TCIA.2015.PF0M9REI,
+licence CC BY-NC 3.0. Hand-crafted features: Hosny et al. 2018, doi 10.1371/journal.pmed.1002711,
+CC BY 4.0.
 Embeddings by FMCIB (Pai et al. 2024, doi 10.1038/s42256-024-00807-9): published beside
 TumorImagingBench without a stated licence, so do not redistribute them. `FMCIB-control` is the
 embedding after the voxels outside of the tumour were drawn at random (READII).
