@@ -35,7 +35,7 @@ Cohort {cohort}, {n} patients; target: alive after two years. Source: Hosny et a
 15:e1002711, doi 10.1371/journal.pmed.1002711, licence CC BY 4.0, as kept in the public repository
 aydindemircioglu/radFS. Published AUC of the network: 0.70 (Maastro), 0.71 (M-SPORE).
 """
-_LUNG1_DESCR = """Lung cancer: hand-crafted radiomics, FMCIB embeddings and survival of 206 patients.
+_LUNG1_DESCR = """Lung cancer: radiomics, embeddings by FMCIB and survival of 206 patients.
 
 Patients and survival: NSCLC-Radiomics, Aerts et al. 2014, doi 10.7937/K9/TCIA.2015.PF0M9REI,
 licence CC BY-NC 3.0. Hand-crafted features: Hosny et al. 2018, doi 10.1371/journal.pmed.1002711,
