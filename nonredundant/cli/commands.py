@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonredundant._version import __version__
+from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.tools import (
@@ -24,6 +25,7 @@ from nonredundant.cli.tools import (
     cores,
     echo,
     echo_stderr,
+    has_images,
     held_out_cases,
     one_line,
     parse_patients,
@@ -181,13 +183,34 @@ def extract(
 
 
 @app.command(
-    epilog="Example: nonredundant evaluate cases.csv --target relapse --modality PET -o report/"
+    epilog="Examples: nonredundant evaluate cases.csv --target relapse --modality PET -o report/, "
+    "nonredundant evaluate radiomics.csv --target relapse --embedding FMCIB=fmcib.csv"
 )
 @command
 def evaluate(
-    cases: Cases,
+    cases: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with the columns image, mask and others; or with radiomics.",
+            metavar="CASES.csv",
+        ),
+    ],
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
+    embedding: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Deep features by the name of their model; CSV, Parquet or NPZ. Repeatable.",
+            metavar="NAME=FILE",
+        ),
+    ] = None,
+    hcr: Annotated[
+        str | None,
+        typer.Option(
+            help="Radiomics columns of a CSV without images, such as 'original_*'.",
+            metavar="PATTERN,PATTERN",
+        ),
+    ] = None,
     root: Root = None,
     modality: Modality = None,
     settings: Settings = None,
@@ -238,31 +261,55 @@ def evaluate(
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
     from nonredundant.evaluation.cohort import NoCaseError
     from nonredundant.evaluation.compare import compare_feature_sets
-    from nonredundant.folds.feature_sets import DEFAULT_SETS
+    from nonredundant.folds.steps import EncodeClinical
 
     names = split_list(clinical)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
-    table = read_cases(cases, *needed, groups=groups, root=root)
-    check_distinct_ids(table, cases, groups)
+    given = read_embeddings(embedding or [], [target, event])
+    lesion_options = {
+        "clinical": names,
+        "hcr": split_list(hcr),
+        "embeddings": given,
+        "event": event,
+        "groups": groups,
+    }
     held: tuple[Any, ...] | None = None
-    if test is not None:
-        held = held_out_cases(test, needed, target, event, groups, root=root)
+    table: Any
+    if has_images(cases):
+        if hcr is not None:
+            raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
+        table = read_cases(cases, *needed, groups=groups, root=root)
+        labels = read_labels(table, target, cases, event)
+        check_distinct_ids(table, cases, groups)
+        grouping = None if groups is None else table[groups]
+        if test is not None:
+            held = held_out_cases(test, needed, target, event, groups, root=root)
+    else:
+        table, labels = read_lesions(cases, target, **lesion_options)
+        grouping = groups
+        if test is not None:
+            held = read_lesions(test, target, **lesion_options)
     prepare_folder(output)
     cache = output / "cache"
     if not resume:
         remove_cache(cache)
+    samples = getattr(table, "samples", table)
+    encoder = clinical_columns(samples, names)
+    lesion_steps = [] if encoder is None or samples is table else [EncodeClinical(encoder)]
     try:
         comparison = compare_feature_sets(
             table,
-            read_labels(table, target, cases, event),
+            labels,
+            steps=lesion_steps,
             extractor=_extractor(
                 modality,
                 settings,
                 bin_width,
                 patch,
                 jobs,
-                clinical=clinical_columns(table, names),
+                embeddings=given or None,
+                clinical=encoder,
                 lesions=lesions,
                 roi=roi,
                 label_channel=label_channel,
@@ -270,11 +317,11 @@ def evaluate(
             ),
             cvae=_cvae(epochs),
             patients=parse_patients(patients),
-            feature_sets=split_list(feature_sets) or DEFAULT_SETS,
+            feature_sets=split_list(feature_sets) or None,
             classifiers=split_list(classifiers) or None,
             cv=folds,
             n_repeats=repeats,
-            groups=None if groups is None else table[groups],
+            groups=grouping,
             test=held,
             shared_test=shared_test,
             scoring=split_list(scoring),

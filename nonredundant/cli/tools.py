@@ -85,8 +85,17 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
     echo_stderr(f"Warning: {one_line(message)}")
 
 
+def has_images(path: Path) -> bool:
+    """Return whether a CSV file has a column of images; otherwise it is a table of features."""
+    return "image" in _read_text(path).columns
+
+
 def read_cases(
-    path: Path, *needed: str, groups: str | None = None, root: Path | None = None
+    path: Path,
+    *needed: str,
+    groups: str | None = None,
+    root: Path | None = None,
+    images: bool = True,
 ) -> Any:
     """Read a case table from a CSV file; relative paths start from `root`, or the file's folder.
 
@@ -103,7 +112,8 @@ def read_cases(
         If there is no such file.
     """
     text = _read_text(path)
-    _check_columns(text, [name for name in ("image", *needed, groups) if name], path)
+    wanted = ("image" if images else None, *needed, groups)
+    _check_columns(text, [name for name in wanted if name], path)
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
     ids = _id_column(text, ("image", "mask", *needed))

@@ -16,6 +16,7 @@ from sklearn.base import clone
 
 from nonredundant.evaluation.groups import check_distinct, check_groups, read_groups
 from nonredundant.evaluation.leaks import check_held_out, check_target
+from nonredundant.extraction.case_embeddings import listed_embedding_columns
 from nonredundant.extraction.case_table import (
     SOURCE_COLUMNS,
     Sources,
@@ -110,9 +111,7 @@ class Given:
         """Names of the given embeddings, of lesions or of an extractor, also in a pipeline."""
         if isinstance(self.X, LesionTable):
             return self.X.embedding_names
-        params = {} if self.extractor is None else self.extractor.get_params(deep=True)
-        found = [v for name, v in params.items() if name.rpartition("__")[2] == "embeddings"]
-        return [str(name) for given in found if given for name in given]
+        return [str(name) for name in _embeddings(self.extractor)]
 
     def parts(self) -> dict[str, Any]:
         """Return the untrained steps, by what they are in messages."""
@@ -231,7 +230,9 @@ def read_cohort(
     for cases in (X,) if held is None else (X, held):
         check_clinical_cells(steps, _sample_columns(cases))
     y = align(y, X, "y")
-    check_target(y, X, named_columns(steps))
+    outcomes = {*getattr(y, "columns", ()), getattr(y, "name", None)}
+    listed = listed_embedding_columns({} if is_table else _embeddings(extractor))
+    check_target(y, X, [*named_columns(steps), *(c for c in listed if c in outcomes)])
     groups, held_groups = _read_groups(X, held, groups, held_groups)
     if ids_are_groups:
         groups = read_groups(groups, X)
@@ -317,6 +318,13 @@ def _clinical_parameters(extractor: Any) -> dict[str, Any]:
         return {}
     params = extractor.get_params(deep=True)
     return {name: v for name, v in params.items() if name.rpartition("__")[2] == "clinical"}
+
+
+def _embeddings(extractor: Any) -> dict[Any, Any]:
+    """Return the embeddings that an extractor, or one within a pipeline, is given."""
+    params = {} if extractor is None else extractor.get_params(deep=True)
+    found = [v for name, v in params.items() if name.rpartition("__")[2] == "embeddings"]
+    return {name: source for given in found if given for name, source in given.items()}
 
 
 def _own(extractor: Any) -> Any:

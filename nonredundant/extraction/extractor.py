@@ -35,6 +35,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from nonredundant._version import __version__
 from nonredundant.extraction.assembly import assemble, common_dimension
+from nonredundant.extraction.case_embeddings import case_embeddings, names_of_embeddings
 from nonredundant.extraction.case_table import (
     Sources,
     case_name,
@@ -139,6 +140,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     clinical : list of str, transformer or None, default=None
         Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
         to fit on the other columns of the case table.
+    embeddings : dict of str to path, DataFrame or list of str, or None, default=None
+        Given deep features by the names of their models: a file (`.csv`, `.parquet`, `.npz`, see
+        `nonredundant.lesions.read_embedding`), a frame, or columns of the case table. Each becomes
+        a block of the table, joined by the labels of the cases.
     plain_formulas : bool, default=False
         Compute with pyradiomics' own classes. By default the same formulas are computed in a
         faster order (`nonredundant.extraction.texture`); values agree to about 1e-12.
@@ -225,6 +230,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         "roi": [str, None],
         "fill_slices": ["boolean"],
         "whole_image": ["boolean"],
+        "embeddings": [dict, None],
         "plain_formulas": ["boolean"],
         "min_voxels": [Interval(Integral, 1, None, closed="left")],
         "min_volume": [Interval(Real, 0, None, closed="neither"), None],
@@ -260,6 +266,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         min_volume: float | None = None,
         small_lesions: str = "drop",
         clinical: Any = None,
+        embeddings: Mapping[str, Any] | None = None,
         plain_formulas: bool = False,
         root: str | Path | None = None,
         on_error: str = "raise",
@@ -287,6 +294,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         self.min_volume = min_volume
         self.small_lesions = small_lesions
         self.clinical = clinical
+        self.embeddings = embeddings
         self.plain_formulas = plain_formulas
         self.root = root
         self.on_error = on_error
@@ -385,6 +393,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     def _measured(self, X: pd.DataFrame, clinical: pd.DataFrame | None) -> LesionTable:
         """Measure the lesions of the checked cases and join their clinical variables."""
         plan = self._plan()
+        # Read first: what is missing is told before images are measured for hours.
+        given = case_embeddings(self.embeddings, X, self.root)
         sources = read_rows(X, self.root)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
@@ -410,7 +420,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         table = assemble(
             results, sample_columns(X), hcr, n_dim, plan.patch_shape, self._provenance(plan)
         )
-        return table if clinical is None else table.join(clinical, block="clinical")
+        if clinical is not None:
+            table = table.join(clinical, block="clinical")
+        return table.replace(embeddings=given) if given else table
 
     def to_store(
         self,
@@ -481,6 +493,11 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """
         plan = self._plan()
         _check_shard(shard, batch_size)
+        if self.embeddings:
+            raise InvalidParameterError(
+                "a store holds what is measured of images: write it without embeddings=, and add "
+                "them to the table, LesionTable.open(path).replace(embeddings={name: frame})"
+            )
         cases = check_case_table(cases, listed_columns(self.clinical), whole_image=self.whole_image)
         clinical = transform_clinical(self._clinical(), cases)
         sources = read_rows(cases, self.root)
@@ -518,11 +535,12 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         array of str
-            HCR as pyradiomics names them, then clinical variables.
+            HCR as pyradiomics names them, then clinical variables, then embeddings.
         """
         n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(self._plan().parameters, n_dim)
-        return np.asarray([*hcr, *clinical_names(self._clinical())], dtype=object)
+        given = names_of_embeddings(self.embeddings, self.root)
+        return np.asarray([*hcr, *clinical_names(self._clinical()), *given], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -534,7 +552,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults."""
-        super().__setstate__({"label_channel": None, "fill_slices": False, **state})
+        new = {"label_channel": None, "fill_slices": False, "embeddings": None}
+        super().__setstate__({**new, **state})
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "clinical_") or not is_transformer(self.clinical)

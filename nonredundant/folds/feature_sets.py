@@ -129,12 +129,10 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
         return replace(rest, name=name, clinical=True)
     known, _, last = name.rpartition("+")
     if last.removesuffix(_INDEPENDENT) in embeddings:
-        given = _given(last)
         if not known:
-            return FeatureSet(name, variant=given)
-        beside = parse_feature_set(known)
-        if beside.is_hcr:
-            return replace(beside, name=name, variant=given)
+            return FeatureSet(name, variant=_given(last))
+        if re.fullmatch(r"HCR|H\d+", known):
+            return replace(parse_feature_set(known), name=name, variant=_given(last))
     match = _PATTERN.match(name)
     parts = match.groupdict() if match else {}
     learned = parts.get("dlr") or parts.get("pca")

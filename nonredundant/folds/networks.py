@@ -67,6 +67,13 @@ class PatchEncoder:
             values = encode(self.network, network_input(table, self.hcr))
         return self.residuals(table, values)
 
+    @property
+    def share_explained(self) -> float:
+        """Share of the variance of the learned features that the regressions explain."""
+        if self.residualiser is None:
+            return float("nan")
+        return self.residualiser.share_explained
+
     def residuals(self, table: LesionTable, values: np.ndarray) -> np.ndarray:
         """Return what known columns do not predict of learned features; these without a model."""
         if self.residualiser is None:
@@ -331,14 +338,15 @@ def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
         hcr = selected_columns(variant, data)
         table, name = data.table, variant.embedding
         # Without an embedding there is nothing to regress.
-        rows = data.train_lesions & ~without_embedding(table, name)
+        missing = without_embedding(table, name)
+        rows = data.train_lesions & ~missing
         h, model = network_input(table, hcr).features, Residualiser()
         model.fit(h[rows], source.lesions[rows], groups=table.sample[rows])
         encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model, name)
         lesions = encoder.residuals(table, source.lesions)
         if name:
             encoder.median = np.median(lesions[rows], axis=0)
-            lesions = encoder.residuals(table, source.lesions)
+            lesions[missing] = encoder.median
         cross_fitted = source.cross_fitted
         if cross_fitted is not None:
             cross_fitted = encoder.residuals(table, cross_fitted)

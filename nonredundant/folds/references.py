@@ -125,6 +125,39 @@ def references(sets: Sequence[FeatureSet], feature_set: FeatureSet) -> list[str]
     return [name for name in dict.fromkeys(chosen) if name != feature_set.name]
 
 
+def choose_others(sets: Sequence[FeatureSet], primary: str) -> dict[str, tuple[str, str]]:
+    """Choose what is reported of the models beside the one that is reported first.
+
+    Parameters
+    ----------
+    sets : sequence of FeatureSet
+        The sets that can be reported.
+    primary : str
+        The set that is reported first.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        Model, an embedding or "network", and its set and reference. Empty without embeddings.
+    """
+    ranked = [s for _, is_kind in PRIORITY[:2] for s in sets if is_kind(s)]
+    if not any(s.variant is not None and s.variant.embedding for s in ranked):
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    taken = {_model(s) for s in sets if s.name == primary}
+    for one in ranked:
+        against = references(sets, one)
+        if _model(one) not in taken and against:
+            found.setdefault(_model(one), (one.name, against[0]))
+    return found
+
+
+def _model(feature_set: FeatureSet) -> str:
+    """Return the name of the model that a set's learned columns come of."""
+    variant = feature_set.variant
+    return "" if variant is None else variant.embedding or "network"
+
+
 def choose_primary(
     sets: Sequence[FeatureSet], published: Collection[str] = ()
 ) -> tuple[str, str | None]:

@@ -373,9 +373,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         if not self._given.any():
             return
         model = Residualiser().fit(self._condition(self.known_scaler_.impute(known)), d, sample)
-        weight = d.var(axis=0)
-        self.residualiser_ = model
-        self.share_explained_ = float(weight @ model.explained_ / weight.sum())
+        self.residualiser_, self.share_explained_ = model, model.share_explained
 
     def _condition(self, known: np.ndarray) -> pd.DataFrame:
         """Return h, the known columns that the components are made independent of."""

@@ -195,6 +195,12 @@ class Residualiser(BaseEstimator):
         mean, spread = self._law(h)
         return mean + spread * np.asarray(r, dtype=float)
 
+    @property
+    def share_explained(self) -> float:
+        """Share of the variance of all latents together that the mean given h explains."""
+        weight = self.scale_**2
+        return float(weight @ self.explained_ / weight.sum())
+
     def _divisor(self) -> np.ndarray:
         """Return the scale of each latent, 1 for constant ones."""
         return np.where(self.scale_ > 0, self.scale_, 1.0)

@@ -76,7 +76,7 @@ def _statements(findings: Mapping[str, Any]) -> list[Statement]:
     for key, (verdict, text) in findings.items():
         # Numbers follow a colon, those of an audit without a finding stand in brackets.
         start, colon, _ = text.partition(": ")
-        if not colon and key == "new":
+        if not colon and key in ("new", "explained"):
             start = text.partition(" (")[0]
         statements.append(Statement(start.rstrip(".") + ".", _COLOURS.get(verdict, "none")))
     return statements

@@ -21,6 +21,7 @@ from nonredundant.report.agreement import rows_with
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
 from nonredundant.results.answer import Evidence, Finding, does_help, is_calibrated, is_new
+from nonredundant.results.models import corrected_for_models, is_explained
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.statistics.calibration import (
     calibration_summary,
@@ -36,6 +37,7 @@ _TABLES = (
     "graph_tests",
     "attention",
     "redundancy",
+    "embeddings",
     "added_information",
     "controls",
     "probability_tests",
@@ -73,6 +75,10 @@ class FeatureSetComparison:
         `feature_set, method, estimate, null_mean, null_95, p_value, unit, detectable, detail`:
         dependence between hand-crafted and learned features that estimators trained afresh find
         on held-out folds; columns as in `metrics.redundancy_report`.
+    embeddings : DataFrame
+        `embedding, n_columns, n_components, share_of_variance, share_explained, lowest, highest`:
+        the components of each given embedding, and the share of their variance that the known
+        columns explain, see `results.models`.
     added_information : DataFrame
         `feature_set, reference, classifier, method, statistic, null_95, p_value, p_holm,
         unseen_share, unit, n_permutations, n_samples, reason`: whether learned features say
@@ -143,6 +149,7 @@ class FeatureSetComparison:
     cv_tests: pd.DataFrame
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
+    embeddings: pd.DataFrame
     added_information: pd.DataFrame
     controls: pd.DataFrame
     probability_tests: pd.DataFrame
@@ -194,9 +201,42 @@ class FeatureSetComparison:
             between the fused and the hand-crafted features with its interval and the gains that
             it excludes; the tests of added information, and how large an unseen function of known
             features would have to be to explain a claim away; a calibration slope that is far
-            from 1. All but the first classifier's p-values are corrected by Holm's method.
+            from 1. All but the first classifier's p-values are corrected by Holm's method. With
+            several embeddings: the same of the models beside the first, corrected for their number.
         """
-        return " ".join(finding.text for finding in self.findings(classifier).values())
+        texts = [finding.text for finding in self.findings(classifier).values()]
+        others = self.findings_of_others(classifier)
+        if others:
+            texts.append(f"Other models, p corrected for {len(others)} by Holm's method:")
+        for found in others.values():
+            texts += [finding.text for finding in found.values()]
+        return " ".join(texts)
+
+    def findings_of_others(self, classifier: str | None = None) -> dict[str, dict[str, Finding]]:
+        """Return the verdicts on the models beside that of the primary set, as `findings` does.
+
+        Parameters
+        ----------
+        classifier : str, optional
+            The classifier whose scores are compared; the first by default.
+
+        Returns
+        -------
+        dict of str to dict of str to Finding
+            Verdicts by model, an embedding or "network", whose p-values are corrected for the
+            number of these models. Empty without given embeddings.
+        """
+        chosen = {
+            model: {**self.primary, "feature_set": name, "reference": reference}
+            for model, (name, reference) in self.settings.other_models.items()
+        }
+        if classifier is not None:
+            chosen = {model: {**one, "classifier": classifier} for model, one in chosen.items()}
+        evidence = corrected_for_models({m: self._evidence(one) for m, one in chosen.items()})
+        return {
+            model: {**self._is_new(one), "helps": does_help(evidence[model])}
+            for model, one in chosen.items()
+        }
 
     def findings(self, classifier: str | None = None) -> dict[str, Finding]:
         """Return the verdicts of `answer`, each with its sentence.
@@ -209,21 +249,28 @@ class FeatureSetComparison:
         Returns
         -------
         dict of str to Finding
-            "new": `answer.is_new`, if the primary set has learned features; "helps":
+            "new": `answer.is_new`, if the primary set has learned features; "explained": of a
+            given embedding, `models.is_explained`; "helps":
             `answer.does_help`; "calibrated": `answer.is_calibrated`, if there is something to
             tell.
         """
         chosen = {**self.primary}
         if classifier is not None:
             chosen["classifier"] = classifier
-        found = {}
-        block = self.settings.learned_blocks.get(chosen["feature_set"])
-        if block is not None and "reference" in chosen:
-            found["new"] = is_new(self.redundancy, block)
+        found = self._is_new(chosen)
         found["helps"] = does_help(self._evidence(chosen))
         slope = self._slope(chosen)
         calibrated = None if slope is None else is_calibrated(slope)
         return found if calibrated is None else {**found, "calibrated": calibrated}
+
+    def _is_new(self, chosen: dict[str, str]) -> dict[str, Finding]:
+        """State what the known features have in common with the learned block of a set."""
+        block = self.settings.learned_blocks.get(chosen["feature_set"])
+        if block is None or "reference" not in chosen:
+            return {}
+        explained = is_explained(self.embeddings, block)
+        found = {} if explained is None else {"explained": explained}
+        return {**found, "new": is_new(self.redundancy, block)}
 
     def _evidence(self, chosen: dict[str, str]) -> Evidence:
         """Collect the rows of the tables that concern one fused set."""

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.folds.cohort import Cohort
+from nonredundant.folds.references import choose_others
 from nonredundant.folds.study import Study
 from nonredundant.lesions.measures import size_and_uptake
 
@@ -38,6 +39,8 @@ class CohortSettings:
         Number of samples (patients) and of their lesions.
     lesions_a_sample : list of float
         Quartiles and maximum of the number of lesions per sample.
+    embeddings : dict of str to int
+        Number of columns of each given embedding.
     n_hcr, n_clinical : int
         Number of hand-crafted and of clinical columns. Clinical columns are counted after the
         transformer that is fitted in each fold.
@@ -58,6 +61,7 @@ class CohortSettings:
     lesions_a_sample: list[float]
     n_hcr: int
     n_clinical: int
+    embeddings: dict[str, int]
     patch_shape: list[int] | None
     class_counts: dict[str, int]
     quartiles: dict[str, list[float]]
@@ -78,6 +82,9 @@ class ComparisonSettings:
     primary : dict of str to str
         `feature_set, classifier, metric` and, where the set was tested against another one,
         `reference`: the comparison that was chosen before any result was seen.
+    other_models : dict of str to (str, str)
+        Where there are given embeddings: each model beside that of the primary set, and its set
+        and reference, chosen before any result was seen.
     learned_blocks : dict of str to str
         Feature set → its learned block, a name in `FeatureSetComparison.redundancy`.
     steps : list of str
@@ -104,6 +111,8 @@ class ComparisonSettings:
         The published experiment that was repeated.
     cvae : dict or None
         Parameters of the network; None if none was trained.
+    embedding : dict or None
+        Parameters of what reduced the given embeddings; None without a set of them.
     extractor : str or None
         The extractor; None if lesions were passed in place of images.
     class_weight, sampler : str or None
@@ -133,6 +142,7 @@ class ComparisonSettings:
     scoring: list[str]
     simple_sets: list[str]
     primary: dict[str, str]
+    other_models: dict[str, tuple[str, str]]
     learned_blocks: dict[str, str]
     steps: list[str]
     flow: list[tuple[str, int, str]]
@@ -147,6 +157,7 @@ class ComparisonSettings:
     graph: bool
     experiment: str | None
     cvae: dict[str, Any] | None
+    embedding: dict[str, Any] | None
     extractor: str | None
     class_weight: str | None
     sampler: str | None
@@ -187,6 +198,7 @@ def describe_settings(
         scoring=list(options.scorers),
         simple_sets=[s.name for s in study.sets if s.is_simple],
         primary=study.primary.to_dict(),
+        other_models=choose_others(study.sets, study.primary.feature_set),
         learned_blocks={s.name: s.variant.name for s in study.sets if s.variant},
         steps=[str(step) for _, step in cohort.steps],
         flow=[*cohort.flow, _analysed(study)],
@@ -201,6 +213,9 @@ def describe_settings(
         graph=study.level.graph is not None,
         experiment=experiment,
         cvae=None if study.cvae is None else _plain(study.cvae.get_params(deep=False)),
+        embedding=(
+            None if study.embedding is None else _plain(study.embedding.get_params(deep=False))
+        ),
         extractor=cohort.extractor,
         class_weight=None if options.class_weight is None else str(options.class_weight),
         sampler=None if options.sampler is None else str(options.sampler),
@@ -239,6 +254,7 @@ def _describe_cohort(cohort: Cohort, clinical: pd.DataFrame) -> CohortSettings:
         lesions_a_sample=[float(n) for n in several],
         n_hcr=len(table.columns_of("hcr")),
         n_clinical=clinical.shape[1],
+        embeddings={name: len(table.columns_of(name)) for name in table.embedding_names},
         patch_shape=None if table.patches is None else list(table.patches.shape[1:]),
         class_counts={str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
         quartiles=quartiles,

@@ -17,6 +17,7 @@ from nonredundant.metrics.audit import COLUMNS, pool_redundancy
 from nonredundant.results.comparison import FeatureSetComparison
 from nonredundant.results.controls import controls_table
 from nonredundant.results.information import information_table
+from nonredundant.results.models import embedding_table
 from nonredundant.results.probabilities import probability_table
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.results.significance import (
@@ -173,6 +174,7 @@ def comparison_of(
     return FeatureSetComparison(
         **parts,
         redundancy=redundancy_table(results.audits),
+        embeddings=embedding_table(results.learned),
         added_information=information_table(study, results),
         controls=controls_table(study, results),
         probability_tests=probability_table(study, results.held, mean),

@@ -29,6 +29,17 @@ _COLUMNS = (
 )
 
 
+_EMBEDDING = (
+    text_column("embedding", "embedding"),
+    number_column("n_columns", "columns that vary", 0),
+    number_column("n_components", "components", 0),
+    number_column("share_of_variance", "share of its variance", 2),
+    number_column("share_explained", "explained by known features", 2),
+    number_column("lowest", "lowest of folds", 2),
+    number_column("highest", "highest of folds", 2),
+)
+
+
 def _figures(comparison: Any) -> list[Drawing]:
     """Draw the estimates against chance."""
     if comparison.redundancy.empty:
@@ -55,7 +66,9 @@ def _content(comparison: Any) -> list[Block] | None:
         for _, row in comparison.redundancy.iterrows()
         if row["detail"]
     ]
+    given = [frame_table(comparison.embeddings, _EMBEDDING, "Given embeddings")]
     return [
+        *([] if comparison.embeddings.empty else given),
         replace(table, notes=remarks),
         note(
             "Smallest detectable: the estimate that this number of held-out samples shows with 80 "

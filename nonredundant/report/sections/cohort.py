@@ -29,6 +29,7 @@ def _content(comparison: Any) -> list[Block]:
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
         *_clinical_rows(cohort),
+        *((f"embedding {name}", f"{n:,} columns") for name, n in cohort.embeddings.items()),
         ("patch", _shape_text(cohort.patch_shape)),
         ("cases left out because extraction failed", f"{len(s.failed):,}"),
     ]

@@ -35,10 +35,22 @@ def _features(settings: Any) -> Markup:
     return text + "."
 
 
+def _embeddings(settings: Any) -> str:
+    """Describe the components of given embeddings; empty without any."""
+    if not settings.embedding:
+        return ""
+    return (
+        " Given embeddings are standardised and reduced to at most "
+        f"{settings.embedding['n_components']} principal components; of those named -MI, the mean "
+        "and the spread that kernel regressions predict of them from the known features are "
+        "removed by cross-fitting."
+    )
+
+
 def _network(settings: Any) -> Markup:
     """Describe the deep features."""
     if not settings.cvae:
-        return Markup("No network was trained.")
+        return Markup("No network was trained.") + _embeddings(settings)
     text = Markup(
         "Deep features are the latents of a variational autoencoder of the lesion's patch, whose "
         "decoder also receives the hand-crafted features; sets named -MI are trained with a term "
@@ -54,7 +66,7 @@ def _network(settings: Any) -> Markup:
             "; after the training, mean and spread of each latent given the hand-crafted features "
             "are removed"
         )
-    return text + "."
+    return text + "." + _embeddings(settings)
 
 
 _FOLDS = Markup(
