@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from nonredundant._version import __version__
 from nonredundant.extraction.assembly import assemble, common_dimension
@@ -49,6 +50,7 @@ from nonredundant.extraction.case_table import (
     transform_clinical,
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
+from nonredundant.extraction.encoded import add_encoded, split_sources
 from nonredundant.extraction.measurement import (
     UNKEYED,
     CaseFailure,
@@ -61,6 +63,7 @@ from nonredundant.extraction.radiomics import feature_names
 from nonredundant.extraction.settings import preset_name, resolve_parameters
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
+from nonredundant.lesions.blocks import embedding_columns
 from nonredundant.lesions.parts import Layout
 from nonredundant.lesions.sample_labels import calendar_type
 from nonredundant.lesions.store import LesionStore
@@ -140,10 +143,12 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     clinical : list of str, transformer or None, default=None
         Numeric columns to pass through, or a transformer (for instance a `ColumnTransformer`)
         to fit on the other columns of the case table.
-    embeddings : dict of str to path, DataFrame or list of str, or None, default=None
+    embeddings : dict of str to path, DataFrame, list of str or encoder, or None, default=None
         Given deep features by the names of their models: a file (`.csv`, `.parquet`, `.npz`, see
         `nonredundant.lesions.read_embedding`), a frame, or columns of the case table. Each becomes
-        a block of the table, joined by the labels of the cases.
+        a block of the table, joined by the labels of the cases. Or a
+        `nonredundant.encoders.FrozenEncoder`, which is run over patches that are cropped at its
+        own voxel size and field of view.
     plain_formulas : bool, default=False
         Compute with pyradiomics' own classes. By default the same formulas are computed in a
         faster order (`nonredundant.extraction.texture`); values agree to about 1e-12.
@@ -394,7 +399,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """Measure the lesions of the checked cases and join their clinical variables."""
         plan = self._plan()
         # Read first: what is missing is told before images are measured for hours.
-        given = case_embeddings(self.embeddings, X, self.root)
+        sources_given, encoders = split_sources(self.embeddings)
+        given = case_embeddings(sources_given, X, self.root)
         sources = read_rows(X, self.root)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
@@ -422,7 +428,11 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         )
         if clinical is not None:
             table = table.join(clinical, block="clinical")
-        return table.replace(embeddings=given) if given else table
+        table = table.replace(embeddings=given) if given else table
+        if encoders:
+            self.n_dim_ = n_dim
+            table, self.encoders_ = add_encoded(table, encoders, self, X)
+        return table
 
     def to_store(
         self,
@@ -539,7 +549,12 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """
         n_dim = getattr(self, "n_dim_", 3)
         hcr = feature_names(self._plan().parameters, n_dim)
-        given = names_of_embeddings(self.embeddings, self.root)
+        files, encoders = split_sources(self.embeddings)
+        given = names_of_embeddings(files, self.root)
+        if encoders:
+            check_is_fitted(self, "encoders_")
+            for name, encoder in self.encoders_.items():
+                given += embedding_columns(name, range(encoder.n_features_))
         return np.asarray([*hcr, *clinical_names(self._clinical()), *given], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
