@@ -1,13 +1,12 @@
 """Given embeddings: time and memory of a comparison, and LUNG1 with the embedding of FMCIB.
 
-The tables of the second part are read from the folder `nsclc` below `$NONREDUNDANT_DATA`; without it
-only the first part is measured.
+The tables of the second part are read from the folder `nsclc` below `$NONREDUNDANT_DATA`; without
+it only the first part is measured.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import threading
@@ -45,25 +44,33 @@ def simulated() -> tuple[LesionTable, np.ndarray]:
     return LesionTable(features, embeddings={"FMCIB": frame}), y
 
 
-def resident(pid: int) -> float:
-    """Return the resident memory of a process and its descendants in MiB."""
+def used_by(pid: int) -> dict[int, tuple[float, float]]:
+    """Return resident memory in MiB and processor seconds of a process and its descendants."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
+        times = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        children = [c for task in tasks for c in (task / "children").read_text().split()]
     except OSError:
-        return 0.0
-    own = int(status.split("VmRSS:")[1].split()[0]) / 1024 if "VmRSS:" in status else 0.0
-    return own + sum(resident(int(child)) for child in children)
+        return {}
+    memory = int(status.split("VmRSS:")[1].split()[0]) / 1024 if "VmRSS:" in status else 0.0
+    seconds = (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
+    found = {pid: (memory, seconds)}
+    for child in children:
+        found |= used_by(int(child))
+    return found
 
 
 def measure() -> None:
     """Compare once and print wall and processor seconds, and the peak memory of all processes."""
     table, y = simulated()
-    peak, done = [0.0], threading.Event()
+    peaks, seconds, done = [0.0], {}, threading.Event()
 
     def watch() -> None:
-        while not done.wait(0.1):
-            peak[0] = max(peak[0], resident(os.getpid()))
+        while not done.wait(0.2):
+            now = used_by(os.getpid())
+            peaks.append(sum(memory for memory, _ in now.values()))
+            seconds.update({pid: used for pid, (_, used) in now.items()})
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -74,10 +81,10 @@ def measure() -> None:
     wall = time.perf_counter() - start
     done.set()
     watcher.join()
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(one.ru_utime + one.ru_stime for one in used)
     folds = found.settings.n_folds
-    print(wall, cpu, peak[0], folds, len(found.settings.feature_sets), sep="\t")
+    print(
+        wall, sum(seconds.values()), max(peaks), folds, len(found.settings.feature_sets), sep="\t"
+    )
 
 
 def lung1(folder: Path) -> tuple[str, str, str]:
@@ -144,12 +151,14 @@ def main() -> None:
         f"A comparison of {N} lesions with {N_HCR} hand-crafted features and an embedding of "
         f"{P:,} columns, simulated, all defaults but logistic regression alone and `n_jobs=2`: "
         f"{n_sets:.0f} sets, {folds:.0f} folds, audit and controls. Memory is the sum of the "
-        f"resident memory of all processes, imports included. Load average at the end: {load:.1f}.",
+        "resident memory of all processes, imports included. Where other programs were running, "
+        "half of the processor seconds is the time on two free cores. Load average at the end: "
+        f"{load:.1f}.",
         markdown_table(
             ["", "measured", "required"],
             [
                 ("seconds", f"{wall:.0f}", "< 180"),
-                ("processor seconds", f"{cpu:.0f}", ""),
+                ("processor seconds", f"{cpu:.0f}", "< 360"),
                 ("peak memory (MiB)", f"{peak:.0f}", "< 2,048"),
             ],
         ),

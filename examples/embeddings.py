@@ -65,8 +65,9 @@ found.plot()
 plt.show()
 
 # %% [markdown]
-# The estimator behind the sets named `-MI`, for pipelines of your own, gives radiomics and residuals
-# side by side. The largest correlation of each component with a radiomic feature, before and after:
+# The estimator behind the sets named `-MI`, for pipelines of your own, gives radiomics and
+# residuals side by side. The largest correlation of each component with a feature, before and after:
+
 
 # %%
 def largest(components):
