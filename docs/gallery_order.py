@@ -12,6 +12,7 @@ ORDER = (
     "vae",
     "cvae",
     "comparison",
+    "embeddings",
     "patients",
     "survival",
     "novelty",

@@ -42,8 +42,8 @@ def read_embeddings(options: Sequence[str], outcome: Sequence[str | None] = ()) 
         both = [column for column in outcome if column in found[name].columns]
         if both:
             raise ValueError(
-                f"--embedding {option}: the file has the columns {both}, which are the outcome: the "
-                "model would be told the answer; leave them out"
+                f"--embedding {option}: the file has the columns {both}, which are the outcome: "
+                "the model would be told the answer; leave them out"
             )
     return found
 
@@ -123,9 +123,7 @@ def read_lesions(
     return table, labels
 
 
-def _radiomics(
-    rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[str]
-) -> list[str]:
+def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[str]) -> list[str]:
     """Choose the hand-crafted columns, and tell which others are left out."""
     from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns
 

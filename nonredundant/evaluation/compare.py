@@ -119,7 +119,8 @@ def compare_feature_sets(
         samples, whose columns of `samples` it may read. A step that sees labels says so by
         scikit-learn's tag `target_tags.required`; it is fitted again in the inner splits.
     feature_sets : sequence of str, optional
-        By default those of the given embeddings if there are any, else of the network. `HCR`, `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
+        By default those of the given embeddings if there are any, else of the network. `HCR`,
+        `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
         inside the fold), `D16-MI`, `H8+D16-MI`. Where there are clinical columns, they are added
         to the hand-crafted ones, and `HCR` is reported as `Clinical+HCR`, unless a set names them:
         `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`. The name of a given embedding stands for

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nonredundant.lesions._checks import check_same_columns, joined
 
+
 def concatenated_parts(tables: Sequence[Any]) -> dict[str, Any]:
     """Concatenate the constructor arguments of tables."""
     if not tables:

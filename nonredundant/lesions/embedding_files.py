@@ -26,8 +26,9 @@ def read_embedding(path: Any) -> pd.DataFrame:
     ----------
     path : str or path-like
         `.csv` (also `.csv.gz`) or `.parquet`: a column of ids (named for ids, else the first one;
-        in Parquet also the index) and columns of numbers; `.npz`: an array of two dimensions and one of as many ids. A column
-        or array `lesion` is the number of a lesion in its sample, from 0.
+        in Parquet also the index) and columns of numbers; `.npz`: an array of two dimensions and
+        one of as many ids. A column or array `lesion` is the number of a lesion in its sample,
+        from 0.
 
     Returns
     -------

@@ -92,9 +92,7 @@ def _values(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _rows(
-    name: str, frame: Any, rows: pd.Index, index: pd.Index, sample: np.ndarray
-) -> np.ndarray:
+def _rows(name: str, frame: Any, rows: pd.Index, index: pd.Index, sample: np.ndarray) -> np.ndarray:
     """Return the row of an embedding that belongs to each lesion."""
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(

@@ -21,7 +21,7 @@ def as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
     >>> as_numbers(frame).dtypes.tolist()
     [dtype('float64'), dtype('O')]
     """
-    objects = [i for i, dtype in enumerate(frame.dtypes) if dtype == object]
+    objects = [i for i, dtype in enumerate(frame.dtypes) if pd.api.types.is_object_dtype(dtype)]
     converted: dict[int, np.ndarray] = {}
     for i in objects:
         cells = [_number(cell) for cell in frame.iloc[:, i]]

@@ -1,4 +1,4 @@
-"""Given embeddings in the answer: how much of each is known, and what models beside the first do."""
+"""Given embeddings in the answer: how much of each is known, and what the other models add."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.decomposition import PCA
 
 from nonredundant import LesionTable, NonRedundantEmbedding, compare_feature_sets
 from nonredundant.evaluation import FeatureSetClassifier
@@ -200,8 +201,6 @@ def test_the_number_of_components_is_that_of_the_estimator():
     )
     assert found.embeddings["n_components"].tolist() == [3]
     with pytest.raises(InvalidParameterError, match="NonRedundantEmbedding"):
-        from sklearn.decomposition import PCA
-
         compare_feature_sets(table, y, embedding=PCA(2), **QUICK)
 
 

@@ -17,9 +17,7 @@ IDS = ["anna", "bert", "carl"]
 
 def several(**more):
     """Return a table of three patients, of whom the second has two lesions."""
-    return LesionTable(
-        FEATURES, blocks={"age": "clinical"}, sample=[0, 1, 1, 2], index=IDS, **more
-    )
+    return LesionTable(FEATURES, blocks={"age": "clinical"}, sample=[0, 1, 1, 2], index=IDS, **more)
 
 
 def frame(rows, index=None):
