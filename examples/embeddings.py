@@ -66,7 +66,8 @@ plt.show()
 
 # %% [markdown]
 # The estimator behind the sets named `-MI`, for pipelines of your own, gives radiomics and
-# residuals side by side. The largest correlation of each component with a feature, before and after:
+# residuals side by side. The largest correlation of each component with a feature, before and
+# after:
 
 
 # %%

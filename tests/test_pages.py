@@ -23,7 +23,15 @@ ROOT = Path(nr.__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 WITH_COMMANDS = [*PAGES, ROOT / "docs" / "get_started.md"]
 #: Pages that compare feature sets or start worker processes take more than a few seconds.
-SLOW = {"README", "clinical", "centres", "imbalance", "small_cohorts", "large_cohorts"}
+SLOW = {
+    "README",
+    "clinical",
+    "centres",
+    "embeddings",
+    "imbalance",
+    "small_cohorts",
+    "large_cohorts",
+}
 #: Instead of the defaults of a comparison.
 QUICK = {
     "cv": 2,
@@ -84,7 +92,18 @@ def cohort(tmp_path_factory) -> Path:
     row = "anna,anna/PET/image,anna/PET/mask/RS.dcm"
     (folder / "dicom.csv").write_text(f"patient_id,image,mask\n{row}\n", encoding="utf-8")
     (folder / "model.skops").touch()
+    write_features(folder)
     return folder
+
+
+def write_features(folder: Path) -> None:
+    """Write radiomics with an outcome, and an embedding of the same patients in another order."""
+    rng = np.random.default_rng(0)
+    ids = pd.Index([f"p{i}" for i in range(40)], name="patient_id")
+    rows = pd.DataFrame(rng.normal(size=(40, 3)), index=ids).add_prefix("original_glcm_")
+    rows.assign(relapse=np.arange(40) % 2).to_csv(folder / "radiomics.csv")
+    values = pd.DataFrame(rng.normal(size=(40, 50)), index=ids)
+    values.sample(frac=1, random_state=0).to_csv(folder / "fmcib.csv")
 
 
 @pytest.fixture
@@ -115,6 +134,9 @@ def run(page: Path) -> None:
 )
 def test_python_of_a_page_runs(page, cohort, quick, monkeypatch, capsys):
     monkeypatch.chdir(cohort)
+    if page.stem == "embeddings":
+        # The default sets are those of the embeddings.
+        monkeypatch.setitem(nr.compare_feature_sets.__kwdefaults__, "feature_sets", None)
     run(page)
 
 

@@ -267,7 +267,7 @@ def evaluate(
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
     given = read_embeddings(embedding or [], [target, event])
-    lesion_options = {
+    lesion_options: dict[str, Any] = {
         "clinical": names,
         "hcr": split_list(hcr),
         "embeddings": given,

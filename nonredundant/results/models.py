@@ -107,8 +107,8 @@ def corrected_for_models(evidence: Mapping[str, Evidence]) -> dict[str, Evidence
     information: dict[str, list[Any]] = {name: [] for name in found}
     methods = pd.unique(pd.concat([one.information["method"] for one in found.values()] or [_NONE]))
     for method in methods:
-        rows = {name: _of(one.information, method) for name, one in found.items()}
-        for name, row in _corrected(rows).items():
+        own = {name: _of(one.information, method) for name, one in found.items()}
+        for name, row in _corrected(own).items():
             information[name] += [] if row is None else [row]
     for name, one in found.items():
         rows = pd.DataFrame(information[name], columns=one.information.columns)
