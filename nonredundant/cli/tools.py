@@ -86,7 +86,11 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
 
 
 def read_cases(
-    path: Path, *needed: str, groups: str | None = None, root: Path | None = None
+    path: Path,
+    *needed: str,
+    groups: str | None = None,
+    centre: str | None = None,
+    root: Path | None = None,
 ) -> Any:
     """Read a case table from a CSV file; relative paths start from `root`, or the file's folder.
 
@@ -103,7 +107,7 @@ def read_cases(
         If there is no such file.
     """
     text = _read_text(path)
-    _check_columns(text, [name for name in ("image", *needed, groups) if name], path)
+    _check_columns(text, [name for name in ("image", *needed, groups, centre) if name], path)
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
     ids = _id_column(text, ("image", "mask", *needed))
@@ -111,8 +115,8 @@ def read_cases(
         cases = cases.set_axis(_row_labels(text[ids], path), axis=0)
         # The ids are kept as a column, too, because that column may name the groups.
         cases[ids] = text[ids].to_numpy()
-    if groups is not None:
-        cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
+    for name in {groups, centre} - {None}:
+        cases[name] = text[name].str.strip().replace("", None).to_numpy()
     folder = path.parent if root is None else root
     if not folder.is_dir():
         raise NotADirectoryError(f"--root {folder} is no folder; paths of {path} start from it")
