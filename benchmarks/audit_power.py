@@ -1,9 +1,9 @@
 """Errors and power of the audit, and the margins from which it states the smallest detectable.
 
 Simulated rows: correlated features h of 8 factors; independent latents d, of which one copies a
-part of one feature or of a product of two, or several copy a part of one factor each. `python benchmarks/audit_power.py`
-prints the tables and writes them into docs/benchmarks.md; the medians of the first table are
-`MARGINS` of `nonredundant/metrics/nulls.py`.
+part of one feature or of a product of two, or several copy a part of one factor each.
+`python benchmarks/audit_power.py` prints the tables and writes them into docs/benchmarks.md; the
+medians of the last table are `MARGINS` of `nonredundant/metrics/nulls.py`.
 """
 
 from __future__ import annotations
@@ -187,8 +187,8 @@ def main() -> None:
         "",
         *copied(options.seeds),
         "",
-        f"Share of {options.draws} audits in which one of the methods that a comparison runs on any "
-        "number of rows has p of at most 0.05 after Holm; independent columns.",
+        f"Share of {options.draws} audits in which one of the methods that a comparison runs on "
+        "any number of rows has p of at most 0.05 after Holm; independent columns.",
         "",
         *seen(options.draws),
         "",
@@ -199,8 +199,8 @@ def main() -> None:
         "",
         "The expected estimate that is significant in 80 % of samples, in standard deviations of "
         f"the null above its 95 % point. Designs: n of {options.sizes}, 107 and 14 features, one "
-        "feature copied by one latent, eight factors by eight, or a product of two by one; –: no such "
-        "strength.",
+        "feature copied by one latent, eight factors by eight, or a product of two by one; –: no "
+        "such strength.",
         "",
         *margins(options.sizes, options.trials, options.refits),
     ]

@@ -203,10 +203,10 @@ def redundancy_report(
         (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
         that this many rows show with about 80 % power (`detectable`: `null_95` plus a multiple of
         the null's standard deviation that was simulated for each method; NaN for
-        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair", the product and the
-        latent of "r2-of-latents", or says why there is no null. At independence an R² is near or
-        below 0 (those of latents a little above), an AUC near
-        0.5, nats and correlations near 0; all of them can be lower.
+        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair",
+        the product of "largest-product" and the latent of "r2-of-latents", or says why there is no
+        null. At independence an R² is near or below 0 (those of latents a little above), an AUC
+        near 0.5, nats and correlations near 0; all of them can be lower.
 
     Raises
     ------
@@ -287,9 +287,10 @@ def redundancy_report(
 
     The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair", "largest-product" and
     of latents is that of a permutation test [8]_, exact for any n and at least
-    1 / (1 + `n_permutations`). Where models are refitted, or for 10 or fewer permutations, the null is approximated by Student's t around
-    its mean: at independence such p-values are uniform for the AUC, and conservative for nats and
-    R², whose nulls have a long lower tail. P-values are not corrected for the number of methods.
+    1 / (1 + `n_permutations`). Where models are refitted, or for 10 or fewer permutations, the
+    null is approximated by Student's t around its mean: at independence such p-values are uniform
+    for the AUC, and conservative for nats and R², whose nulls have a long lower tail. P-values are
+    not corrected for the number of methods.
 
     References
     ----------

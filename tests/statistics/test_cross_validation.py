@@ -171,9 +171,11 @@ def test_the_interval_ends_where_a_test_would_reject(df, difference):
     error, cases = 0.03, 100.0
     found = trained_difference(difference, StandardError(error, df, cases))
     for end in (found.low, found.high):
-        z2 = (end / error) ** 2
-        ratio = 1.65 + (2.8 - 1.65) * z2 / (z2 + 2)
-        reached = abs(difference - end) / (error * np.sqrt(ratio))
+        # 1.2 + 45 / 100 at no difference, 3 at a large one.
+        none = error * np.sqrt(1.65)
+        z2 = (end / none) ** 2
+        ratio = 1 + (3 / 1.65 - 1) * z2 / (z2 + 1.5)
+        reached = abs(difference - end) / (none * np.sqrt(ratio))
         assert reached == pytest.approx(t.ppf(0.975, df), rel=1e-6)
     assert found.low < difference < found.high
     assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
