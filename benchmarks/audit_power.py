@@ -1,18 +1,20 @@
 """Errors and power of the audit, and the margins from which it states the smallest detectable.
 
 Simulated rows: correlated features h of 8 factors; independent latents d, of which one copies a
-part of one feature, or several copy a part of one factor each. `python benchmarks/audit_power.py`
-prints the tables and writes them into docs/benchmarks.md; the medians of the first table are
-`MARGINS` of `nonredundant/metrics/nulls.py`.
+part of one feature or of a product of two, or several copy a part of one factor each.
+`python benchmarks/audit_power.py` prints the tables and writes them into docs/benchmarks.md; the
+medians of the last table are `MARGINS` of `nonredundant/metrics/nulls.py`.
 """
 
 from __future__ import annotations
 
 import argparse
+from itertools import product
 
 import numpy as np
 from reporting import write_section
 
+from nonredundant.evaluation.compare import SMALL_AUDIT
 from nonredundant.metrics import (
     DEFAULT_METHODS,
     METHODS,
@@ -21,22 +23,36 @@ from nonredundant.metrics import (
     redundancy_score,
 )
 from nonredundant.metrics.nulls import MARGINS, compare_with_null
+from nonredundant.statistics import holm
 
 #: Columns of h and d.
 DESIGNS = ((107, 16), (14, 16))
 STRENGTHS = (0.15, 0.25, 0.4, 0.55, 0.7, 0.9)
 REFITTED = ("r2-forest", "r2-mlp", "discriminator-auc", "discriminator-nats")
-EXACT = ("r2-ridge", "ksg", "dcor", "hsic", "largest-pair", "r2-of-latents", "share-of-latents")
+EXACT = (
+    "r2-ridge",
+    "ksg",
+    "dcor",
+    "hsic",
+    "largest-pair",
+    "largest-product",
+    "r2-of-latents",
+    "share-of-latents",
+)
+KINDS = ("one", "many", "product")
 
 
 def draw(n: int, design: tuple[int, int], strength: float, kind: str, seed: int) -> tuple:
-    """Draw h and d; `kind` says whether one feature or several factors are copied."""
+    """Draw h and d; `kind` says whether a feature, a product or factors are copied."""
     rng = np.random.default_rng([seed, n])
     factors = rng.normal(size=(n, 8))
     mixing = np.random.default_rng(99).normal(size=(8, design[0]))
     h = factors @ mixing + rng.normal(size=(n, design[0]))
     d = rng.normal(size=(n, design[1]))
-    source = h[:, :1] / np.sqrt(1 + np.sum(mixing[:, 0] ** 2)) if kind == "one" else factors
+    scaled = h[:, :2] / np.sqrt(1 + np.sum(mixing[:, :2] ** 2, axis=0))
+    both = scaled.prod(axis=1, keepdims=True)
+    sources = {"one": scaled[:, :1], "many": factors, "product": both / both.std()}
+    source = sources[kind]
     size = min(source.shape[1], design[1])
     d[:, :size] = strength * source[:, :size] + np.sqrt(1 - strength**2) * d[:, :size]
     return h, d
@@ -76,7 +92,7 @@ def margins(sizes: list[int], trials: int, refits: int) -> list[str]:
             margin(method, n, design, kind, count)[0]
             for n in sizes
             for design in DESIGNS
-            for kind in ("one", "many")
+            for kind in KINDS
         ]
         known = [one for one in found if np.isfinite(one)]
         cells = ", ".join("–" if np.isnan(one) else f"{one:.1f}" for one in found)
@@ -130,6 +146,30 @@ def copied(seeds: int) -> list[str]:
     return lines
 
 
+def seen(draws: int) -> list[str]:
+    """Tabulate in how many audits, as a comparison makes them, something is seen after Holm."""
+    methods = [name for name in SMALL_AUDIT if name != "share-of-latents"]
+    kinds = {
+        "one of 16 latents is the sum of all": lambda h: h.sum(axis=1),
+        "… the sign of the product of two": lambda h: np.sign(h[:, 0] * h[:, 1]),
+        "… one where another is in its upper tenth": lambda h: np.where(h[:, 0] > 1.28, h[:, 1], 0),
+        "nothing": None,
+    }
+    lines = ["| latent | rows | columns | seen |", "| --- | --- | --- | --- |"]
+    for (kind, function), n, width in product(kinds.items(), (120, 300), (20, 107)):
+        found = []
+        for seed in range(draws):
+            rng = np.random.default_rng([seed, n])
+            h, d = rng.normal(size=(n, width)), rng.normal(size=(n, 16))
+            if function is not None:
+                shared = function(h)
+                d[:, 0] = np.where(shared == 0, d[:, 0], shared)
+            report = redundancy_report(h, d, methods=methods, random_state=seed)
+            found.append(holm(report["p_value"].to_numpy()).min() <= 0.05)
+        lines.append(f"| {kind} | {n} | {width} | {np.mean(found):.2f} |")
+    return lines
+
+
 def main() -> None:
     """Simulate and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -138,6 +178,7 @@ def main() -> None:
     parser.add_argument("--refits", type=int, default=30)
     parser.add_argument("--nulls", type=int, default=400)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--draws", type=int, default=40)
     options = parser.parse_args()
     assert set(MARGINS) <= set(METHODS)
     lines = [
@@ -146,6 +187,11 @@ def main() -> None:
         "",
         *copied(options.seeds),
         "",
+        f"Share of {options.draws} audits in which one of the methods that a comparison runs on "
+        "any number of rows has p of at most 0.05 after Holm; independent columns.",
+        "",
+        *seen(options.draws),
+        "",
         f"Share of {options.nulls} independent samples with p of at most 0.05; patients: 40, "
         "14 features.",
         "",
@@ -153,7 +199,8 @@ def main() -> None:
         "",
         "The expected estimate that is significant in 80 % of samples, in standard deviations of "
         f"the null above its 95 % point. Designs: n of {options.sizes}, 107 and 14 features, one "
-        "feature copied by one latent or eight factors by eight; –: no such strength.",
+        "feature copied by one latent, eight factors by eight, or a product of two by one; –: no "
+        "such strength.",
         "",
         *margins(options.sizes, options.trials, options.refits),
     ]

@@ -241,12 +241,19 @@ def evaluate(
         str | None,
         typer.Option(help="Groups kept on one side of each split.", metavar="COL"),
     ] = None,
+    centre: Annotated[
+        str | None,
+        typer.Option(help="Centres, within which added information is tested.", metavar="COL"),
+    ] = None,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
     shared_test: Annotated[
         bool, typer.Option("--shared-test", help="Accept held-out cases of training patients.")
     ] = False,
     baselines: Annotated[
         bool, typer.Option(help="Add volume, principal components, clinical columns, …")
+    ] = True,
+    controls: Annotated[
+        bool, typer.Option(help="Repeat the tests where there is nothing to see.")
     ] = True,
     epochs: Epochs = None,
     jobs: Jobs = 0,
@@ -273,13 +280,14 @@ def evaluate(
         "embeddings": given,
         "event": event,
         "groups": groups,
+        "centre": centre,
     }
     held: tuple[Any, ...] | None = None
     table: Any
     if has_images(cases):
         if hcr is not None:
             raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
-        table = read_cases(cases, *needed, groups=groups, root=root)
+        table = read_cases(cases, *needed, groups=groups, centre=centre, root=root)
         labels = read_labels(table, target, cases, event)
         check_distinct_ids(table, cases, groups)
         grouping = None if groups is None else table[groups]
@@ -322,11 +330,13 @@ def evaluate(
             cv=folds,
             n_repeats=repeats,
             groups=grouping,
+            centre=centre,
             test=held,
             shared_test=shared_test,
             scoring=split_list(scoring),
             experiment=experiment,
             baselines=baselines,
+            controls=controls,
             memory=str(cache),
             n_jobs=cores(jobs),
             random_state=seed,

@@ -57,6 +57,7 @@ def read_lesions(
     embeddings: Mapping[str, Any] | None = None,
     event: str | None = None,
     groups: str | None = None,
+    centre: str | None = None,
 ) -> tuple[Any, Any]:
     """Read a CSV file of radiomics, with its embeddings and labels.
 
@@ -66,8 +67,8 @@ def read_lesions(
     ----------
     path : Path
         The file.
-    target, event, groups : str or None
-        Columns of the outcome and of the groups.
+    target, event, groups, centre : str or None
+        Columns of the outcome, of the groups and of the centres.
     clinical : sequence of str
         Clinical columns, which stay in `samples`.
     hcr : sequence of str
@@ -92,8 +93,8 @@ def read_lesions(
     from nonredundant.lesions.table import LesionTable
 
     needed = [target, *clinical, *([event] if event else [])]
-    rows = read_cases(path, *needed, groups=groups, images=False)
-    columns = _radiomics(rows, path, [*needed, groups, rows.index.name], hcr)
+    rows = read_cases(path, *needed, groups=groups, centre=centre, images=False)
+    columns = _radiomics(rows, path, [*needed, groups, centre, rows.index.name], hcr)
     first, sample = _samples(rows, path)
     samples = rows.loc[first].drop(columns=columns)
     labels = read_labels(samples, target, path, event)

@@ -94,6 +94,7 @@ def read_cases(
     path: Path,
     *needed: str,
     groups: str | None = None,
+    centre: str | None = None,
     root: Path | None = None,
     images: bool = True,
 ) -> Any:
@@ -112,7 +113,7 @@ def read_cases(
         If there is no such file.
     """
     text = _read_text(path)
-    wanted = ("image" if images else None, *needed, groups)
+    wanted = ("image" if images else None, *needed, groups, centre)
     _check_columns(text, [name for name in wanted if name], path)
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
@@ -121,8 +122,8 @@ def read_cases(
         cases = cases.set_axis(_row_labels(text[ids], path), axis=0)
         # The ids are kept as a column, too, because that column may name the groups.
         cases[ids] = text[ids].to_numpy()
-    if groups is not None:
-        cases[groups] = text[groups].str.strip().replace("", None).to_numpy()
+    for name in {groups, centre} - {None}:
+        cases[name] = text[name].str.strip().replace("", None).to_numpy()
     folder = path.parent if root is None else root
     if not folder.is_dir():
         raise NotADirectoryError(f"--root {folder} is no folder; paths of {path} start from it")

@@ -52,8 +52,8 @@ from nonredundant.results.tables import comparison_of, warning_list
 from nonredundant.utils.context import recorded_warnings
 
 #: Methods of the audit; those that train a model need more held-out samples per fold.
-_SMALL_AUDIT = ("dcor", "largest-pair", "r2-of-latents", "share-of-latents")
-AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", *_SMALL_AUDIT)
+SMALL_AUDIT = ("dcor", "largest-pair", "largest-product", "r2-of-latents", "share-of-latents")
+AUDIT = ("r2-ridge", "r2-forest", "discriminator-auc", *SMALL_AUDIT)
 #: With fewer held-out samples per fold, no estimator can be trained on part of them.
 _AUDIT_ROWS = 40
 
@@ -362,7 +362,7 @@ def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptio
     if audit is False or smallest < LEAST_AUDIT_ROWS:
         return None
     if audit is True:
-        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else _SMALL_AUDIT)
+        return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else SMALL_AUDIT)
     return AuditOptions(tuple(audit))
 
 

@@ -12,7 +12,6 @@ import pandas as pd
 from nonredundant.folds.fold_model import FoldModel
 from nonredundant.folds.tasks import TaskRunner
 from nonredundant.lesions.features import impute_medians
-from nonredundant.lesions.measures import pool_samples
 from nonredundant.metrics.audit import COLUMNS, METHODS, audit_with_null
 from nonredundant.utils.context import one_thread, recorded_warnings
 
@@ -131,8 +130,7 @@ def known_columns(model: FoldModel) -> pd.DataFrame:
     These are all hand-crafted and clinical columns, whatever of them a feature set selects or a
     network was kept independent of: what is known is everything that is known.
     """
-    table = model.data.table
-    rows = model.data.parts(pool_samples(table, table.known).iloc)
+    rows = model.data.parts(model.level.known(model.data.table).iloc)
     return impute_medians(rows.test, rows.train)
 
 

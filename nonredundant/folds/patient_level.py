@@ -60,6 +60,18 @@ class PatientLevel:
             samples=table.samples,
         )
 
+    def known(self, table: LesionTable) -> pd.DataFrame:
+        """Return all that is known of each sample without a network.
+
+        These are the columns as classifiers take them, and the means over lesions where the
+        pooling is another one: learned features are means too, and repeat the means of features
+        that they repeat in each lesion.
+        """
+        pooled = self.pooled(table).features
+        if "mean" in self.pooling.methods:
+            return pooled
+        return pd.concat([pooled, pool_samples(table, table.hcr)], axis=1)
+
     def check(self, table: LesionTable) -> None:
         """Raise if a graph needs positions of lesions that are unknown."""
         if self.graph is not None:

@@ -140,6 +140,12 @@ AUDIT_METHODS: dict[str, AuditMethod] = {
         "largest of all pairs",
         detail=lambda pair: pair.largest.pair,
     ),
+    "largest-product": AuditMethod(
+        lambda pair: pair.product.values,
+        CORRELATION,
+        "largest of all products",
+        detail=lambda pair: pair.product.pair,
+    ),
     "r2-of-latents": AuditMethod(
         lambda pair: pair.latents.max(axis=1),
         LATENT_R2,
@@ -197,10 +203,10 @@ def redundancy_report(
         (`null_mean`, `null_95`), one-sided `p_value`, `unit`, and the smallest expected estimate
         that this many rows show with about 80 % power (`detectable`: `null_95` plus a multiple of
         the null's standard deviation that was simulated for each method; NaN for
-        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair" and the
-        latent of "r2-of-latents", or says why there is no null. At independence an R² is near or
-        below 0 (those of latents a little above), an AUC near
-        0.5, nats and correlations near 0; all of them can be lower.
+        "discriminator-nats" and "r2-boosting"). `detail` names the pair of "largest-pair",
+        the product of "largest-product" and the latent of "r2-of-latents", or says why there is no
+        null. At independence an R² is near or below 0 (those of latents a little above), an AUC
+        near 0.5, nats and correlations near 0; all of them can be lower.
 
     Raises
     ------
@@ -266,6 +272,11 @@ def redundancy_report(
       the methods of whole blocks dilute. The maximum is compared with the maxima of permuted
       rows, so that the number of pairs is accounted for. Does not detect dependence that
       is spread over many pairs, nor interactions of several columns of h.
+    - ``"largest-product"``: over all products of two columns of h and all columns of d, the largest
+      absolute correlation, compared with the maxima of permuted rows. Detects an interaction of
+      two columns, such as a latent that is 1 where both are high or both are low, which
+      regressions on many columns do not learn. Of more than 200 columns of h, 200 that span
+      the others as well as any (by a pivoted decomposition) stand for all.
     - ``"r2-of-latents"``: the other direction: R² of each latent given all of h, rows left out one
       by one (or group by group), by ridge and Gaussian kernel ridge regressions of several
       penalties that are combined by non-negative weights [9]_; the largest of all latents. Detects
@@ -274,11 +285,12 @@ def redundancy_report(
     - ``"share-of-latents"``: the mean of these R² instead of the largest: the share of the
       variance of d, with its columns of equal weight, that h explains.
 
-    The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair" and of latents is that of
-    a permutation test [8]_, exact for any n and at least 1 / (1 + `n_permutations`). Where models
-    are refitted, or for 10 or fewer permutations, the null is approximated by Student's t around
-    its mean: at independence such p-values are uniform for the AUC, and conservative for nats and
-    R², whose nulls have a long lower tail. P-values are not corrected for the number of methods.
+    The p-value of "r2-ridge", "ksg", "dcor", "hsic", "largest-pair", "largest-product" and
+    of latents is that of a permutation test [8]_, exact for any n and at least
+    1 / (1 + `n_permutations`). Where models are refitted, or for 10 or fewer permutations, the
+    null is approximated by Student's t around its mean: at independence such p-values are uniform
+    for the AUC, and conservative for nats and R², whose nulls have a long lower tail. P-values are
+    not corrected for the number of methods.
 
     References
     ----------

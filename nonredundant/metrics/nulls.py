@@ -25,6 +25,7 @@ MARGINS = {
     "dcor": 0.4,
     "hsic": 1.2,
     "largest-pair": 2.3,
+    "largest-product": 2.6,
     "r2-of-latents": 1.9,
     "share-of-latents": 1.5,
 }

@@ -19,6 +19,7 @@ from nonredundant.metrics.networks import cross_logits, splits
 from nonredundant.metrics.nulls import N_REFITS
 from nonredundant.metrics.pairs import LargestPair, largest_pair
 from nonredundant.metrics.permutations import group_orders
+from nonredundant.metrics.products import largest_product
 
 
 @dataclass
@@ -70,6 +71,11 @@ class PreparedPair:
     def largest(self) -> LargestPair:
         """The largest dependence of any pair of columns, for each order."""
         return largest_pair(self.h, self.d, self.orders, self.names)
+
+    @cached_property
+    def product(self) -> LargestPair:
+        """The largest correlation of a latent with a product of two columns, for each order."""
+        return largest_product(self.h, self.d, self.orders, self.names)
 
     @cached_property
     def few_orders(self) -> list[np.ndarray]:

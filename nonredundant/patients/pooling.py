@@ -112,8 +112,8 @@ default="mean"
             is requested and positions or volumes are missing.
         """
         self._validate_params()  # type: ignore[attr-defined]
-        unknown = [how for how in self._methods() if how not in POOLINGS]
-        if unknown or not self._methods():
+        unknown = [how for how in self.methods if how not in POOLINGS]
+        if unknown or not self.methods:
             raise ValueError(
                 f"how must be one of {', '.join(POOLINGS)}, or a list of these; got {self.how!r}"
             )
@@ -172,7 +172,7 @@ default="mean"
             The pooled values.
         """
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
-        return np.hstack([self._pool(values, table, starts, how) for how in self._methods()])
+        return np.hstack([self._pool(values, table, starts, how) for how in self.methods])
 
     def pooled_names(self, columns: Iterable[str]) -> list[str]:
         """Return the names of pooled columns, for instance `max__original_glcm_Contrast`.
@@ -188,7 +188,7 @@ default="mean"
             The names, method by method.
         """
         names = list(columns)
-        return [f"{how}__{name}" for how in self._methods() for name in names]
+        return [f"{how}__{name}" for how in self.methods for name in names]
 
     def pool(self, X: LesionTable) -> LesionTable:
         """Return the pooled features as a table with one lesion per patient and the same blocks.
@@ -262,8 +262,9 @@ default="mean"
         tags.input_tags.allow_nan = True
         return tags
 
-    def _methods(self) -> list[str]:
-        """Return the pooling methods as a list."""
+    @property
+    def methods(self) -> list[str]:
+        """The pooling methods as a list."""
         return [self.how] if isinstance(self.how, str) else list(self.how)
 
     def _pool(

@@ -9,11 +9,9 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.folds.feature_sets import FeatureSet
-from nonredundant.folds.fold_data import FoldData
 from nonredundant.folds.networks import Learned
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.study import FitResults, Study
-from nonredundant.lesions.measures import pool_samples
 from nonredundant.statistics.added_information import (
     AddedInformation,
     added_information_of_residuals,
@@ -130,7 +128,8 @@ def tested_columns(study: Study, results: FitResults, feature_set: FeatureSet) -
     if variant in results.whole and results.whole_data is not None:
         data = results.whole_data
         latents = data.train_of(results.whole[variant].samples.to_numpy())
-        return Tested(data.train_of(known_columns(data).to_numpy(dtype=float)), latents, None)
+        known = study.level.known(data.table)
+        return Tested(data.train_of(known.to_numpy(dtype=float)), latents, None)
     return _held_out(study, [r for r in results.learned if r.variant == variant])
 
 
@@ -196,11 +195,6 @@ def _relevance(residuals: np.ndarray, outcome: np.ndarray) -> float:
     return max(0.0, 1 - float(np.square(residuals).sum() / total))
 
 
-def known_columns(data: FoldData) -> pd.DataFrame:
-    """Return all columns that are known without a network, one row per sample of the fold."""
-    return pool_samples(data.table, data.table.known)
-
-
 def _held_out(study: Study, records: list[Learned]) -> Tested:
     """Return what the folds of the first repeat held out, and the folds."""
     folds = {record.fold.fold: record for record in records if record.fold.repeat == 0}
@@ -212,7 +206,7 @@ def _held_out(study: Study, records: list[Learned]) -> Tested:
     for data in held:
         rows = data.fold.test
         latents[rows], strata[rows] = folds[data.fold.fold].held, data.fold.fold
-        own = known_columns(data).iloc[rows]
+        own = study.level.known(data.table).iloc[rows]
         known.append(own.set_axis(rows, axis=0))
     # Columns that a fold has not, such as a category that it has not seen, are gaps there.
     every = pd.concat(known)

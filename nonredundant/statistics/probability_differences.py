@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.statistics.calibration import check_probabilities
-from nonredundant.statistics.cross_validation import standard_error
+from nonredundant.statistics.cross_validation import standard_error, trained_difference
 from nonredundant.statistics.estimates import not_estimable, t_difference
 
 #: Probabilities at which the net benefit is compared unless others are named.
@@ -61,7 +61,7 @@ def probability_differences(
     -----
     Each measure is a mean of one number per case. In cross-validation its standard error is
     that of these numbers, averaged over repeats, enlarged for the training of the models as in
-    `cross_validated_auc`.
+    `cross_validated_auc_difference`.
 
     Examples
     --------
@@ -128,9 +128,12 @@ def _tested(
     mean = float(gain[rows].mean())
     influence = np.where(rows, gain - mean, 0.0) / rows.sum()
     places = np.where(held, 0, -1)
-    error, df, reason = standard_error(
-        influence, positive, places, groups, trained_here=folds is not None
-    )
-    found = not_estimable(mean, reason) if reason else t_difference(mean, error, df)
+    spread = standard_error(influence, positive, places, groups)
+    if folds is not None:
+        found = trained_difference(mean, spread)
+    elif spread.reason:
+        found = not_estimable(mean, spread.reason)
+    else:
+        found = t_difference(mean, spread.error, spread.df)
     reason = "both say the same for every case" if found.reason and not mean else found.reason
     return found.estimate, found.low, found.high, found.p_value, reason

@@ -366,6 +366,24 @@ def test_rows_of_one_group_of_the_test_set_stay_together(
     assert found == clusters
 
 
+def test_centres_and_controls_reach_the_comparison(folder, monkeypatch):
+    given = {}
+
+    def stop(cases, y, *, centre, controls, **settings):
+        given.update(centres=cases[centre].tolist(), controls=controls)
+        raise ValueError("that is enough")
+
+    monkeypatch.setattr("nonredundant.evaluation.compare.compare_feature_sets", stop)
+    table = pd.read_csv(folder / "cases.csv")
+    table.assign(hospital=["1", "02 "] * (len(table) // 2)).to_csv(folder / "two.csv", index=False)
+    options = ["--target", "relapse", "--centre", "hospital", "--no-controls", "-o", "out"]
+    result = run(folder, monkeypatch, "evaluate", "two.csv", *options)
+    assert "that is enough" in result.output
+    assert given == {"centres": ["1", "02"] * (len(table) // 2), "controls": False}
+    result = run(folder, monkeypatch, "evaluate", "cases.csv", *options)
+    assert "lacks the columns ['hospital']" in result.output
+
+
 def test_predict_takes_the_columns_of_fit_by_name_and_names_unseen_categories(folder, monkeypatch):
     cases = pd.read_csv(folder / "cases.csv").assign(sex=["F", "M", "M"] * 10)
     cases.to_csv(folder / "sexes.csv", index=False)

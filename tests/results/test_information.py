@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from cohorts_for_tests import PLAIN, TIMES, CheapNetwork, compare, make_table
+from cohorts_for_tests import PLAIN, TIMES, CheapNetwork, compare, make_patients, make_table
 from sklearn.linear_model import LogisticRegression
 
 from nonredundant.folds.outcome import read_outcome
+from nonredundant.patients import LesionPooling
 from nonredundant.results.information import outcome_residuals
 
 
@@ -152,6 +153,30 @@ def test_a_selection_is_tested_beyond_all_columns():
     assert p["double-residual"] > 0.05
     assert found.findings()["helps"].verdict == "unsettled"
     assert "a selection of the hand-crafted features" in found.answer()
+
+
+@pytest.mark.parametrize("how", ["max", ["max", "std"]], ids=["max", "max and spread"])
+def test_what_is_known_of_patients_is_as_pooled(how):
+    """d repeats the hottest lesion, which is what classifiers see, and so does y."""
+    table, y, hottest = make_patients(120, seed=4)
+
+    class Hottest(CheapNetwork):
+        def transform(self, X):
+            seen = X.features.groupby(X.sample)["original_firstorder_Mean"].transform("max")
+            noise = np.random.default_rng(0).normal(size=len(seen))
+            return np.column_stack([seen + 0.1 * noise, noise])
+
+    found = compare(
+        table,
+        y,
+        cvae=Hottest(),
+        audit=["r2-of-latents"],
+        patients=LesionPooling(how),
+        feature_sets=["HCR", "HCR+DLR"],
+    )
+    p = found.added_information.set_index("method")["p_value"]
+    assert p["double-residual"] > 0.05
+    assert found.redundancy.set_index("method").loc["r2-of-latents", "estimate"] > 0.9
 
 
 def test_centres_that_differ_in_outcome_and_in_latents_inform_only_across_centres():

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import norm, t
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
 from nonredundant.statistics import cross_validated_auc, cross_validated_auc_difference
+from nonredundant.statistics.cross_validation import StandardError, trained_difference
 from nonredundant.statistics.estimates import Estimate
 
 
@@ -161,3 +162,48 @@ def test_few_cases_of_a_class_have_no_interval():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call(*draw())
+
+
+@pytest.mark.parametrize("df", [2, 5, 59])
+@pytest.mark.parametrize("difference", [-0.2, 0.0, 0.02, 0.09, 0.3])
+def test_the_interval_ends_where_a_test_would_reject(df, difference):
+    """The error at the ends is that of the ends, and 0 is excluded where p is below 0.05."""
+    error, cases = 0.03, 100.0
+    found = trained_difference(difference, StandardError(error, df, cases))
+    for end in (found.low, found.high):
+        # 1.2 + 45 / 100 at no difference, 3 at a large one.
+        none = error * np.sqrt(1.65)
+        z2 = (end / none) ** 2
+        ratio = 1 + (3 / 1.65 - 1) * z2 / (z2 + 1.5)
+        reached = abs(difference - end) / (none * np.sqrt(ratio))
+        assert reached == pytest.approx(t.ppf(0.975, df), rel=1e-6)
+    assert found.low < difference < found.high
+    assert (found.p_value < 0.05) == (found.low > 0 or found.high < 0)
+
+
+def test_intervals_of_two_differences_are_mirrored():
+    one, other = (
+        trained_difference(value, StandardError(0.02, 30.0, 60.0)) for value in (0.05, -0.05)
+    )
+    assert (one.low, one.high) == pytest.approx((-other.high, -other.low))
+    assert one.p_value == other.p_value
+
+
+def test_the_interval_of_a_gain_covers_it():
+    """With the error of models that are alike, 81 % of these intervals cover the mean gain."""
+    n, mixing, found = 300, np.random.default_rng(1).normal(size=(5, 40)), []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        factors = rng.normal(size=(n, 5))
+        h, d = factors @ mixing + rng.normal(size=(n, 40)), rng.normal(size=(n, 16))
+        y = (factors[:, 0] + 1.7 * d[:, 0] + rng.logistic(size=n) > 0).astype(int)
+        folds, scores = np.empty(n, dtype=int), np.empty((2, n))
+        splits = StratifiedKFold(5, shuffle=True, random_state=seed).split(h, y)
+        model = LogisticRegression(C=0.01, solver="newton-cholesky")
+        for number, (train, test) in enumerate(splits):
+            folds[test] = number
+            for score, x in zip(scores, (np.hstack([h, d]), h), strict=True):
+                score[test] = model.fit(x[train], y[train]).decision_function(x[test])
+        found.append(cross_validated_auc_difference(y, *scores, folds))
+    gain = np.mean([one.estimate for one in found])
+    assert np.mean([one.low <= gain <= one.high for one in found]) >= 0.93

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.stats import t
 from scores_for_tests import binormal_auc, draw_scores
 from sklearn.metrics import roc_auc_score
 
@@ -86,7 +87,15 @@ def test_the_corrected_test_by_hand():
     """Mean 2, variance 1, k = 3, test share 1/2: error sqrt(1/3 + 1/2), t = 2.19 on 2 df."""
     found = resampled_test([1.0, 2.0, 3.0], 100, 50)
     assert found.estimate == 2
-    assert found.high - 2 == pytest.approx(4.302653 * np.sqrt(5 / 6), rel=1e-6)
+    error = np.sqrt(5 / 6)
+    assert found.p_value == pytest.approx(2 * t.sf(2 / error, 2))
+    # The interval ends where the error of such a difference makes it two-sided p = 0.05.
+    for end in (found.low, found.high):
+        z2 = (end / error) ** 2
+        reach = 4.302653 * error * np.sqrt(1 + 1.3 * z2 / (z2 + 1.5))
+        assert abs(found.estimate - end) == pytest.approx(reach, rel=1e-6)
+    mean = resampled_interval([1.0, 2.0, 3.0], 100, 50)
+    assert mean.high - 2 == pytest.approx(4.302653 * error, rel=1e-6)
 
 
 @pytest.mark.parametrize(
