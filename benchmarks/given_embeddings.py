@@ -94,6 +94,7 @@ def lung1(folder: Path) -> tuple[str, str, str]:
         given = pd.DataFrame(file["embedding"], index=file["patient_id"])
     rows = rows.loc[rows.index.isin(given.index)]
     y = rows.pop("surv2yr")
+    # Of the original image the study has its shape; all 1,004 columns would take long to fit.
     hcr = rows[[name for name in rows if name.startswith("original_")]]
     table = LesionTable(hcr, embeddings={"FMCIB": given.loc[hcr.index]})
     with warnings.catch_warnings():
@@ -127,7 +128,7 @@ def lung1(folder: Path) -> tuple[str, str, str]:
     share = found.embeddings.iloc[0]
     about = (
         f"LUNG1, {len(y)} patients, survival of two years, {hcr.shape[1]} hand-crafted features of "
-        "the original image (Hosny et al. 2018) and the embedding of FMCIB, 5 folds, twice. The "
+        "the shape (Hosny et al. 2018) and the embedding of FMCIB, 5 folds, twice. The "
         f"hand-crafted features explain {100 * share['share_explained']:.0f} % of the variance of "
         f"FMCIB's {share['n_components']:.0f} components ({100 * share['lowest']:.0f} to "
         f"{100 * share['highest']:.0f} % in the folds), which have "

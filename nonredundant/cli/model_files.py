@@ -56,6 +56,12 @@ def load_model(path: Path) -> Any:
                 part.memory = None
     if not isinstance(model, FeatureSetClassifier):
         raise ValueError(f"{path} contains a {type(model).__name__}, not a fitted model")
+    if any(getattr(part, "embeddings", None) for part in _parts(model)):
+        # A file from elsewhere must not say which other files are read.
+        raise ValueError(
+            f"{path} names embeddings that its extractor reads from files, which `nonredundant "
+            "predict` does not: load it in Python with skops"
+        )
     return model
 
 

@@ -45,6 +45,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.lesions.scaler": ("FeatureScaler",),
     "nonredundant.models.baselines": ("PatchPCA",),
     "nonredundant.models.cvae": ("NonRedundantCVAE",),
+    "nonredundant.models.embedding": ("NonRedundantEmbedding",),
     "nonredundant.models.kernel_ridge": ("KernelRidge",),
     "nonredundant.models.residualiser": ("Residualiser",),
     "nonredundant.patients.classifier": ("LesionGraphClassifier",),

@@ -303,14 +303,14 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         return seal(state) if "model_" in state else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Restore the state.
+        """Restore the state; parameters that did not exist when it was saved get defaults.
 
         Raises
         ------
         ValueError
             If the state has another format number or values that differ from their checksums.
         """
-        super().__setstate__(unseal(state))
+        super().__setstate__({"embedding": None, **unseal(state)})
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy, or Harrell's concordance of the risks with times to an event.
