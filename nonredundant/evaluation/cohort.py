@@ -25,7 +25,7 @@ from nonredundant.extraction.case_table import (
     sample_columns,
 )
 from nonredundant.extraction.extractor import RadiomicsExtractor
-from nonredundant.extraction.measurement import UNREADABLE
+from nonredundant.extraction.one_case import UNREADABLE
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome, read_outcome
 from nonredundant.folds.steps import (

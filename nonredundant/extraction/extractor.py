@@ -3,10 +3,10 @@
 The path of `RadiomicsExtractor.transform`, one module per step:
 
 1. `settings.resolve_parameters` merges preset, parameter file and single parameters; with them
-   `RadiomicsExtractor._plan` makes the `measurement.Plan`.
+   `RadiomicsExtractor._plan` makes the `one_case.Plan`.
 2. `case_table.read_rows` resolves the cells of each row to `Sources`.
 3. `measurement.measure_cases` looks each case up in the cache and measures the others in
-   parallel, each with `measurement.measure_case`:
+   parallel, each with `one_case.measure_case`, or image by image with `several.measure_images`:
 
    a. `nonredundant.io` reads image and mask and brings the mask onto the grid of the image;
    b. `regions.find_regions` finds the lesions in the mask;
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -36,28 +35,24 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from nonredundant._version import __version__
 from nonredundant.extraction.assembly import assemble, common_dimension
 from nonredundant.extraction.case_table import (
-    Sources,
     case_name,
     check_case_table,
     clinical_names,
     fit_transform_clinical,
     is_transformer,
     listed_columns,
+    read_image_rows,
     read_rows,
     sample_columns,
     transform_clinical,
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
-from nonredundant.extraction.measurement import (
-    UNKEYED,
-    CaseFailure,
-    Plan,
-    measure_cases,
-    shape_classes,
-)
+from nonredundant.extraction.image_options import check_images, resolved_options
+from nonredundant.extraction.measurement import measure_cases
 from nonredundant.extraction.memory import check_patch, memory_limit
-from nonredundant.extraction.radiomics import feature_names
+from nonredundant.extraction.one_case import CaseFailure, Plan, shape_classes
 from nonredundant.extraction.settings import preset_name, resolve_parameters
+from nonredundant.extraction.several import ImagesPlan
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.parts import Layout
@@ -92,6 +87,18 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     settings : dict, path or None, default=None
         Settings in pyradiomics' own layout (`setting`, `imageType`, `featureClass`), or its
         parameter file (YAML or JSON). They override the preset.
+    images : dict of str to dict or None, default=None
+        Several images per case: the name of each, and its parameters where they differ from those
+        of the extractor, such as `{"pet": {"modality": "PET"}, "ct": {"modality": "CT"}}`; any of
+        `nonredundant.extraction.image_options.OPTIONS`. The case table has the columns
+        `image_pet`, `image_ct` and either `mask` (drawn on the first image), or `mask_ct` alone
+        (drawn on that image), which measures all images, or a mask per image. Features carry the
+        name of their image (`pet_original_firstorder_Mean`), patches have a channel per image.
+        None: one image, in the column `image`.
+    on_missing : {"raise", "nan"}, default="raise"
+        Whether a case fails that lacks one of several images, or its features are NaN and its
+        channel of the patches, too; `samples` then names it in `missing_images`. The first image
+        must be there.
     bin_width : float or None, default=None
         Width of a grey level in units of intensity; overrides `settings`.
     bin_count : int or None, default=None
@@ -205,6 +212,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, Any] = {
         "modality": [str, None],
         "settings": [dict, str, Path, None],
+        "images": [dict, None],
+        "on_missing": [StrOptions({"raise", "nan"})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), None],
         "bin_count": [Interval(Integral, 2, None, closed="left"), None],
         "spacing": [
@@ -243,6 +252,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         modality: str | None = None,
         *,
         settings: Mapping[str, Any] | str | Path | None = None,
+        images: Mapping[str, Mapping[str, Any]] | None = None,
+        on_missing: str = "raise",
         bin_width: float | None = None,
         bin_count: int | None = None,
         spacing: float | Sequence[float] | str | None = None,
@@ -270,6 +281,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     ) -> None:
         self.modality = modality
         self.settings = settings
+        self.images = images
+        self.on_missing = on_missing
         self.bin_width = bin_width
         self.bin_count = bin_count
         self.spacing = spacing
@@ -369,23 +382,42 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is not a case table, or mixes 2-D and 3-D images.
         """
-        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
+        X = self._checked(X)
         return self._measured(X, transform_clinical(self._clinical(), X))
 
     def _fit(self, X: pd.DataFrame, y: Any) -> pd.DataFrame | None:
         """Fit, and return the clinical variables of the rows."""
         self._plan()
-        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
+        X = self._checked(X)
         self.clinical_, clinical = fit_transform_clinical(self.clinical, X, y)
-        self.n_dim_ = _first_dimension(read_rows(X, self.root))
+        sources = self._sources(X)
+        self._plan(sources)
+        self.n_dim_ = _first_dimension(sources)
+        if self.images is not None:
+            self.shared_mask_ = sources[0].shared
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         return clinical
 
+    def _checked(self, X: Any) -> pd.DataFrame:
+        """Check the case table."""
+        return check_case_table(
+            X,
+            listed_columns(self.clinical),
+            whole_image=self.whole_image,
+            images=check_images(self.images),
+        )
+
+    def _sources(self, X: pd.DataFrame) -> list[Any]:
+        """Read the cells of the checked case table."""
+        if self.images is None:
+            return read_rows(X, self.root)
+        return read_image_rows(X, list(self.images), self.root)
+
     def _measured(self, X: pd.DataFrame, clinical: pd.DataFrame | None) -> LesionTable:
         """Measure the lesions of the checked cases and join their clinical variables."""
-        plan = self._plan()
-        sources = read_rows(X, self.root)
+        sources = self._sources(X)
+        plan = self._plan(sources)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
         stream = measure_cases(
@@ -405,11 +437,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         n_dim = common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(plan.parameters, n_dim)
-        warn_of_cases(names, results, plan.parameters["setting"], hcr)
-        table = assemble(
-            results, sample_columns(X), hcr, n_dim, plan.patch_shape, self._provenance(plan)
-        )
+        hcr = plan.hcr(n_dim)
+        warn_of_cases(names, results, plan.settings, hcr)
+        table = assemble(results, sample_columns(X), hcr, n_dim, plan, self._provenance(plan))
         return table if clinical is None else table.join(clinical, block="clinical")
 
     def to_store(
@@ -479,19 +509,20 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         (LesionTable(3 samples, 3 lesions, 18 HCR, 0 clinical, patches 1x32x32x32),
          ['anna', 'bert', 'carl'])
         """
-        plan = self._plan()
+        self._plan()
         _check_shard(shard, batch_size)
-        cases = check_case_table(cases, listed_columns(self.clinical), whole_image=self.whole_image)
+        cases = self._checked(cases)
         clinical = transform_clinical(self._clinical(), cases)
-        sources = read_rows(cases, self.root)
+        sources = self._sources(cases)
+        plan = self._plan(sources)
         n_dim = getattr(self, "n_dim_", None) or _first_dimension(sources)
-        hcr = feature_names(plan.parameters, n_dim)
+        hcr = plan.hcr(n_dim)
         added = [] if clinical is None else list(clinical.columns)
         layout = Layout(
             columns=[*hcr, *added],
             blocks={**dict.fromkeys(hcr, "hcr"), **dict.fromkeys(added, "clinical")},
             n_dim=n_dim,
-            grid=None if plan.patch_shape is None else [1, *plan.patch_shape[-n_dim:]],
+            grid=_grid_of(plan, n_dim),
             calendar=calendar_type(cases.index),
             index_name=cases.index.name,
             provenance=self._provenance(plan),
@@ -504,7 +535,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             batch_size=batch_size,
             n_jobs=self.n_jobs,
         )
-        summary.warn(plan.parameters["setting"])
+        summary.warn(plan.settings)
         return LesionTable.open(path)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -521,7 +552,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             HCR as pyradiomics names them, then clinical variables.
         """
         n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(self._plan().parameters, n_dim)
+        plan = self._plan()
+        if isinstance(plan, ImagesPlan):
+            plan = plan.with_masks(shared=getattr(self, "shared_mask_", True))
+        hcr = plan.hcr(n_dim)
         return np.asarray([*hcr, *clinical_names(self._clinical())], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
@@ -534,7 +568,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults."""
-        super().__setstate__({"label_channel": None, "fill_slices": False, **state})
+        later = {"label_channel": None, "fill_slices": False, "images": None, "on_missing": "raise"}
+        super().__setstate__({**later, **state})
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "clinical_") or not is_transformer(self.clinical)
@@ -543,22 +578,30 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """Return the fitted transformer; a list of clinical columns needs no fit."""
         return getattr(self, "clinical_", self.clinical)
 
-    def _plan(self) -> Plan:
-        """Check the parameters and collect what is measured of each case."""
+    def _plan(self, sources: Sequence[Any] = ()) -> Any:
+        """Check the parameters and collect what is measured of each case.
+
+        With the `sources` of several images, the plan also knows whether these have one mask.
+        """
         self._validate_params()
+        if self.images is None:
+            return self._plan_of({})
+        options = resolved_options(self.images, type(self))
+        plans = {name: self._plan_of(own) for name, own in options.items()}
+        plan = ImagesPlan(plans, on_missing=self.on_missing)
+        return plan.with_masks(shared=sources[0].shared) if sources else plan
+
+    def _plan_of(self, own: Mapping[str, Any]) -> Plan:
+        """Collect what is measured of one image, with the parameters that are its own."""
+        one = {**self.get_params(deep=False), **own}
+        given = ("modality", "settings", "bin_width", "bin_count", "spacing")
         try:
             parameters = resolve_parameters(
-                modality=self.modality,
-                settings=self.settings,
-                bin_width=self.bin_width,
-                bin_count=self.bin_count,
-                spacing=self.spacing,
-                image_types=self.image_types,
-                feature_classes=self.feature_classes,
+                **{name: one[name] for name in (*given, "image_types", "feature_classes")}
             )
         except ValueError as error:
             raise InvalidParameterError(str(error)) from error
-        if self.small_lesions == "shape" and not shape_classes(parameters):
+        if self.small_lesions == "shape" and self.images is None and not shape_classes(parameters):
             raise InvalidParameterError(
                 "small_lesions='shape' needs the feature class 'shape', but feature_classes are "
                 f"{list(parameters['featureClass'])}; add 'shape' to them or set "
@@ -567,10 +610,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         patch_shape = _check_patch_shape(self.patch_shape)
         if patch_shape is not None:
             check_patch(patch_shape, memory_limit(self.max_memory))
-        label = self.label
+        label = one["label"]
         if label == 1:
             label = parameters["setting"].get("label", 1)
-        channel = self.label_channel
+        channel = one["label_channel"]
         if channel is None:
             channel = parameters["setting"].get("label_channel")
         return Plan(
@@ -578,34 +621,39 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             lesions=self.lesions,
             label=int(label),
             label_channel=None if channel is None else int(channel),
-            fill_slices=bool(self.fill_slices),
+            fill_slices=bool(one["fill_slices"]),
             min_voxels=int(self.min_voxels),
             min_volume=None if self.min_volume is None else float(self.min_volume),
             small_lesions=self.small_lesions,
             patch_shape=patch_shape,
             patch_spacing=self.patch_spacing,
-            roi=self.roi,
-            modality=preset_name(self.modality),
+            roi=one["roi"],
+            modality=preset_name(one["modality"]),
             plain_formulas=bool(self.plain_formulas),
-            as_stored=self.settings is not None and self.modality is None,
+            as_stored=one["settings"] is not None and one["modality"] is None,
             max_memory=None if self.max_memory is None else float(self.max_memory),
             verbose=int(self.verbose),
         )
 
-    def _provenance(self, plan: Plan) -> dict[str, Any]:
+    def _provenance(self, plan: Plan | ImagesPlan) -> dict[str, Any]:
         """Return settings and versions in JSON types."""
         import radiomics
         import SimpleITK as sitk
 
-        content = {name: value for name, value in asdict(plan).items() if name not in UNKEYED}
-        content["patch_shape"] = None if plan.patch_shape is None else list(plan.patch_shape)
         versions = {
             "nonredundant": __version__,
             "pyradiomics": radiomics.__version__,
             "SimpleITK": sitk.Version.VersionString(),
             "numpy": np.__version__,
         }
-        return {**content, "versions": versions}
+        return {**plan.content(), "versions": versions}
+
+
+def _grid_of(plan: Plan | ImagesPlan, n_dim: int) -> list[int] | None:
+    """Return the shape of a patch, channels first; None without patches."""
+    if plan.patch_shape is None:
+        return None
+    return [plan.n_channels, *plan.patch_shape[-n_dim:]]
 
 
 def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -639,7 +687,7 @@ def _check_shard(shard: Any, batch_size: Any) -> None:
         )
 
 
-def _first_dimension(sources: list[Sources]) -> int:
+def _first_dimension(sources: Sequence[Any]) -> int:
     """Return the number of dimensions of the first image that can be read."""
     for one in sources:
         # `transform` reports a case that cannot be read as `on_error` requires.
