@@ -13,7 +13,6 @@ from nonredundant.extraction.regions import OK
 from nonredundant.extraction.several import ImagesPlan
 from nonredundant.lesions.table import LesionTable
 
-
 #: The column of the samples that names the images which a case lacks.
 MISSING = "missing_images"
 

@@ -91,7 +91,7 @@ class Plan:
 
     @property
     def settings(self) -> dict[str, Mapping[str, Any]]:
-        """pyradiomics' settings of each image by its name, which a single image lacks."""
+        """Pyradiomics' settings of each image by its name, which a single image lacks."""
         return {"": self.parameters["setting"]}
 
     def hcr(self, n_dim: int) -> list[str]:

@@ -74,7 +74,7 @@ class ImagesPlan:
 
     @property
     def settings(self) -> dict[str, Mapping[str, Any]]:
-        """pyradiomics' settings of each image."""
+        """Pyradiomics' settings of each image."""
         return {name: plan.parameters["setting"] for name, plan in self.plans.items()}
 
     def with_masks(self, *, shared: bool) -> ImagesPlan:

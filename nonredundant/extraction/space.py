@@ -150,8 +150,8 @@ def check_same_space(image: sitk.Image, space: Space, *, located: bool) -> None:
     if not inside:
         raise CaseError(
             f"it lies elsewhere than {space.name!r}: their centres are {_shift(own - other)} "
-            "apart, and that of the smaller field of view lies outside of the larger; images are not "
-            "registered here, so check that both are of one scan session, or register them"
+            "apart, and that of the smaller field of view lies outside of the larger; images are "
+            "not registered here, so check that both are of one scan session, or register them"
         )
 
 
@@ -197,8 +197,8 @@ def check_covered(share: float, image: sitk.Image, space: Space) -> None:
     shift = _middle(image, image.GetSize()) - _middle(space.grid(), space.size)
     raise CaseError(
         f"its field of view covers nothing of the lesion; its centre is {_shift(shift)} from "
-        f"that of {space.name!r}; check that both are of one patient and in one space, or leave the image "
-        "empty and set on_missing='nan'"
+        f"that of {space.name!r}; check that both are of one patient and in one space, or leave "
+        "the image empty and set on_missing='nan'"
     )
 
 

@@ -156,12 +156,22 @@ def _difference_maps(
     part = X[rows]
     inside = np.ones_like(part.patches, dtype=bool) if part.masks is None else part.masks > 0
     maps, change = [], []
+    unit = _units(estimator, part)
     for name in latent_names(estimator):
         ends = estimator.traverse(part, name, [-sd[name] / 2, sd[name] / 2])
         difference = np.where(inside, ends[:, 1] - ends[:, 0], 0.0)
         maps.append(np.abs(difference).mean(axis=0))
-        change.append(np.mean(difference**2))
+        change.append(np.mean((difference / unit) ** 2))
     return np.array(maps), np.array(change)
+
+
+def _units(estimator: Any, table: Any) -> Any:
+    """Return the spread of the intensities of each channel, whose changes are added; 1 of one."""
+    n_channels = table.patches.shape[1]
+    if n_channels == 1:
+        return 1.0
+    scale = estimator.net_.module_.scaler.scale.cpu().numpy()
+    return scale.reshape(-1, *(1,) * (table.patches.ndim - 2))
 
 
 def _weights(estimator: Any, classifier: Any, latents: Any) -> np.ndarray:
