@@ -26,6 +26,7 @@ from nonredundant.cli.tools import (
     echo_stderr,
     held_out_cases,
     one_line,
+    parse_images,
     parse_patients,
     read_cases,
     read_labels,
@@ -61,6 +62,19 @@ Root = Annotated[
 ]
 Modality = Annotated[
     str | None, typer.Option(help="CT, PET or MR: preset of spacing and grey levels.")
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        help="One of several images per case, in the column image_NAME, and its preset: pet=PET, "
+        "ct=CT; give it once for each image.",
+        metavar="NAME=MODALITY",
+    ),
+]
+OnMissing = Annotated[
+    str,
+    typer.Option(help="raise: a case that lacks an image fails; nan: its features are missing."),
 ]
 Settings = Annotated[
     Path | None, typer.Option(help="pyradiomics parameter file (YAML or JSON).", metavar="FILE")
@@ -144,6 +158,8 @@ def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.npz")],
     root: Root = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
@@ -158,7 +174,8 @@ def extract(
     check_ending(
         output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
     )
-    table = read_cases(cases, root=root)
+    images = parse_images(image)
+    table = read_cases(cases, root=root, images=images)
     for file in (output, *([] if csv is None else [csv])):
         prepare_file(file, cases)
     extractor = _extractor(
@@ -167,6 +184,8 @@ def extract(
         bin_width,
         patch,
         jobs,
+        images=images,
+        on_missing=on_missing,
         lesions=lesions,
         roi=roi,
         label_channel=label_channel,
@@ -190,6 +209,8 @@ def evaluate(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
     root: Root = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
@@ -240,14 +261,14 @@ def evaluate(
     from nonredundant.evaluation.compare import compare_feature_sets
     from nonredundant.folds.feature_sets import DEFAULT_SETS
 
-    names = split_list(clinical)
+    names, images = split_list(clinical), parse_images(image)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
-    table = read_cases(cases, *needed, groups=groups, root=root)
+    table = read_cases(cases, *needed, groups=groups, root=root, images=images)
     check_distinct_ids(table, cases, groups)
     held: tuple[Any, ...] | None = None
     if test is not None:
-        held = held_out_cases(test, needed, target, event, groups, root=root)
+        held = held_out_cases(test, needed, target, event, groups, root=root, images=images)
     prepare_folder(output)
     cache = output / "cache"
     if not resume:
@@ -262,6 +283,8 @@ def evaluate(
                 bin_width,
                 patch,
                 jobs,
+                images=images,
+                on_missing=on_missing,
                 clinical=clinical_columns(table, names),
                 lesions=lesions,
                 roi=roi,
@@ -326,9 +349,10 @@ def fit(
     from nonredundant.evaluation.cohort import NoCaseError
 
     check_ending(output, ".skops", "a saved model")
-    names = split_list(clinical)
+    names, images = split_list(clinical), parse_images(image)
     check_not_clinical(names, target, event)
-    table = read_cases(cases, target, *names, *([event] if event else []), root=root)
+    needed = [target, *names, *([event] if event else [])]
+    table = read_cases(cases, *needed, root=root, images=images)
     prepare_file(output, cases)
     extractor = _extractor(
         modality,
@@ -336,6 +360,8 @@ def fit(
         bin_width,
         patch,
         jobs,
+        images=images,
+        on_missing=on_missing,
         clinical=clinical_columns(table, names),
         lesions=lesions,
         roi=roi,
@@ -384,7 +410,7 @@ def predict(
             f"{model} was not fitted on images and cannot read any: fit it with `nonredundant "
             "fit`, or predict lesions in Python"
         )
-    table = read_cases(cases, root=root)
+    table = read_cases(cases, root=root, images=getattr(fitted.extractor_, "images", None))
     prepare_file(output, cases, model)
     fitted.extractor_.set_params(n_jobs=cores(jobs))
     lesions = fitted.extractor_.transform(table)

@@ -9,13 +9,14 @@ from typing import Literal
 
 from nonredundant.folds.selection import Selection
 from nonredundant.folds.simple_sets import BASELINES, SIMPLE, constant_columns
+from nonredundant.lesions.images import image_of
 from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 #: The set of clinical columns alone, and the start of the names of all sets that contain them.
 _CLINICAL = "Clinical"
 _PATTERN = re.compile(
-    r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
+    r"^(?:(?P<image>[A-Za-z]\w*):(?=H))?(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
 )
 
@@ -78,6 +79,7 @@ class FeatureSet:
 def parse_feature_set(name: str) -> FeatureSet:
     """Parse the name of a feature set such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
+    `pet:HCR` are the hand-crafted columns of one of several images, with those of no image.
     A set with hand-crafted columns contains the clinical ones, too; see `name_clinical`.
 
     Raises
@@ -102,7 +104,8 @@ def parse_feature_set(name: str) -> FeatureSet:
         or bool(parts["plus"]) != bool(parts["hcr"] and learned)
     ):
         raise ValueError(
-            f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
+            f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted; 'pet:HCR' those of "
+            "the image 'pet' of several), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
             f"'Clinical', or one of {tuple(SIMPLE)}"
@@ -110,6 +113,7 @@ def parse_feature_set(name: str) -> FeatureSet:
     selection = None
     if parts["hcr"]:
         selection = Selection() if parts["hcr"] == "HCR" else Selection((), int(parts["hcr"][1:]))
+        selection = replace(selection, image=parts["image"])
     variant = None
     if learned:
         variant = _variant(learned, parts["ending"])
@@ -228,6 +232,11 @@ def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     name = feature_set.name
     if feature_set.selection is not None and not table.columns_of("hcr"):
         return "hand-crafted features, and the table has none"
+    image = None if feature_set.selection is None else feature_set.selection.image
+    if image is not None:
+        found = sorted({image_of(column) for column in table.columns_of("hcr")} - {""})
+        if image not in found:
+            return f"features of an image {image!r}, and the table has those of {found or 'one'}"
     if feature_set.variant is not None and table.patches is None:
         return "patches, and the table has none: extract it with a patch_shape"
     if name in SIMPLE and not SIMPLE[name].is_measurable(table):

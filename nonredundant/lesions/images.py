@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -95,6 +96,55 @@ def image_names(table: LesionTable) -> list[str]:
     []
     """
     return list(table.provenance.get("channels", []))
+
+
+def find_column(table: LesionTable, name: str) -> str | None:
+    """Return a column, of several images that of the first one; None if there is none.
+
+    Parameters
+    ----------
+    table : LesionTable
+        The lesions.
+    name : str
+        Name of the feature of a single image.
+
+    Returns
+    -------
+    str or None
+        The column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"pet_original_firstorder_Mean": [1.0]})
+    >>> table = LesionTable(frame, provenance={"channels": ["pet", "ct"]})
+    >>> find_column(table, "original_firstorder_Mean")
+    'pet_original_firstorder_Mean'
+    """
+    names = [name, *(f"{image}_{name}" for image in image_names(table)[:1])]
+    return next((one for one in names if one in table.blocks), None)
+
+
+def settings_by_image(provenance: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the settings of each image of a table, by its name, which a single image lacks.
+
+    Parameters
+    ----------
+    provenance : mapping
+        That of the table.
+
+    Returns
+    -------
+    dict of str to mapping
+        The settings.
+
+    Examples
+    --------
+    >>> settings_by_image({"modality": "PET"})
+    {'': {'modality': 'PET'}}
+    """
+    names = provenance.get("channels", [])
+    return {name: provenance["images"][name] for name in names} or {"": provenance}
 
 
 def has_channel(patches: np.ndarray) -> np.ndarray:
