@@ -328,6 +328,8 @@ def fit(
         str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
     ] = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,

@@ -179,9 +179,7 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> PhantomLesion:
     )
 
 
-def with_other_spot(
-    rng: np.random.Generator, lesion: PhantomLesion, scene: Scene
-) -> PhantomLesion:
+def with_other_spot(rng: np.random.Generator, lesion: PhantomLesion, scene: Scene) -> PhantomLesion:
     """Draw how a lesion looks in another image: the same shape, another intensity and hot spot.
 
     Parameters

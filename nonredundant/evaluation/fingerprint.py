@@ -101,7 +101,10 @@ def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]
     found: dict[str, np.ndarray] = {}
     by_image = settings_by_image(table.provenance)
     for image, plan in by_image.items():
-        settings, start = plan.get("parameters", {}).get("setting", {}), f"{image}_" if image else ""
+        settings, start = (
+            plan.get("parameters", {}).get("setting", {}),
+            f"{image}_" if image else "",
+        )
         width, column = settings.get("binWidth", 25.0), f"{start}original_firstorder_Range"
         if column in table.blocks and settings.get("binCount") is None:
             span = pool_samples(table, table.features[[column]])

@@ -26,9 +26,7 @@ def make_table(factor=1.0, missing=(), n=24):
     patches[list(missing), 1] = np.nan
     masks = np.zeros((n, 1, 8, 8, 8), dtype=bool)
     masks[..., 1:7, 1:7, 1:7] = True
-    return LesionTable.from_arrays(
-        patches=patches, masks=masks, features=rng.normal(size=(n, 3))
-    )
+    return LesionTable.from_arrays(patches=patches, masks=masks, features=rng.normal(size=(n, 3)))
 
 
 def test_units_of_a_channel_do_not_matter():
@@ -37,8 +35,9 @@ def test_units_of_a_channel_do_not_matter():
     np.testing.assert_allclose(d, other, atol=1e-3)
     drawn = two.reconstruct(make_table(1024.0))
     np.testing.assert_allclose(drawn[:, 1].mean() / 1024.0, drawn[:, 0].mean(), rtol=0.2)
-    shares = [latent_atlas(m, make_table(f)).table["image_share"] for m, f in
-              ((one, 1.0), (two, 1024.0))]
+    shares = [
+        latent_atlas(m, make_table(f)).table["image_share"] for m, f in ((one, 1.0), (two, 1024.0))
+    ]
     np.testing.assert_allclose(*shares, atol=1e-2)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nonredundant.report.descriptions import class_shares, held_out_counts
 from nonredundant.lesions.images import settings_by_image
+from nonredundant.report.descriptions import class_shares, held_out_counts
 from nonredundant.report.formatting import count, format_compact, pair_table
 from nonredundant.report.section import Block, Section
 
