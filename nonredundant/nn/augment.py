@@ -20,8 +20,8 @@ class Augmentation:
     ----------
     kinds : sequence of str
         Names out of `KINDS`: flips of the whole batch along axes; Gaussian noise with a tenth
-        the standard deviation of each channel of the batch; rotation by up to 15 degrees about a random axis; a
-        shift by up to a sixteenth of each side.
+        of the standard deviation of each channel of the batch; rotation by up to 15 degrees about
+        a random axis; a shift by up to a sixteenth of each side.
 
     Notes
     -----

@@ -107,3 +107,28 @@ def test_noise_is_relative_to_each_channel():
     noisy, _ = Augmentation(["noise"])(x, None)
     spread = (noisy - x).transpose(0, 1).flatten(1).std(dim=1)
     torch.testing.assert_close(spread, torch.tensor([0.1, 100.0]), rtol=0.1, atol=0.0)
+
+
+@pytest.mark.parametrize("view", ["slice", "mip"])
+def test_each_channel_is_drawn_in_units_and_a_window_of_its_own(view):
+    from nonredundant.displays import LatentAtlasDisplay, ReconstructionDisplay, TraversalDisplay
+
+    table = make_table(1000.0, missing=[1]).replace(provenance={"channels": ["pet", "ct"]})
+    model = clone(CVAE).fit(table)
+    shown = ReconstructionDisplay.from_estimator(model, table, rows=[0, 1], view=view)
+    # The missing image has no row.
+    assert shown.channels == ["pet", "ct", "pet"]
+    pet, ct, _ = (row[0].images[0].get_clim() for row in shown.axes_)
+    assert pet[1] < 20 < 1000 < ct[1]
+    assert shown.axes_[0, 3].images[0].get_clim()[1] < 20
+    moved = TraversalDisplay.from_estimator(model, table, latents=[0], n_steps=3, view=view)
+    assert moved.channels == ["pet", "ct"]
+    windows = [moved.axes_[i, 0].images[0].get_clim()[1] for i in (0, 2)]
+    assert windows[0] < 20 < 1000 < windows[1]
+    atlas = latent_atlas(model, table)
+    maps = LatentAtlasDisplay.from_atlas(atlas, view=view)
+    assert maps.axes_.size == 4
+    assert "dlr00, ct" in maps.axes_.ravel()[1].get_title()
+    assert [one.images[0].get_array().max() for one in maps.axes_.ravel()][:2] != [0, 0]
+    one = ReconstructionDisplay.from_estimator(model, table, rows=[0], channel=1)
+    assert one.channels == ["ct"]
