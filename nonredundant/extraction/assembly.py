@@ -15,6 +15,8 @@ from nonredundant.lesions.table import LesionTable
 
 #: The column of the samples that names the images which a case lacks.
 MISSING = "missing_images"
+#: That with the days between the two scans whose features are compared.
+INTERVAL = "scan_interval_days"
 
 
 def common_dimension(names: Sequence[str], results: Sequence[CaseResult]) -> int | None:
@@ -44,11 +46,15 @@ def assemble(
 
     A failed case has one row of NaN, a patch of zeros and an empty mask. The list of results is
     emptied on the way, so that patches are not held in memory twice. Where images may be missing,
-    the samples get the column `missing_images`.
+    the samples get the column `missing_images`, and where two scans are compared
+    `scan_interval_days`.
     """
     if isinstance(plan, ImagesPlan) and plan.on_missing == "nan":
         lacks = [", ".join(getattr(one, "missing", ())) for one in results]
         samples = samples.assign(**{MISSING: lacks})
+    if isinstance(plan, ImagesPlan) and plan.delta is not None:
+        days = [getattr(one, "interval", np.nan) for one in results]
+        samples = samples.assign(**{INTERVAL: days})
     counts = [len(one.features) if isinstance(one, CaseMeasurement) else 1 for one in results]
     n_lesions = sum(counts)
     features = np.full((n_lesions, len(names)), np.nan)

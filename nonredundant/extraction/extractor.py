@@ -47,7 +47,7 @@ from nonredundant.extraction.case_table import (
     transform_clinical,
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
-from nonredundant.extraction.image_options import check_images, resolved_options
+from nonredundant.extraction.image_options import check_delta, check_images, resolved_options
 from nonredundant.extraction.measurement import measure_cases
 from nonredundant.extraction.memory import check_patch, memory_limit
 from nonredundant.extraction.one_case import CaseFailure, Plan, shape_classes
@@ -99,6 +99,14 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Whether a case fails that lacks one of several images, or its features are NaN and its
         channel of the patches, too; `samples` then names it in `missing_images`. The first image
         must be there.
+    delta : (str, str) or None, default=None
+        Two of the `images`, such as `("after", "before")`, whose features are compared, lesion by
+        lesion: columns `delta_original_firstorder_Mean` (differences) and `ratio_…` (NaN where
+        the second is 0). Both images must have the same settings; several lesions are matched by
+        their labels. `samples` gets `scan_interval_days`, where DICOM states both dates. Scans
+        that are not in one space need masks of their own and `patch_shape=None`.
+    delta_as : {"difference", "ratio", "both"}, default="both"
+        How `delta` compares them.
     bin_width : float or None, default=None
         Width of a grey level in units of intensity; overrides `settings`.
     bin_count : int or None, default=None
@@ -214,6 +222,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         "settings": [dict, str, Path, None],
         "images": [dict, None],
         "on_missing": [StrOptions({"raise", "nan"})],
+        "delta": [tuple, list, None],
+        "delta_as": [StrOptions({"difference", "ratio", "both"})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), None],
         "bin_count": [Interval(Integral, 2, None, closed="left"), None],
         "spacing": [
@@ -254,6 +264,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         settings: Mapping[str, Any] | str | Path | None = None,
         images: Mapping[str, Mapping[str, Any]] | None = None,
         on_missing: str = "raise",
+        delta: Sequence[str] | None = None,
+        delta_as: str = "both",
         bin_width: float | None = None,
         bin_count: int | None = None,
         spacing: float | Sequence[float] | str | None = None,
@@ -283,6 +295,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         self.settings = settings
         self.images = images
         self.on_missing = on_missing
+        self.delta = delta
+        self.delta_as = delta_as
         self.bin_width = bin_width
         self.bin_count = bin_count
         self.spacing = spacing
@@ -568,7 +582,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults."""
-        later = {"label_channel": None, "fill_slices": False, "images": None, "on_missing": "raise"}
+        later = {"label_channel": None, "fill_slices": False, "images": None}
+        later |= {"on_missing": "raise", "delta": None, "delta_as": "both"}
         super().__setstate__({**later, **state})
 
     def __sklearn_is_fitted__(self) -> bool:
@@ -584,11 +599,15 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         With the `sources` of several images, the plan also knows whether these have one mask.
         """
         self._validate_params()
+        pair = check_delta(self.delta, self.images)
         if self.images is None:
             return self._plan_of({})
         options = resolved_options(self.images, type(self))
         plans = {name: self._plan_of(own) for name, own in options.items()}
-        plan = ImagesPlan(plans, on_missing=self.on_missing)
+        how = {"difference": ("delta",), "ratio": ("ratio",), "both": ("delta", "ratio")}
+        plan = ImagesPlan(
+            plans, on_missing=self.on_missing, delta=pair, delta_as=how[self.delta_as]
+        )
         return plan.with_masks(shared=sources[0].shared) if sources else plan
 
     def _plan_of(self, own: Mapping[str, Any]) -> Plan:

@@ -46,6 +46,38 @@ def check_images(images: Mapping[str, Any] | None) -> list[str]:
     return list(images)
 
 
+def check_delta(delta: Any, images: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    """Return the two images whose features are compared; None for none.
+
+    Raises
+    ------
+    InvalidParameterError
+        If they are not two images with the same parameters.
+    """
+    if delta is None:
+        return None
+    names = check_images(images)
+    if len(delta) != 2 or delta[0] == delta[1] or not set(delta) <= set(names):
+        raise InvalidParameterError(
+            f"delta must be two names of images={names or None}, such as ('after', 'before'), got "
+            f"{delta!r}"
+        )
+    taken = [name for name in names if name in ("delta", "ratio")]
+    if taken:
+        raise InvalidParameterError(
+            f"images are named {taken}, as the columns of `delta` are; rename these images"
+        )
+    one, two = ((images or {})[name] or {} for name in delta)
+    measured = ("modality", "settings", "bin_width", "bin_count", "spacing", "image_types")
+    differ = [name for name in measured if one.get(name) != two.get(name)]
+    if differ:
+        raise InvalidParameterError(
+            f"delta compares features that are measured alike, but {differ} differ between "
+            f"{delta[0]!r} and {delta[1]!r}; give both the same"
+        )
+    return str(delta[0]), str(delta[1])
+
+
 def resolved_options(images: Mapping[str, Any], extractor: type) -> dict[str, dict[str, Any]]:
     """Check the parameters that are those of single images.
 

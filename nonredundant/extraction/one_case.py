@@ -43,7 +43,7 @@ from nonredundant.io.geometry import align_mask
 from nonredundant.io.hounsfield import check_hounsfield
 from nonredundant.io.images import content_key, has_grid, read_image, read_mask, take_grid
 from nonredundant.io.labels import distinct_labels
-from nonredundant.io.series import is_plane
+from nonredundant.io.series import acquisition_date, is_plane
 from nonredundant.io.suv import check_suv, to_suv
 from nonredundant.utils.context import one_blas_thread
 
@@ -176,6 +176,10 @@ class CaseMeasurement:
     space: Space | None = None
     #: Names of images that the case lacks, of several.
     missing: tuple[str, ...] = ()
+    #: Date of the scan (YYYYMMDD), empty if it is not known.
+    acquired: str = ""
+    #: Days between two scans of the case, NaN if they are not known.
+    interval: float = np.nan
 
     @property
     def names(self) -> list[str]:
@@ -239,13 +243,14 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     """Read image and mask, find the lesions, and measure and crop each of them."""
     check_sources(sources.image, sources.mask, memory_limit(plan.max_memory))
     image = read_image(sources.image, spacing=sources.spacing)
-    frame = frame_of(image)
+    frame, acquired = frame_of(image), acquisition_date(image)
     notes: dict[str, str] = dict(sources.notes or {})
     image = in_units(image, plan)
     regions, _ = _read_regions(image, sources, plan, notes)
     regions, rows, levels = measure_regions(image, regions, plan, notes)
     _note_place(image, regions, sources, plan, notes)
-    crops, grids = None, [None] * len(regions)
+    crops: Crops | None = None
+    grids: list[PatchGrid | None] = [None] * len(regions)
     if plan.patch_shape is not None:
         crops, grids = _crop_regions(image, regions, plan, notes, whole=sources.whole)
     located = has_grid(sources.image) and not is_plane(image)
@@ -260,6 +265,7 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         notes=notes,
         crops=crops,
         space=space_of(image, frame, located, regions, grids),
+        acquired=acquired,
     )
 
 
@@ -295,6 +301,7 @@ def measure_beside(
     check_sources(sources.image, sources.mask, memory_limit(plan.max_memory))
     image = read_image(sources.image, spacing=sources.spacing)
     check_dimensions(image, space)
+    acquired = acquisition_date(image)
     if in_space:
         located = has_grid(sources.image) and not is_plane(image)
         check_same_space(image, space, located=located)
@@ -336,6 +343,7 @@ def measure_beside(
         levels=levels,
         notes=notes,
         crops=_crop_channels(image, space, plan),
+        acquired=acquired,
     )
 
 
@@ -476,7 +484,9 @@ def _measure_regions(
     Of several lesions, those that it rejects are dropped like those that are too thin on the
     image's own grid: on the grid that images are resampled to, a tiny one may be a single voxel.
     """
-    kept, rows, rejection = [], [], ""
+    kept: list[Region] = []
+    rows: list[dict[str, float]] = []
+    rejection = ""
     levels: dict[str, list[tuple[int, float]]] = {}
     changed = []
     for region in regions:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,11 +42,15 @@ class ImagesPlan:
     """What is measured of each of several images of a case, by their names.
 
     `shared`: the images have one mask, so that the shape is measured once, on the first image.
+    `delta`: the two images whose features are compared, by `delta_as`: "delta" (differences), and
+    "ratio".
     """
 
     plans: Mapping[str, Plan]
     shared: bool = True
     on_missing: str = "raise"
+    delta: tuple[str, str] | None = None
+    delta_as: tuple[str, ...] = ()
 
     @property
     def first(self) -> Plan:
@@ -122,10 +128,24 @@ class ImagesPlan:
 
     def hcr(self, n_dim: int) -> list[str]:
         """List the columns of the features."""
-        return [
+        columns = [
             self.column(image, name)
             for image, plan in self.plans.items()
             for name in feature_names(plan.parameters, n_dim)
+        ]
+        return columns + [new for new, *_ in self.pairs(columns)]
+
+    def pairs(self, columns: Sequence[str]) -> list[tuple[str, str, str, str]]:
+        """Return the columns that compare two images: name, kind, and the columns of the two."""
+        if self.delta is None:
+            return []
+        after, before = (f"{name}_" for name in self.delta)
+        known = set(columns)
+        return [
+            (f"{kind}_{feature}", kind, name, before + feature)
+            for kind in self.delta_as
+            for name in columns
+            if name.startswith(after) and before + (feature := name.removeprefix(after)) in known
         ]
 
     def column(self, image: str, name: str) -> str:
@@ -142,6 +162,7 @@ class ImagesPlan:
             "images": {name: plan.content() for name, plan in self.plans.items()},
             "shared_mask": self.shared,
             "on_missing": self.on_missing,
+            "delta": None if self.delta is None else [*self.delta, *self.delta_as],
         }
 
 
@@ -377,12 +398,13 @@ def _merged(
             notes[kind] = f"{notes[kind]}; {name}: {note}" if kind in notes else f"{name}: {note}"
     if missing:
         notes["absent"] = ", ".join(missing)
+    names = [plan.column(image, name) for image, one in found.items() for name in one.names]
+    features = np.hstack([one.features for one in found.values()])
+    compared = _compared(names, features, plan)
     return CaseMeasurement(
         n_dim=first.n_dim,
-        joined_names="\n".join(
-            plan.column(image, name) for image, one in found.items() for name in one.names
-        ),
-        features=np.hstack([one.features for one in found.values()]),
+        joined_names="\n".join([*names, *compared]),
+        features=np.column_stack([features, *compared.values()]),
         positions=first.positions,
         status=first.status,
         levels={
@@ -393,7 +415,40 @@ def _merged(
         notes=notes,
         crops=_stacked(found, plan),
         missing=missing,
+        interval=_interval(found, plan),
     )
+
+
+def _compared(
+    names: Sequence[str], features: np.ndarray, plan: ImagesPlan
+) -> dict[str, np.ndarray]:
+    """Compute the differences and ratios of the features of two images, lesion by lesion.
+
+    The ratio to 0 is NaN.
+    """
+    place = {name: i for i, name in enumerate(names)}
+    found = {}
+    for name, kind, after, before in plan.pairs(names):
+        new, old = features[:, place[after]], features[:, place[before]]
+        if kind == "ratio":
+            found[name] = np.divide(new, old, out=np.full(len(old), np.nan), where=old != 0)
+        else:
+            found[name] = new - old
+    return found
+
+
+def _interval(found: Mapping[str, CaseMeasurement], plan: ImagesPlan) -> float:
+    """Return the days between two scans; NaN where DICOM does not say them."""
+    if plan.delta is None or not set(plan.delta) <= set(found):
+        return math.nan
+    dates = [found[name].acquired for name in plan.delta]
+    if not all(dates):
+        return math.nan
+    try:
+        after, before = (datetime.strptime(one, "%Y%m%d") for one in dates)  # noqa: DTZ007
+    except ValueError:
+        return math.nan
+    return float((after - before).days)
 
 
 def _stacked(found: Mapping[str, CaseMeasurement], plan: ImagesPlan) -> Crops | None:

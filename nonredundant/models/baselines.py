@@ -61,9 +61,10 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         from sklearn.decomposition import PCA
 
         values = self._values(X, reset=True)
-        if isinstance(X, LesionTable) and X.patches.shape[1] > 1:
+        patches = X.patches if isinstance(X, LesionTable) else None
+        if patches is not None and patches.shape[1] > 1:
             # Images have units of their own, and each is to have the same weight.
-            parts = values.reshape(len(values), X.patches.shape[1], -1)
+            parts = values.reshape(len(values), patches.shape[1], -1)
             self.channel_mean_ = np.nanmean(parts, axis=(0, 2))
             spread = np.nanstd(parts, axis=(0, 2))
             self.channel_scale_ = np.where(spread > 0, spread, 1.0)

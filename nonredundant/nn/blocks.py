@@ -55,7 +55,7 @@ class IntensityScaler(nn.Module):
         """
         scaled, present = self(x, None), None
         if x.ndim > 2 and self.low.numel() > 1:
-            present = ~x[(slice(None), slice(None), *(0,) * (x.ndim - 2))].isnan()
+            present = ~x.flatten(2)[:, :, 0].isnan()
             scaled = scaled.nan_to_num_(nan=0.0)
             if present.device.type == "cpu" and present.all():
                 # Asking a GPU would wait for it.

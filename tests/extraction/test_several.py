@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from cases_for_tests import image_of, quick
+from dicom_for_tests import write_pet
 
 from nonredundant.extraction import RadiomicsExtractor
 from nonredundant.io import CaseError
@@ -348,3 +349,79 @@ def test_pet_and_ct_of_a_patient_equal_separate_extractions():
     inside = table.masks[0, 0]
     # The same voxels on almost the same grid: the masks differ by their rounding at the border.
     assert np.abs(table.patches[0, 1] - alone.patches[0, 0])[inside].max() < 5.0
+
+
+SCANS = {"before": {}, "after": {}}
+
+
+def scans(lesions="label"):
+    """Return a case of two scans that are not in one space, the second 1.5 times as bright."""
+    values = np.random.default_rng(0).gamma(4, 0.3, (20, 20, 20))
+    mask = np.zeros(values.shape, np.uint8)
+    mask[2:8, 2:8, 2:8], mask[12:17, 12:17, 12:17] = 1, 2 if lesions == "labels" else 0
+    # The lesions of the later scan have other sizes, so that their order is another one.
+    later = np.zeros_like(mask)
+    later[2:6, 2:6, 2:6], later[10:18, 10:18, 10:18] = 1, 2 if lesions == "labels" else 0
+    return table_of(
+        image_before=volume(values),
+        image_after=volume(values * 1.5, origin=(500.0, 0.0, 0.0)),
+        mask_before=volume(mask),
+        mask_after=volume(later, origin=(500.0, 0.0, 0.0)),
+    )
+
+
+@pytest.mark.parametrize("lesions", ["label", "labels"])
+def test_two_scans_are_compared_lesion_by_lesion(lesions):
+    extractor = quick(images=SCANS, delta=("after", "before"), lesions=lesions, patch_shape=None)
+    table = measured(extractor, scans(lesions))
+    f = table.features
+    for feature in ("firstorder_Mean", "shape_VoxelVolume"):
+        after, before = (f[f"{name}_original_{feature}"] for name in ("after", "before"))
+        pd.testing.assert_series_equal(
+            f[f"delta_original_{feature}"], after - before, check_names=False
+        )
+        pd.testing.assert_series_equal(
+            f[f"ratio_original_{feature}"], after / before, check_names=False
+        )
+    volumes = f["after_original_shape_VoxelVolume"] / 8.0
+    assert volumes.tolist() == ([4**3, 8**3] if lesions == "labels" else [4**3])
+    assert list(table.columns) == list(extractor.fit(scans(lesions)).get_feature_names_out())
+    assert table.samples["scan_interval_days"].isna().all()
+
+
+def test_patches_of_scans_in_two_spaces_are_refused():
+    extractor = quick(images=SCANS, delta=("after", "before"))
+    with pytest.raises(CaseError, match="image 'after': it lies elsewhere.*register"):
+        measured(extractor, scans())
+
+
+def test_the_interval_is_that_of_the_dicom_headers(tmp_path):
+    rng = np.random.default_rng(0)
+    for name, date in (("before", "20200101"), ("after", "20200215")):
+        write_pet(tmp_path / name, rng.gamma(9, 1e3, (8, 12, 12)), AcquisitionDate=date)
+    mask = np.zeros((8, 12, 12), np.uint8)
+    mask[2:6, 3:9, 3:9] = 1
+    cases = table_of(
+        image_before=str(tmp_path / "before"), image_after=str(tmp_path / "after"), mask=mask
+    )
+    table = measured(
+        quick(images=SCANS, delta=("after", "before"), delta_as="ratio", bin_width=500.0), cases
+    )
+    assert table.samples["scan_interval_days"].tolist() == [45.0]
+    assert not table.features.filter(regex="^delta_").shape[1]
+
+
+@pytest.mark.parametrize(
+    ("images", "delta", "told"),
+    [
+        (SCANS, ("after",), "two names"),
+        (SCANS, ("after", "later"), "two names"),
+        (None, ("after", "before"), "two names"),
+        ({"before": {}, "after": {"bin_width": 3}}, ("after", "before"), "bin_width"),
+        ({"delta": {}, "after": {}}, ("after", "delta"), "rename"),
+    ],
+    ids=["one", "unknown", "single", "settings", "name"],
+)
+def test_wrong_pairs_are_refused(images, delta, told):
+    with pytest.raises(InvalidParameterError, match=told):
+        quick(images=images, delta=delta).fit(scans())

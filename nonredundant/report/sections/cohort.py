@@ -29,6 +29,10 @@ def _content(comparison: Any) -> list[Block]:
     images = list(s.provenance.get("channels", []))
     rows += [
         *([("images per lesion", ", ".join(images))] if images else []),
+        *[
+            (f"samples without {name}", f"{n:,} of {cohort.n_samples:,}")
+            for name, n in cohort.missing_images.items()
+        ],
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
         *_clinical_rows(cohort),
