@@ -167,8 +167,9 @@ def make_lesions(
     truth : DataFrame
         One row per sample: `n_lesions`, `visible`, `hidden` (in [-1, 1]), `worst`, `relational`
         (mm, NaN for one lesion), `second` with two images, `age` if requested, `probability`;
-        then, for its worst lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm), `elongation`,
-        `uptake` (SUV) and `heterogeneity` (relative standard deviation of the texture).
+        then, for its worst lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm),
+        `elongation`, `uptake` (SUV) and `heterogeneity` (relative standard deviation of the
+        texture).
         ``truth.attrs["shares"]`` has the share of each effect in the variance of the logit, and
         with several lesions ``truth.attrs["lesions"]`` a DataFrame of all lesions with the
         columns `sample`, `lesion`, the factors above, `voxels`, `centre_z`, `centre_y`,

@@ -112,13 +112,13 @@ class ReconstructionDisplay:
         every, inside, channels = _patches(table, channel)
         drawn = estimator.reconstruct(table)[:, list(channels)]
         # One row per lesion and channel; a missing image has no row.
-        rows, k = np.nonzero(has_channel(every))
-        original, drawn, mask = every[rows, k], drawn[rows, k], inside[rows]
+        row, k = np.nonzero(has_channel(every))
+        original, drawn, mask = every[row, k], drawn[row, k], inside[row]
         masked, drawn, error = (
             np.where(mask, one, np.nan) for one in (original, drawn, np.abs(drawn - original))
         )
         shown = [list(channels.values())[i] for i in k]
-        labels = [str(table.features.index[i]) for i in rows]
+        labels = [str(table.features.index[i]) for i in row]
         display = cls(
             original=flatten(original, mask, view),
             masked=flatten(masked, mask, view),

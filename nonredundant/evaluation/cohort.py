@@ -139,12 +139,7 @@ class Given:
         else:
             cases = X if held is None else pd.concat([X, _labelled_apart(held, X)])
             extractor, table = _extract(cases, self.extractor, settings)
-            # Extractors of the user's own may read other columns.
-            images, root = getattr(extractor, "images", None), getattr(extractor, "root", None)
-            if images:
-                sources = [row.first for row in read_image_rows(cases, list(images), root)]
-            elif "image" in cases:
-                sources = read_rows(cases, root)
+            sources = _first_images(cases, extractor)
         if held is not None and not shared_test:
             check_held_out(X, held, table)
         n, fine = len(X), (table.status == "ok").to_numpy()
@@ -242,6 +237,15 @@ def read_cohort(
         centres = check_groups(_named_column([X], centre, "centre")[0], X, "centre")
     outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
     return Given(X, held, outcome, steps, extractor, groups, held_groups, centres)
+
+
+def _first_images(cases: pd.DataFrame, extractor: Any) -> list[Sources] | None:
+    """Return the image of each case, of several the first; None if it is not known which."""
+    images, root = getattr(extractor, "images", None), getattr(extractor, "root", None)
+    if images:
+        return [row.first for row in read_image_rows(cases, list(images), root)]
+    # Extractors of the user's own may read other columns.
+    return read_rows(cases, root) if "image" in cases else None
 
 
 def _split_test(test: Any) -> tuple[Any, Any, Any]:

@@ -109,6 +109,17 @@ def check_case_table(
             f"the case table lacks the columns {missing}: {found}; it needs {wanted}"
             f"{instead}{suggest_names(set(missing) - {'image'}, X.columns)}"
         )
+    _check_unique(X)
+    if images:
+        _check_image_columns(X, images, whole_image)
+    else:
+        _check_mask_column(X, whole_image)
+    return X
+
+
+def _check_unique(X: pd.DataFrame) -> None:
+    """Raise if the table has no rows, or columns or samples of one name."""
+    found = f"found columns {list(X.columns)}"
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"the case table has several columns of the same name: {twice}")
@@ -121,11 +132,6 @@ def check_case_table(
             "if these are patients with several images, use X.reset_index() and pass the column "
             "of their ids as groups=, so that no patient is on both sides of a split"
         )
-    if images:
-        _check_image_columns(X, images, whole_image)
-    else:
-        _check_mask_column(X, whole_image)
-    return X
 
 
 def _check_image_columns(X: pd.DataFrame, images: Sequence[str], whole_image: bool) -> None:
@@ -224,15 +230,11 @@ def read_image_rows(X: pd.DataFrame, images: Sequence[str], root: Any = None) ->
     shared = len(masks) < 2
     drawn_on = masks[0].removeprefix("mask_") if masks and masks[0] != "mask" else images[0]
 
-    def cells(*names: str) -> list[Any]:
-        name = next((one for one in names if one in X.columns), None)
-        return [None] * len(X) if name is None else X[name].tolist()
-
     columns = [
         zip(
-            cells(f"image_{name}"),
-            cells(*masks) if shared else cells(f"mask_{name}"),
-            cells(f"spacing_{name}", "spacing"),
+            _cells(X, f"image_{name}"),
+            _cells(X, *masks) if shared else _cells(X, f"mask_{name}"),
+            _cells(X, f"spacing_{name}", "spacing"),
             strict=True,
         )
         for name in images
@@ -252,6 +254,12 @@ def read_image_rows(X: pd.DataFrame, images: Sequence[str], root: Any = None) ->
         }
         rows.append(ImageSources(parts, shared, drawn_on))
     return rows
+
+
+def _cells(X: pd.DataFrame, *names: str) -> list[Any]:
+    """Return the cells of the first of some columns that the table has; empty ones without."""
+    name = next((one for one in names if one in X.columns), None)
+    return [None] * len(X) if name is None else X[name].tolist()
 
 
 def case_name(label: Any, sources: Sources | ImageSources) -> str:

@@ -582,7 +582,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults."""
-        later = {"label_channel": None, "fill_slices": False, "images": None}
+        later: dict[str, Any] = {"label_channel": None, "fill_slices": False, "images": None}
         later |= {"on_missing": "raise", "delta": None, "delta_as": "both"}
         super().__setstate__({**later, **state})
 

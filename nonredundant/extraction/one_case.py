@@ -15,7 +15,7 @@ import numpy as np
 from nonredundant.extraction.case_table import ImageSources, Sources
 from nonredundant.extraction.magnitudes import check_magnitude
 from nonredundant.extraction.memory import check_grid, check_sources, memory_limit
-from nonredundant.extraction.patches import PatchGrid, crop_channel, crop_patch, patch_grid
+from nonredundant.extraction.patches import PatchGrid, crop_patch, patch_grid
 from nonredundant.extraction.radiomics import compute_features, feature_names, quiet
 from nonredundant.extraction.regions import (
     OK,
@@ -30,10 +30,6 @@ from nonredundant.extraction.space import (
     TOLD,
     Space,
     check_covered,
-    check_dimensions,
-    check_same_labels,
-    check_same_place,
-    check_same_space,
     frame_of,
     share_outside,
     space_of,
@@ -246,15 +242,15 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
     frame, acquired = frame_of(image), acquisition_date(image)
     notes: dict[str, str] = dict(sources.notes or {})
     image = in_units(image, plan)
-    regions, _ = _read_regions(image, sources, plan, notes)
+    regions, _ = read_regions(image, sources, plan, notes)
     regions, rows, levels = measure_regions(image, regions, plan, notes)
-    _note_place(image, regions, sources, plan, notes)
+    note_place(image, regions, sources, plan, notes)
     crops: Crops | None = None
     grids: list[PatchGrid | None] = [None] * len(regions)
     if plan.patch_shape is not None:
         crops, grids = _crop_regions(image, regions, plan, notes, whole=sources.whole)
     located = has_grid(sources.image) and not is_plane(image)
-    names, features = _as_matrix(rows)
+    names, features = as_matrix(rows)
     return CaseMeasurement(
         n_dim=image.GetDimension(),
         joined_names="\n".join(names),
@@ -265,84 +261,6 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         notes=notes,
         crops=crops,
         space=space_of(image, frame, located, regions, grids),
-        acquired=acquired,
-    )
-
-
-def measure_beside(
-    sources: Sources, plan: Plan, space: Space, *, shared: bool, in_space: bool
-) -> CaseMeasurement:
-    """Measure the lesions of another image of a case, in the order of those of the first one.
-
-    Parameters
-    ----------
-    sources : Sources
-        The image, with its mask or the one that it shares with the first image.
-    plan : Plan
-        What is measured of it.
-    space : Space
-        Where the first image and its lesions lie.
-    shared : bool
-        Whether the mask is that of the first image.
-    in_space : bool
-        Whether the image must lie in the space of the first one.
-
-    Returns
-    -------
-    CaseMeasurement
-        One row per lesion of the first image, NaN for one that is too small on the grid of this
-        image; patches on the grids of the first image's.
-
-    Raises
-    ------
-    CaseError
-        If the image is not in one space with the first one, or cannot be measured.
-    """
-    check_sources(sources.image, sources.mask, memory_limit(plan.max_memory))
-    image = read_image(sources.image, spacing=sources.spacing)
-    check_dimensions(image, space)
-    acquired = acquisition_date(image)
-    if in_space:
-        located = has_grid(sources.image) and not is_plane(image)
-        check_same_space(image, space, located=located)
-    notes: dict[str, str] = {}
-    image = in_units(image, plan)
-    regions, drawn = _read_regions(image, sources, plan, notes, space if shared else None)
-    if shared:
-        _settle_note_of_resampling(notes)
-    elif plan.lesions == "labels":
-        check_same_labels(drawn, space)
-    if plan.lesions == "labels":
-        places = {label: i for i, label in enumerate(space.labels)}
-        pairs = [(one, places[one.label]) for one in regions if one.label in places]
-    else:
-        # One lesion in each image, whatever its label.
-        pairs = [(regions[0], 0)]
-    if not pairs:
-        raise CaseError(
-            f"none of the lesions of {space.name!r} is large enough on its grid; lower min_voxels "
-            "or min_volume, or leave the image empty and set on_missing='nan'"
-        )
-    if in_space and not shared and space.located:
-        check_same_place(image, pairs, space)
-    place_of = {one.label: place for one, place in pairs}
-    kept, rows, levels = measure_regions(image, [one for one, _ in pairs], plan, notes)
-    _note_place(image, kept, sources, plan, notes)
-    names, found = _as_matrix(rows)
-    features = np.full((len(space.labels), len(names)), np.nan)
-    features[[place_of[one.label] for one in kept]] = found
-    lost = len(features) - len(kept)
-    if lost:
-        notes["unmatched"] = f"{lost} of {len(features)} lesions"
-    return CaseMeasurement(
-        n_dim=image.GetDimension(),
-        joined_names="\n".join(names),
-        features=features,
-        positions=np.full((len(features), space.n_dim), np.nan),
-        status=[OK] * len(features),
-        levels=levels,
-        notes=notes,
-        crops=_crop_channels(image, space, plan),
         acquired=acquired,
     )
 
@@ -373,13 +291,13 @@ def measure_regions(
     return _measure_regions(image, regions, plan, notes)
 
 
-def _as_matrix(rows: list[dict[str, float]]) -> tuple[list[str], np.ndarray]:
+def as_matrix(rows: list[dict[str, float]]) -> tuple[list[str], np.ndarray]:
     """Return the names of the features, and their values, one row per lesion."""
     names = max((list(row) for row in rows), key=len)
     return names, np.array([[row.get(name, np.nan) for name in names] for row in rows], float)
 
 
-def _note_place(
+def note_place(
     image: sitk.Image, regions: list[Region], sources: Sources, plan: Plan, notes: dict[str, str]
 ) -> None:
     """Note lesions at the border of the image and flat ones, unless images are taken whole."""
@@ -388,15 +306,7 @@ def _note_place(
         _note_border_and_flatness(image, regions, notes, slicewise)
 
 
-def _settle_note_of_resampling(notes: dict[str, str]) -> None:
-    """Drop the note that a mask was resampled, as it must be, unless it lost or gained volume."""
-    note = notes.pop("resampled", "")
-    changed = " of its volume lost" in note or "its volume grew by" in note
-    if changed and "uncovered" not in notes:
-        notes["regridded"] = note
-
-
-def _read_regions(
+def read_regions(
     image: sitk.Image,
     sources: Sources,
     plan: Plan,
@@ -643,17 +553,3 @@ def _crop_regions(
     if cut:
         notes["cut"] = f"{len(cut)} of {len(regions)} lesions, the largest {max(cut):.0f} mm"
     return Crops(patches, masks, spacing), grids
-
-
-def _crop_channels(image: sitk.Image, space: Space, plan: Plan) -> Crops | None:
-    """Interpolate an image on the grids of the patches of the first image of its case."""
-    if plan.patch_shape is None:
-        return None
-    n_dim = space.n_dim
-    shape = plan.patch_shape[-n_dim:]
-    patches = np.zeros((len(space.grids), 1, *shape), dtype=np.float32)
-    for i, grid in enumerate(space.grids):
-        if grid is not None:
-            patches[i] = crop_channel(image, grid, shape)
-    none = np.empty(0)
-    return Crops(patches, none, none)

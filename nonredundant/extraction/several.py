@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant.extraction.beside import measure_beside
 from nonredundant.extraction.case_table import ImageSources, Sources
 from nonredundant.extraction.memory import check_sources, memory_limit
 from nonredundant.extraction.one_case import (
@@ -20,7 +21,6 @@ from nonredundant.extraction.one_case import (
     Crops,
     Plan,
     case_key,
-    measure_beside,
     measure_case,
     shape_classes,
     undisturbed,
