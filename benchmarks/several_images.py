@@ -24,7 +24,7 @@ from nonredundant import LesionTable, NonRedundantCVAE, RadiomicsExtractor
 from nonredundant.datasets import make_lesions
 from nonredundant.metrics import redundancy_report
 
-IMAGES = {"pet": {"modality": "PET"}, "ct": {"modality": "CT", "spacing": "native"}}
+IMAGES = {"pet": {"modality": "PET"}, "ct": {"modality": "CT", "spacing": "native", "bin_width": 5}}
 STS = Path(os.environ.get("NONREDUNDANT_DATA", "/nowhere")) / "dicom" / "STS_001"
 #: What of the patient is measured in a process of its own: the columns of its case table.
 SCANS = {

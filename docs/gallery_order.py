@@ -12,6 +12,7 @@ ORDER = (
     "vae",
     "cvae",
     "comparison",
+    "petct",
     "patients",
     "survival",
     "novelty",

@@ -218,7 +218,7 @@ def _warn_of_grey_levels(
 ) -> None:
     """Warn if the discretisation leaves lesions with too few or too many grey levels."""
     messages = []
-    where = f" in the image {image!r}" if image else ""
+    where, of = (f" in the image {image!r}", f" of {image!r}") if image else ("", "")
     for image_type, pairs in levels.items():
         counts, ranges = np.concatenate(pairs).T
         constant = int((ranges == 0).sum())
@@ -233,7 +233,7 @@ def _warn_of_grey_levels(
         messages += _out_of_bounds(image_type, counts[varied], ranges[varied])
     if messages:
         warn_user(
-            f"The discretisation ({_discretisation(setting)}) leaves {'; '.join(messages)}{where}. "
+            f"The discretisation{of} ({_discretisation(setting)}) leaves {'; '.join(messages)}. "
             "Texture features are then hardly informative",
             f"grey levels {image}".strip(),
         )
