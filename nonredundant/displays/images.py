@@ -164,9 +164,9 @@ class ReconstructionDisplay:
             axes.set_title(title, fontsize=10)
         self.axes_[-1, 0].set_xlabel(_VIEW_NAMES[self.view], fontsize=look.SMALL)
         for name, rows in _by_name(self.channels):
-            shown, host = self.axes_[rows[0], 3].images[0], list(self.axes_[rows].ravel())
+            shown = self.axes_[rows[0], 3].images[0]
             label = f"|error| in {name}" if name else "|error|"
-            self.figure_.colorbar(shown, ax=host, label=label, shrink=0.9)
+            self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.9)
         return self
 
 
@@ -326,9 +326,8 @@ class TraversalDisplay:
         label = f"difference to the image at {_signed(self.offsets[self.middle])}"
         for name, rows in _by_name(self.channels):
             shown = self.axes_[2 * rows[0] + 1, 0].images[0]
-            host = [axes for i in rows for axes in self.axes_[2 * i : 2 * i + 2].ravel()]
             text = f"{label}, {name}" if name else label
-            self.figure_.colorbar(shown, ax=host, label=text, shrink=0.7)
+            self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=text, shrink=0.7)
         return self
 
     def _window(self, rows: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
