@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.extraction.case_table import MISSING
 from nonredundant.extraction.one_case import CaseFailure, CaseMeasurement, CaseResult, Plan
 from nonredundant.extraction.regions import OK
 from nonredundant.extraction.several import ImagesPlan
 from nonredundant.lesions.table import LesionTable
 
-#: The column of the samples that names the images which a case lacks.
-MISSING = "missing_images"
-#: That with the days between the two scans whose features are compared.
+#: The column of the samples with the days between the two scans whose features are compared.
 INTERVAL = "scan_interval_days"
 
 

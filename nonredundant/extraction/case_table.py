@@ -344,6 +344,8 @@ _MASK_NAMES = frozenset(
 _EMPTY_WORDS = frozenset(["", "na", "n/a", "nan", "none", "null", "<na>"])
 #: Columns of the case table that hold no clinical variable.
 SOURCE_COLUMNS = ("image", "mask", "spacing")
+#: The column of the samples that names the images which a case lacks.
+MISSING = "missing_images"
 
 
 def source_columns(X: pd.DataFrame) -> list[str]:
@@ -529,8 +531,11 @@ def clinical_names(clinical: Any) -> list[str]:
 
 
 def _table(X: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the case table that are not images, masks or spacings."""
-    return X.drop(columns=source_columns(X))
+    """Return the columns of the case table that are not images, masks or spacings.
+
+    Which images a case lacks says how it was collected, and is no clinical variable.
+    """
+    return X.drop(columns=[*source_columns(X), *([MISSING] if MISSING in X.columns else [])])
 
 
 def _numbers(frame: pd.DataFrame, remedy: str) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.assembly import MISSING
+from nonredundant.extraction.case_table import MISSING
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.study import Study
 from nonredundant.lesions.images import image_names
