@@ -13,7 +13,7 @@ import numpy as np
 
 from nonredundant.extraction.beside import measure_beside
 from nonredundant.extraction.case_table import ImageSources, Sources
-from nonredundant.extraction.memory import check_sources, memory_limit
+from nonredundant.extraction.memory import CaseMemoryError, check_sources, memory_limit
 from nonredundant.extraction.one_case import (
     CaseFailure,
     CaseMeasurement,
@@ -255,9 +255,13 @@ class _Case:
         self._mask: sitk.Image | None = None
         self._first_image: sitk.Image | None = None
         self._notes: dict[str, str] = {}
-        for one in sources.parts.values():
+        # One image is in memory at a time, and each is checked before any is read.
+        for name, one in sources.parts.items():
             if one.image is not None:
-                check_sources(one.image, one.mask, memory_limit(plan.first.max_memory))
+                try:
+                    check_sources(one.image, one.mask, memory_limit(plan.first.max_memory))
+                except CaseMemoryError as error:
+                    raise CaseMemoryError(f"image {name!r}: {error}") from error
 
     def _must_be_drawn(self) -> bool:
         """Return whether the common mask is contours, an array, or to be cut into components."""

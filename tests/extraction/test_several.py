@@ -425,3 +425,34 @@ def test_the_interval_is_that_of_the_dicom_headers(tmp_path):
 def test_wrong_pairs_are_refused(images, delta, told):
     with pytest.raises(InvalidParameterError, match=told):
         quick(images=images, delta=delta).fit(scans())
+
+
+def test_whole_radiographs_have_channels_and_no_mask():
+    rng = np.random.default_rng(0)
+    one, two = (rng.normal(100.0, 9.0, (12, 12)) for _ in range(2))
+    cases = pd.DataFrame({"image_a": [one, two], "image_b": [two, one]}, index=["anna", "bert"])
+    options = {"whole_image": True, "feature_classes": ["firstorder"], "patch_shape": (8, 8)}
+    table = measured(quick(images={"a": {}, "b": {}}, n_jobs=2, **options), cases)
+    alone = measured(quick(**options), pd.DataFrame({"image": [one, two]}))
+    np.testing.assert_array_equal(table.patches[:, :1], alone.patches)
+    np.testing.assert_allclose(table.patches[:, 1:], alone.patches[::-1], rtol=1e-6)
+    np.testing.assert_array_equal(
+        table.features.filter(regex="^b_").to_numpy(), alone.features.to_numpy()[::-1]
+    )
+
+
+def test_labels_of_another_mask_alone_are_told():
+    pet, mask, _ = pair()
+    extra = sitk.GetArrayFromImage(mask)
+    extra[0, :6, :6] = 5
+    with pytest.warns(UserWarning, match=r"labels \[5\], which are not those of 'pet'"):
+        quick(images={"pet": {}, "ct": {}}, lesions="labels", patch_shape=None).fit_transform(
+            table_of(image_pet=pet, image_ct=pet, mask_pet=mask, mask_ct=volume(extra))
+        )
+
+
+def test_too_large_an_image_is_named():
+    pet, mask, ct = pair(spacing=0.2)
+    extractor = quick(images=TWO, max_memory=0.01)
+    with pytest.raises(CaseError, match="image 'ct': image and mask need"):
+        measured(extractor, table_of(image_pet=pet, image_ct=ct, mask=mask))
