@@ -13,6 +13,7 @@ ORDER = (
     "cvae",
     "comparison",
     "embeddings",
+    "petct",
     "patients",
     "survival",
     "novelty",

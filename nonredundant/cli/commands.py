@@ -28,6 +28,7 @@ from nonredundant.cli.tools import (
     has_images,
     held_out_cases,
     one_line,
+    parse_images,
     parse_patients,
     read_cases,
     read_labels,
@@ -63,6 +64,19 @@ Root = Annotated[
 ]
 Modality = Annotated[
     str | None, typer.Option(help="CT, PET or MR: preset of spacing and grey levels.")
+]
+Images = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--image",
+        help="One of several images per case, in the column image_NAME, and its preset: pet=PET, "
+        "ct=CT; give it once for each image.",
+        metavar="NAME=MODALITY",
+    ),
+]
+OnMissing = Annotated[
+    str,
+    typer.Option(help="raise: a case that lacks an image fails; nan: its features are missing."),
 ]
 Settings = Annotated[
     Path | None, typer.Option(help="pyradiomics parameter file (YAML or JSON).", metavar="FILE")
@@ -146,6 +160,8 @@ def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.npz")],
     root: Root = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
@@ -160,7 +176,8 @@ def extract(
     check_ending(
         output, ".npz", "lesions with their patches; write features as a table with --csv FILE.csv"
     )
-    table = read_cases(cases, root=root)
+    images = parse_images(image)
+    table = read_cases(cases, root=root, images=images)
     for file in (output, *([] if csv is None else [csv])):
         prepare_file(file, cases)
     extractor = _extractor(
@@ -169,6 +186,8 @@ def extract(
         bin_width,
         patch,
         jobs,
+        images=images,
+        on_missing=on_missing,
         lesions=lesions,
         roi=roi,
         label_channel=label_channel,
@@ -213,6 +232,8 @@ def evaluate(
     ] = None,
     root: Root = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
@@ -270,7 +291,7 @@ def evaluate(
     from nonredundant.evaluation.compare import compare_feature_sets
     from nonredundant.folds.steps import EncodeClinical
 
-    names = split_list(clinical)
+    names, images = split_list(clinical), parse_images(image)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
     given = read_embeddings(embedding or [], [target, event])
@@ -287,12 +308,13 @@ def evaluate(
     if has_images(cases):
         if hcr is not None:
             raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
-        table = read_cases(cases, *needed, groups=groups, centre=centre, root=root)
+        options: dict[str, Any] = {"groups": groups, "root": root, "images": images}
+        table = read_cases(cases, *needed, centre=centre, **options)
         labels = read_labels(table, target, cases, event)
         check_distinct_ids(table, cases, groups)
         grouping = None if groups is None else table[groups]
         if test is not None:
-            held = held_out_cases(test, needed, target, event, groups, root=root)
+            held = held_out_cases(test, needed, target, event, **options)
     else:
         table, labels = read_lesions(cases, target, **lesion_options)
         grouping = groups
@@ -317,6 +339,8 @@ def evaluate(
                 patch,
                 jobs,
                 embeddings=given or None,
+                images=images,
+                on_missing=on_missing,
                 clinical=encoder,
                 lesions=lesions,
                 roi=roi,
@@ -362,6 +386,8 @@ def fit(
         str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
     ] = None,
     modality: Modality = None,
+    image: Images = None,
+    on_missing: OnMissing = "raise",
     settings: Settings = None,
     bin_width: BinWidth = None,
     patch: Patch = 32,
@@ -383,9 +409,10 @@ def fit(
     from nonredundant.evaluation.cohort import NoCaseError
 
     check_ending(output, ".skops", "a saved model")
-    names = split_list(clinical)
+    names, images = split_list(clinical), parse_images(image)
     check_not_clinical(names, target, event)
-    table = read_cases(cases, target, *names, *([event] if event else []), root=root)
+    needed = [target, *names, *([event] if event else [])]
+    table = read_cases(cases, *needed, root=root, images=images)
     prepare_file(output, cases)
     extractor = _extractor(
         modality,
@@ -393,6 +420,8 @@ def fit(
         bin_width,
         patch,
         jobs,
+        images=images,
+        on_missing=on_missing,
         clinical=clinical_columns(table, names),
         lesions=lesions,
         roi=roi,
@@ -441,7 +470,7 @@ def predict(
             f"{model} was not fitted on images and cannot read any: fit it with `nonredundant "
             "fit`, or predict lesions in Python"
         )
-    table = read_cases(cases, root=root)
+    table = read_cases(cases, root=root, images=getattr(fitted.extractor_, "images", None))
     prepare_file(output, cases, model)
     fitted.extractor_.set_params(n_jobs=cores(jobs))
     lesions = fitted.extractor_.transform(table)

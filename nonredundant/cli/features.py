@@ -93,7 +93,7 @@ def read_lesions(
     from nonredundant.lesions.table import LesionTable
 
     needed = [target, *clinical, *([event] if event else [])]
-    rows = read_cases(path, *needed, groups=groups, centre=centre, images=False)
+    rows = read_cases(path, *needed, groups=groups, centre=centre, measured=False)
     columns = _radiomics(rows, path, [*needed, groups, centre, rows.index.name], hcr)
     first, sample = _samples(rows, path)
     samples = rows.loc[first].drop(columns=columns)

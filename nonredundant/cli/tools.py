@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,8 @@ def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
 
 def has_images(path: Path) -> bool:
     """Return whether a CSV file has a column of images; otherwise it is a table of features."""
-    return "image" in _read_text(path).columns
+    columns = _read_text(path).columns
+    return any(name == "image" or name.startswith("image_") for name in columns)
 
 
 def read_cases(
@@ -96,13 +97,15 @@ def read_cases(
     groups: str | None = None,
     centre: str | None = None,
     root: Path | None = None,
-    images: bool = True,
+    images: Mapping[str, Any] | None = None,
+    measured: bool = True,
 ) -> Any:
     """Read a case table from a CSV file; relative paths start from `root`, or the file's folder.
 
     Ids are the first column, unless it is one of `needed`, or another one that is named for ids,
     exactly as written; they label the rows, and the index has the name of their column. The
-    second row of an id is labelled "id #2". Empty rows are dropped with a message.
+    second row of an id is labelled "id #2". Empty rows are dropped with a message. Several `images`
+    are in columns of their own, `image_NAME`.
 
     Raises
     ------
@@ -113,11 +116,15 @@ def read_cases(
         If there is no such file.
     """
     text = _read_text(path)
-    wanted = ("image" if images else None, *needed, groups, centre)
-    _check_columns(text, [name for name in wanted if name], path)
+    wanted: list[str] = []
+    if measured:
+        wanted = [f"image_{name}" for name in images or ()] or ["image"]
+    names = [name for name in (*wanted, *needed, groups, centre) if name]
+    _check_columns(text, names, path)
+    files = _file_columns(text)
     text = _without_empty_rows(text, path)
     cases = _inferred(text)
-    ids = _id_column(text, ("image", "mask", *needed))
+    ids = _id_column(text, (*files, *needed))
     if ids is not None:
         cases = cases.set_axis(_row_labels(text[ids], path), axis=0)
         # The ids are kept as a column, too, because that column may name the groups.
@@ -130,10 +137,38 @@ def read_cases(
     _check_inside(text, path, folder)
     # Asking the disk once for each of many cells takes minutes.
     start = str(folder.resolve())
-    for name in ("image", "mask"):
-        if name in cases:
-            cases[name] = _resolved(text[name].tolist(), start)
+    for name in files:
+        cases[name] = _resolved(text[name].tolist(), start)
     return cases
+
+
+def _file_columns(text: Any) -> list[str]:
+    """List the columns with paths of images and masks."""
+    from nonredundant.extraction.case_table import source_columns
+
+    return [name for name in source_columns(text) if not name.startswith("spacing")]
+
+
+def parse_images(values: list[str] | None) -> dict[str, dict[str, Any]] | None:
+    """Convert options such as pet=PET to the parameters of each image; None without any.
+
+    Raises
+    ------
+    ValueError
+        If an option is no pair, or a name occurs twice.
+    """
+    if not values:
+        return None
+    pairs = [value.partition("=") for value in values]
+    names = [name.strip() for name, _, _ in pairs]
+    if len(set(names)) < len(names) or not all(names):
+        raise ValueError(
+            f"--image must have a name of its own each time, such as pet=PET, got {values}"
+        )
+    return {
+        name.strip(): {"modality": preset.strip()} if preset.strip() else {}
+        for name, _, preset in pairs
+    }
 
 
 def _check_columns(text: Any, wanted: list[str], path: Path) -> None:
@@ -289,8 +324,7 @@ def _check_inside(text: Any, path: Path, folder: Path) -> None:
 
     outside = [
         f"row {row + 1}: {cell!r}"
-        for name in ("image", "mask")
-        if name in text
+        for name in _file_columns(text)
         for row, cell in enumerate(text[name].tolist())
         # Only a step upwards leaves it; most cells have none.
         if ".." in cell and leaves_folder(cell.strip())
@@ -341,9 +375,10 @@ def held_out_cases(
     groups: str | None = None,
     *,
     root: Path | None = None,
+    images: Mapping[str, Any] | None = None,
 ) -> tuple:
     """Read held-out cases and their labels, and their groups, by default patients that repeat."""
-    cases = read_cases(path, *needed, root=root)
+    cases = read_cases(path, *needed, root=root, images=images)
     clusters = groups if groups in cases else repeated_ids(cases)
     found = (cases[clusters],) if clusters else ()
     return cases, read_labels(cases, target, path, event), *found

@@ -9,7 +9,7 @@ equally likely, and a feature that is invariant under a flip has the same distri
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 
 import numpy as np
@@ -176,6 +176,33 @@ def draw_lesion(rng: np.random.Generator, scene: Scene) -> PhantomLesion:
         # invariant.
         rotation=np.linalg.qr(rng.standard_normal((n_dim, n_dim)))[0],
         direction=direction / np.linalg.norm(direction),
+    )
+
+
+def with_other_spot(rng: np.random.Generator, lesion: PhantomLesion, scene: Scene) -> PhantomLesion:
+    """Draw how a lesion looks in another image: the same shape, another intensity and hot spot.
+
+    Parameters
+    ----------
+    rng : Generator
+        Random number generator.
+    lesion : PhantomLesion
+        The lesion in the first image.
+    scene : Scene
+        Parameters that all phantoms share.
+
+    Returns
+    -------
+    PhantomLesion
+        The lesion in the other image.
+    """
+    other = draw_lesion(rng, scene)
+    return replace(
+        lesion,
+        visible=other.visible,
+        uptake=other.uptake,
+        heterogeneity=other.heterogeneity,
+        direction=other.direction,
     )
 
 

@@ -12,13 +12,22 @@ import pandas as pd
 from scipy.special import expit
 
 from nonredundant.datasets._sampling import check_number, sample_generators, sample_names
-from nonredundant.datasets.drawing import PhantomLesion, Scene, draw_lesion, place, render
+from nonredundant.datasets.drawing import (
+    PhantomLesion,
+    Scene,
+    draw_lesion,
+    place,
+    render,
+    with_other_spot,
+)
 
 _AXES = ("z", "y", "x")
 # Mean and standard deviation of the distance between two uniform points in a square (2) and a
 # cube (3) of unit side: Robbins's constant and its planar analogue; the mean square is n_dim / 6.
 _POINT_DISTANCE = {2: (0.521405, math.sqrt(2 / 6 - 0.521405**2)), 3: (0.661707, 0.249366)}
 _AGE_MEAN, _AGE_SPREAD = 60.0, 12.0  # years
+# The second image: Hounsfield units of an uptake of 0, and per unit of it.
+_AIR, _HU = np.float32(-60.0), np.float32(20.0)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,7 @@ class _Outcome:
             "worst": (true["worst"] - mean) / spread,
             "relational": 0.0 if np.isnan(distance) else (distance / span - far) / far_spread,
             "clinical": (true.get("age", _AGE_MEAN) - _AGE_MEAN) / _AGE_SPREAD,
+            "second": true.get("second", 0.0) * math.sqrt(n_dim),
         }
 
     def probability(self, true: dict[str, float]) -> float:
@@ -69,6 +79,8 @@ def make_lesions(
     worst_effect: float = 0.0,
     relational_effect: float = 0.0,
     clinical_effect: float | None = None,
+    images: int = 1,
+    second_effect: float | None = None,
     n_lesions: int | tuple[int, int] = 1,
     n_dim: int = 3,
     radius: tuple[float, float] | None = None,
@@ -114,6 +126,13 @@ def make_lesions(
     clinical_effect : float or None, default=None
         Effect of the age. With a number (0 included) the case table has the columns `age`
         (years) and `weight` (kg, without effect).
+    images : {1, 2}, default=1
+        Number of images per sample. With 2 there is also a CT of the same lesions on the same
+        grid, with a hot spot in another direction, and an attenuation that is independent of the
+        uptake. The first image and the mask are those of `images=1`.
+    second_effect : float or None, default=None
+        Effect of the hidden factor of the CT, the x component of its hot spot's direction, which
+        is visible there alone, and not to hand-crafted radiomics. None: 2.7 with two images.
     n_lesions : int or (int, int), default=1
         Number of lesions per sample, or the range (ends included) of a uniform distribution.
         Several lesions share one mask and never touch, so that they are its connected components.
@@ -142,14 +161,15 @@ def make_lesions(
     case_table : DataFrame of shape (n_samples, 3 or 5)
         Index "case000", "case001", ...; columns `image` (float32 arrays in SUV, (D, H, W) or
         (H, W)), `mask` (uint8 arrays, 1 inside lesions), `spacing` (mm, x-y-z order), and the
-        clinical columns.
+        clinical columns. With two images, `image_pet` and `image_ct` (in HU) in place of `image`.
     y : ndarray of shape (n_samples,)
         Label, 0 or 1.
     truth : DataFrame
         One row per sample: `n_lesions`, `visible`, `hidden` (in [-1, 1]), `worst`, `relational`
-        (mm, NaN for one lesion), `age` if requested, `probability`; then, for its worst
-        lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm), `elongation`,
-        `uptake` (SUV) and `heterogeneity` (relative standard deviation of the texture).
+        (mm, NaN for one lesion), `second` with two images, `age` if requested, `probability`;
+        then, for its worst lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm),
+        `elongation`, `uptake` (SUV) and `heterogeneity` (relative standard deviation of the
+        texture).
         ``truth.attrs["shares"]`` has the share of each effect in the variance of the logit, and
         with several lesions ``truth.attrs["lesions"]`` a DataFrame of all lesions with the
         columns `sample`, `lesion`, the factors above, `voxels`, `centre_z`, `centre_y`,
@@ -185,6 +205,10 @@ def make_lesions(
     True
     """
     counts = _count_range(n_lesions)
+    if images not in (1, 2):
+        raise ValueError(f"images must be 1 or 2, got {images!r}.")
+    if images == 1 and second_effect is not None:
+        raise ValueError("second_effect is one of a second image: set images=2, or leave it out.")
     effects = {
         "visible": visible_effect,
         "hidden": hidden_effect,
@@ -192,6 +216,8 @@ def make_lesions(
         "relational": relational_effect,
         "clinical": 0.0 if clinical_effect is None else clinical_effect,
     }
+    if images == 2:
+        effects["second"] = 2.7 if second_effect is None else second_effect
     _check_effects(effects, counts)
     check_number("n_samples", n_samples, low=1, whole=True)
     scene = _make_scene(
@@ -226,6 +252,8 @@ def _make_case(
 ) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
     """Draw one sample: its row of the case table, of the truth, and a row per lesion."""
     scene = outcome.scene
+    # A generator of its own, so that the first image does not depend on the number of images.
+    second_rng = rng.spawn(1)[0] if "second" in outcome.effects else None
     drawn = [draw_lesion(rng, scene) for _ in range(int(rng.choice(outcome.counts)))]
     centres = place(drawn, rng, scene)
     rank = np.argsort([-lesion.uptake for lesion in drawn])
@@ -240,6 +268,10 @@ def _make_case(
     if len(drawn) > 1:
         step = centres[rank[0]] - centres[rank[1]]
         true["relational"] = float(np.linalg.norm(step)) * scene.spacing
+    second: list[PhantomLesion] = []
+    if second_rng is not None:
+        second = [with_other_spot(second_rng, lesion, scene) for lesion in drawn]
+        true["second"] = second[[one is worst for one in drawn].index(True)].hidden
     clinical = {}
     if with_clinical:
         clinical = {
@@ -250,7 +282,11 @@ def _make_case(
     true["probability"] = outcome.probability(true)
     true["label"] = int(rng.random() < true["probability"])
     image, mask, voxels = render(drawn, centres, rng, scene)
-    case = {"image": image, "mask": mask, "spacing": (scene.spacing,) * scene.n_dim, **clinical}
+    images = {"image": image}
+    if second_rng is not None:
+        ct, _, _ = render(second, centres, second_rng, scene)
+        images = {"image_pet": image, "image_ct": _AIR + _HU * ct}
+    case = {**images, "mask": mask, "spacing": (scene.spacing,) * scene.n_dim, **clinical}
     lesions = [
         {"lesion": i, "visible": lesion.visible, "hidden": lesion.hidden, **_factors(lesion, scene)}
         | {"voxels": voxels[i], "is_worst": lesion is worst}

@@ -56,7 +56,7 @@ class LatentAtlasDisplay:
 
     @classmethod
     def from_atlas(
-        cls, atlas: Any, *, view: Any = "mip", channel: int = 0, ax: Any = None
+        cls, atlas: Any, *, view: Any = "mip", channel: int | None = None, ax: Any = None
     ) -> LatentAtlasDisplay:
         """Draw an atlas.
 
@@ -66,8 +66,8 @@ class LatentAtlasDisplay:
             The atlas.
         view : {"slice", "mip"}, default="mip"
             Volumes are shown by the maximum over depth or by the middle slice.
-        channel : int, default=0
-            Channel of the patches.
+        channel : int, optional
+            Channel of the patches; by default all, a map each.
         ax : Axes, optional
             Axes to draw on; a new figure by default.
 
@@ -76,9 +76,16 @@ class LatentAtlasDisplay:
         LatentAtlasDisplay
             The display, drawn.
         """
-        maps = atlas.maps[:, channel]
+        n, n_channels = atlas.maps.shape[:2]
+        chosen = list(range(n_channels)) if channel is None else [channel]
+        maps = atlas.maps[:, chosen].reshape(n * len(chosen), *atlas.maps.shape[2:])
         images = flatten(maps, np.ones(maps.shape, dtype=bool), view)
-        return cls(images, atlas.table, view if maps.ndim == 4 else None).plot(ax)
+        table = atlas.table
+        if len(chosen) > 1:
+            names = list(atlas.channels) or [f"channel {k}" for k in range(n_channels)]
+            table = table.loc[table.index.repeat(n_channels)].reset_index(drop=True)
+            table["channel"] = names * n
+        return cls(images, table, view if maps.ndim == 4 else None).plot(ax)
 
     def plot(self, ax: Any = None) -> LatentAtlasDisplay:
         """Draw one map per latent, on a common scale, in place of an axes.
@@ -99,18 +106,28 @@ class LatentAtlasDisplay:
         size = (0.8 + 2.1 * n_columns, 0.4 + 2.2 * n_rows)
         self.ax_, self.axes_ = look.panels(ax, n_rows, n_columns, size, hspace=0.3, wspace=0.1)
         self.figure_ = self.ax_.figure
-        most = max(self.maps.max(), np.finfo(float).tiny)
+        channels = self.table.get("channel", pd.Series([""] * n)).tolist()
+        highest = {
+            name: max(self.maps[np.array(channels) == name].max(), np.finfo(float).tiny)
+            for name in dict.fromkeys(channels)
+        }
         for axes in self.axes_.ravel()[n:]:
             axes.set_axis_off()
         for axes, image, row in zip(
             self.axes_.ravel(), self.maps, self.table.to_dict("records"), strict=False
         ):
+            most = highest[row.get("channel", "")]
+            if len(highest) > 1:
+                # Each image has units of its own, which one scale of colours cannot have.
+                image, most = image / most, 1.0
             shown = axes.imshow(image, cmap="magma", vmin=0, vmax=most, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.set_title(_headline(row), fontsize=look.SMALL)
             axes.set_xlabel(_correlate(row), fontsize=7)
         kind = {"mip": "maximum over depth", "slice": "middle slice", None: ""}[self.view]
         label = f"mean |change| by one SD\n{kind}".strip()
+        if len(highest) > 1:
+            label = f"mean |change| by one SD, of the largest of each image\n{kind}".strip()
         self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.8)
         return self
 
@@ -118,6 +135,8 @@ class LatentAtlasDisplay:
 def _headline(row: dict[Any, Any]) -> str:
     """Describe a latent: its name, its share of the change, and whether it is reproduced."""
     text = f"{row['latent']}: {100 * row['image_share']:.0f} % of the change"
+    if row.get("channel"):
+        text = f"{row['latent']}, {row['channel']}: {100 * row['image_share']:.0f} %"
     if row["dead"]:
         return f"{row['latent']}: collapsed"
     return text if row.get("comes_back", True) else f"{text}\nnot reproduced"

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nonredundant.displays import style as look
+from nonredundant.lesions.images import has_channel, image_names
 from nonredundant.models.latents import latent_names
 
 View = Literal["slice", "mip"]
@@ -29,6 +30,8 @@ class ReconstructionDisplay:
         The lesions' names.
     view : {"slice", "mip"} or None
         How volumes were turned into images; None for 2-D lesions.
+    channels : sequence of str, optional
+        The image that each row shows, of several; each has a window and units of its own.
 
     Attributes
     ----------
@@ -65,7 +68,9 @@ class ReconstructionDisplay:
         l2: Any,
         names: Any,
         view: View | None = None,
+        channels: Sequence[str] = (),
     ) -> None:
+        self.channels = list(channels) or [""] * len(original)
         self.original, self.masked = np.asarray(original), np.asarray(masked)
         self.reconstructed, self.error = np.asarray(reconstructed), np.asarray(error)
         self.l2, self.names, self.view = np.asarray(l2), list(names), view
@@ -78,7 +83,7 @@ class ReconstructionDisplay:
         *,
         rows: Sequence[int] = (0, 1, 2),
         view: View = "slice",
-        channel: int = 0,
+        channel: int | None = None,
         ax: Any = None,
     ) -> ReconstructionDisplay:
         """Draw reconstructions of some lesions.
@@ -93,8 +98,8 @@ class ReconstructionDisplay:
             Samples to draw, with all their lesions.
         view : {"slice", "mip"}, default="slice"
             Volumes are shown by the slice in the lesion's middle or by the maximum over depth.
-        channel : int, default=0
-            Channel of the patches.
+        channel : int, optional
+            Channel of the patches; by default all, a row each.
         ax : Axes, optional
             Axes to draw on; a new figure by default.
 
@@ -104,19 +109,25 @@ class ReconstructionDisplay:
             The display, drawn.
         """
         table = X[[row for row in rows if row < len(X)]]
-        original, mask = _patches(table, channel)
-        drawn = estimator.reconstruct(table)[:, channel]
+        every, inside, channels = _patches(table, channel)
+        drawn = estimator.reconstruct(table)[:, list(channels)]
+        # One row per lesion and channel; a missing image has no row.
+        row, k = np.nonzero(has_channel(every))
+        original, drawn, mask = every[row, k], drawn[row, k], inside[row]
         masked, drawn, error = (
             np.where(mask, one, np.nan) for one in (original, drawn, np.abs(drawn - original))
         )
+        shown = [list(channels.values())[i] for i in k]
+        labels = [str(table.features.index[i]) for i in row]
         display = cls(
             original=flatten(original, mask, view),
             masked=flatten(masked, mask, view),
             reconstructed=flatten(drawn, mask, view),
             error=flatten(error, mask, view),
             l2=np.sqrt(np.nanmean(error**2, axis=tuple(range(1, error.ndim)))),
-            names=[str(name) for name in table.features.index],
+            names=[f"{one}\n{name}".strip() for one, name in zip(labels, shown, strict=True)],
             view=view if mask.ndim == 4 else None,
+            channels=shown,
         )
         return display.plot(ax)
 
@@ -136,7 +147,7 @@ class ReconstructionDisplay:
         n = len(self.original)
         self.ax_, self.axes_ = look.panels(ax, n, 4, (8.4, 0.4 + 1.9 * n), hspace=0.05, wspace=0.05)
         self.figure_ = self.ax_.figure
-        most = np.nanmax(self.error)
+        most = {name: np.nanmax(self.error[rows]) for name, rows in _by_name(self.channels)}
         for i, row in enumerate(self.axes_):
             mask = np.isfinite(self.masked[i])
             grey = {"cmap": "gray", "vmin": self.original[i].min(), "vmax": self.original[i].max()}
@@ -144,14 +155,18 @@ class ReconstructionDisplay:
                 row[:3], (self.original, self.masked, self.reconstructed), strict=True
             ):
                 _show(axes, images[i], mask, **grey)
-            shown = _show(row[3], self.error[i], mask, cmap="magma", vmin=0, vmax=most)
+            high = most[self.channels[i]]
+            shown = _show(row[3], self.error[i], mask, cmap="magma", vmin=0, vmax=high)
             row[0].set_ylabel(self.names[i], fontsize=look.SMALL)
             row[3].set_xlabel(f"l2 error {self.l2[i]:.3g}", fontsize=look.SMALL)
         titles = ("original", "masked", "reconstructed", "|error|")
         for axes, title in zip(self.axes_[0], titles, strict=True):
             axes.set_title(title, fontsize=10)
         self.axes_[-1, 0].set_xlabel(_VIEW_NAMES[self.view], fontsize=look.SMALL)
-        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label="|error|", shrink=0.9)
+        for name, rows in _by_name(self.channels):
+            shown = self.axes_[rows[0], 3].images[0]
+            label = f"|error| in {name}" if name else "|error|"
+            self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.9)
         return self
 
 
@@ -168,6 +183,8 @@ class TraversalDisplay:
         Names of the latents.
     title : str
         Name of the lesion.
+    channels : sequence of str, optional
+        The image that each row shows, of several; each has a window and units of its own.
 
     Attributes
     ----------
@@ -199,7 +216,16 @@ class TraversalDisplay:
     ((2, 3, 8, 8), [-2.0, 0.0, 2.0])
     """
 
-    def __init__(self, *, images: Any, offsets: Any, latents: Any, title: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        images: Any,
+        offsets: Any,
+        latents: Any,
+        title: str = "",
+        channels: Sequence[str] = (),
+    ) -> None:
+        self.channels = list(channels) or [""] * len(images)
         self.images, self.offsets = np.asarray(images), np.asarray(offsets, dtype=float)
         self.latents, self.title = list(latents), title
         self.middle = int(np.argmin(np.abs(self.offsets)))
@@ -216,7 +242,7 @@ class TraversalDisplay:
         span: float = 2.0,
         n_steps: int = 5,
         view: View = "slice",
-        channel: int = 0,
+        channel: int | None = None,
         ax: Any = None,
     ) -> TraversalDisplay:
         """Draw traversals from one lesion.
@@ -237,8 +263,8 @@ class TraversalDisplay:
             Number of values; an odd number includes the reconstruction itself.
         view : {"slice", "mip"}, default="slice"
             Volumes are shown by the slice in the lesion's middle or by the maximum over depth.
-        channel : int, default=0
-            Channel of the patches.
+        channel : int, optional
+            Channel of the patches; by default all, a row each.
         ax : Axes, optional
             Axes to draw on; a new figure by default.
 
@@ -250,18 +276,21 @@ class TraversalDisplay:
         names = latent_names(estimator)
         chosen = range(min(3, len(names))) if latents is None else latents
         table = X[[row]]
-        _, mask = _patches(table, channel)
+        _, mask, channels = _patches(table, channel)
         mask = np.repeat(mask[:1], n_steps, axis=0)
         offsets = np.linspace(-span, span, n_steps)
-        images = []
+        images, labels = [], []
         for index in chosen:
-            drawn = estimator.traverse(table, names[index], offsets)[0][:, channel]
-            images.append(flatten(np.where(mask, drawn, np.nan), mask, view))
+            every = estimator.traverse(table, names[index], offsets)[0]
+            for k, name in channels.items():
+                images.append(flatten(np.where(mask, every[:, k], np.nan), mask, view))
+                labels.append(f"{names[index]}\n{name}".strip())
         display = cls(
             images=images,
             offsets=offsets,
-            latents=[names[index] for index in chosen],
+            latents=labels,
             title=str(table.features.index[0]),
+            channels=list(channels.values()) * len(chosen),
         )
         return display.plot(ax)
 
@@ -283,25 +312,42 @@ class TraversalDisplay:
         self.ax_, self.axes_ = look.panels(ax, 2 * n, n_steps, size, hspace=0.05, wspace=0.05)
         self.figure_ = self.ax_.figure
         mask = np.isfinite(self.images[0, 0])
-        grey = {"cmap": "gray", "vmin": np.nanmin(self.images), "vmax": np.nanmax(self.images)}
-        most = max(np.nanmax(np.abs(self.differences)), np.finfo(float).tiny)
-        signed = {"cmap": look.SEQUENTIAL, "vmin": -most, "vmax": most}
+        windows = {name: self._window(rows) for name, rows in _by_name(self.channels)}
         for i, name in enumerate(self.latents):
+            grey, signed = windows[self.channels[i]]
             for j in range(n_steps):
                 _show(self.axes_[2 * i, j], self.images[i, j], mask, **grey)
-                shown = _show(self.axes_[2 * i + 1, j], self.differences[i, j], mask, **signed)
+                _show(self.axes_[2 * i + 1, j], self.differences[i, j], mask, **signed)
             self.axes_[2 * i, 0].set_ylabel(name, fontsize=look.SMALL)
             self.axes_[2 * i + 1, 0].set_ylabel("difference", fontsize=look.SMALL)
         for axes, offset in zip(self.axes_[0], self.offsets, strict=True):
             axes.set_title(_signed(offset), fontsize=10)
         self.axes_[-1, 0].set_xlabel(self.title, fontsize=look.SMALL)
         label = f"difference to the image at {_signed(self.offsets[self.middle])}"
-        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.7)
+        for name, rows in _by_name(self.channels):
+            shown = self.axes_[2 * rows[0] + 1, 0].images[0]
+            text = f"{label}, {name}" if name else label
+            self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=text, shrink=0.7)
         return self
 
+    def _window(self, rows: list[int]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the scales of the images, and of the differences, of one channel."""
+        images, most = self.images[rows], np.nanmax(np.abs(self.differences[rows]))
+        most = max(most, np.finfo(float).tiny)
+        grey = {"cmap": "gray", "vmin": np.nanmin(images), "vmax": np.nanmax(images)}
+        return grey, {"cmap": look.SEQUENTIAL, "vmin": -most, "vmax": most}
 
-def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return one channel of a table's patches, and the masks; all voxels without masks.
+
+def _by_name(channels: Sequence[str]) -> list[tuple[str, list[int]]]:
+    """Return the rows of each channel."""
+    names = list(dict.fromkeys(channels))
+    return [(name, [i for i, one in enumerate(channels) if one == name]) for name in names]
+
+
+def _patches(table: Any, channel: int | None) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+    """Return channels of a table's patches, the masks, and the channels with their names.
+
+    Without masks, all voxels are marked. A single channel has no name.
 
     Raises
     ------
@@ -310,9 +356,14 @@ def _patches(table: Any, channel: int) -> tuple[np.ndarray, np.ndarray]:
     """
     if table.patches is None:
         raise ValueError("X has no patches to draw: extract the lesions with a patch_shape")
-    patches = table.patches[:, channel]
-    masks = np.ones(patches.shape, dtype=bool) if table.masks is None else table.masks[:, 0]
-    return patches, masks
+    patches = np.asarray(table.patches[np.arange(len(table.patches))])
+    n = patches.shape[1]
+    names = image_names(table) or ([""] if n == 1 else [f"channel {k}" for k in range(n)])
+    chosen = {k: names[k] for k in (range(n) if channel is None else [channel])}
+    masks = np.ones(patches[:, 0].shape, dtype=bool)
+    if table.masks is not None:
+        masks = np.asarray(table.masks[np.arange(len(patches))])[:, 0]
+    return patches[:, list(chosen)], masks, chosen
 
 
 def flatten(volumes: np.ndarray, masks: np.ndarray, view: View) -> np.ndarray:

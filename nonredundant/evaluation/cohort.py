@@ -18,15 +18,17 @@ from nonredundant.evaluation.groups import check_distinct, check_groups, read_gr
 from nonredundant.evaluation.leaks import check_held_out, check_target
 from nonredundant.extraction.case_embeddings import listed_embedding_columns
 from nonredundant.extraction.case_table import (
-    SOURCE_COLUMNS,
     Sources,
     check_case_table,
     check_cells,
+    read_image_rows,
     read_rows,
     sample_columns,
+    source_columns,
 )
 from nonredundant.extraction.extractor import RadiomicsExtractor
-from nonredundant.extraction.measurement import UNREADABLE
+from nonredundant.extraction.image_options import check_images
+from nonredundant.extraction.one_case import UNREADABLE
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome, read_outcome
 from nonredundant.folds.steps import (
@@ -63,7 +65,7 @@ class Read:
     kept : bool array
         Which of the given cases of the cohort, without the test set, they are.
     sources : list of Sources or None
-        Their images; None if lesions were given.
+        Their images, of several the first; None if lesions were given.
     extractor : transformer or None
         The fitted extractor, without its clinical columns; None if lesions were given.
     messages : list of str
@@ -145,9 +147,7 @@ class Given:
         else:
             cases = X if held is None else pd.concat([X, _labelled_apart(held, X)])
             extractor, table = _extract(cases, self.extractor, settings)
-            if "image" in cases:
-                # Extractors of the user's own may read other columns.
-                sources = read_rows(cases, getattr(extractor, "root", None))
+            sources = _first_images(cases, extractor)
         if held is not None and not shared_test:
             check_held_out(X, held, table)
         n, fine = len(X), (table.status == "ok").to_numpy()
@@ -247,6 +247,15 @@ def read_cohort(
         centres = check_groups(_named_column([X], centre, "centre")[0], X, "centre")
     outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
     return Given(X, held, outcome, steps, extractor, groups, held_groups, centres)
+
+
+def _first_images(cases: pd.DataFrame, extractor: Any) -> list[Sources] | None:
+    """Return the image of each case, of several the first; None if it is not known which."""
+    images, root = getattr(extractor, "images", None), getattr(extractor, "root", None)
+    if images:
+        return [row.first for row in read_image_rows(cases, list(images), root)]
+    # Extractors of the user's own may read other columns.
+    return read_rows(cases, root) if "image" in cases else None
 
 
 def _split_test(test: Any) -> tuple[Any, Any, Any]:
@@ -374,7 +383,8 @@ def _check_cases(X: Any, held: Any, extractor: Any, clinical: list[Any]) -> None
     if extractor is None or isinstance(extractor, RadiomicsExtractor):
         # Extractors of the user's own may read other columns.
         whole = getattr(extractor, "whole_image", False)
-        check_case_table(X, clinical, whole_image=whole)
+        images = check_images(getattr(extractor, "images", None))
+        check_case_table(X, clinical, whole_image=whole, images=images)
     if held is not None:
         if not isinstance(held, pd.DataFrame):
             raise TypeError(f"X is a case table, so test must hold one, got {type(held).__name__}")
@@ -383,7 +393,7 @@ def _check_cases(X: Any, held: Any, extractor: Any, clinical: list[Any]) -> None
 
 def _check_same_sources(X: pd.DataFrame, held: pd.DataFrame, clinical: list[Any]) -> None:
     """Raise if one of two case tables lacks a column of sources or clinical variables."""
-    wanted = [*SOURCE_COLUMNS, *clinical]
+    wanted = list(dict.fromkeys([*source_columns(X), *source_columns(held), *clinical]))
     for name, table, other in (("the test set", held, X), ("X", X, held)):
         missing = [c for c in wanted if c in other.columns and c not in table.columns]
         if missing:

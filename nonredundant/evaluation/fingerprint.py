@@ -8,10 +8,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.case_table import SOURCE_COLUMNS, read_rows
+from nonredundant.extraction.case_table import (
+    Sources,
+    read_image_rows,
+    read_rows,
+    source_columns,
+)
 from nonredundant.io.errors import CaseError
 from nonredundant.io.images import read_spacing
 from nonredundant.lesions.features import non_numeric_columns
+from nonredundant.lesions.images import settings_by_image
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -46,8 +52,11 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
     """List the quantities in which each case is outside of the training ranges; empty if none."""
     now = _acquisition(table, X, root)
     reasons: dict[Any, list[str]] = {label: [] for label in table.index}
-    for name, what in (("levels", "grey levels"), ("spacing", "mm voxels")):
-        if name in marks and name in now:
+    units = {"levels": "grey levels", "spacing": "mm voxels"}
+    for name in now:
+        image, _, kind = name.rpartition("_")
+        what = f"{units[kind]} in {image}" if image else units[kind]
+        if name in marks:
             low, high = marks[name]
             margin = _MARGIN * (high - low) + 1e-6 * abs(high)
             for label, value in zip(table.index, now[name], strict=True):
@@ -69,7 +78,8 @@ def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
     """List the columns of words of the case table that its clinical columns are made from."""
     if not made or not isinstance(X, pd.DataFrame):
         return []
-    words = [name for name in non_numeric_columns(X) if name not in SOURCE_COLUMNS]
+    sources = source_columns(X)
+    words = [name for name in non_numeric_columns(X) if name not in sources]
     # Encoders name a column after its source, for instance "sex_M" or "onehotencoder__sex_M".
     return [name for name in words if any(str(name) in one for one in made)]
 
@@ -89,21 +99,35 @@ def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[Any, str]]:
 def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
     """Return the grey levels of each sample, where they are known, and its voxel size."""
     found: dict[str, np.ndarray] = {}
-    settings = table.provenance.get("parameters", {}).get("setting", {})
-    width = settings.get("binWidth", 25.0)
-    if "original_firstorder_Range" in table.blocks and settings.get("binCount") is None:
-        span = pool_samples(table, table.features[["original_firstorder_Range"]])
-        found["levels"] = np.floor(span.to_numpy()[:, 0] / width) + 1
-    if isinstance(X, pd.DataFrame):
-        found["spacing"] = _voxel_sizes(X, table, root)
+    by_image = settings_by_image(table.provenance)
+    for image, plan in by_image.items():
+        settings, start = (
+            plan.get("parameters", {}).get("setting", {}),
+            f"{image}_" if image else "",
+        )
+        width, column = settings.get("binWidth", 25.0), f"{start}original_firstorder_Range"
+        if column in table.blocks and settings.get("binCount") is None:
+            span = pool_samples(table, table.features[[column]])
+            found[f"{start}levels"] = np.floor(span.to_numpy()[:, 0] / width) + 1
+    if not isinstance(X, pd.DataFrame):
+        return found
+    if "" in by_image:
+        return found | {"spacing": _voxel_sizes(read_rows(X, root), X, table)}
+    rows = read_image_rows(X, list(by_image), root)
+    for image in by_image:
+        sources = [row.parts[image] for row in rows]
+        found[f"{image}_spacing"] = _voxel_sizes(sources, X, table)
     return found
 
 
-def _voxel_sizes(X: pd.DataFrame, table: LesionTable, root: Any) -> np.ndarray:
+def _voxel_sizes(rows: list[Sources], X: pd.DataFrame, table: LesionTable) -> np.ndarray:
     """Return the cube root of the voxel volume of each image in mm; NaN if it cannot be read."""
     sizes = []
-    sources = dict(zip(X.index, read_rows(X, root), strict=True))
+    sources = dict(zip(X.index, rows, strict=True))
     for label in table.index:
+        if sources[label].image is None:
+            sizes.append(np.nan)
+            continue
         try:
             spacing = read_spacing(sources[label].image, spacing=sources[label].spacing)
         except CaseError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.extraction.case_table import source_columns
 from nonredundant.lesions.labels import only_counts
 from nonredundant.lesions.table import LesionTable
 
@@ -131,7 +132,9 @@ def check_held_out(X: Any, held: Any, table: LesionTable) -> None:
 
 def _paths(cases: pd.DataFrame) -> dict[str, str]:
     """Return the images that are given by their path: the real path, and as it is written."""
-    written = [str(one) for one in cases["image"] if isinstance(one, str | Path)]
+    columns = [name for name in source_columns(cases) if str(name).startswith("image")]
+    cells = [one for name in columns for one in cases[name]]
+    written = [str(one) for one in cells if isinstance(one, str | Path)]
     return {os.path.realpath(os.path.expanduser(one)): one for one in written}
 
 

@@ -8,9 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.extraction.measurement import CaseFailure, CaseMeasurement, CaseResult
+from nonredundant.extraction.case_table import MISSING
+from nonredundant.extraction.one_case import CaseFailure, CaseMeasurement, CaseResult, Plan
 from nonredundant.extraction.regions import OK
+from nonredundant.extraction.several import ImagesPlan
 from nonredundant.lesions.table import LesionTable
+
+#: The column of the samples with the days between the two scans whose features are compared.
+INTERVAL = "scan_interval_days"
 
 
 def common_dimension(names: Sequence[str], results: Sequence[CaseResult]) -> int | None:
@@ -33,23 +38,31 @@ def assemble(
     samples: pd.DataFrame,
     names: Sequence[str],
     n_dim: int,
-    patch_shape: Sequence[int] | None,
+    plan: Plan | ImagesPlan,
     provenance: dict[str, Any],
 ) -> LesionTable:
     """Put the results of all cases, and the columns of their samples, into a table.
 
     A failed case has one row of NaN, a patch of zeros and an empty mask. The list of results is
-    emptied on the way, so that patches are not held in memory twice.
+    emptied on the way, so that patches are not held in memory twice. Where images may be missing,
+    the samples get the column `missing_images`, and where two scans are compared
+    `scan_interval_days`.
     """
+    if isinstance(plan, ImagesPlan) and plan.on_missing == "nan":
+        lacks = [", ".join(getattr(one, "missing", ())) for one in results]
+        samples = samples.assign(**{MISSING: lacks})
+    if isinstance(plan, ImagesPlan) and plan.delta is not None:
+        days = [getattr(one, "interval", np.nan) for one in results]
+        samples = samples.assign(**{INTERVAL: days})
     counts = [len(one.features) if isinstance(one, CaseMeasurement) else 1 for one in results]
     n_lesions = sum(counts)
     features = np.full((n_lesions, len(names)), np.nan)
     positions = np.full((n_lesions, n_dim), np.nan)
     parts: dict[str, Any] = {}
-    if patch_shape is not None:
-        shape = (n_lesions, 1, *patch_shape[-n_dim:])
-        parts["patches"] = np.zeros(shape, dtype=np.float32)
-        parts["masks"] = np.zeros(shape, dtype=np.bool_)
+    if plan.patch_shape is not None:
+        shape = plan.patch_shape[-n_dim:]
+        parts["patches"] = np.zeros((n_lesions, plan.n_channels, *shape), dtype=np.float32)
+        parts["masks"] = np.zeros((n_lesions, 1, *shape), dtype=np.bool_)
         parts["spacing"] = np.full((n_lesions, n_dim), np.nan)
     columns = {name: i for i, name in enumerate(names)}
     status: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,76 @@ from nonredundant.utils.close_names import suggest_names
 class Sources:
     """Image, mask and spacing of one row of the case table, with resolved paths.
 
-    `whole` is True if the table has no masks, so that images are measured whole.
+    `whole` is True if the table has no masks, so that images are measured whole. `notes` are what
+    is to be told of a mask that has been read before.
     """
 
     image: Any
     mask: Any = None
     spacing: Any = None
     whole: bool = False
+    notes: Any = None
+
+    @property
+    def files(self) -> list[Any]:
+        """The cells that are read: image and mask, without empty ones."""
+        return [one for one in (self.image, self.mask) if one is not None]
+
+
+@dataclass(frozen=True)
+class ImageSources:
+    """Several images of one row of the case table, by their names, in the order of the names.
+
+    `shared` is True if all of them have one mask, which is drawn on the image `drawn_on`. An image
+    that is missing has an empty cell.
+    """
+
+    parts: dict[str, Sources]
+    shared: bool
+    drawn_on: str
+
+    @property
+    def first(self) -> Sources:
+        """The first image with its mask."""
+        return next(iter(self.parts.values()))
+
+    @property
+    def image(self) -> Any:
+        """The first image."""
+        return self.first.image
+
+    @property
+    def spacing(self) -> Any:
+        """The voxel size that is given for the first image."""
+        return self.first.spacing
+
+    @property
+    def whole(self) -> bool:
+        """Whether images are measured whole."""
+        return self.first.whole
+
+    @property
+    def files(self) -> list[Any]:
+        """The cells that are read, each once."""
+        every = [cell for part in self.parts.values() for cell in part.files]
+        return list({id(cell): cell for cell in every}.values())
 
 
 def check_case_table(
-    X: Any, clinical: Iterable[str] = (), *, whole_image: bool = False
+    X: Any,
+    clinical: Iterable[str] = (),
+    *,
+    whole_image: bool = False,
+    images: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Check the case table; errors list the columns found and wanted."""
+    """Check the case table; errors list the columns found and wanted.
+
+    `images` are the names of several images per case, each in a column `image_NAME`.
+    """
+    needed = [f"image_{name}" for name in images] or ["image"]
     wanted = "one row per sample, a column 'image' and a column 'mask'"
+    if images:
+        wanted = f"one row per sample, the columns {needed} and a column 'mask', or one per image"
     if not isinstance(X, pd.DataFrame):
         shape = f" of shape {X.shape}" if hasattr(X, "shape") else ""
         hint = ""
@@ -46,12 +102,24 @@ def check_case_table(
             f"{type(X).__name__}{shape}{hint}"
         )
     found = f"found columns {list(X.columns)}"
-    missing = [name for name in ("image", *clinical) if name not in X.columns]
+    missing = [name for name in (*needed, *clinical) if name not in X.columns]
     if missing:
+        instead = "" if images else _instead_of_images(X)
         raise ValueError(
             f"the case table lacks the columns {missing}: {found}; it needs {wanted}"
-            f"{_instead_of_images(X)}{suggest_names(set(missing) - {'image'}, X.columns)}"
+            f"{instead}{suggest_names(set(missing) - {'image'}, X.columns)}"
         )
+    _check_unique(X)
+    if images:
+        _check_image_columns(X, images, whole_image)
+    else:
+        _check_mask_column(X, whole_image)
+    return X
+
+
+def _check_unique(X: pd.DataFrame) -> None:
+    """Raise if the table has no rows, or columns or samples of one name."""
+    found = f"found columns {list(X.columns)}"
     if not X.columns.is_unique:
         twice = X.columns[X.columns.duplicated()].unique().tolist()
         raise ValueError(f"the case table has several columns of the same name: {twice}")
@@ -64,8 +132,33 @@ def check_case_table(
             "if these are patients with several images, use X.reset_index() and pass the column "
             "of their ids as groups=, so that no patient is on both sides of a split"
         )
-    _check_mask_column(X, whole_image)
-    return X
+
+
+def _check_image_columns(X: pd.DataFrame, images: Sequence[str], whole_image: bool) -> None:
+    """Raise unless it is clear which masks belong to several images."""
+    own = [f"mask_{name}" for name in images]
+    masks = [name for name in ("mask", *own) if name in X.columns]
+    if "image" in X.columns:
+        raise ValueError(
+            f"the case table has a column 'image' beside those of images={list(images)}; rename "
+            "it to image_NAME and add the name to `images`, or drop it"
+        )
+    if whole_image:
+        if masks:
+            raise ValueError(
+                f"whole_image=True measures images without masks, but the case table has {masks}; "
+                "drop these columns, or set whole_image=False to measure the lesions"
+            )
+        return
+    if len(masks) == 1 or masks == own:
+        return
+    remedy = (
+        "give 'mask' alone for lesions drawn on the first image, one of "
+        f"{own} alone for lesions drawn on that image, or all of these for masks of their own"
+    )
+    if not masks:
+        remedy += ", or set RadiomicsExtractor(whole_image=True) to measure whole images"
+    raise ValueError(f"the case table has the masks {masks} of the images {list(images)}; {remedy}")
 
 
 def _instead_of_images(X: pd.DataFrame) -> str:
@@ -124,9 +217,69 @@ def read_rows(X: pd.DataFrame, root: Any = None) -> list[Sources]:
     ]
 
 
-def case_name(label: Any, sources: Sources) -> str:
+def read_image_rows(X: pd.DataFrame, images: Sequence[str], root: Any = None) -> list[ImageSources]:
+    """Read several images of each row, their masks and spacings; see `read_rows`.
+
+    A row has one mask if the table has one column of masks. That of `mask` is drawn on the first
+    image, that of `mask_NAME` on the image of this name.
+    """
+    if root is not None:
+        _check_inside(X, root)
+    base = Path.cwd() if root is None else Path(root).expanduser().absolute()
+    masks = [name for name in ("mask", *(f"mask_{one}" for one in images)) if name in X.columns]
+    shared = len(masks) < 2
+    drawn_on = masks[0].removeprefix("mask_") if masks and masks[0] != "mask" else images[0]
+
+    columns = [
+        zip(
+            _cells(X, f"image_{name}"),
+            _cells(X, *masks) if shared else _cells(X, f"mask_{name}"),
+            _cells(X, f"spacing_{name}", "spacing"),
+            strict=True,
+        )
+        for name in images
+    ]
+    rows = []
+    for found in zip(*columns, strict=True):
+        # One object, so that a mask that several images share is read, and compared, as one.
+        drawn = _resolved(found[0][1], base)
+        parts = {
+            name: Sources(
+                _resolved(image, base),
+                drawn if shared else _resolved(mask, base),
+                _present(spacing),
+                not masks,
+            )
+            for name, (image, mask, spacing) in zip(images, found, strict=True)
+        }
+        rows.append(ImageSources(parts, shared, drawn_on))
+    return rows
+
+
+def _cells(X: pd.DataFrame, *names: str) -> list[Any]:
+    """Return the cells of the first of some columns that the table has; empty ones without."""
+    name = next((one for one in names if one in X.columns), None)
+    return [None] * len(X) if name is None else X[name].tolist()
+
+
+def case_name(label: Any, sources: Sources | ImageSources) -> str:
     """Describe a case by its row label and its files."""
     shown = repr(label) if isinstance(label, str) else str(label)
+    if isinstance(sources, ImageSources):
+        parts = [
+            f"image_{name} {'empty' if one.image is None else describe(one.image)}"
+            for name, one in sources.parts.items()
+        ]
+        drawn = {
+            "mask" if sources.shared else f"mask_{name}": one.mask
+            for name, one in sources.parts.items()
+        }
+        parts += [
+            f"{name} {'empty' if one is None else describe(one)}"
+            for name, one in drawn.items()
+            if not sources.whole
+        ]
+        return f"case {shown} ({', '.join(parts)})"
     empty = "no mask" if sources.whole else "empty mask cell"
     mask = empty if sources.mask is None else f"mask {describe(sources.mask)}"
     image = "image cell empty" if sources.image is None else f"image {describe(sources.image)}"
@@ -165,8 +318,7 @@ def _check_inside(X: pd.DataFrame, root: Any) -> None:
     """Raise if relative paths leave the folder that they start from."""
     outside = [
         f"{label!r}: {name} {str(cell)!r}"
-        for name in ("image", "mask")
-        if name in X.columns
+        for name in source_columns(X)
         for label, cell in X[name].items()
         if isinstance(cell, str | Path) and leaves_folder(cell)
     ]
@@ -192,6 +344,25 @@ _MASK_NAMES = frozenset(
 _EMPTY_WORDS = frozenset(["", "na", "n/a", "nan", "none", "null", "<na>"])
 #: Columns of the case table that hold no clinical variable.
 SOURCE_COLUMNS = ("image", "mask", "spacing")
+#: The column of the samples that names the images which a case lacks.
+MISSING = "missing_images"
+
+
+def source_columns(X: pd.DataFrame) -> list[str]:
+    """List the columns of a case table that hold images, masks and voxel sizes.
+
+    Without a column `image`, those of several images, `image_NAME`, are meant.
+    """
+    found = [name for name in SOURCE_COLUMNS if name in X.columns]
+    if "image" in X.columns:
+        return found
+    names = [
+        one.removeprefix("image_")
+        for one in X.columns
+        if isinstance(one, str) and one.startswith("image_")
+    ]
+    several = [f"{kind}_{name}" for kind in SOURCE_COLUMNS for name in names]
+    return found + [name for name in several if name in X.columns]
 
 
 def is_transformer(clinical: Any) -> bool:
@@ -360,8 +531,11 @@ def clinical_names(clinical: Any) -> list[str]:
 
 
 def _table(X: pd.DataFrame) -> pd.DataFrame:
-    """Return the columns of the case table that are not images, masks or spacings."""
-    return X.drop(columns=[name for name in SOURCE_COLUMNS if name in X.columns])
+    """Return the columns of the case table that are not images, masks or spacings.
+
+    Which images a case lacks says how it was collected, and is no clinical variable.
+    """
+    return X.drop(columns=[*source_columns(X), *([MISSING] if MISSING in X.columns else [])])
 
 
 def _numbers(frame: pd.DataFrame, remedy: str) -> pd.DataFrame:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.extraction.measurement import CaseFailure, CaseMeasurement, CaseResult
+from nonredundant.extraction.one_case import CaseFailure, CaseMeasurement, CaseResult
 from nonredundant.extraction.regions import OK
+from nonredundant.lesions.images import image_of
 from nonredundant.utils.user_warnings import warn_user
 
 #: Bounds of the number of grey levels between which texture features are informative.
@@ -64,6 +65,20 @@ _KINDS = {
     "cut": (
         "cases have lesions larger than the patch, which are cut off in it",
         "raise patch_spacing or patch_shape, or set patch_spacing='fit'",
+    ),
+    "uncovered": (
+        "cases have lesions that the field of view of another image does not cover, whose features "
+        "in it are those of the part inside",
+        "check that the images cover the lesions, or leave these images out",
+    ),
+    "unmatched": (
+        "cases have lesions that are measured on the first image and are too small for features on "
+        "the grid of another one, whose features are NaN",
+        "impute or pool them, lower min_voxels, or draw them on a finer grid",
+    ),
+    "absent": (
+        "cases lack an image; its features are NaN, and its channel of the patches too",
+        "the networks leave it out of the likelihood; `samples` names these images",
     ),
     "missing": (
         "cases lack features that the settings select; these are NaN",
@@ -129,8 +144,11 @@ class CaseSummary:
         for image_type, arrays in other.levels.items():
             self.levels.setdefault(image_type, []).append(np.concatenate(arrays))
 
-    def warn(self, setting: Mapping[str, Any]) -> None:
-        """Warn once of each kind of irregularity, and of the cases that failed."""
+    def warn(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+        """Warn once of each kind of irregularity, and of the cases that failed.
+
+        `settings` are pyradiomics' settings of each image by its name, empty for a single one.
+        """
         for kind, (what, remedy) in _KINDS.items():
             if kind in self.notes:
                 hits = self.notes[kind]
@@ -138,7 +156,14 @@ class CaseSummary:
                     f"{hits.count} of {self.n_measured} {what}; {remedy}. {_examples(hits)}", kind
                 )
         if self.n_measured:
-            _warn_of_grey_levels(self.levels, setting)
+            for image, setting in settings.items():
+                own = f"{image} " if image else ""
+                levels = {
+                    name.removeprefix(own): pairs
+                    for name, pairs in self.levels.items()
+                    if name.startswith(own)
+                }
+                _warn_of_grey_levels(levels, setting, image)
         if self.failed.count:
             warn_user(
                 f"{self.failed.count} of {self.n_cases} cases failed; their features are NaN and "
@@ -150,14 +175,14 @@ class CaseSummary:
 def warn_of_cases(
     names: Sequence[str],
     results: Sequence[CaseResult],
-    setting: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
     hcr: Sequence[str],
 ) -> None:
     """Warn once of each kind of irregularity among the cases, and of the cases that failed."""
     summary = CaseSummary()
     for name, result in zip(names, results, strict=True):
         summary.add_case(name, result, hcr)
-    summary.warn(setting)
+    summary.warn(settings)
 
 
 def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str, str]:
@@ -166,6 +191,8 @@ def _missing_note(measurement: CaseMeasurement, hcr: Sequence[str]) -> dict[str,
     if not full.any():
         return {}
     present = measurement.names
+    if measurement.missing:
+        hcr = [name for name in hcr if image_of(name) not in measurement.missing]
     known = set(present)
     absent = [name for name in hcr if name not in known]
     undefined = np.isnan(measurement.features[full]).any(axis=0)
@@ -187,27 +214,28 @@ def _examples(hits: Hits) -> str:
 
 
 def _warn_of_grey_levels(
-    levels: Mapping[str, Sequence[np.ndarray]], setting: Mapping[str, Any]
+    levels: Mapping[str, Sequence[np.ndarray]], setting: Mapping[str, Any], image: str = ""
 ) -> None:
     """Warn if the discretisation leaves lesions with too few or too many grey levels."""
     messages = []
+    where, of = (f" in the image {image!r}", f" of {image!r}") if image else ("", "")
     for image_type, pairs in levels.items():
         counts, ranges = np.concatenate(pairs).T
         constant = int((ranges == 0).sum())
         if constant and image_type == "original":
             warn_user(
-                f"{constant} of {len(counts)} lesions are constant: each of their voxels has one "
-                "value, so their texture features are pyradiomics' conventions, not "
+                f"{constant} of {len(counts)} lesions are constant{where}: each of their voxels "
+                "has one value, so their texture features are pyradiomics' conventions, not "
                 "measurements; check that image and mask belong together",
-                "constant",
+                f"constant {image}".strip(),
             )
         varied = ranges > 0
         messages += _out_of_bounds(image_type, counts[varied], ranges[varied])
     if messages:
         warn_user(
-            f"The discretisation ({_discretisation(setting)}) leaves {'; '.join(messages)}. "
+            f"The discretisation{of} ({_discretisation(setting)}) leaves {'; '.join(messages)}. "
             "Texture features are then hardly informative",
-            "grey levels",
+            f"grey levels {image}".strip(),
         )
 
 

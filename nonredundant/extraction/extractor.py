@@ -3,10 +3,10 @@
 The path of `RadiomicsExtractor.transform`, one module per step:
 
 1. `settings.resolve_parameters` merges preset, parameter file and single parameters; with them
-   `RadiomicsExtractor._plan` makes the `measurement.Plan`.
+   `RadiomicsExtractor._plan` makes the `one_case.Plan`.
 2. `case_table.read_rows` resolves the cells of each row to `Sources`.
 3. `measurement.measure_cases` looks each case up in the cache and measures the others in
-   parallel, each with `measurement.measure_case`:
+   parallel, each with `one_case.measure_case`, or image by image with `several.measure_images`:
 
    a. `nonredundant.io` reads image and mask and brings the mask onto the grid of the image;
    b. `regions.find_regions` finds the lesions in the mask;
@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -38,29 +37,25 @@ from nonredundant._version import __version__
 from nonredundant.extraction.assembly import assemble, common_dimension
 from nonredundant.extraction.case_embeddings import case_embeddings, names_of_embeddings
 from nonredundant.extraction.case_table import (
-    Sources,
     case_name,
     check_case_table,
     clinical_names,
     fit_transform_clinical,
     is_transformer,
     listed_columns,
+    read_image_rows,
     read_rows,
     sample_columns,
     transform_clinical,
 )
 from nonredundant.extraction.case_warnings import warn_of_cases
 from nonredundant.extraction.encoded import add_encoded, split_sources
-from nonredundant.extraction.measurement import (
-    UNKEYED,
-    CaseFailure,
-    Plan,
-    measure_cases,
-    shape_classes,
-)
+from nonredundant.extraction.image_options import check_delta, check_images, resolved_options
+from nonredundant.extraction.measurement import measure_cases
 from nonredundant.extraction.memory import check_patch, memory_limit
-from nonredundant.extraction.radiomics import feature_names
+from nonredundant.extraction.one_case import CaseFailure, Plan, shape_classes
 from nonredundant.extraction.settings import preset_name, resolve_parameters
+from nonredundant.extraction.several import ImagesPlan
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
 from nonredundant.io.images import n_dimensions
 from nonredundant.lesions.blocks import embedding_columns
@@ -96,6 +91,26 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     settings : dict, path or None, default=None
         Settings in pyradiomics' own layout (`setting`, `imageType`, `featureClass`), or its
         parameter file (YAML or JSON). They override the preset.
+    images : dict of str to dict or None, default=None
+        Several images per case: the name of each, and its parameters where they differ from those
+        of the extractor, such as `{"pet": {"modality": "PET"}, "ct": {"modality": "CT"}}`; any of
+        `nonredundant.extraction.image_options.OPTIONS`. The case table has the columns
+        `image_pet`, `image_ct` and either `mask` (drawn on the first image), or `mask_ct` alone
+        (drawn on that image), which measures all images, or a mask per image. Features carry the
+        name of their image (`pet_original_firstorder_Mean`), patches have a channel per image.
+        None: one image, in the column `image`.
+    on_missing : {"raise", "nan"}, default="raise"
+        Whether a case fails that lacks one of several images, or its features are NaN and its
+        channel of the patches, too; `samples` then names it in `missing_images`. The first image
+        must be there.
+    delta : (str, str) or None, default=None
+        Two of the `images`, such as `("after", "before")`, whose features are compared, lesion by
+        lesion: columns `delta_original_firstorder_Mean` (differences) and `ratio_…` (NaN where
+        the second is 0). Both images must have the same settings; several lesions are matched by
+        their labels. `samples` gets `scan_interval_days`, where DICOM states both dates. Scans
+        that are not in one space need masks of their own and `patch_shape=None`.
+    delta_as : {"difference", "ratio", "both"}, default="both"
+        How `delta` compares them.
     bin_width : float or None, default=None
         Width of a grey level in units of intensity; overrides `settings`.
     bin_count : int or None, default=None
@@ -215,6 +230,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     _parameter_constraints: dict[str, Any] = {
         "modality": [str, None],
         "settings": [dict, str, Path, None],
+        "images": [dict, None],
+        "on_missing": [StrOptions({"raise", "nan"})],
+        "delta": [tuple, list, None],
+        "delta_as": [StrOptions({"difference", "ratio", "both"})],
         "bin_width": [Interval(Real, 0, None, closed="neither"), None],
         "bin_count": [Interval(Integral, 2, None, closed="left"), None],
         "spacing": [
@@ -254,6 +273,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         modality: str | None = None,
         *,
         settings: Mapping[str, Any] | str | Path | None = None,
+        images: Mapping[str, Mapping[str, Any]] | None = None,
+        on_missing: str = "raise",
+        delta: Sequence[str] | None = None,
+        delta_as: str = "both",
         bin_width: float | None = None,
         bin_count: int | None = None,
         spacing: float | Sequence[float] | str | None = None,
@@ -282,6 +305,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     ) -> None:
         self.modality = modality
         self.settings = settings
+        self.images = images
+        self.on_missing = on_missing
+        self.delta = delta
+        self.delta_as = delta_as
         self.bin_width = bin_width
         self.bin_count = bin_count
         self.spacing = spacing
@@ -382,26 +409,51 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         TypeError, ValueError
             If X is not a case table, or mixes 2-D and 3-D images.
         """
-        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
+        X = self._checked(X)
         return self._measured(X, transform_clinical(self._clinical(), X))
 
     def _fit(self, X: pd.DataFrame, y: Any) -> pd.DataFrame | None:
         """Fit, and return the clinical variables of the rows."""
         self._plan()
-        X = check_case_table(X, listed_columns(self.clinical), whole_image=self.whole_image)
+        X = self._checked(X)
         self.clinical_, clinical = fit_transform_clinical(self.clinical, X, y)
-        self.n_dim_ = _first_dimension(read_rows(X, self.root))
+        sources = self._sources(X)
+        self._plan(sources)
+        self.n_dim_ = _first_dimension(sources)
+        if self.images is not None:
+            self.shared_mask_ = sources[0].shared
         self.feature_names_in_ = np.asarray(X.columns, dtype=object)
         self.n_features_in_ = X.shape[1]
         return clinical
 
+    def _checked(self, X: Any) -> pd.DataFrame:
+        """Check the case table."""
+        return check_case_table(
+            X,
+            listed_columns(self.clinical),
+            whole_image=self.whole_image,
+            images=check_images(self.images),
+        )
+
+    def _sources(self, X: pd.DataFrame) -> list[Any]:
+        """Read the cells of the checked case table."""
+        if self.images is None:
+            return read_rows(X, self.root)
+        return read_image_rows(X, list(self.images), self.root)
+
     def _measured(self, X: pd.DataFrame, clinical: pd.DataFrame | None) -> LesionTable:
         """Measure the lesions of the checked cases and join their clinical variables."""
-        plan = self._plan()
         # Read first: what is missing is told before images are measured for hours.
-        sources_given, encoders = split_sources(self.embeddings)
-        given = case_embeddings(sources_given, X, self.root)
-        sources = read_rows(X, self.root)
+        files, encoders = split_sources(self.embeddings)
+        if encoders and self.images is not None:
+            raise InvalidParameterError(
+                f"the encoders {sorted(encoders)} see one image, and there are several: extract "
+                "the embedding of each image by an extractor of its own, and join it by "
+                "table.replace(embeddings={name: frame})"
+            )
+        given = case_embeddings(files, X, self.root)
+        sources = self._sources(X)
+        plan = self._plan(sources)
         names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
         results: list[Any] = [None] * len(X)
         stream = measure_cases(
@@ -421,11 +473,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         n_dim = common_dimension(names, results)
         if n_dim is None:
             n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(plan.parameters, n_dim)
-        warn_of_cases(names, results, plan.parameters["setting"], hcr)
-        table = assemble(
-            results, sample_columns(X), hcr, n_dim, plan.patch_shape, self._provenance(plan)
-        )
+        hcr = plan.hcr(n_dim)
+        warn_of_cases(names, results, plan.settings, hcr)
+        table = assemble(results, sample_columns(X), hcr, n_dim, plan, self._provenance(plan))
         if clinical is not None:
             table = table.join(clinical, block="clinical")
         table = table.replace(embeddings=given) if given else table
@@ -501,24 +551,25 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         (LesionTable(3 samples, 3 lesions, 18 HCR, 0 clinical, patches 1x32x32x32),
          ['anna', 'bert', 'carl'])
         """
-        plan = self._plan()
+        self._plan()
         _check_shard(shard, batch_size)
         if self.embeddings:
             raise InvalidParameterError(
                 "a store holds what is measured of images: write it without embeddings=, and add "
                 "them to the table, LesionTable.open(path).replace(embeddings={name: frame})"
             )
-        cases = check_case_table(cases, listed_columns(self.clinical), whole_image=self.whole_image)
+        cases = self._checked(cases)
         clinical = transform_clinical(self._clinical(), cases)
-        sources = read_rows(cases, self.root)
+        sources = self._sources(cases)
+        plan = self._plan(sources)
         n_dim = getattr(self, "n_dim_", None) or _first_dimension(sources)
-        hcr = feature_names(plan.parameters, n_dim)
+        hcr = plan.hcr(n_dim)
         added = [] if clinical is None else list(clinical.columns)
         layout = Layout(
             columns=[*hcr, *added],
             blocks={**dict.fromkeys(hcr, "hcr"), **dict.fromkeys(added, "clinical")},
             n_dim=n_dim,
-            grid=None if plan.patch_shape is None else [1, *plan.patch_shape[-n_dim:]],
+            grid=_grid_of(plan, n_dim),
             calendar=calendar_type(cases.index),
             index_name=cases.index.name,
             provenance=self._provenance(plan),
@@ -531,7 +582,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             batch_size=batch_size,
             n_jobs=self.n_jobs,
         )
-        summary.warn(plan.parameters["setting"])
+        summary.warn(plan.settings)
         return LesionTable.open(path)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -548,14 +599,17 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             HCR as pyradiomics names them, then clinical variables, then embeddings.
         """
         n_dim = getattr(self, "n_dim_", 3)
-        hcr = feature_names(self._plan().parameters, n_dim)
+        plan = self._plan()
+        if isinstance(plan, ImagesPlan):
+            plan = plan.with_masks(shared=getattr(self, "shared_mask_", True))
         files, encoders = split_sources(self.embeddings)
         given = names_of_embeddings(files, self.root)
         if encoders:
             check_is_fitted(self, "encoders_")
             for name, encoder in self.encoders_.items():
                 given += embedding_columns(name, range(encoder.n_features_))
-        return np.asarray([*hcr, *clinical_names(self._clinical()), *given], dtype=object)
+        clinical = clinical_names(self._clinical())
+        return np.asarray([*plan.hcr(n_dim), *clinical, *given], dtype=object)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -567,8 +621,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults."""
-        new = {"label_channel": None, "fill_slices": False, "embeddings": None}
-        super().__setstate__({**new, **state})
+        later: dict[str, Any] = {"label_channel": None, "fill_slices": False, "images": None}
+        later |= {"on_missing": "raise", "delta": None, "delta_as": "both", "embeddings": None}
+        super().__setstate__({**later, **state})
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "clinical_") or not is_transformer(self.clinical)
@@ -577,22 +632,34 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """Return the fitted transformer; a list of clinical columns needs no fit."""
         return getattr(self, "clinical_", self.clinical)
 
-    def _plan(self) -> Plan:
-        """Check the parameters and collect what is measured of each case."""
+    def _plan(self, sources: Sequence[Any] = ()) -> Any:
+        """Check the parameters and collect what is measured of each case.
+
+        With the `sources` of several images, the plan also knows whether these have one mask.
+        """
         self._validate_params()
+        pair = check_delta(self.delta, self.images)
+        if self.images is None:
+            return self._plan_of({})
+        options = resolved_options(self.images, type(self))
+        plans = {name: self._plan_of(own) for name, own in options.items()}
+        how = {"difference": ("delta",), "ratio": ("ratio",), "both": ("delta", "ratio")}
+        plan = ImagesPlan(
+            plans, on_missing=self.on_missing, delta=pair, delta_as=how[self.delta_as]
+        )
+        return plan.with_masks(shared=sources[0].shared) if sources else plan
+
+    def _plan_of(self, own: Mapping[str, Any]) -> Plan:
+        """Collect what is measured of one image, with the parameters that are its own."""
+        one = {**self.get_params(deep=False), **own}
+        given = ("modality", "settings", "bin_width", "bin_count", "spacing")
         try:
             parameters = resolve_parameters(
-                modality=self.modality,
-                settings=self.settings,
-                bin_width=self.bin_width,
-                bin_count=self.bin_count,
-                spacing=self.spacing,
-                image_types=self.image_types,
-                feature_classes=self.feature_classes,
+                **{name: one[name] for name in (*given, "image_types", "feature_classes")}
             )
         except ValueError as error:
             raise InvalidParameterError(str(error)) from error
-        if self.small_lesions == "shape" and not shape_classes(parameters):
+        if self.small_lesions == "shape" and self.images is None and not shape_classes(parameters):
             raise InvalidParameterError(
                 "small_lesions='shape' needs the feature class 'shape', but feature_classes are "
                 f"{list(parameters['featureClass'])}; add 'shape' to them or set "
@@ -601,10 +668,10 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         patch_shape = _check_patch_shape(self.patch_shape)
         if patch_shape is not None:
             check_patch(patch_shape, memory_limit(self.max_memory))
-        label = self.label
+        label = one["label"]
         if label == 1:
             label = parameters["setting"].get("label", 1)
-        channel = self.label_channel
+        channel = one["label_channel"]
         if channel is None:
             channel = parameters["setting"].get("label_channel")
         return Plan(
@@ -612,34 +679,39 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             lesions=self.lesions,
             label=int(label),
             label_channel=None if channel is None else int(channel),
-            fill_slices=bool(self.fill_slices),
+            fill_slices=bool(one["fill_slices"]),
             min_voxels=int(self.min_voxels),
             min_volume=None if self.min_volume is None else float(self.min_volume),
             small_lesions=self.small_lesions,
             patch_shape=patch_shape,
             patch_spacing=self.patch_spacing,
-            roi=self.roi,
-            modality=preset_name(self.modality),
+            roi=one["roi"],
+            modality=preset_name(one["modality"]),
             plain_formulas=bool(self.plain_formulas),
-            as_stored=self.settings is not None and self.modality is None,
+            as_stored=one["settings"] is not None and one["modality"] is None,
             max_memory=None if self.max_memory is None else float(self.max_memory),
             verbose=int(self.verbose),
         )
 
-    def _provenance(self, plan: Plan) -> dict[str, Any]:
+    def _provenance(self, plan: Plan | ImagesPlan) -> dict[str, Any]:
         """Return settings and versions in JSON types."""
         import radiomics
         import SimpleITK as sitk
 
-        content = {name: value for name, value in asdict(plan).items() if name not in UNKEYED}
-        content["patch_shape"] = None if plan.patch_shape is None else list(plan.patch_shape)
         versions = {
             "nonredundant": __version__,
             "pyradiomics": radiomics.__version__,
             "SimpleITK": sitk.Version.VersionString(),
             "numpy": np.__version__,
         }
-        return {**content, "versions": versions}
+        return {**plan.content(), "versions": versions}
+
+
+def _grid_of(plan: Plan | ImagesPlan, n_dim: int) -> list[int] | None:
+    """Return the shape of a patch, channels first; None without patches."""
+    if plan.patch_shape is None:
+        return None
+    return [plan.n_channels, *plan.patch_shape[-n_dim:]]
 
 
 def _check_patch_shape(shape: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -673,7 +745,7 @@ def _check_shard(shard: Any, batch_size: Any) -> None:
         )
 
 
-def _first_dimension(sources: list[Sources]) -> int:
+def _first_dimension(sources: Sequence[Any]) -> int:
     """Return the number of dimensions of the first image that can be read."""
     for one in sources:
         # `transform` reports a case that cannot be read as `on_error` requires.

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Extra voxels around a crop that resampling reads: half a linear kernel and a smoothing tail.
 _CONTEXT = 3
+#: Axes of two images are parallel if their direction cosines differ by less.
+_PARALLEL = 1e-6
 
 
 class Patch(NamedTuple):
@@ -28,6 +30,17 @@ class Patch(NamedTuple):
     inside: np.ndarray
     spacing: float
     complete: bool
+
+
+class PatchGrid(NamedTuple):
+    """Where a patch lies in space: its centre (mm, z-y-x), its axes and its voxel size.
+
+    Column i of `axes` is the direction of the patch's axis i in the world, z-y-x.
+    """
+
+    centre: np.ndarray
+    axes: np.ndarray
+    spacing: float
 
 
 def crop_patch(
@@ -94,13 +107,8 @@ def crop_patch(
     low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
     slices = [slice(a, b) for a, b in zip(low, high, strict=True)]
-    values = _smooth_and_resample(
-        _placed(_read_turned(image, slices, order, flipped), low - centre, voxel),
-        size,
-        step,
-        blur,
-        repeat=True,
-    )
+    part = _placed(_read_turned(image, slices, order, flipped), low - centre, voxel)
+    values = _smooth_and_resample(part, size, step, blur, repeat=True)
     turned = np.flip(lesion.inside.transpose(order), tuple(np.flatnonzero(flipped)))
     corner = np.array([one.start for one in box]) - centre
     inside = _resample_mask(turned, corner, voxel, size, step, blur)
@@ -153,6 +161,92 @@ def regrid_patch(
     resampled = _smooth_and_resample(image, size, step, blur, repeat=True)
     mask = _resample_mask(inside, corner, voxel, size, step, blur)
     return sitk.GetArrayFromImage(resampled), mask
+def patch_grid(image: sitk.Image, lesion: Region, spacing: float) -> PatchGrid:
+    """Locate the patch of a lesion that `crop_patch` has made.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The image that it was cropped from.
+    lesion : Region
+        The lesion.
+    spacing : float
+        Voxel size of the patch in mm.
+
+    Returns
+    -------
+    PatchGrid
+        Its grid.
+
+    Examples
+    --------
+    >>> import SimpleITK as sitk
+    >>> from nonredundant.extraction.regions import whole_image
+    >>> patch_grid(sitk.Image(8, 8, sitk.sitkFloat32), whole_image((8, 8)), 1.0).centre
+    array([3.5, 3.5])
+    """
+    order, flipped = _axes_to_lps(image)
+    centre = [(one.start + one.stop - 1) / 2 for one in lesion.box[::-1]]
+    place = image.TransformContinuousIndexToPhysicalPoint(centre)
+    axes = _cosines(image)[:, order] * np.where(flipped, -1.0, 1.0)
+    return PatchGrid(np.array(place)[::-1], axes, float(spacing))
+
+
+def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np.ndarray:
+    """Interpolate another image of the same space on the grid of a patch.
+
+    It is smoothed where the patch's voxels are larger than its own, and outside of it the nearest
+    voxel is repeated, as in `crop_patch`.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The image.
+    grid : PatchGrid
+        The grid of the patch, in the same space.
+    shape : sequence of int
+        Number of voxels of the patch, z-y-x.
+
+    Returns
+    -------
+    float32 array of shape (1, ...)
+        The intensities.
+
+    Examples
+    --------
+    >>> import numpy as np, SimpleITK as sitk
+    >>> image = sitk.GetImageFromArray(np.arange(64, dtype=np.float32).reshape(8, 8))
+    >>> crop_channel(image, PatchGrid(np.array([3.5, 3.5]), np.eye(2), 1.0), (2, 2)).tolist()
+    [[[27.0, 28.0], [35.0, 36.0]]]
+    """
+    import SimpleITK as sitk
+
+    order, flipped = _axes_to_lps(image)
+    voxel = np.array(image.GetSpacing()[::-1])[order]
+    shape_in, size = np.array(image.GetSize()[::-1])[order], np.array(shape)
+    place = image.TransformPhysicalPointToContinuousIndex(grid.centre[::-1].tolist())
+    centre = np.array(place)[::-1][order]
+    centre = np.where(flipped, shape_in - 1 - centre, centre)
+    ratio = grid.spacing / voxel
+    blur = np.where(ratio > 1, voxel * np.sqrt(np.maximum(ratio**2 - 1, 0)) / _FWHM, 0.0)
+    # Axes of the image as seen from the patch, and how far the patch reaches along each of them.
+    turn = grid.axes.T @ (_cosines(image)[:, order] * np.where(flipped, -1.0, 1.0))
+    reach = (np.abs(turn.T) @ (size * grid.spacing / 2) + 3 * blur) / voxel + _CONTEXT
+    low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
+    high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
+    slices = [slice(a, b) for a, b in zip(low, high, strict=True)]
+    part = _placed(_read_turned(image, slices, order, flipped), low - centre, voxel)
+    if not np.allclose(turn, np.eye(len(size)), atol=_PARALLEL):
+        part.SetDirection(turn[::-1, ::-1].ravel().tolist())
+        part.SetOrigin((turn @ ((low - centre) * voxel))[::-1].tolist())
+    values = _smooth_and_resample(part, size, grid.spacing, blur, repeat=True)
+    return sitk.GetArrayFromImage(values)[None]
+
+
+def _cosines(image: sitk.Image) -> np.ndarray:
+    """Return the directions of the array axes: rows world z-y-x, columns array axes z-y-x."""
+    n_dim = image.GetDimension()
+    return np.array(image.GetDirection()).reshape(n_dim, n_dim)[::-1, ::-1]
 
 
 def _axes_to_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
@@ -164,8 +258,7 @@ def _axes_to_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     n_dim = image.GetDimension()
     if n_dim == 2:
         return np.arange(2), np.zeros(2, dtype=bool)
-    # Rows: world z-y-x; columns: array axes z-y-x.
-    cosines = np.array(image.GetDirection()).reshape(n_dim, n_dim)[::-1, ::-1]
+    cosines = _cosines(image)
     _, order = linear_sum_assignment(-np.abs(cosines))
     return order, cosines[np.arange(n_dim), order] < 0
 

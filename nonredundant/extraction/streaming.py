@@ -13,7 +13,7 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,19 +23,19 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.extraction.assembly import assemble
-from nonredundant.extraction.case_table import SOURCE_COLUMNS, Sources, case_name
+from nonredundant.extraction.case_table import ImageSources, Sources, case_name, source_columns
 from nonredundant.extraction.case_warnings import CaseSummary
-from nonredundant.extraction.measurement import (
+from nonredundant.extraction.measurement import progress, run_case
+from nonredundant.extraction.one_case import (
     CaseFailure,
     CaseMeasurement,
     CaseResult,
     Plan,
     case_key,
-    progress,
-    run_case,
 )
 from nonredundant.extraction.radiomics import quiet
 from nonredundant.extraction.regions import OK
+from nonredundant.extraction.several import ImagesPlan
 from nonredundant.lesions.parts import json_text, rows_as_json
 from nonredundant.lesions.sample_labels import labels_of
 from nonredundant.lesions.store import LesionStore, StoreError
@@ -58,12 +58,15 @@ class Cases:
 
     samples: pd.DataFrame
     texts: list[str]
-    sources: list[Sources]
+    sources: Sequence[Sources | ImageSources]
     clinical: pd.DataFrame | None
 
     @classmethod
     def of_table(
-        cls, samples: pd.DataFrame, sources: list[Sources], clinical: pd.DataFrame | None
+        cls,
+        samples: pd.DataFrame,
+        sources: Sequence[Sources | ImageSources],
+        clinical: pd.DataFrame | None,
     ) -> Cases:
         """Convert the labels; raise if they are neither text nor numbers nor dates."""
         texts = [json_text(label) for label in labels_of(samples.index)]
@@ -90,10 +93,13 @@ class Cases:
     def stamp(self, i: int) -> str:
         """Describe the files of a case by path, size and dates; empty if it is not only files."""
         one = self.sources[i]
-        marks = [_file_mark(source) for source in (one.image, one.mask) if source is not None]
+        marks = [_file_mark(source) for source in one.files]
         if None in marks:
             return ""
-        return json_text([*marks, repr(one.spacing), one.whole, self._values(i)])
+        sizes = [repr(one.spacing)]
+        if isinstance(one, ImageSources):
+            sizes = [one.drawn_on, *(f"{k} {part.spacing!r}" for k, part in one.parts.items())]
+        return json_text([*marks, *sizes, one.whole, self._values(i)])
 
     def digest(self, i: int) -> str:
         """Return a digest of the content of a case; empty if it cannot be read."""
@@ -115,7 +121,7 @@ class Cases:
 class Writing:
     """What the tasks of one call share: the plan, the names of the HCR, what to do at failures."""
 
-    plan: Plan
+    plan: Plan | ImagesPlan
     hcr: list[str]
     stop_at_failure: bool
     memory: Any
@@ -263,6 +269,7 @@ def _check_same_columns(
 ) -> None:
     """Raise if a column of a case has another value than in the store; files may have moved."""
     now = rows_as_json(cases.samples.iloc[positions])
+    moved = source_columns(cases.samples)
     for i, text in zip(positions, now, strict=True):
         if cases.texts[i] not in stored.index:
             continue
@@ -270,7 +277,7 @@ def _check_same_columns(
         changed = [
             f"{name}: stored {before.get(name)!r}, now {after[name]!r}"
             for name in after
-            if name not in SOURCE_COLUMNS and before.get(name) != after[name]
+            if name not in moved and before.get(name) != after[name]
         ]
         if changed:
             raise StoreError(
@@ -330,7 +337,7 @@ def _measured(cases: Cases, i: int, store: LesionStore, writing: Writing) -> Cas
     if isinstance(memory, str | Path):
         memory = joblib.Memory(str(memory), verbose=0)
     key = ""
-    if memory is not None:
+    if memory is not None and not isinstance(writing.plan, ImagesPlan):
         try:
             key = case_key(cases.sources[i], writing.plan.key)
         except Exception as error:
@@ -363,9 +370,7 @@ def _write_held(
     cases = batch.cases.take(rows)
     layout = store.layout
     results: list[Any] = [result for _, result, _, _ in held]
-    table = assemble(
-        results, cases.samples, writing.hcr, layout.n_dim, writing.plan.patch_shape, {}
-    )
+    table = assemble(results, cases.samples, writing.hcr, layout.n_dim, writing.plan, {})
     if cases.clinical is not None:
         table = table.join(cases.clinical)
     samples = pd.DataFrame(

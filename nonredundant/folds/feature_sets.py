@@ -9,6 +9,7 @@ from typing import Literal
 
 from nonredundant.folds.selection import Selection
 from nonredundant.folds.simple_sets import BASELINES, SIMPLE, constant_columns
+from nonredundant.lesions.images import image_of
 from nonredundant.lesions.table import LesionTable
 
 DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
@@ -17,7 +18,7 @@ _CLINICAL = "Clinical"
 #: The end of the name of learned features that are made independent of the known ones.
 _INDEPENDENT = "-MI"
 _PATTERN = re.compile(
-    r"^(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
+    r"^(?:(?P<image>[A-Za-z]\w*):(?=H))?(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
 )
 
@@ -101,6 +102,7 @@ def default_sets(embeddings: Sequence[str]) -> tuple[str, ...]:
 def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet:
     """Parse the name of a feature set such as `HCR`, `Clinical+D32-MI`, `H8+D16` or `volume`.
 
+    `pet:HCR` are the hand-crafted columns of one of several images, with those of no image.
     A set with hand-crafted columns contains the clinical ones, too; see `name_clinical`.
 
     Parameters
@@ -142,7 +144,8 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
         or bool(parts["plus"]) != bool(parts["hcr"] and learned)
     ):
         raise ValueError(
-            f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted), 'DLR' or 'D16' "
+            f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted; 'pet:HCR' those of "
+            "the image 'pet' of several), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
             f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
             f"'Clinical', or one of {tuple(SIMPLE)}; given embeddings, with or without '-MI' as "
@@ -151,6 +154,7 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     selection = None
     if parts["hcr"]:
         selection = Selection() if parts["hcr"] == "HCR" else Selection((), int(parts["hcr"][1:]))
+        selection = replace(selection, image=parts["image"])
     variant = None
     if learned:
         variant = _variant(learned, parts["ending"])
@@ -281,9 +285,14 @@ def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     name = feature_set.name
     if feature_set.selection is not None and not table.columns_of("hcr"):
         return "hand-crafted features, and the table has none"
+    image = None if feature_set.selection is None else feature_set.selection.image
+    if image is not None:
+        found = sorted({image_of(column) for column in table.columns_of("hcr")} - {""})
+        if image not in found:
+            return f"features of an image {image!r}, and the table has those of {found or 'one'}"
     variant = feature_set.variant
-    if variant is not None and variant.embedding and (found := _lacks_embedding(variant, table)):
-        return found
+    if variant is not None and variant.embedding and (gap := _lacks_embedding(variant, table)):
+        return gap
     if variant is not None and not variant.embedding and table.patches is None:
         return "patches, and the table has none: extract it with a patch_shape"
     if name in SIMPLE and not SIMPLE[name].is_measurable(table):

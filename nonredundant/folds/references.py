@@ -52,6 +52,27 @@ def _size(feature_set: FeatureSet) -> int | None:
     return None if feature_set.variant is None else feature_set.variant.size
 
 
+def _is_of_all_images(feature_set: FeatureSet) -> bool:
+    """Return whether a set has the hand-crafted features of all images, and no learned ones."""
+    return feature_set.is_hcr and _image(feature_set) is None
+
+
+def _is_of_one_image(feature_set: FeatureSet) -> bool:
+    """Return whether a set has the hand-crafted features of one image, and no learned ones."""
+    return feature_set.is_hcr and _image(feature_set) is not None
+
+
+def _image(feature_set: FeatureSet) -> str | None:
+    """Return the only image of a set's hand-crafted features; None for those of all images."""
+    return None if feature_set.selection is None else feature_set.selection.image
+
+
+def _part_of(feature_set: FeatureSet) -> object:
+    """Return what a set selects of the features of an image."""
+    selection = feature_set.selection
+    return None if selection is None else (selection.classes, selection.k)
+
+
 #: Every kind of comparison. Each rule that applies gives one reference: the first set that fits,
 #: one with as many learned columns before others.
 RULES = (
@@ -59,6 +80,15 @@ RULES = (
         "what radiomics add to clinical columns",
         lambda s: s.is_hcr and s.clinical,
         lambda s, other: other.is_clinical_alone,
+    ),
+    Rule(
+        "what other images add to one",
+        lambda s: _is_of_all_images(s),
+        lambda s, other: (
+            _is_of_one_image(other)
+            and s.clinical == other.clinical
+            and _part_of(s) == _part_of(other)
+        ),
     ),
     Rule(
         "what learned columns add to the same known ones",
@@ -176,6 +206,8 @@ def choose_primary(
         The set and what it is tested against; None without such a set.
     """
     ranked = [s for _, is_kind in PRIORITY for s in sets if is_kind(s)]
+    if any(_is_of_one_image(s) for s in sets):
+        ranked += [s for s in sets if _is_of_all_images(s)]
     compared = [s for s in ranked if references(sets, s)]
     named = [s for s in sets if s.name in published]
     chosen = [*named, *compared, *ranked, *sets][0]

@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.feature_selection import f_classif, f_regression
 
 from nonredundant.lesions.features import impute_medians
+from nonredundant.lesions.images import image_of, parse_feature
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -24,13 +25,18 @@ class Selection:
     """The hand-crafted columns of a set: whole feature classes, and the k best of the others.
 
     `classes=None` means all columns; `k` columns are selected in the fold by their rank F-test.
+    `image` leaves out the columns of other images; those of the lesion itself, such as its shape,
+    stay.
     """
 
     classes: tuple[str, ...] | None = None
     k: int = 0
+    image: str | None = None
 
     def columns(self, hcr: pd.DataFrame, y: np.ndarray) -> list[str]:
         """Select the columns on the training samples `hcr` and their targets `y`."""
+        if self.image is not None:
+            hcr = hcr[[name for name in hcr.columns if image_of(name) in ("", self.image)]]
         if self.classes is None:
             return list(hcr.columns)
         kept = [name for name in hcr.columns if _class_of(name) in self.classes]
@@ -118,5 +124,5 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
 
 def _class_of(name: str) -> str:
     """Return the pyradiomics class of a column: `original_shape_Sphericity` → `shape`."""
-    parts = str(name).rpartition("__")[2].split("_")
-    return parts[1].removesuffix("2D") if len(parts) > 2 and parts[0] == "original" else ""
+    parts = parse_feature(name)
+    return parts.feature_class if parts is not None and parts.image_type == "original" else ""

@@ -10,6 +10,7 @@ import pandas as pd
 
 from nonredundant.displays.atlas import LatentAtlasDisplay
 from nonredundant.inspection.correlations import rank_correlations
+from nonredundant.lesions.images import image_names
 from nonredundant.models.base import LEAST_VARIANCE
 from nonredundant.models.latents import latent_frame, latent_names
 
@@ -31,6 +32,9 @@ class LatentAtlas:
     maps : array of shape (n_latents, C, ...)
         Mean absolute change of the image, in its units, when the latent varies by one standard
         deviation; 0 outside the lesions.
+    channels : tuple of str
+        Names of the images of the channels, if there are several. `image_share` counts the change
+        of each in units of its own spread.
 
     See Also
     --------
@@ -54,6 +58,7 @@ class LatentAtlas:
     table: pd.DataFrame
     correlations: pd.DataFrame
     maps: np.ndarray
+    channels: tuple[str, ...] = ()
 
     def plot(self, **kwargs: Any) -> Any:
         """Draw the atlas.
@@ -145,7 +150,7 @@ def latent_atlas(
         table["weight"] = _weights(estimator, classifier, latents.columns)
     if stability is not None:
         table = table.merge(stability.table, on="latent", how="left", validate="1:1")
-    return LatentAtlas(table, correlations, maps)
+    return LatentAtlas(table, correlations, maps, tuple(image_names(X)))
 
 
 def _difference_maps(
@@ -156,12 +161,22 @@ def _difference_maps(
     part = X[rows]
     inside = np.ones_like(part.patches, dtype=bool) if part.masks is None else part.masks > 0
     maps, change = [], []
+    unit = _units(estimator, part)
     for name in latent_names(estimator):
         ends = estimator.traverse(part, name, [-sd[name] / 2, sd[name] / 2])
         difference = np.where(inside, ends[:, 1] - ends[:, 0], 0.0)
         maps.append(np.abs(difference).mean(axis=0))
-        change.append(np.mean(difference**2))
+        change.append(np.mean((difference / unit) ** 2))
     return np.array(maps), np.array(change)
+
+
+def _units(estimator: Any, table: Any) -> Any:
+    """Return the spread of the intensities of each channel, whose changes are added; 1 of one."""
+    n_channels = table.patches.shape[1]
+    if n_channels == 1:
+        return 1.0
+    scale = estimator.net_.module_.scaler.scale.cpu().numpy()
+    return scale.reshape(-1, *(1,) * (table.patches.ndim - 2))
 
 
 def _weights(estimator: Any, classifier: Any, latents: Any) -> np.ndarray:

@@ -103,6 +103,30 @@ def has_grid(source: Any) -> bool:
     return not isinstance(source, np.ndarray)
 
 
+def stands_alone(source: Any) -> bool:
+    """Check whether a mask is read without an image: labels on a grid of their own.
+
+    Parameters
+    ----------
+    source : object
+        A cell of the case table.
+
+    Returns
+    -------
+    bool
+        False for arrays, files of pixels and DICOM, whose contours are drawn on an image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> stands_alone(np.zeros((4, 8, 8)))
+    False
+    """
+    if isinstance(source, str | Path):
+        return has_grid(source) and not find_format(_existing(source)).name.startswith("a DICOM")
+    return not isinstance(source, np.ndarray)
+
+
 def take_grid(image: sitk.Image, mask: sitk.Image, *, stated: bool) -> None:
     """Give an image without a grid that of its mask.
 

@@ -192,6 +192,33 @@ def is_plane(image: sitk.Image) -> bool:
     return image.GetDimension() == 2 and image.HasMetaDataKey(_PLANE)
 
 
+@without_pydicom_warnings()
+def acquisition_date(image: sitk.Image) -> str:
+    """Return the date on which a DICOM image was acquired.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The image, as it was read.
+
+    Returns
+    -------
+    str
+        The date as YYYYMMDD; empty if the image is not from DICOM or states none.
+
+    Examples
+    --------
+    >>> import SimpleITK as sitk
+    >>> acquisition_date(sitk.Image(4, 4, sitk.sitkUInt8))
+    ''
+    """
+    if not image.HasMetaDataKey(ACQUIRED_FIRST):
+        return ""
+    file = read_dicom(Path(image.GetMetaData(ACQUIRED_FIRST)))
+    stated = (file.text(name) for name in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    return next((one for one in stated if len(one) == 8 and one.isdigit()), "")
+
+
 def _read_plane(file: DicomFile, n_files: int) -> Plane:
     """Read the place of a slice."""
     if file.n_frames > 1:

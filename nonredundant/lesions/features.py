@@ -47,7 +47,7 @@ def refuse_images(X: Any, name: str) -> None:
     ValueError
         If X is an array of more than two dimensions.
     """
-    if isinstance(X, pd.DataFrame) and "image" in X.columns:
+    if isinstance(X, pd.DataFrame) and _has_images(X):
         raise TypeError(
             f"{name} learns from lesions, and X is a case table of images: extract them by "
             "RadiomicsExtractor().fit_transform(X), or put the extractor before it in a Pipeline"
@@ -63,6 +63,12 @@ def refuse_images(X: Any, name: str) -> None:
         f"{tuple(shape)}; images become lesions by LesionTable.from_arrays(patches={patches}), "
         "with masks=... if there are any"
     )
+
+
+def _has_images(X: pd.DataFrame) -> bool:
+    """Check whether a table has a column of images, or several called `image_NAME`."""
+    named = [name for name in X.columns if str(name).startswith("image_")]
+    return "image" in X.columns or any(X[name].dtype == object for name in named)
 
 
 def check_finite(features: pd.DataFrame) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.images import find_column
 from nonredundant.lesions.stored_array import map_rows
 from nonredundant.lesions.table import LesionTable
 
@@ -20,8 +21,12 @@ _MAXIMUM = "original_firstorder_Maximum"
 
 
 def volume_column(table: LesionTable) -> str | None:
-    """Return the name of pyradiomics' feature with the volumes, None if there is none."""
-    return next((name for name in VOLUME_COLUMNS if name in table.blocks), None)
+    """Return the name of pyradiomics' feature with the volumes, None if there is none.
+
+    Of masks for several images, the volume of the first one is meant.
+    """
+    found = (find_column(table, name) for name in VOLUME_COLUMNS)
+    return next((name for name in found if name is not None), None)
 
 
 def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
@@ -66,8 +71,9 @@ def size_and_uptake(table: LesionTable) -> pd.DataFrame:
     if volume_column(table) is not None or table.masks is not None:
         volume = lesion_volumes(table)
     maximum = np.full(table.n_lesions, np.nan)
-    if _MAXIMUM in table.blocks:
-        maximum = table.features[_MAXIMUM].to_numpy(dtype=np.float64)
+    column = find_column(table, _MAXIMUM)
+    if column is not None:
+        maximum = table.features[column].to_numpy(dtype=np.float64)
     elif table.patches is not None:
         maximum = map_rows(_highest, table.patches, table.masks)
         maximum = np.where(np.isfinite(maximum), maximum, np.nan)

@@ -61,6 +61,16 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         from sklearn.decomposition import PCA
 
         values = self._values(X, reset=True)
+        patches = X.patches if isinstance(X, LesionTable) else None
+        if patches is not None and patches.shape[1] > 1:
+            # Images have units of their own, and each is to have the same weight.
+            parts = values.reshape(len(values), patches.shape[1], -1)
+            self.channel_mean_ = np.nanmean(parts, axis=(0, 2))
+            spread = np.nanstd(parts, axis=(0, 2))
+            self.channel_scale_ = np.where(spread > 0, spread, 1.0)
+            values = self._scaled(values)
+        else:
+            self.__dict__.pop("channel_scale_", None)
         n_components = min(self.n_components, *values.shape)
         self.pca_ = PCA(n_components, svd_solver="randomized", random_state=self.random_state)
         self.pca_.fit(values)
@@ -84,7 +94,16 @@ class PatchPCA(TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "pca_")
         # scikit-learn's `transform_output` may make the scores a data frame.
-        return np.asarray(self.pca_.transform(self._values(X, reset=False)), dtype=float)
+        values = self._scaled(self._values(X, reset=False))
+        return np.asarray(self.pca_.transform(values), dtype=float)
+
+    def _scaled(self, values: np.ndarray) -> np.ndarray:
+        """Standardise the channels of patches, if there are several; missing ones get the mean."""
+        if not hasattr(self, "channel_scale_"):
+            return values
+        parts = values.reshape(len(values), len(self.channel_scale_), -1)
+        scaled = (parts - self.channel_mean_[:, None]) / self.channel_scale_[:, None]
+        return np.nan_to_num(scaled).reshape(values.shape)
 
     def _values(self, X: Any, *, reset: bool) -> np.ndarray:
         """Return one row of voxels per lesion, or the rows of a matrix."""

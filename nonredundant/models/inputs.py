@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.images import has_channel
 from nonredundant.lesions.labels import check_one_kind, check_spelling
 from nonredundant.lesions.stored_array import map_rows
 from nonredundant.lesions.table import LesionTable
@@ -68,18 +69,34 @@ def cohort_of_table(table: LesionTable) -> Cohort:
     usable = (table.status == "ok").to_numpy()[table.sample]
     if table.masks is not None:
         usable &= map_rows(lambda part: part.any(axis=_voxel_axes(part)), table.masks)
-    # A sum is finite only if all voxels are finite, and summing needs no copy of the patches.
-    sums = map_rows(lambda part: part.sum(axis=_voxel_axes(part), dtype=np.float64), table.patches)
-    broken = usable & ~np.isfinite(sums)
+    broken = usable & map_rows(_is_broken, table.patches)
     if broken.any():
         labels = table.features.index[broken].tolist()
         raise ValueError(
             f"the patches of {len(labels)} lesions hold NaN or infinite voxels: cases "
             f"{labels[:5]}; repair these images or leave the cases out"
         )
+    if table.patches.shape[1] > 1:
+        usable &= map_rows(has_channel, table.patches).any(axis=1)
     if not usable.any():
         raise ValueError("no lesion of the table has an image; see table.status for the reasons")
     return Cohort(table.patches, table.masks, table.sample, usable, table.features, table.blocks)
+
+
+def _is_broken(part: np.ndarray) -> np.ndarray:
+    """Return which patches have voxels that are no finite numbers, in another than a whole channel.
+
+    A channel of NaN is that of a missing image, if there are several.
+    """
+    # A sum is finite only if all voxels are finite, and summing needs no copy of the patches.
+    if part.shape[1] == 1:
+        return ~np.isfinite(part.sum(axis=_voxel_axes(part), dtype=np.float64))
+    sums = part.sum(axis=_voxel_axes(part)[1:], dtype=np.float64)
+    odd = np.argwhere(~np.isfinite(sums))
+    broken = np.zeros(len(part), dtype=bool)
+    for row, channel in odd:
+        broken[row] |= not np.isnan(part[row, channel]).all()
+    return broken
 
 
 def _voxel_axes(part: np.ndarray) -> tuple[int, ...]:
@@ -122,12 +139,27 @@ def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarr
         # A copy: a view would keep all voxels of the lesion.
         parts.append(voxels[:, row % min(step, voxels.shape[1]) :: step].copy())
     voxels = np.concatenate(parts, axis=1).astype(np.float64)
-    low, high = np.percentile(voxels, [0.5, 99.5], axis=1)
+    if not np.isnan(voxels).any():
+        low, high = np.percentile(voxels, [0.5, 99.5], axis=1)
+        voxels = np.clip(voxels, low[:, None], high[:, None])
+        scale = voxels.std(axis=1)
+        scale[scale == 0] = 1.0
+        total = np.asarray(counts.mean() * cohort.n_channels)
+        return _statistics(low, high, voxels.mean(axis=1), scale, total)
+    # Each channel by the lesions that have it; each has the same weight in the likelihood.
+    present = map_rows(has_channel, cohort.x)[rows]
+    if not present.any(axis=0).all():
+        lost = np.flatnonzero(~present.any(axis=0)).tolist()
+        raise ValueError(
+            f"no lesion to train on has the images of the channels {lost} (from 0); leave these "
+            "images out"
+        )
+    low, high = np.nanpercentile(voxels, [0.5, 99.5], axis=1)
     voxels = np.clip(voxels, low[:, None], high[:, None])
-    scale = voxels.std(axis=1)
+    scale = np.nanstd(voxels, axis=1)
     scale[scale == 0] = 1.0
-    total = np.asarray(counts.mean() * cohort.n_channels)
-    return _statistics(low, high, voxels.mean(axis=1), scale, total)
+    total = np.asarray((counts * present.sum(axis=1)).mean())
+    return _statistics(low, high, np.nanmean(voxels, axis=1), scale, total)
 
 
 def _statistics(low: Any, high: Any, mean: Any, scale: Any, total: Any) -> dict[str, np.ndarray]:

@@ -19,9 +19,9 @@ class Augmentation:
     Parameters
     ----------
     kinds : sequence of str
-        Names out of `KINDS`: flips of the whole batch along axes; Gaussian noise with a tenth of
-        the standard deviation of the batch; rotation by up to 15 degrees about a random axis; a
-        shift by up to a sixteenth of each side.
+        Names out of `KINDS`: flips of the whole batch along axes; Gaussian noise with a tenth
+        of the standard deviation of each channel of the batch; rotation by up to 15 degrees about
+        a random axis; a shift by up to a sixteenth of each side.
 
     Notes
     -----
@@ -44,7 +44,7 @@ class Augmentation:
             x, mask = x.flip(axes), None if mask is None else mask.flip(axes)
         for kind in self.kinds:
             if kind == "noise":
-                x = x + 0.1 * x.std() * torch.randn_like(x)
+                x = x + 0.1 * _spread(x) * torch.randn_like(x)
             elif kind == "rotate":
                 x, mask = _rotate(x, mask, n_dim)
             elif kind == "shift":
@@ -57,6 +57,16 @@ class Augmentation:
             self._orientations = torch.randperm(2 ** len(self._flipped)).tolist()
         orientation = self._orientations.pop()
         return [axis for i, axis in enumerate(self._flipped) if orientation >> i & 1]
+
+
+def _spread(x: Tensor) -> Tensor:
+    """Return the standard deviation of the batch, of each channel if there are several."""
+    n_channels = x.shape[1]
+    if n_channels == 1 or x.ndim == 2:
+        return x.std()
+    voxels = [channel[~channel.isnan()] for channel in x.unbind(1)]
+    spread = torch.stack([one.std() if one.numel() > 1 else one.sum() for one in voxels])
+    return spread.view(-1, *(1,) * (x.ndim - 2))
 
 
 def _shift(x: Tensor, mask: Tensor | None, n_dim: int) -> tuple[Tensor, Tensor | None]:

@@ -48,8 +48,19 @@ class IntensityScaler(nn.Module):
     def cut(
         self, x: Tensor, mask: Tensor | None, layout: PatchLayout
     ) -> tuple[Tensor, Tensor | None]:
-        """Return the masked patch in standardised intensities, and the mask, in a layout."""
-        x_star, inside = layout.cut(self(x, None), mask)
+        """Return the masked patch in standardised intensities, and the mask, in a layout.
+
+        A channel of NaN is that of a missing image: the encoder is given the mean intensity of the
+        cohort, and its voxels do not count.
+        """
+        scaled, present = self(x, None), None
+        if x.ndim > 2 and self.low.numel() > 1:
+            present = ~x.flatten(2)[:, :, 0].isnan()
+            scaled = scaled.nan_to_num_(nan=0.0)
+            if present.device.type == "cpu" and present.all():
+                # Asking a GPU would wait for it.
+                present = None
+        x_star, inside = layout.cut(scaled, mask, present)
         return x_star if inside is None else x_star.mul_(inside), inside
 
     def inverse(self, x: Tensor) -> Tensor:
@@ -247,9 +258,17 @@ class ConvDecoder(nn.Module):
 class PatchLayout:
     """Layout of patches in a step: as they are, for networks of the user and rows of a matrix."""
 
-    def cut(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return patches and mask in this layout; the mask holds numbers."""
-        return x, None if mask is None else mask.to(x.dtype)
+    def cut(
+        self, x: Tensor, mask: Tensor | None, present: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return patches and mask in this layout; the mask holds numbers.
+
+        `present`, of shape (n, C), says which channels count; None counts all.
+        """
+        if present is None:
+            return x, None if mask is None else mask.to(x.dtype)
+        there = present.to(x.dtype).view(*present.shape, *(1,) * (x.ndim - 2))
+        return x, there if mask is None else mask * there
 
     def encode(self, encoder: nn.Module, x: Tensor) -> Tensor:
         """Encode patches in this layout."""
@@ -281,14 +300,19 @@ class BlockLayout(PatchLayout):
         self.to_blocks, self.from_blocks = ToBlocks(grid, block), FromBlocks(shape, grid, block)
         self.is_padded = any(side % block for side in shape)
 
-    def cut(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    def cut(
+        self, x: Tensor, mask: Tensor | None, present: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
         """Return the blocks of patches and mask; voxels that were added do not count."""
-        if mask is None and self.is_padded:
+        if mask is None and (self.is_padded or present is not None):
             mask = torch.ones_like(x[:, :1], dtype=torch.bool)
         if mask is None:
             return self.to_blocks(x), None
         inside = self.to_blocks(mask.view(torch.uint8)).to(x.dtype)
-        if self.n_channels > 1:
+        if present is not None:
+            there = present.to(x.dtype).view(*present.shape, *(1,) * (x.ndim - 2))
+            inside = torch.cat([inside * one for one in there.split(1, dim=1)], dim=1)
+        elif self.n_channels > 1:
             inside = torch.cat([inside] * self.n_channels, dim=1)
         return self.to_blocks(x), inside
 

@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.extraction.case_table import MISSING
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.references import choose_others
 from nonredundant.folds.study import Study
+from nonredundant.lesions.images import image_names
 from nonredundant.lesions.measures import size_and_uptake
+from nonredundant.lesions.table import LesionTable
 
 _PACKAGES = (
     "nonredundant",
@@ -51,6 +54,8 @@ class CohortSettings:
     quartiles : dict of str to list of float
         Quartiles of the total lesion volume ("volume") and of the maximum intensity ("maximum")
         per sample, where they are known.
+    missing_images : dict of str to int
+        Image → number of samples that lack it, of several images.
     clinical : dict of str to list of float
         Clinical column → what is known of it, the number of samples with a value first: then, of
         a column of zeros and ones, the number of ones; of any other, its quartiles.
@@ -66,6 +71,7 @@ class CohortSettings:
     class_counts: dict[str, int]
     quartiles: dict[str, list[float]]
     clinical: dict[str, list[float]]
+    missing_images: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -260,7 +266,16 @@ def _describe_cohort(cohort: Cohort, clinical: pd.DataFrame) -> CohortSettings:
         quartiles=quartiles,
         # The lesions of a sample share its clinical values.
         clinical=_describe_clinical(clinical[~pd.Index(table.sample).duplicated()]),
+        missing_images=_count_missing(table),
     )
+
+
+def _count_missing(table: LesionTable) -> dict[str, int]:
+    """Count the samples that lack each of several images."""
+    if MISSING not in table.samples:
+        return {}
+    cells = table.samples[MISSING].fillna("").astype(str).str.split(", ")
+    return {name: int(sum(name in cell for cell in cells)) for name in image_names(table)}
 
 
 def _describe_clinical(clinical: pd.DataFrame) -> dict[str, list[float]]:

@@ -272,3 +272,23 @@ class TestSeveralLesions:
 def test_bad_parameters_of_make_lesions_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         make_lesions(**{"n_samples": 2, "random_state": 0} | options)
+
+
+def test_a_second_image_leaves_the_first_as_it_is():
+    one, _, _ = make_lesions(5, random_state=0)
+    two, _, truth = make_lesions(5, images=2, random_state=0)
+    assert two.columns.tolist() == ["image_pet", "image_ct", "mask", "spacing"]
+    for name, other in (("image", "image_pet"), ("mask", "mask")):
+        for a, b in zip(one[name], two[other], strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert truth.attrs["shares"]["second"] == pytest.approx(1 / 3)
+    # Along x the brighter half of the lesion is that of the hot spot, in the CT alone.
+    inside = [ct * mask for ct, mask in zip(two["image_ct"], two["mask"], strict=True)]
+    tilt = [(np.indices(v.shape)[2] * v).sum() / v.sum() - v.shape[2] / 2 for v in inside]
+    assert np.corrcoef(tilt, truth["second"])[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("options", [{"images": 3}, {"second_effect": 1.0}], ids=["3", "alone"])
+def test_wrong_numbers_of_images_are_refused(options):
+    with pytest.raises(ValueError, match="images"):
+        make_lesions(2, **options)

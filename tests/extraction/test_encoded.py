@@ -73,6 +73,15 @@ def test_an_encoder_that_cannot_crop_says_so(cases):
         extractor.fit_transform(cases[0].head(3))
 
 
+def test_an_encoder_sees_one_image(cases):
+    images = {"pet": {"bin_count": 8}, "ct": {"bin_count": 8}}
+    encoder = FrozenEncoder(profile, patch_shape=(8, 8, 8))
+    extractor = RadiomicsExtractor(images=images, embeddings={"Net": encoder})
+    table = cases[0].head(3).rename(columns={"image": "image_pet"})
+    with pytest.raises(ValueError, match="see one image"):
+        extractor.fit_transform(table.assign(image_ct=table["image_pet"]))
+
+
 def test_images_to_answer(cases):
     table, y = cases
     encoder = FrozenEncoder(profile, patch_shape=(16, 16, 16))

@@ -17,7 +17,7 @@ import SimpleITK as sitk
 from cases_for_tests import assert_same, cohort, on_disk, quick
 from disks_for_tests import small_disk
 
-from nonredundant.extraction import measurement
+from nonredundant.extraction import one_case
 from nonredundant.io import CaseError
 from nonredundant.utils.cache import CacheError
 from nonredundant.utils.validation import InvalidParameterError
@@ -46,14 +46,14 @@ def statuses(cases, **parameters):
 @pytest.mark.parametrize("memory", [False, True])
 def test_any_error_of_one_case_leaves_the_others(error, told, memory, tmp_path, monkeypatch):
     cases = cohort(3)
-    original = measurement.read_image
+    original = one_case.read_image
 
     def broken(source, **kwargs):
         if source is cases["image"].iloc[1]:
             raise error
         return original(source, **kwargs)
 
-    monkeypatch.setattr(measurement, "read_image", broken)
+    monkeypatch.setattr(one_case, "read_image", broken)
     options = {"memory": tmp_path} if memory else {}
     found = statuses(cases, **options)
     assert found[0] == found[2] == "ok"
@@ -61,7 +61,7 @@ def test_any_error_of_one_case_leaves_the_others(error, told, memory, tmp_path, 
     with pytest.raises(CaseError, match="case 'p1'"):
         quick().fit_transform(cases)
     # Such an error is not a property of the content, so it is not remembered.
-    monkeypatch.setattr(measurement, "read_image", original)
+    monkeypatch.setattr(one_case, "read_image", original)
     assert list(quick(**options).fit_transform(cases).status) == ["ok"] * 3
 
 
@@ -69,7 +69,7 @@ def test_an_interrupt_is_no_failure_of_a_case(monkeypatch):
     def interrupted(source, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(measurement, "read_image", interrupted)
+    monkeypatch.setattr(one_case, "read_image", interrupted)
     with pytest.raises(KeyboardInterrupt):
         quick(on_error="nan").fit_transform(cohort(1))
 

@@ -8,12 +8,13 @@ METhodological RadiomICs Score (Kocak et al. 2024, doi 10.1186/s13244-023-01572-
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
+from nonredundant.lesions.images import settings_by_image
 from nonredundant.report.descriptions import (
     class_shares,
     held_out_counts,
@@ -158,21 +159,34 @@ def _data_items(comparison: Any) -> list[Item]:
     ]
 
 
+def _settings_of(by_image: Mapping[str, Any], *names: str) -> dict[str, Any]:
+    """Return some settings of each image, with the name of the image if there are several."""
+    return {
+        f"{image} {name}".strip(): own["setting"][name]
+        for image, own in by_image.items()
+        for name in names
+        if own.get("setting", {}).get(name) is not None
+    }
+
+
 def _extraction_items(comparison: Any) -> list[Item]:
     """Answer the items on hand-crafted features; "no" where nothing is recorded."""
     s = comparison.settings
-    parameters = s.provenance.get("parameters", {})
-    setting = parameters.get("setting", {})
-    bins = {k: setting[k] for k in ("binWidth", "binCount") if setting.get(k) is not None}
-    grid = {
-        k: setting[k]
-        for k in ("resampledPixelSpacing", "interpolator", "normalize", "removeOutliers")
-        if setting.get(k) is not None
+    by_image = {
+        image: own.get("parameters", {}) for image, own in settings_by_image(s.provenance).items()
     }
+    parameters = next(iter(by_image.values()))
+    bins = _settings_of(by_image, "binWidth", "binCount")
+    grid = _settings_of(
+        by_image, "resampledPixelSpacing", "interpolator", "normalize", "removeOutliers"
+    )
     version = s.provenance.get("versions", {}).get("pyradiomics")
     unknown = "not recorded: a lesion table was passed"
     nothing = "none: voxels and intensities unchanged" if parameters else unknown
-    types, classes = parameters.get("imageType", {}), parameters.get("featureClass", {})
+    types, classes = (
+        dict.fromkeys(name for own in by_image.values() for name in own.get(section, {}))
+        for section in ("imageType", "featureClass")
+    )
     defaults = "pyradiomics' defaults for all that is not listed in the settings"
     applies = s.cohort.n_hcr > 0
     items = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from nonredundant.lesions.images import settings_by_image
 from nonredundant.report.descriptions import class_shares, held_out_counts
 from nonredundant.report.formatting import count, format_compact, pair_table
 from nonredundant.report.section import Block, Section
@@ -25,7 +26,13 @@ def _content(comparison: Any) -> list[Block]:
         label, unit, factor = _measure(name, s.provenance)
         low, middle, high = (format_compact(factor * value) for value in quartiles)
         rows.append((f"{label}, median (quartiles)", f"{middle} ({low} to {high}) {unit}"))
+    images = list(s.provenance.get("channels", []))
     rows += [
+        *([("images per lesion", ", ".join(images))] if images else []),
+        *[
+            (f"samples without {name}", f"{n:,} of {cohort.n_samples:,}")
+            for name, n in cohort.missing_images.items()
+        ],
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
         *_clinical_rows(cohort),
@@ -56,10 +63,11 @@ def _measure(name: str, provenance: Mapping[str, Any]) -> tuple[str, str, float]
     """Return label and unit of a simple measure, and the factor from the stored to that unit."""
     if name == "volume":
         # Only the extractor reads the spacing from the images.
-        known = "parameters" in provenance
+        known = "parameters" in provenance or "channels" in provenance
         return "lesion volume per sample", "mL" if known else "mL, if spacing is in mm", 1e-3
-    unit = "SUV" if provenance.get("modality") == "PET" else "in units of the images"
-    return "maximum intensity", unit, 1.0
+    image, first = next(iter(settings_by_image(provenance).items()))
+    unit = "SUV" if first.get("modality") == "PET" else "in units of the images"
+    return f"maximum intensity{image and f' in {image}'}", unit, 1.0
 
 
 def _shape_text(shape: Sequence[int] | None) -> str:
