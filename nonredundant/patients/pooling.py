@@ -216,7 +216,7 @@ default="mean"
         values = pd.DataFrame(np.asarray(self.transform(X)), columns=names)
         pooled = self.pooled_names(self._lesion_columns)
         kinds = [X.blocks.get(name, "hcr") for name in self._lesion_columns]
-        blocks = dict(zip(pooled, kinds * len(self._methods()), strict=True))
+        blocks = dict(zip(pooled, kinds * len(self.methods), strict=True))
         return LesionTable(
             values,
             blocks=blocks | dict.fromkeys(self._clinical_columns, "clinical"),
