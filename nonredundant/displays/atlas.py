@@ -96,9 +96,10 @@ class LatentAtlasDisplay:
             With `ax_`, `axes_` and `figure_`.
         """
         n = len(self.maps)
-        n_columns = min(n, 2 if look.is_narrow(_COLUMN * min(n, 4)) else 4)
+        narrow = ax is None and look.is_narrow(_COLUMN * min(n, 4))
+        n_columns = min(n, 2 if narrow else 4)
         n_rows = math.ceil(n / n_columns)
-        size = (1.0 + _COLUMN * n_columns, 0.4 + 1.2 * _COLUMN * n_rows)
+        size = (1.0 + _COLUMN * n_columns, 0.8 + 1.15 * _COLUMN * n_rows)
         self.ax_, self.axes_ = look.panels(ax, n_rows, n_columns, size, hspace=0.3, wspace=0.1)
         self.figure_ = self.ax_.figure
         most = max(self.maps.max(), np.finfo(float).tiny)
@@ -113,7 +114,9 @@ class LatentAtlasDisplay:
             axes.set_xlabel(_correlate(row), fontsize=look.SMALL)
         kind = {"mip": "maximum over depth", "slice": "middle slice", None: ""}[self.view]
         label = f"mean |change| by one SD\n{kind}".strip()
-        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.8)
+        place = "bottom" if narrow else "right"
+        bar = {"location": place, "label": label, "shrink": 0.8, "aspect": 30}
+        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), **bar)
         return self
 
 
