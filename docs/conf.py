@@ -53,9 +53,15 @@ html_theme = "pydata_sphinx_theme"
 html_title = "nonredundant"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": "nonredundant"},
+    "logo": {
+        "text": "nonredundant",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "alt_text": "nonredundant, home",
+    },
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,

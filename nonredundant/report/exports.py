@@ -175,7 +175,7 @@ _HTML = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Tables</title>
 <style>
 body {{ font: 10pt Arial, sans-serif; }}
-table {{ border-collapse: collapse; margin: 4pt 0 14pt; border-top: 1.5pt solid; border-bottom: 1.5pt solid; }}
+table {{ border-collapse: collapse; margin: 4pt 0 14pt; border: solid; border-width: 1.5pt 0; }}
 thead th {{ border-bottom: 0.75pt solid; }}
 th, td {{ padding: 2pt 6pt; text-align: left; vertical-align: top; }}
 .n {{ text-align: right; }}
@@ -196,7 +196,8 @@ def _html(caption: str, table: Table) -> str:
     head = f"<thead>{row(table.heads, 'th')}</thead>" if any(table.heads) else ""
     body = "\n".join(row(cells, "td") for cells in table.rows)
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in table.notes)
-    return f"<p><b>{html.escape(caption)}</b></p>\n<table>{head}<tbody>\n{body}\n</tbody></table>{notes}"
+    title = f"<p><b>{html.escape(caption)}</b></p>"
+    return f"{title}\n<table>{head}<tbody>\n{body}\n</tbody></table>{notes}"
 
 
 def _latex(caption: str, table: Table) -> str:

@@ -107,7 +107,7 @@ def _features(comparison: Any) -> Iterator[str]:
         ]
         yield f"{text} ({', '.join(chosen)})." if chosen else f"{text}."
     elif s.cohort.n_hcr:
-        yield f"{s.cohort.n_hcr} features of the lesions were given [how they were computed: authors]."
+        yield f"{s.cohort.n_hcr} features of the lesions were given [computed how: authors]."
     if s.cohort.n_clinical:
         yield f"{count(s.cohort.n_clinical, 'clinical variable')} entered the models."
     if s.patients:
