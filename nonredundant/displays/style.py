@@ -22,7 +22,7 @@ SEQUENTIAL = "cividis"
 SMALL, TITLE = "small", "medium"
 #: Millimetres per inch; the size of letters on paper in points; what is drawn beside them.
 _MM, _PAPER_SIZE = 25.4, 8.0
-_ON_PAPER = {
+_ON_PAPER: dict[Any, Any] = {
     "font.size": _PAPER_SIZE,
     "axes.linewidth": 0.6,
     "xtick.major.width": 0.6,
