@@ -177,7 +177,7 @@ class FeatureSetComparisonDisplay:
         first.set_xlabel(f"{label}, 95 % interval")
         if self.classifier:
             first.set_title(self.classifier, fontsize=look.TITLE, loc="left")
-        self.p_texts_ = []
+        self.p_texts_: list[Any] = []
         if tested:
             self._plot_differences(self.axes_[1], label)
             self._write_p(third)

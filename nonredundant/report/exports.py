@@ -87,7 +87,7 @@ def save_figures(
         "default",
         {"text.parse_math": False, "pdf.fonttype": 42, "svg.fonttype": "none"},
     ]
-    saved = []
+    saved: list[Path] = []
     open_before = plt.get_fignums()
     for width in widths:
         with matplotlib.style.context(style), plt.ioff(), look.on_paper(width):

@@ -117,6 +117,15 @@ def _features(comparison: Any) -> Iterator[str]:
 _SETTINGS = ("binWidth", "binCount", "resampledPixelSpacing", "normalize", "interpolator")
 
 
+#: Parameters of the training, and how they are named.
+_TRAINING = {
+    "max_epochs": "epochs",
+    "batch_size": "batch size",
+    "lr": "learning rate",
+    "beta": "weight of the KL term",
+}
+
+
 def _network(comparison: Any) -> Iterator[str]:
     """Describe the deep features."""
     s = comparison.settings
@@ -125,11 +134,18 @@ def _network(comparison: Any) -> Iterator[str]:
     p = s.cvae
     shape = s.cohort.patch_shape
     voxels = f" of {' × '.join(map(str, shape[1:]))} voxels" if shape else ""
+    if not {"dlr_size", "independence", *_TRAINING} <= set(p):
+        # A transformer of the user's own has other parameters.
+        chosen = ", ".join(f"{name} = {value}" for name, value in p.items())
+        yield (
+            f"Deep features (DLR) were learned from the lesion's patch{voxels} by a model with the "
+            f"parameters {chosen} [which model: authors]."
+        )
+        return
+    training = ", ".join(f"{name} {p[key]}" for key, name in _TRAINING.items())
     yield (
         f"{p['dlr_size']} deep features (DLR) per lesion were the latents of a conditional "
-        f"variational autoencoder of the lesion's patch{voxels}, trained for {p['max_epochs']} "
-        f"epochs (batches of {p['batch_size']}, learning rate {p['lr']}, weight of the KL term "
-        f"{p['beta']})."
+        f"variational autoencoder of the lesion's patch{voxels} ({training})."
     )
     if p.get("independence") and any("-MI" in name for name in s.feature_sets):
         reference = {"dcor": "distance correlation [szekely]"}.get(

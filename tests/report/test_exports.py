@@ -71,7 +71,7 @@ def test_the_text_states_what_was_run_and_nothing_else(found, plain):
     settings = found.settings
     for part in (
         f"{settings.cvae['dlr_size']} deep features",
-        f"trained for {settings.cvae['max_epochs']} epochs",
+        f"epochs {settings.cvae['max_epochs']}, batch size",
         f"{settings.cohort.n_samples} patients",
         "1 case could not be measured and was left out",
         f"The seed was {settings.seed}",
@@ -82,6 +82,13 @@ def test_the_text_states_what_was_run_and_nothing_else(found, plain):
     short = methods_text(plain)
     for word in ("autoencoder", "-MI", "held-out patients by newly", "Paired differences"):
         assert word not in short
+
+
+def test_a_model_of_the_users_own_is_described_by_its_parameters(found):
+    settings = replace(found.settings, cvae={"n_components": 3})
+    text = methods_text(changed(found, settings=settings))
+    assert "a model with the parameters n_components = 3 [which model: authors]" in text
+    assert "autoencoder" not in text
 
 
 def test_references_are_numbered_in_their_order_and_all_cited(found):

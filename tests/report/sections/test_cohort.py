@@ -47,8 +47,10 @@ def test_clinical_columns_are_counts_or_quartiles(tmp_path, no_pictures):
 
 
 def test_many_clinical_columns_are_folded_away(found, tmp_path, no_pictures):
+    n_samples = float(found.settings.cohort.n_samples)
+
     def page_of(n):
-        clinical = {f"marker {i}": [64.0, 1.0, 2.0, 3.0] for i in range(n)}
+        clinical = {f"marker {i}": [n_samples, 1.0, 2.0, 3.0] for i in range(n)}
         cohort = replace(found.settings.cohort, n_clinical=n, clinical=clinical)
         return read(changed(found, settings=replace(found.settings, cohort=cohort)), tmp_path)
 
