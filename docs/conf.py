@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from docutils.nodes import SkipNode
+from latex2mathml.converter import convert
 
 import nonredundant
 
@@ -31,6 +33,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.viewcode",
+    "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
@@ -53,9 +56,17 @@ html_theme = "pydata_sphinx_theme"
 html_title = "nonredundant"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+# Formulas are MathML inside of the pages: browsers draw it without a script from elsewhere.
+html_math_renderer = "mathml"
+html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": "nonredundant"},
+    "logo": {
+        "text": "nonredundant",
+        "image_light": "_static/logo.svg",
+        "image_dark": "_static/logo.svg",
+        "alt_text": "nonredundant, home",
+    },
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
@@ -110,8 +121,24 @@ def link_gallery(app: Any, docname: str, source: list[str]) -> None:
     source[0] = pages.replace("../examples)", "gallery/index)")
 
 
+def write_math(display: str) -> Any:
+    """Make a function that writes a formula as MathML."""
+
+    def visit(self: Any, node: Any) -> None:
+        tag = "span" if display == "inline" else "div"
+        self.body.append(f'<{tag} class="math">{convert(node.astext(), display=display)}</{tag}>')
+        raise SkipNode
+
+    return visit
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect the hooks above."""
+    app.add_html_math_renderer(
+        "mathml",
+        inline_renderers=(write_math("inline"), None),
+        block_renderers=(write_math("block"), None),
+    )
     app.connect("autodoc-skip-member", skip_inherited)
     app.connect("source-read", link_gallery)
     return {"parallel_read_safe": True}

@@ -180,3 +180,31 @@ def test_gallery_lists_each_example_and_each_has_a_question_and_a_figure():
         assert line == "=" * len(title), path.name
         assert "\n# %%\n" in text, path.name
         assert "plt.show()" in text, path.name
+
+
+def test_each_claim_stands_in_the_section_of_its_script_with_its_date():
+    text = (ROOT / "docs" / "benchmarks.md").read_text("utf-8")
+    table, _, _ = text.partition("<!--")
+    claims = re.findall(r"^\| (.+?) \| (.+?) \| (\d{4}-\d\d-\d\d) \| `(.+?)` \|$", table, re.M)
+    assert len(claims) > 8
+    assert table.count("\n|") == len(claims) + 2
+    for claim, figure, date, script in claims:
+        assert (ROOT / "benchmarks" / script.partition(" ")[0]).exists(), claim
+        section = text.partition(f"<!-- {script} -->")[2].partition("<!-- end of")[0]
+        first = section.strip().splitlines()[2]
+        assert date in first, claim
+        assert figure in section, claim
+
+
+@each_page
+def test_pictures_are_described(page):
+    for described, path in re.findall(r"!\[(.*?)\]\(([^)]+)\)", page.read_text("utf-8"), re.S):
+        # More than a name: what is to be seen.
+        assert len(described.split()) >= 3, f"{page.name}: {path}"
+
+
+@each_page
+def test_words_are_spelled_as_in_british_english(page):
+    american = r"\b(?:color|center|behavior|normaliz|standardiz|randomiz|regulariz|tumor)\w*"
+    text = re.sub(r"```.*?```|`[^`]*`|https?://\S+", "", page.read_text("utf-8"), flags=re.S)
+    assert not re.findall(american, text)

@@ -47,6 +47,10 @@ def redundancy_sentence(redundancy: Any) -> str:
     """Summarise the audit without and with the independence term in one sentence."""
     from nonredundant.displays.names import estimate_name
 
+    # Estimates corrected for chance can lie below 0, which means none.
+    redundancy = redundancy.assign(
+        **{name: redundancy[name].clip(lower=0) for name in ("estimate", "null_mean")}
+    )
     wide = redundancy.pivot(index="method", columns="feature_set", values="estimate")
     null = redundancy[redundancy["feature_set"] == "DLR-MI"].set_index("method")["null_mean"]
     parts = [

@@ -15,6 +15,8 @@ from nonredundant.displays.images import flatten
 
 #: Letters per line of a feature's name: as many as fit below a map.
 _LONG = 24
+#: Width of a map with its texts, in inches.
+_COLUMN = 2.2
 
 
 class LatentAtlasDisplay:
@@ -101,9 +103,10 @@ class LatentAtlasDisplay:
             With `ax_`, `axes_` and `figure_`.
         """
         n = len(self.maps)
-        n_columns = min(n, 4)
+        narrow = ax is None and look.is_narrow(_COLUMN * min(n, 4))
+        n_columns = min(n, 2 if narrow else 4)
         n_rows = math.ceil(n / n_columns)
-        size = (0.8 + 2.1 * n_columns, 0.4 + 2.2 * n_rows)
+        size = (1.0 + _COLUMN * n_columns, 0.8 + 1.15 * _COLUMN * n_rows)
         self.ax_, self.axes_ = look.panels(ax, n_rows, n_columns, size, hspace=0.3, wspace=0.1)
         self.figure_ = self.ax_.figure
         channels = self.table.get("channel", pd.Series([""] * n)).tolist()
@@ -123,12 +126,14 @@ class LatentAtlasDisplay:
             shown = axes.imshow(image, cmap="magma", vmin=0, vmax=most, interpolation="nearest")
             axes.set(xticks=[], yticks=[])
             axes.set_title(_headline(row), fontsize=look.SMALL)
-            axes.set_xlabel(_correlate(row), fontsize=7)
+            axes.set_xlabel(_correlate(row), fontsize=look.SMALL)
         kind = {"mip": "maximum over depth", "slice": "middle slice", None: ""}[self.view]
         label = f"mean |change| by one SD\n{kind}".strip()
         if len(highest) > 1:
             label = f"mean |change| by one SD, of the largest of each image\n{kind}".strip()
-        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), label=label, shrink=0.8)
+        place = "bottom" if narrow else "right"
+        bar = {"location": place, "label": label, "shrink": 0.8, "aspect": 30}
+        self.figure_.colorbar(shown, ax=list(self.axes_.ravel()), **bar)
         return self
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.displays import style as look
-from nonredundant.displays.names import metric_name, p_number, p_text
+from nonredundant.displays.names import metric_name, p_number
 
-#: Width of a letter beside the intervals, in pixels of a figure of 100 dots per inch.
-_LETTER = 6.2
+#: Width beside the panels for the axis label, ticks and gaps, in inches.
+_BESIDE = 0.8
 
 
 class FeatureSetComparisonDisplay:
@@ -40,6 +40,8 @@ class FeatureSetComparisonDisplay:
         The axes in whose place the panels are drawn.
     axes_ : array of Axes
         Scores, then differences if there are any.
+    p_texts_ : list of Text
+        The p-value of each row, right of the differences; empty without differences.
     figure_ : Figure
         The figure.
 
@@ -161,14 +163,11 @@ class FeatureSetComparisonDisplay:
         Returns
         -------
         self
-            With `ax_`, `axes_` and `figure_`.
+            With `ax_`, `axes_`, `p_texts_` and `figure_`.
         """
         tested = bool(np.isfinite(self.difference).any())
         n = len(self.feature_sets)
-        size = (8.5 if tested else 5.0, 1.2 + 0.36 * n)
-        ratios = {"width_ratios": (1, 1.4)} if tested else {}
-        self.ax_, grid = look.panels(ax, 1, 1 + tested, size, **ratios)
-        self.axes_ = grid.ravel()
+        self.axes_, third = self._panels(ax, tested, 1.2 + 0.36 * n)
         self.figure_ = self.ax_.figure
         label = metric_name(self.metric)
         first = self.axes_[0]
@@ -177,47 +176,74 @@ class FeatureSetComparisonDisplay:
         first.set_ylabel("feature set")
         first.set_xlabel(f"{label}, 95 % interval")
         if self.classifier:
-            first.set_title(self.classifier, fontsize=10, loc="left")
+            first.set_title(self.classifier, fontsize=look.TITLE, loc="left")
+        self.p_texts_: list[Any] = []
         if tested:
             self._plot_differences(self.axes_[1], label)
+            self._write_p(third)
         return self
 
+    def _panels(self, ax: Any, tested: bool, height: float) -> tuple[np.ndarray, Any]:
+        """Return the panels of scores and differences, and a narrow one for the p-values."""
+        if not tested:
+            self.ax_, grid = look.panels(ax, 1, 1, (5.0, height))
+            return grid.ravel(), None
+        if ax is None and look.is_narrow(9.0):
+            # Differences below the scores: the p-values stand beside them.
+            host = look.single(None, (4.6, 2 * height))
+            self.ax_, grid = look.panels(host, 2, 2, **self._ratios(host, (1,)))
+            grid[0, 1].set_axis_off()
+            return grid[:, 0], grid[1, 1]
+        host = look.single(ax, (9.0, height))
+        self.ax_, grid = look.panels(host, 1, 3, **self._ratios(host, (1, 1.2)))
+        return grid[0, :2], grid[0, 2]
+
+    def _ratios(self, host: Any, shares: tuple[float, ...]) -> dict[str, Any]:
+        """Return the widths of panels, so that the last one holds the p-values."""
+        width = host.get_window_extent().width / host.figure.dpi
+        lines = "\n".join([*self._labels(), self._p_title]).split("\n")
+        last = max(look.text_width(line, look.SMALL) for line in lines)
+        names = max(look.text_width(name, look.TITLE) for name in self.feature_sets)
+        each = max(width - _BESIDE - names - last, 0.3 * width) / sum(shares)
+        return {"width_ratios": (*(each * share for share in shares), last)}
+
+    @property
+    def _p_title(self) -> str:
+        """Title above the p-values."""
+        several = len(set(self.reference) - {None}) > 1
+        return "p (Holm)" + (", against" if several else "")
+
     def _plot_differences(self, ax: Any, label: str) -> None:
-        """Draw the paired differences with their p-values."""
+        """Draw the paired differences."""
         self._rows(ax, self.difference, self.difference_low, self.difference_high)
         ax.axvline(0, color="0.3", linewidth=1, linestyle=":")
-        look.name_rows(ax, [""] * len(self.feature_sets))
+        below = ax.get_subplotspec().rowspan.start > 0
+        look.name_rows(ax, self.feature_sets if below else [""] * len(self.feature_sets))
         references = set(self.reference) - {None}
-        one = len(references) == 1
-        to = references.copy().pop() if one else "its reference"
-        ax.set_xlabel(f"difference in {label} to {to}, 95 % interval")
-        ax.set_ylabel("")
-        texts = [self._label(row, references) for row in range(len(self.feature_sets))]
-        left, right = ax.get_xlim()
-        # Texts are inside the axes, so that no neighbouring panel covers them, and right of all
-        # intervals.
-        share = min(_LETTER * max(map(len, texts)) / ax.get_window_extent().width, 0.7)
-        ax.set_xlim(left, right + (right - left) * share / (1 - share))
-        ticks = [tick for tick in ax.get_xticks() if left <= tick <= right]
-        ax.set_xticks(ticks)
-        for row, text in enumerate(texts):
-            ax.annotate(
-                text,
-                (0.99, row),
-                xycoords=("axes fraction", "data"),
-                ha="right",
-                va="center",
-                fontsize=look.SMALL,
-            )
-        ax.set_title("paired p (Holm)", fontsize=look.SMALL, loc="right")
+        to = references.pop() if len(references) == 1 else "its reference"
+        ax.set_xlabel(f"difference in {label} to {to}")
+        ax.set_ylabel("feature set" if below else "")
+
+    def _write_p(self, ax: Any) -> None:
+        """Write the p-value of each row in a panel of its own, which no interval reaches into."""
+        ax.set_axis_off()
+        ax.set_ylim(self.axes_[1].get_ylim())
+        place = {"va": "center", "fontsize": look.SMALL}
+        self.p_texts_ = [ax.text(0, row, text, **place) for row, text in enumerate(self._labels())]
+        ax.set_title(self._p_title, fontsize=look.SMALL, loc="left")
+
+    def _labels(self) -> list[str]:
+        """Format the p-value of each row."""
+        references = set(self.reference) - {None}
+        return [self._label(row, references) for row in range(len(self.feature_sets))]
 
     def _label(self, row: int, references: set[str]) -> str:
         """Format the p-value of a row, in brackets the corrected one, and what it is tested to."""
         if self.reference[row] is None:
             return "reference" if self.feature_sets[row] in references else ""
-        text, corrected = p_text(self.p_value[row]), p_number(self.p_holm[row])
-        text = f"{text} ({corrected})" if corrected else text or "p not estimable"
-        return text if len(references) == 1 else f"{text} to {self.reference[row]}"
+        text, corrected = p_number(self.p_value[row]), p_number(self.p_holm[row])
+        text = f"{text} ({corrected})" if corrected else text or "not estimable"
+        return text if len(references) == 1 else f"{text}\n{self.reference[row]}"
 
     def _rows(self, ax: Any, value: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
         """Draw a point and its interval per row."""
@@ -233,11 +259,10 @@ class FeatureSetComparisonDisplay:
                     xerr=ends if np.isfinite(ends).all() else None,
                     color=look.COLOURS[2] if chosen else look.COLOURS[0],
                     marker="D" if chosen else "o",
-                    markersize=6,
                     capsize=3,
-                    linewidth=1.5,
                 )
         look.despine(ax)
+        look.few_ticks(ax)
 
 
 def _floats(values: Any) -> np.ndarray:

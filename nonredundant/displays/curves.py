@@ -61,7 +61,7 @@ class CurveDisplay:
             marker = {"marker": style.marker, "markersize": 5} if self._markers else {}
             ax.plot(x, y, color=style.colour, linestyle=style.line, label=label, **marker)
         ax.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-        ax.set_title(self.title, fontsize=10, loc="left")
+        ax.set_title(self.title, fontsize=look.TITLE, loc="left")
         look.despine(ax)
         ax.set_xlabel(self._x_label)
         ax.set_ylabel(self._y_label)

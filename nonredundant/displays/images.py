@@ -161,7 +161,7 @@ class ReconstructionDisplay:
             row[3].set_xlabel(f"l2 error {self.l2[i]:.3g}", fontsize=look.SMALL)
         titles = ("original", "masked", "reconstructed", "|error|")
         for axes, title in zip(self.axes_[0], titles, strict=True):
-            axes.set_title(title, fontsize=10)
+            axes.set_title(title, fontsize=look.TITLE)
         self.axes_[-1, 0].set_xlabel(_VIEW_NAMES[self.view], fontsize=look.SMALL)
         for name, rows in _by_name(self.channels):
             shown = self.axes_[rows[0], 3].images[0]
@@ -321,7 +321,7 @@ class TraversalDisplay:
             self.axes_[2 * i, 0].set_ylabel(name, fontsize=look.SMALL)
             self.axes_[2 * i + 1, 0].set_ylabel("difference", fontsize=look.SMALL)
         for axes, offset in zip(self.axes_[0], self.offsets, strict=True):
-            axes.set_title(_signed(offset), fontsize=10)
+            axes.set_title(_signed(offset), fontsize=look.TITLE)
         self.axes_[-1, 0].set_xlabel(self.title, fontsize=look.SMALL)
         label = f"difference to the image at {_signed(self.offsets[self.middle])}"
         for name, rows in _by_name(self.channels):

@@ -242,7 +242,7 @@ class LatentSpaceDisplay:
         if self.lda is not None:
             self._plot_discriminants(self.axes_[1], self.lda)
         if drawn is not None:
-            first.set_title(self.title, fontsize=10, loc="left")
+            first.set_title(self.title, fontsize=look.TITLE, loc="left")
             self.figure_.colorbar(drawn, ax=list(self.axes_), label=self.colour_name)
         elif len(pd.unique(self.colour_by)) > 1:
             look.legend_above(first, first.get_legend_handles_labels()[0], 3, self.title)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -182,5 +183,6 @@ class RedundancyDisplay:
         ax.use_sticky_edges = False
         look.name_rows(ax, [method_name(method) for method in methods])
         ax.set_ylabel("method")
-        ax.set_xlabel(UNITS[unit].label if unit in UNITS else unit)
+        label = UNITS[unit].label if unit in UNITS else unit
+        ax.set_xlabel(textwrap.fill(label, 26) if look.is_narrow(6.5) else label)
         look.despine(ax)

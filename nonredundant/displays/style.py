@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
@@ -16,7 +18,24 @@ LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (8, 3))
 HCR_COLOUR, DLR_COLOUR = "#0072B2", "#E69F00"
 #: Monotone in lightness, so that signs and sizes can be told apart in grey.
 SEQUENTIAL = "cividis"
-SMALL = 8
+#: Sizes of letters relative to matplotlib's `font.size`, so that figures for print scale them.
+SMALL, TITLE = "small", "medium"
+#: Millimetres per inch; the size of letters on paper in points; what is drawn beside them.
+_MM, _PAPER_SIZE = 25.4, 8.0
+_ON_PAPER: dict[Any, Any] = {
+    "font.size": _PAPER_SIZE,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 4.5,
+}
+#: Panels side by side go below each other where they would be drawn narrower than this share.
+_NARROW = 0.6
+#: Width in inches for which legends of several columns were made.
+_LEGEND = 6.0
+#: Width of new figures in inches; None: that for which a display was made.
+_width: ContextVar[float | None] = ContextVar("width of figures", default=None)
 
 
 class Style(NamedTuple):
@@ -33,22 +52,62 @@ def styles(n: int) -> list[Style]:
     return list(islice(every, n))
 
 
+@contextmanager
+def on_paper(millimetres: float) -> Iterator[None]:
+    """Draw new figures as wide as a column of a journal, with letters that are legible there.
+
+    Letters and lines are drawn at their size in print, not shrunk with the figure; panels that
+    would be too narrow side by side go below each other.
+
+    Parameters
+    ----------
+    millimetres : float
+        Width of the figures.
+    """
+    import matplotlib as mpl
+
+    token = _width.set(millimetres / _MM)
+    try:
+        with mpl.rc_context(_ON_PAPER):
+            yield
+    finally:
+        _width.reset(token)
+
+
 def single(ax: Any, figsize: tuple[float, float]) -> Any:
     """Return the given axes, or new ones in a new figure."""
-    if ax is not None:
-        return ax
+    return new_grid(1, 1, figsize)[0, 0] if ax is None else ax
+
+
+def new_grid(n_rows: int, n_columns: int, figsize: tuple[float, float]) -> np.ndarray:
+    """Return axes in a new figure of this size; on paper as wide as that, and as high as needed."""
     import matplotlib.pyplot as plt
 
-    return plt.subplots(figsize=figsize, layout="constrained")[1]
+    width = _width.get()
+    if width is not None:
+        # Rows need height in proportion to their letters.
+        figsize = (width, figsize[1] * _PAPER_SIZE / 10)
+    return plt.subplots(n_rows, n_columns, figsize=figsize, layout="constrained", squeeze=False)[1]
+
+
+def is_narrow(width: float) -> bool:
+    """Return whether a figure of this width in inches has to be drawn much narrower on paper."""
+    paper = _width.get()
+    return paper is not None and paper < _NARROW * width
 
 
 def panels(
-    ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float], **grid: Any
+    ax: Any, n_rows: int, n_columns: int, figsize: tuple[float, float] = (6.4, 4.8), **grid: Any
 ) -> tuple[Any, np.ndarray]:
     """Switch the given axes off and place a grid of axes there; return both.
 
-    Further arguments (`width_ratios`, …) are passed to the grid.
+    Further arguments (`width_ratios`, …) are passed to the grid. On narrow paper the panels of a
+    single row go below each other.
     """
+    if ax is None and n_rows == 1 and n_columns > 1 and is_narrow(figsize[0]):
+        size = (figsize[0] / n_columns, figsize[1] * n_columns)
+        host, below = panels(None, n_columns, 1, size)
+        return host, below.T
     host = single(ax, figsize)
     host.set_axis_off()
     figure = host.figure
@@ -73,7 +132,7 @@ def legend_above(ax: Any, handles: Sequence[Any], n_columns: int, title: str = "
         alignment="left",
         loc="lower left",
         bbox_to_anchor=(0, 1),
-        ncols=n_columns,
+        ncols=1 if is_narrow(_LEGEND) else n_columns,
         frameon=False,
         fontsize=SMALL,
     )
@@ -102,9 +161,29 @@ def offsets(n: int, width: float = 0.5) -> np.ndarray:
     return (np.arange(n) - (n - 1) / 2) * (width / n)
 
 
+def text_width(text: str, size: str) -> float:
+    """Return the width of a text in inches."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    width, _, _ = text_to_path.get_text_width_height_descent(
+        text, FontProperties(size=size), ismath=False
+    )
+    return float(width) / 72
+
+
+def few_ticks(ax: Any) -> None:
+    """Place ticks on the horizontal axis at round numbers: two at least, as one gives no scale."""
+    from matplotlib.ticker import MaxNLocator
+
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=3, min_n_ticks=2))
+
+
 def label_ends(ax: Any, ends: Sequence[tuple[float, float]], names: Sequence[str]) -> None:
     """Write each name beside the end of its line, shifted where names would overlap."""
-    step = 1.25 * SMALL * ax.figure.dpi / 72
+    from matplotlib.font_manager import FontProperties
+
+    step = 1.25 * FontProperties(size=SMALL).get_size_in_points() * ax.figure.dpi / 72
     pixels = ax.transData.transform(np.asarray(ends, dtype=float))
     order = np.argsort(pixels[:, 1], kind="stable")
     heights = pixels[order, 1]

@@ -176,7 +176,7 @@ class FeatureWeightsDisplay:
         ax.set_xlabel("features, each block from largest to smallest")
         ax.set_ylabel("|weight|")
         who = ", ".join(part for part in (self.feature_set, self.classifier) if part)
-        ax.set_title(who, fontsize=10, loc="left")
+        ax.set_title(who, fontsize=look.TITLE, loc="left")
         look.despine(ax)
 
     def _plot_counts(self, ax: Any) -> None:

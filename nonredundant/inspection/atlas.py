@@ -60,6 +60,10 @@ class LatentAtlas:
     maps: np.ndarray
     channels: tuple[str, ...] = ()
 
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook, with as many digits as are of use."""
+        return self.table.to_html(index=False, float_format="{:.3g}".format, na_rep="")
+
     def plot(self, **kwargs: Any) -> Any:
         """Draw the atlas.
 

@@ -55,6 +55,11 @@ class LatentStability:
     chance: float
     score: float
 
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook, with as many digits as are of use."""
+        table = self.table.to_html(index=False, float_format="{:.3f}".format)
+        return f"<p>Score {self.score:.3f}, by chance {self.chance:.3f}.</p>\n{table}"
+
     def plot(self, **kwargs: Any) -> Any:
         """Draw matched and recovered shares of each latent.
 

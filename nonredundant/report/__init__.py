@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nonredundant.report.exports import save_figures, save_tables
+from nonredundant.report.methods_text import methods_text
 from nonredundant.report.page import write_report
 
-__all__ = ["write_report"]
+__all__ = ["methods_text", "save_figures", "save_tables", "write_report"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -29,6 +30,11 @@ from nonredundant.report.formatting import (
 
 #: Style class of a statement by its verdict; all others are "none".
 _COLOURS = {"gain": "gain", "information": "gain", "loss": "loss", "dependent": "loss"}
+#: Verdicts that are no proof of absence, and the limit that belongs to them.
+_LIMITED = ("none seen", "unsettled")
+_LIMIT = re.compile(
+    r"a dependence below [^;)]* may have been missed|gains of more than \S+ are excluded", re.I
+)
 
 
 class Statement(NamedTuple):
@@ -71,13 +77,16 @@ def headline(comparison: Any) -> Headline:
 
 
 def _statements(findings: Mapping[str, Any]) -> list[Statement]:
-    """Shorten each finding to what stands before its numbers."""
+    """Shorten each finding to what stands before its numbers, with the limit of what was seen."""
     statements = []
     for key, (verdict, text) in findings.items():
         # Numbers follow a colon, those of an audit without a finding stand in brackets.
         start, colon, _ = text.partition(": ")
         if not colon and key in ("new", "explained"):
             start = text.partition(" (")[0]
+        if verdict in _LIMITED:
+            limit = _LIMIT.search(text)
+            start += f"; {limit[0][0].lower()}{limit[0][1:]}" if limit else ""
         statements.append(Statement(start.rstrip(".") + ".", _COLOURS.get(verdict, "none")))
     return statements
 

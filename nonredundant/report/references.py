@@ -121,6 +121,12 @@ def cite(*keys: str) -> Markup:
     return Markup("<sup>{}</sup>").format(Markup(", ").join(links))
 
 
+def citation_text(key: str) -> str:
+    """Return a reference as plain text with its address."""
+    one = REFERENCES[key]
+    return f"{one.text} {_SITES[one.site]}{one.identifier}"
+
+
 def reference_list(left_out: set[str]) -> Markup:
     """List the references but for those left out, which keep their numbers."""
     item = Markup(

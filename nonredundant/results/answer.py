@@ -67,18 +67,18 @@ def is_new(redundancy: pd.DataFrame, block: str) -> Finding:
         return Finding("not audited", f"{text}{reason}.")
     corrected = holm(own["p_value"].to_numpy())
     n = len(own)
-    family = f"smallest of {n} p-values after Holm" if n > 1 else "one method"
+    family = f", corrected for {n} tests" if n > 1 else ""
     if corrected.min() < LEVEL:
         worst = own.iloc[int(corrected.argmin())]
         detail = f"; {worst['detail']}" if worst.get("detail") else ""
         text = (
             f"{block} still depends on the hand-crafted features: {_measured(worst)}, "
-            f"{p_text(float(corrected.min()))} ({family}){detail}.{_explained(every)}"
+            f"{p_text(float(corrected.min()))}{family}{detail}.{_explained(every)}"
         )
         return Finding("dependent", text)
     text = (
         f"No dependence of {block} on the hand-crafted features was seen on held-out samples "
-        f"({p_text(float(corrected.min()))}, {family}{_visible(own)}).{_explained(every)}"
+        f"({p_text(float(corrected.min()))}{family}{_visible(own)}).{_explained(every)}"
     )
     return Finding("none seen", text)
 
@@ -100,8 +100,9 @@ def _explained(audit: pd.DataFrame) -> str:
 
 def _measured(row: pd.Series) -> str:
     """Describe an estimate of the audit beside the 95 % point of its null."""
-    return f"{estimate_name(row['method'])} {row['estimate']:.2f}, by chance at most " + (
-        f"{row['null_95']:.2f}"
+    return (
+        f"{estimate_name(row['method'])} {row['estimate']:.2f}, by chance seldom above "
+        f"{max(row['null_95'], 0):.2f}"
     )
 
 
@@ -110,13 +111,14 @@ def _visible(own: pd.DataFrame) -> str:
     known = own[own.get("detectable", pd.Series(np.nan, own.index)).notna()]
     if known.empty:
         return ""
-    # The power of a method is that of its own p-value.
-    before = " before correction" if len(own) > 1 else ""
     # Distance correlation can be read without knowing the estimator.
     row = known.sort_values("method", key=lambda m: m != "dcor", kind="stable").iloc[0]
+    # The power of a method is that of its own p-value, before any correction.
+    than = "about " if len(own) > 1 else ""
+    scale = ", where 0 is none and 1 is full" if row["method"] == "dcor" else ""
     return (
-        f"; with 80 % power this audit sees a {estimate_name(row['method'])} of "
-        f"{row['detectable']:.2f} or more{before}"
+        f"; a dependence below {than}{row['detectable']:.2f} in {estimate_name(row['method'])}"
+        f"{scale}, may have been missed"
     )
 
 
@@ -197,8 +199,9 @@ def does_help(found: Evidence) -> Finding:
     if found.test is None or found.base is None:
         low, high = found.fused["low"], found.fused["high"]
         interval = "" if np.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-        reached = f"reached {metric} {found.fused['mean']:.3f}{interval} {found.where}"
-        return Finding("not compared", f"{set_name} with {name} {reached}.")
+        reached = f"{metric} {found.fused['mean']:.3f}{interval} {found.where}"
+        opening = f"{set_name} was not compared with another set"
+        return Finding("not compared", f"{opening}: with {name} it reached {reached}.")
     reference = str(found.test["reference"])
     numbers = (
         f"{metric} {found.base['mean']:.3f} with {reference}, {found.fused['mean']:.3f} with "
@@ -346,7 +349,7 @@ def is_calibrated(found: pd.Series) -> Finding | None:
     slope, low, high = found["slope"], found["slope_low"], found["slope_high"]
     least, most = _SLOPES
     if slope < least and high < 1:
-        how = "too extreme"
+        how = "too extreme, as by overfitting"
     elif slope > most and low > 1:
         how = "too moderate"
     else:

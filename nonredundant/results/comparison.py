@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.names import metric_name, p_text
 from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.report.agreement import rows_with
+from nonredundant.report.exports import COLUMN_WIDTHS, save_figures, save_tables
+from nonredundant.report.methods_text import methods_text
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
 from nonredundant.results.answer import Evidence, Finding, does_help, is_calibrated, is_new
@@ -435,6 +437,37 @@ class FeatureSetComparison:
             The display, with `ax_` and `figure_`.
         """
         return FeatureSetComparisonDisplay.from_comparison(self, **kwargs)
+
+    def savefig(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        widths: Sequence[float] = COLUMN_WIDTHS,
+        anonymise: bool = False,
+    ) -> list[Path]:
+        """Save figures, tables and the text of the methods for a paper.
+
+        Parameters
+        ----------
+        folder : str or path-like
+            Created if necessary.
+        widths : sequence of float
+            Widths of the figures in millimetres: one and two columns of a journal by default.
+        anonymise : bool, default=False
+            Leave out the ids of samples, see `anonymised`.
+
+        Returns
+        -------
+        list of Path
+            The files: those of `report.save_figures` (SVG and PDF) and of `report.save_tables`
+            (CSV, HTML for word processors, LaTeX, and ``methods.txt``).
+        """
+        shown = self.anonymised() if anonymise else self
+        return save_figures(shown, folder, widths) + save_tables(shown, folder)
+
+    def methods_text(self) -> str:
+        """Return a text for the methods part of a paper, see `report.methods_text`."""
+        return methods_text(self)
 
     def anonymised(self) -> FeatureSetComparison:
         """Return the same results without the ids of samples and the paths of their files.

@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
 
 from nonredundant import displays
+from nonredundant.displays import style as look
 from nonredundant.inspection import latent_atlas, latent_stability
 
 
@@ -131,6 +132,18 @@ DRAWN = {
         [(1, 2), (1, 2)],
     ),
 }
+#: Those that stand in the report, whose figures are saved for print.
+REPORTED = [
+    "CalibrationBandDisplay",
+    "FeatureSetComparisonDisplay",
+    "FeatureWeightsDisplay",
+    "LatentAtlasDisplay",
+    "LatentSpaceDisplay",
+    "LossCurveDisplay",
+    "PatientGraphDisplay",
+    "RedundancyDisplay",
+    "RocBandDisplay",
+]
 EVERY = pytest.mark.parametrize("name", sorted(DRAWN))
 
 
@@ -217,7 +230,21 @@ def test_axes_are_labelled(drawn):
 
 
 def test_nothing_is_cut_off_or_written_over(drawn):
-    figure = drawn.display.figure_
+    check_texts(drawn.display.figure_, smallest=7)
+
+
+@pytest.mark.parametrize("name", REPORTED)
+@pytest.mark.parametrize("millimetres", [85, 180])
+def test_on_paper_figures_are_as_wide_as_asked_and_legible(name, millimetres, data):
+    with look.on_paper(millimetres):
+        figure = DRAWN[name][0](data).figure_
+        assert figure.get_size_inches()[0] == pytest.approx(millimetres / 25.4)
+        check_texts(figure, smallest=5.5)
+    assert look.single(None, (3, 2)).figure.get_size_inches().tolist() == [3, 2]
+
+
+def check_texts(figure, smallest):
+    """Check that texts are inside of the figure and large enough, and that ticks are apart."""
     figure.draw_without_rendering()
     page = figure.bbox.padded(1)
     for ax in axes_in(figure):
@@ -233,7 +260,7 @@ def test_nothing_is_cut_off_or_written_over(drawn):
                 box = text.get_window_extent()
                 assert page.x0 <= box.x0 <= box.x1 <= page.x1, text
                 assert page.y0 <= box.y0 <= box.y1 <= page.y1, text
-                assert text.get_fontsize() >= 7
+                assert text.get_fontsize() >= smallest
 
 
 def seen_ticks(ax):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nonredundant import displays
+from nonredundant.displays import style as look
 
 
 def whiskers(ax):
@@ -34,10 +36,10 @@ def test_forest_plot_shows_summary_and_tests(data):
         .loc[data.found.settings.feature_sets[1:]]
     )
     np.testing.assert_allclose(whiskers(differences), tests[["low", "high", "estimate"]])
-    texts = [text.get_text() for text in differences.texts]
+    texts = [text.get_text() for text in display.p_texts_]
     assert texts[0] == "reference"
     for text, p in zip(texts[1:], tests["p_value"], strict=True):
-        assert text.startswith("p < 0.001" if p < 0.001 else f"p = {p:.3f}")
+        assert text.startswith("< 0.001" if p < 0.001 else f"{p:.3f}")
     assert scores.get_title("left") == "LR"
     assert display.highlighted == "HCR+DLR-MI"
 
@@ -53,8 +55,8 @@ def test_forest_plot_names_each_reference_where_they_differ(data):
     part.tests = part.tests.query("feature_set != 'HCR+DLR-MI' or reference == 'HCR+DLR'")
     display = displays.FeatureSetComparisonDisplay.from_comparison(part)
     assert display.reference == [None, "HCR", "HCR", "HCR+DLR"]
-    texts = [text.get_text() for text in display.axes_[1].texts]
-    assert [text.rpartition(" to ")[2] for text in texts] == ["reference", *display.reference[1:]]
+    texts = [text.get_text() for text in display.p_texts_]
+    assert [text.rpartition("\n")[2] for text in texts] == ["reference", *display.reference[1:]]
     assert "its reference" in display.axes_[1].get_xlabel()
 
 
@@ -97,8 +99,37 @@ def test_no_interval_reaches_into_the_p_values():
         p_holm=[np.nan, 1.0, np.nan],
         reference=[None, "Clinical", "Clinical+HCR"],
     ).plot()
-    ax = display.axes_[1]
     display.figure_.draw_without_rendering()
-    end = ax.transData.transform((0.5, 0))[0]
-    assert all(text.get_window_extent().x0 > end for text in ax.texts if text.get_text())
-    assert ax.texts[2].get_text() == "p not estimable to Clinical+HCR"
+    end = display.axes_[1].transData.transform((0.5, 0))[0]
+    texts = [text for text in display.p_texts_ if text.get_text()]
+    assert len(texts) == 3
+    assert all(text.get_window_extent().x0 > end for text in texts)
+    assert texts[2].get_text() == "not estimable\nClinical+HCR"
+
+
+@pytest.mark.parametrize("millimetres", [None, 85, 180])
+@pytest.mark.parametrize("half_width", [0.0004, 0.03, 0.4])
+@pytest.mark.parametrize("centre", [0.0, 0.17])
+def test_the_axis_of_differences_has_a_scale_and_most_of_its_panel(millimetres, half_width, centre):
+    names = ["HCR", "HCR+DLR-residual", "HCR+DLR-MI"]
+    d = np.array([np.nan, centre, centre - half_width / 3])
+    paper = nullcontext() if millimetres is None else look.on_paper(millimetres)
+    with paper:
+        display = displays.FeatureSetComparisonDisplay(
+            feature_sets=names,
+            score=[0.7, 0.8, 0.8],
+            low=[0.6, 0.7, 0.7],
+            high=[0.8, 0.9, 0.9],
+            difference=d,
+            difference_low=d - half_width,
+            difference_high=d + half_width,
+            p_value=[np.nan, 0.643, 0.2],
+            p_holm=[np.nan, 1.0, 0.4],
+            reference=[None, "HCR", "HCR"],
+        ).plot()
+    display.figure_.draw_without_rendering()
+    ax = display.axes_[1]
+    left, right = ax.get_xlim()
+    assert sum(left <= tick <= right for tick in ax.get_xticks()) >= 2
+    ends = [0.0, *(d - half_width)[1:], *(d + half_width)[1:]]
+    assert max(ends) - min(ends) > 0.8 * (right - left)

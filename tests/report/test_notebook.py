@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
+import numpy as np
 import pandas as pd
 from pages_for_tests import FEATURE, LOST, Page, changed
 
 from nonredundant import LesionTable
+from nonredundant.inspection import LatentStability
 
 
 def test_a_comparison_shows_its_answer_and_its_scores(found):
@@ -30,3 +34,13 @@ def test_a_table_shows_its_first_lesions_with_names_as_they_are():
     assert FEATURE in page.text
     assert LOST in page.text
     assert "and 4 more lesions" in page.text
+
+
+def test_atlas_and_stability_show_no_more_digits_than_are_of_use(found):
+    page = Page(found.atlas._repr_html_())
+    assert len(page.rows) == 1 + len(found.atlas.table)
+    table = pd.DataFrame({"latent": ["dlr00"], "matched": [2 / 3]})
+    stable = Page(LatentStability(table, np.ones((1, 1)), 1 / 7, 2 / 3)._repr_html_())
+    assert "Score 0.667, by chance 0.143." in stable.text
+    for text in (page.text, stable.text):
+        assert not re.search(r"\d\.\d{6}", text)

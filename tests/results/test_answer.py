@@ -147,7 +147,7 @@ def test_no_gain_comes_with_the_gains_that_are_excluded():
 @pytest.mark.parametrize(
     ("slope", "said"),
     [
-        ((0.3, 0.1, 0.5), "too extreme: calibration slope 0.30"),
+        ((0.3, 0.1, 0.5), "too extreme, as by overfitting: calibration slope 0.30"),
         ((1.9, 1.2, 2.6), "too moderate"),
         ((0.7, 0.3, 1.1), None),
         ((0.9, 0.85, 0.95), None),
@@ -175,9 +175,9 @@ def test_dependence_is_stated_after_correction_for_the_number_of_methods():
 
 def test_an_audit_that_saw_nothing_says_what_it_could_have_seen():
     found = is_new(audit([0.3, 0.6]), "DLR-MI")
-    assert "sees a distance correlation of 0.12 or more before correction" in found.text
+    assert "a dependence below about 0.12 in distance correlation, where 0 is none" in found.text
     alone = is_new(audit([0.3], method="dcor"), "DLR-MI")
-    assert alone.text.endswith("sees a distance correlation of 0.12 or more).")
+    assert alone.text.endswith("1 is full, may have been missed).")
 
 
 def test_a_perfect_set_is_better_than_chance_though_it_has_no_interval():
@@ -191,7 +191,10 @@ def test_a_single_set_is_reported_with_its_interval():
     alone = evidence()._replace(
         test=None, base=None, fused=pd.Series({"mean": 0.8, "low": 0.7, "high": 0.87})
     )
-    text = "HCR+DLR-MI with logistic regression reached AUC 0.800 (95 % interval 0.700 to 0.870) "
+    text = (
+        "HCR+DLR-MI was not compared with another set: with logistic regression it reached AUC "
+        "0.800 (95 % interval 0.700 to 0.870) "
+    )
     assert does_help(alone).text == f"{text}in cross-validation."
 
 
@@ -200,7 +203,7 @@ def test_the_share_that_known_features_explain_is_stated_and_not_tested():
     shares["estimate"] = [0.3, 0.08]
     found = is_new(shares, "DLR-MI")
     assert found.verdict == "none seen"
-    assert "one method" in found.text
+    assert "corrected" not in found.text
     end = "explain 8 % of its variance, by chance up to 10 %; a share of less than 15 % may have "
     assert found.text.endswith(f"{end}been missed.")
 

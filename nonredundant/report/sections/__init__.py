@@ -14,11 +14,13 @@ from nonredundant.report.sections import (
     comparison,
     failed,
     method,
+    paper,
     patients,
     pictures,
     quality,
     settings,
     warnings,
+    words,
 )
 
 SECTIONS: list[Section] = [
@@ -32,8 +34,10 @@ SECTIONS: list[Section] = [
     warnings.SECTION,
     failed.SECTION,
     method.SECTION,
+    paper.SECTION,
     checklist.SECTION,
     quality.SECTION,
+    words.SECTION,
 ]
 
 __all__ = ["SECTIONS"]

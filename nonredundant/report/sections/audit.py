@@ -20,12 +20,12 @@ from nonredundant.report.section import Block, Section, note
 _COLUMNS = (
     text_column("feature_set", "learned features"),
     Column("estimator", lambda row: method_name(row["method"]), False),
+    text_column("unit", "unit"),
     number_column("estimate", "estimate"),
     number_column("null_mean", "chance, mean"),
     number_column("null_95", "chance, 95 %"),
     p_column("p_value", "p"),
     number_column("detectable", "smallest detectable"),
-    text_column("unit", "unit"),
 )
 
 

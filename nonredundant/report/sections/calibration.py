@@ -81,7 +81,7 @@ def _draw_decision_curve(comparison: Any) -> Any:
     # The curve of treating all falls without bound; the relevant part lies above 0.
     top = float(np.nanmax([own["net_benefit"].max(), treat_all.max()]))
     ax.set(xlabel="threshold", ylabel="net benefit", ylim=(-0.25 * top, 1.1 * top))
-    ax.set_title(classifier, fontsize=10, loc="left")
+    ax.set_title(classifier, fontsize=look.TITLE, loc="left")
     ax.legend(loc="upper right", frameon=False, fontsize=look.SMALL)
     look.despine(ax)
     return ax.figure

@@ -7,8 +7,11 @@ from typing import Any
 
 from nonredundant.lesions.images import settings_by_image
 from nonredundant.report.descriptions import class_shares, held_out_counts
-from nonredundant.report.formatting import count, format_compact, pair_table
+from nonredundant.report.formatting import Table, count, format_compact, pair_table
 from nonredundant.report.section import Block, Section
+
+#: More clinical columns stand in a table of their own, which is folded.
+_MOST_CLINICAL = 12
 
 
 def _content(comparison: Any) -> list[Block]:
@@ -22,6 +25,8 @@ def _content(comparison: Any) -> list[Block]:
     if s.n_test:
         shares = class_shares(held_out_counts(comparison))
         rows.append(("held-out test set", f"{count(s.n_test, 'sample')}: {shares}"))
+    own = _clinical_rows(cohort)
+    few = len(own) <= _MOST_CLINICAL
     for name, quartiles in cohort.quartiles.items():
         label, unit, factor = _measure(name, s.provenance)
         low, middle, high = (format_compact(factor * value) for value in quartiles)
@@ -35,12 +40,18 @@ def _content(comparison: Any) -> list[Block]:
         ],
         ("hand-crafted features", f"{cohort.n_hcr:,}"),
         ("clinical columns", f"{cohort.n_clinical:,}"),
-        *_clinical_rows(cohort),
+        *(own if few else ()),
         *((f"embedding {name}", f"{n:,} columns") for name, n in cohort.embeddings.items()),
         ("patch", _shape_text(cohort.patch_shape)),
         ("cases left out because extraction failed", f"{len(s.failed):,}"),
     ]
-    return [pair_table(rows)]
+    if few:
+        return [pair_table(rows)]
+    every = [list(row) for row in own]
+    return [
+        pair_table(rows),
+        Table(["column", "values"], [False, False], every, "Clinical columns"),
+    ]
 
 
 def _clinical_rows(cohort: Any) -> list[tuple[str, str]]:

@@ -74,7 +74,10 @@ def _content(comparison: Any) -> list[Block]:
             "Holm's correction covers all feature sets and classifiers that were tested against "
             "the same reference, without those whose difference is not estimable. Differences "
             "outside of an interval are excluded. Sets joined by “=” have the same scores "
-            "throughout."
+            "throughout. Scale of the learned features: by how much they were shrunk before the "
+            "classifier saw them; 1 is the scale of the known features, less trusts them less. "
+            "“Influence curve” is a test of AUCs over patients, “double-residual” and “similarity” "
+            "are tests of added information that allow for dependence on the known features."
         )
     )
     return blocks
@@ -174,7 +177,7 @@ def _choice_table(comparison: Any, caption: str) -> Table:
     columns = [
         SET,
         CLASSIFIER,
-        Column("weight of the learned block", strength("weight")),
+        Column("scale of the learned features", strength("weight")),
         Column("alpha", strength("alpha"))
         if choices["alpha"].notna().any()
         else Column("C", strength("c")),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from nonredundant.displays import style as look
 from nonredundant.displays.patient_graph import PatientGraphDisplay
 from nonredundant.report.figures import Drawing
 from nonredundant.report.formatting import (
@@ -47,18 +48,15 @@ def _figures(comparison: Any) -> list[Drawing]:
 
 def _draw_graphs(comparison: Any) -> Any:
     """Draw the patients side by side, two per row."""
-    import matplotlib.pyplot as plt
-
     shown = comparison.patient_graphs
-    n_rows = (len(shown) + 1) // 2
-    figure, axes = plt.subplots(
-        n_rows, 2, figsize=(10.0, 5.2 * n_rows), layout="constrained", squeeze=False
-    )
+    n_columns = 1 if look.is_narrow(10.0) else 2
+    n_rows = -(-len(shown) // n_columns)
+    axes = look.new_grid(n_rows, n_columns, (5.0 * n_columns, 5.2 * n_rows))
     for ax in axes.flat[len(shown) :]:
         ax.set_axis_off()
     for ax, parts in zip(axes.flat, shown, strict=False):
         PatientGraphDisplay(**parts).plot(ax)
-    return figure
+    return axes[0, 0].figure
 
 
 def _content(comparison: Any) -> list[Block]:

@@ -44,3 +44,19 @@ def test_clinical_columns_are_counts_or_quartiles(tmp_path, no_pictures):
     rows = {row[0]: row[1] for row in page.rows if len(row) == 2}
     assert rows["age, median (quartiles)"] == "30 (15.5 to 44.5); 1 value missing"
     assert rows["sex = 1"] == "20 of 60 (33 %)"
+
+
+def test_many_clinical_columns_are_folded_away(found, tmp_path, no_pictures):
+    n_samples = float(found.settings.cohort.n_samples)
+
+    def page_of(n):
+        clinical = {f"marker {i}": [n_samples, 1.0, 2.0, 3.0] for i in range(n)}
+        cohort = replace(found.settings.cohort, n_clinical=n, clinical=clinical)
+        return read(changed(found, settings=replace(found.settings, cohort=cohort)), tmp_path)
+
+    few, many = page_of(12), page_of(107)
+    assert "Clinical columns (107 rows)" in many.text
+    assert "Clinical columns (" not in few.text
+    row = ["marker 3, median (quartiles)", "2 (1 to 3)"]
+    assert row in few.rows
+    assert row in many.rows
