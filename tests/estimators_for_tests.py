@@ -19,6 +19,7 @@ from nonredundant import LesionTable, RadiomicsExtractor
 from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.cox import RidgeCox
+from nonredundant.classifiers.ridge_logistic import RidgeLogistic
 from nonredundant.classifiers.scoring import Recorded
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
@@ -141,6 +142,7 @@ ESTIMATORS = [
     NonRedundantEmbedding(2),
     CalibratedMargin(LinearSVC()),
     RidgeCox(),
+    RidgeLogistic(max_iter=500),
     CategoryIndicators(),
 ]
 #: Those that need other input than the checks make, with a layer that converts it.

@@ -14,11 +14,11 @@ from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone, is_classifier, is_regressor
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.cox import RidgeCox
+from nonredundant.classifiers.ridge_logistic import RidgeLogistic
 from nonredundant.utils.optional import import_optional
 
 #: Name of the graph of lesions among the classifiers.
@@ -66,8 +66,9 @@ class BuiltIn:
 
 def _logistic_regression() -> Any:
     """Make a logistic regression."""
-    # With at most some hundred columns, few Newton steps are faster than many first-order steps.
-    return LogisticRegression(C=10.0, solver="newton-cholesky", max_iter=200)
+    # With at most some hundred samples or columns, few Newton steps are faster than many
+    # first-order steps.
+    return RidgeLogistic(C=10.0, solver="newton-cholesky", max_iter=200)
 
 
 def _support_vector_machine() -> Any:
