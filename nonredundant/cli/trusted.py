@@ -18,6 +18,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.classifiers.block_scaler": ("BlockScaler",),
     "nonredundant.classifiers.calibrated_margin": ("CalibratedMargin",),
     "nonredundant.classifiers.cox": ("RidgeCox",),
+    "nonredundant.classifiers.ridge_logistic": ("RidgeLogistic",),
     "nonredundant.evaluation.classifier": ("FeatureSetClassifier",),
     "nonredundant.extraction.categories": ("CategoryIndicators",),
     "nonredundant.extraction.extractor": ("RadiomicsExtractor",),
