@@ -32,7 +32,6 @@ from nonredundant import (
     compare_feature_sets,
 )
 from nonredundant.datasets import (
-    HOSNY_COHORTS,
     fetch_adrenal,
     fetch_hosny,
     fetch_lung1,
@@ -40,6 +39,7 @@ from nonredundant.datasets import (
     fetch_sts,
     make_lesions,
 )
+from nonredundant.datasets.nsclc import HOSNY_COHORTS
 from nonredundant.report.formatting import format_p
 
 #: Lesions of the cohorts of images, and columns of made-up deep features.

@@ -5,11 +5,10 @@ from __future__ import annotations
 from nonredundant.datasets.contrastive import make_contrastive, make_digits_on_textures
 from nonredundant.datasets.fetchers import fetch_adrenal, fetch_pneumonia, fetch_sts
 from nonredundant.datasets.lesions import make_lesions
-from nonredundant.datasets.nsclc import HOSNY_COHORTS, fetch_hosny, fetch_lung1
+from nonredundant.datasets.nsclc import fetch_hosny, fetch_lung1
 from nonredundant.datasets.survival import make_survival_times
 
 __all__ = [
-    "HOSNY_COHORTS",
     "fetch_adrenal",
     "fetch_hosny",
     "fetch_lung1",
