@@ -209,7 +209,8 @@ class FeatureSetComparison:
         texts = [finding.text for finding in self.findings(classifier).values()]
         others = self.findings_of_others(classifier)
         if others:
-            texts.append(f"Other models, p corrected for {len(others)} by Holm's method:")
+            corrected = f", p corrected for {len(others)} of them" if len(others) > 1 else ""
+            texts.append(f"Beside this primary model{corrected}:")
         for found in others.values():
             texts += [finding.text for finding in found.values()]
         return " ".join(texts)

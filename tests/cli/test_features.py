@@ -61,7 +61,7 @@ def test_two_embeddings_beside_radiomics(folder, monkeypatch):
     summary = pd.read_csv(folder / "both" / "tables" / "summary.csv").set_index("feature_set")
     gain = summary["mean"]["Clinical+HCR+FMCIB-MI"] - summary["mean"]["Clinical+HCR"]
     assert gain > 0.1
-    assert "Other models" in result.output
+    assert "Beside this primary model" in result.output
 
 
 def test_a_file_of_any_kind_gives_the_same_scores(folder, monkeypatch):

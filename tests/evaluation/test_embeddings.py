@@ -71,7 +71,7 @@ def test_what_an_embedding_adds_is_found_and_what_none_adds_is_not(found):
     assert list(others) == ["noise"]
     assert others["noise"]["helps"].verdict == "none seen"
     assert "after Holm" in others["noise"]["helps"].text
-    assert "Other models, p corrected for 1 by Holm's method: " in found.answer()
+    assert "Beside this primary model: The known features" in found.answer()
 
 
 def test_the_share_of_an_embedding_that_is_known_is_told(found):
