@@ -161,6 +161,8 @@ def regrid_patch(
     resampled = _smooth_and_resample(image, size, step, blur, repeat=True)
     mask = _resample_mask(inside, corner, voxel, size, step, blur)
     return sitk.GetArrayFromImage(resampled), mask
+
+
 def patch_grid(image: sitk.Image, lesion: Region, spacing: float) -> PatchGrid:
     """Locate the patch of a lesion that `crop_patch` has made.
 
