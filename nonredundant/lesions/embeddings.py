@@ -102,10 +102,10 @@ def _rows(name: str, frame: Any, rows: pd.Index, index: pd.Index, sample: np.nda
             f"{type(frame).__name__}; an array becomes one by DataFrame(array, index=ids)"
         )
     own = _sample_first(frame.index)
-    without_label = pd.isna(own.to_numpy()) if own.nlevels == 1 else np.zeros(len(own), dtype=bool)
-    if without_label.any():
+    bare = pd.isna(own.to_numpy()) if own.nlevels == 1 else np.zeros(len(own), dtype=bool)
+    if bare.any():
         raise ValueError(
-            f"the embedding {name!r} has {int(without_label.sum())} rows without a label; label each "
+            f"the embedding {name!r} has {int(bare.sum())} rows without a label; label each "
             "by its sample, or leave them out"
         )
     if own.has_duplicates:
