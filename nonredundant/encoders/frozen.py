@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.encoders.checks import InputChecks
+from nonredundant.encoders.digest import module_digest
 from nonredundant.encoders.inputs import LARGEST, ORTHOGONAL, WINDOWS, Input, orientations
-from nonredundant.encoders.modules import Encode, encode_function, module_digest, pooled
+from nonredundant.encoders.modules import Encode, encode_function, pooled
 from nonredundant.lesions.blocks import check_embedding_name, embedding_columns
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.cache import KeptFunction, absolute_cache
@@ -24,7 +26,7 @@ from nonredundant.utils.validation import Interval, InvalidParameterError, StrOp
 #: Cases that a warning names.
 _SHOWN = 5
 #: Part of every cache key; raised whenever the same input gives other values.
-_FORMAT = 1
+_FORMAT = 2
 
 
 class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
@@ -78,7 +80,8 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
     n_features_ : int
         Features of the embedding.
     digest_ : str
-        Checksum of the weights and code, or of the file.
+        Checksum of the weights, settings and code, or of the file; empty if it cannot be told,
+        which `memory` does not allow.
     feature_names_in_ : array of str
         Columns of the table at `fit`.
     n_features_in_ : int
@@ -178,8 +181,15 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
             If X has no patches, or the module does not take or return what it should.
         """
         self._validate_params()
+        if not isinstance(self.module, str | Path) and (
+            isinstance(self.module, type) or not callable(self.module)
+        ):
+            raise TypeError(
+                "module must be a torch module, a function or the path of a file in the format "
+                f"ONNX, got {self.module!r}"
+            )
         table = self._checked(X)
-        self.digest_ = module_digest(self.module)
+        self.digest_ = self._digest()
         rows = _encodable(table)[:1]
         values = self._encoded(table, rows, self.digest_, tell=False)
         self.n_features_ = values.shape[1]
@@ -203,11 +213,16 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         TypeError, ValueError
-            If X has no patches, the module returns something that is no finite number, or another
-            number of features than at `fit`.
+            If X has no patches, the module is not as at `fit`, or returns something that is no
+            finite number, or another number of features.
         """
         check_is_fitted(self, "n_features_")
         table = self._checked(X)
+        if self._digest() != self.digest_:
+            raise ValueError(
+                f"the module of the encoder {self.name!r} is not the one of fit: its weights, "
+                "settings or code have changed since; fit the encoder again"
+            )
         rows = _encodable(table)
         found = self._encoded(table, rows, self.digest_, tell=True)
         if len(rows) and found.shape[1] != self.n_features_:
@@ -326,6 +341,15 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
             slices=self.slices,
         )
 
+    def _digest(self) -> str:
+        """Return what identifies the module, which a cache needs."""
+        try:
+            return module_digest(self.module)
+        except TypeError:
+            if self.memory is not None:
+                raise
+            return ""
+
     def _checked(self, X: Any) -> LesionTable:
         """Return the table, or say what is missing."""
         if not isinstance(X, LesionTable):
@@ -350,6 +374,7 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
                 f"patch_spacing is {self.patch_spacing} mm, but the voxel size of the patches is "
                 "not known: give spacing to the LesionTable, or set patch_spacing='fit'"
             )
+        _check_spacing(X)
         return X
 
     def _encoded(
@@ -383,6 +408,22 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
         if tell:
             checks.warn(self.name, table.index[table.sample[rows]])
         return values
+
+
+def _check_spacing(table: LesionTable) -> None:
+    """Raise if the voxels of a patch are no cubes of a known size."""
+    if table.spacing is None:
+        return
+    own = table.spacing[_encodable(table)]
+    odd = ~np.isclose(own, own[:, :1], rtol=1e-3) | ~(own > 0)
+    if odd.any():
+        rows = _encodable(table)[odd.any(axis=1)]
+        cases = table.index[table.sample[rows]].unique()[:_SHOWN].tolist()
+        raise ValueError(
+            f"the voxels of {len(rows)} patches are no cubes of a known size, such as "
+            f"{table.spacing[rows[0]].tolist()} mm: cases {cases}; crop patches by "
+            "RadiomicsExtractor, which makes them so, or resample them to one size"
+        )
 
 
 def _encodable(table: LesionTable) -> np.ndarray:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from nonredundant.utils.optional import import_optional
-from nonredundant.utils.own_code import own_code
 
 #: Bytes of a file that are read at once.
 _BLOCK = 1 << 20
@@ -122,27 +121,6 @@ def file_digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def module_digest(module: Any) -> str:
-    """Return what identifies a module: its weights and code, or the content of its file."""
-    if isinstance(module, str | Path):
-        return file_digest(Path(module))
-    digest = hashlib.sha256()
-    kinds = [module]
-    if hasattr(module, "state_dict"):
-        for name, tensor in module.state_dict().items():
-            digest.update(f"{name}{tensor.dtype}{tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(-1).numpy().tobytes())
-        kinds = [type(part) for part in module.modules()]
-        # The tree of layers with their settings, such as strides.
-        digest.update(repr(module).encode())
-    for kind in kinds:
-        digest.update(
-            f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}".encode()
-        )
-    digest.update("".join(own_code(kinds)).encode())
-    return digest.hexdigest()
-
-
 def encode_function(module: Any, device: str) -> Encode:
     """Return the function from a batch of inputs to what the module makes of it.
 
@@ -165,10 +143,12 @@ def encode_function(module: Any, device: str) -> Encode:
     import torch
 
     network = module.eval().to(device)
+    # A network in half or double precision takes inputs of its own precision alone.
+    kind = next((one.dtype for one in network.parameters() if one.is_floating_point()), None)
 
     def run(batch: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
-            return as_array(network(torch.from_numpy(batch).to(device)))
+            return as_array(network(torch.from_numpy(batch).to(device, dtype=kind)))
 
     return run
 
@@ -187,14 +167,18 @@ def as_array(output: Any) -> np.ndarray:
     Raises
     ------
     TypeError
-        If it is no tensor or array, such as a tuple or an object with several.
+        If it is no tensor or array of real numbers, such as a tuple or an object with several.
     """
-    if hasattr(output, "detach"):
+    if hasattr(output, "detach") and not output.is_complex():
         output = output.detach().cpu().float().numpy()
     if not isinstance(output, np.ndarray):
         raise TypeError(
             f"the module returns {type(output).__name__}, not one tensor of shape (n, features): "
             "wrap it in a module or function that returns the part that is the embedding"
+        )
+    if output.dtype.kind not in "fiub":
+        raise TypeError(
+            f"the module returns an array of {output.dtype}, and an embedding is real numbers"
         )
     return output
 
@@ -208,7 +192,7 @@ def pooled(output: np.ndarray, n: int) -> np.ndarray:
         If the output has another number of rows, or three axes, which may be features and positions
         or positions and features.
     """
-    if len(output) != n or output.ndim < 2:
+    if output.ndim < 2 or len(output) != n or not output.size:
         raise ValueError(
             f"the module returns shape {output.shape} for {n} inputs; expected (n, features)"
         )

@@ -20,6 +20,8 @@ _SHOWN = 5
 #: With fewer rows a column may go with the outcome by chance; with 16 rows, 3 of 100,000 columns
 #: of two equally likely values do.
 _LEAST_RECODED = 16
+#: A column is the outcome in other units if their correlation differs from 1 by less.
+_ROUNDING = 1e-9
 
 
 def check_target(y: Any, X: Any, clinical: Sequence[Any]) -> None:
@@ -38,7 +40,7 @@ def check_target(y: Any, X: Any, clinical: Sequence[Any]) -> None:
     ------
     ValueError
         If a clinical column has the name of y or of its times, equals it in every row, or is the
-        same in another coding.
+        same in another coding; or a column of a given embedding is the outcome.
 
     Examples
     --------
@@ -58,12 +60,38 @@ def check_target(y: Any, X: Any, clinical: Sequence[Any]) -> None:
         for outcome in _outcomes(y)
         if (reason := _same_values(column, outcome))
     }
+    if isinstance(X, LesionTable):
+        _check_embeddings(y, X)
     if found:
         reasons = ", ".join(f"{name!r} {reason}" for name, reason in found.items())
         raise ValueError(
             f"clinical columns are the outcome y itself: {reasons}; the model would be told the "
             f"answer; leave {list(found)} out"
         )
+
+
+def _check_embeddings(y: Any, table: LesionTable) -> None:
+    """Raise if a column of a given embedding is the outcome, in these or other numbers."""
+    for outcome in _outcomes(y):
+        codes = outcome.to_numpy()
+        if codes.dtype.kind not in "fiub":
+            codes = pd.factorize(codes, sort=False)[0]
+        codes = codes.astype(np.float64)[table.sample]
+        codes = codes - codes.mean()
+        if len(table) < _LEAST_RECODED or not codes.any():
+            continue
+        for name, frame in table.embeddings.items():
+            values = frame.to_numpy(dtype=np.float64)
+            values = values - values.mean(axis=0)
+            size = np.sqrt((values**2).sum(axis=0) * (codes**2).sum())
+            with np.errstate(invalid="ignore", divide="ignore"):
+                same = np.abs(codes @ values) > (1.0 - _ROUNDING) * size
+            leaks = frame.columns[same & (size > 0)].tolist()
+            if leaks:
+                raise ValueError(
+                    f"the embedding {name!r} has {len(leaks)} columns that are the outcome y "
+                    f"itself, {leaks[:_SHOWN]}; the model would be told the answer; leave them out"
+                )
 
 
 def _outcomes(y: Any) -> list[pd.Series]:

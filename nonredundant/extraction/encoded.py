@@ -78,7 +78,8 @@ def _crops(table: LesionTable, encoder: Any, extractor: Any, cases: pd.DataFrame
     settings = {
         "patch_shape": shape,
         "patch_spacing": spacing,
-        "feature_classes": _CHEAPEST,
+        # Small lesions stay in the table by their shape.
+        "feature_classes": (*_CHEAPEST, *(["shape"] if extractor.small_lesions == "shape" else [])),
         "clinical": None,
         "embeddings": None,
     }

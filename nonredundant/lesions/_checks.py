@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, cast
 
 import numpy as np
@@ -166,6 +167,17 @@ def check_same_columns(first: pd.Index, other: pd.Index) -> None:
             f"the tables have different columns: missing in the second {missing[:5]} "
             f"({len(missing)} in all), in the second alone {added[:5]} ({len(added)} in all); "
             "extract both with the same settings"
+        )
+
+
+def check_same_blocks(first: Mapping[str, str], other: Mapping[str, str]) -> None:
+    """Raise unless two tables have the same columns in the same blocks."""
+    moved = [name for name, block in first.items() if other[name] != block]
+    if moved:
+        raise ValueError(
+            f"the tables have {len(moved)} columns in different blocks, such as {moved[0]!r} in "
+            f"{first[moved[0]]!r} and {other[moved[0]]!r}; make both with the same blocks, and "
+            "embeddings=... in both"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.lesions._checks import check_same_columns, joined
+from nonredundant.lesions._checks import check_same_blocks, check_same_columns, joined
 
 
 def concatenated_parts(tables: Sequence[Any]) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def concatenated_parts(tables: Sequence[Any]) -> dict[str, Any]:
     first = tables[0]
     for table in tables[1:]:
         check_same_columns(first.columns, table.columns)
+        check_same_blocks(first.blocks, table.blocks)
     offsets = np.cumsum([0] + [len(table) for table in tables[:-1]])
     parts: dict[str, Any] = {}
     for name in ("patches", "masks", "positions", "spacing"):

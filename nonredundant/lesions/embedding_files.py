@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.labels import only_counts
 from nonredundant.utils.optional import import_optional
 
 #: Words of which the name of a column of ids consists.
 _ID_WORDS = frozenset("id ids pid mrn patient patients subject subjects case cases sample".split())
+#: A word in a name such as `patient_id` or `PatientID`.
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 #: The column with the number of a lesion in its sample, from 0, as in `LesionTable.to_frame`.
 _LESION = "lesion"
 
@@ -64,19 +68,17 @@ def read_embedding(path: Any) -> pd.DataFrame:
         if name.endswith(".npz"):
             return _read_npz(path)
         if name.endswith((".csv", ".csv.gz")):
-            head = list(pd.read_csv(path, nrows=0).columns)
-            frame = pd.read_csv(path, dtype={_id_column(head): str})
+            frame = _read_csv(path)
         elif name.endswith(".parquet"):
             import_optional("pyarrow", extra="store", purpose="reading Parquet")
             frame = pd.read_parquet(path)
         else:
             raise ValueError("it is none of .csv, .csv.gz, .parquet and .npz")
+        if _is_labelled(frame):
+            return frame if frame.index.nlevels > 1 else _labelled(frame, frame.index.map(str))
+        ids = _id_column(list(frame.columns))
     except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is no embedding that can be read: {error}") from error
-    if frame.index.name is not None or not pd.api.types.is_integer_dtype(frame.index.dtype):
-        # Parquet may hold the ids as labels of the rows.
-        return frame
-    ids = _id_column(list(frame.columns))
     fractions = frame[ids].astype(str).str.fullmatch(r"\s*-?\d+\.\d+(e[+-]?\d+)?\s*")
     if fractions.any() or frame[ids].isna().any():
         raise ValueError(
@@ -84,6 +86,40 @@ def read_embedding(path: Any) -> pd.DataFrame:
             f"{frame[ids].head(3).tolist()}, …; write the ids to the first column"
         )
     return _labelled(frame.drop(columns=ids), frame[ids].map(str))
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file with its ids as text, without a column that only counts the rows."""
+    head = list(pd.read_csv(path, nrows=0).columns)
+    other = next((mark for mark in (";", "\t") if len(head) == 1 and mark in str(head[0])), None)
+    if other is not None:
+        raise ValueError(f"its cells are separated by {other!r}: write it with commas")
+    ids = _id_column(head)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            frame = pd.read_csv(path, dtype={ids: str}, index_col=False)
+    except pd.errors.ParserWarning as warning:
+        raise ValueError(
+            "its rows have more cells than its first line: name all columns, also that of the ids"
+        ) from warning
+    counts = [c for c in head if str(c).startswith("Unnamed: ") and c != ids]
+    # The counter of the rows, as `DataFrame.to_csv` writes it, is no feature.
+    return frame.drop(columns=[c for c in counts if frame[c].equals(_count(frame))])
+
+
+def _is_labelled(frame: pd.DataFrame) -> bool:
+    """Return whether the labels of the rows are the ids, as a Parquet file may hold them."""
+    index = frame.index
+    if index.nlevels > 1 or index.name is not None or not pd.api.types.is_integer_dtype(index):
+        return True
+    # The numbers that are left of a counter when rows are dropped are no ids beside a column.
+    return not only_counts(index) and not _named_for_ids(list(frame.columns))
+
+
+def _count(frame: pd.DataFrame) -> pd.Series:
+    """Return the numbers of the rows."""
+    return pd.Series(range(len(frame)), index=frame.index)
 
 
 def rows_of_cases(frame: pd.DataFrame, labels: Iterable[Any]) -> pd.DataFrame:
@@ -109,20 +145,39 @@ def _id_column(columns: list[Any]) -> Any:
     """Return the name of the column of ids: one that is named for them, else the first one."""
     if not columns:
         raise ValueError("it has no columns")
-    named = [c for c in columns if set(re.findall(r"[a-z]+", str(c).lower())) & _ID_WORDS]
+    named = _named_for_ids(columns)
+    if len(named) > 1:
+        raise ValueError(
+            f"it has several columns that are named as ids are, {named[:5]}: keep the one that "
+            "holds the ids of the cases, else another one would be taken for a feature"
+        )
     return named[0] if named else columns[0]
+
+
+def _named_for_ids(columns: list[Any]) -> list[Any]:
+    """Return the columns that are named as ids are."""
+    return [c for c in columns if {word.lower() for word in _WORD.findall(str(c))} & _ID_WORDS]
 
 
 def _labelled(frame: pd.DataFrame, ids: Any) -> pd.DataFrame:
     """Return numbers labelled by ids, and by the numbers of lesions if there are any."""
     if _LESION not in frame.columns:
         return frame.set_axis(pd.Index(ids, name=None), axis=0)
-    index = pd.MultiIndex.from_arrays([ids, frame[_LESION].astype(int)], names=[None, None])
+    numbers = pd.to_numeric(frame[_LESION], errors="coerce")
+    if not (numbers % 1 == 0).all():
+        odd = frame[_LESION][~(numbers % 1 == 0)].tolist()
+        raise ValueError(
+            f"the column {_LESION!r} must be the number of each lesion in its sample, from 0, got "
+            f"{odd[:5]}"
+        )
+    index = pd.MultiIndex.from_arrays([ids, numbers.astype(int)], names=[None, None])
     return frame.drop(columns=_LESION).set_axis(index, axis=0)
 
 
 def _read_npz(path: Path) -> pd.DataFrame:
     """Read the array of two dimensions, the ids and, if there are any, the numbers of lesions."""
+    if not zipfile.is_zipfile(path):
+        raise ValueError("it is no file of np.savez")
     with np.load(path, allow_pickle=False) as file:
         # Arrays of objects are refused here, with an error that names none of them.
         arrays = {name: file[name] for name in file.files}

@@ -16,6 +16,8 @@ from nonredundant.utils.user_warnings import warn_user
 
 #: Number of labels that a message names.
 _SHOWN = 5
+#: The level of the number of a lesion in its sample, as in `LesionTable.to_frame`.
+_LESION = "lesion"
 
 
 def join_embeddings(
@@ -99,7 +101,13 @@ def _rows(name: str, frame: Any, rows: pd.Index, index: pd.Index, sample: np.nda
             f"the embedding {name!r} must be a DataFrame whose index names the samples, got "
             f"{type(frame).__name__}; an array becomes one by DataFrame(array, index=ids)"
         )
-    own = frame.index
+    own = _sample_first(frame.index)
+    bare = pd.isna(own.to_numpy()) if own.nlevels == 1 else np.zeros(len(own), dtype=bool)
+    if bare.any():
+        raise ValueError(
+            f"the embedding {name!r} has {int(bare.sum())} rows without a label; label each "
+            "by its sample, or leave them out"
+        )
     if own.has_duplicates:
         twice = own[own.duplicated()].unique()
         raise ValueError(
@@ -119,6 +127,13 @@ def _rows(name: str, frame: Any, rows: pd.Index, index: pd.Index, sample: np.nda
     if found is None:
         raise ValueError(_mismatch(name, frame, labels.unique()))
     return found
+
+
+def _sample_first(index: pd.Index) -> pd.Index:
+    """Return labels whose level "lesion" is the last one, wherever it was."""
+    if not isinstance(index, pd.MultiIndex) or list(index.names).count(_LESION) != 1:
+        return index
+    return index.reorder_levels([*(n for n in index.names if n != _LESION), _LESION])
 
 
 def _names_lesions(rows: pd.Index, index: pd.Index) -> bool:

@@ -483,7 +483,7 @@ class LesionTable:
         Raises
         ------
         ValueError
-            If there is no table or the columns differ.
+            If there is no table, or the columns or their blocks differ.
 
         Examples
         --------

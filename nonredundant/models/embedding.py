@@ -325,7 +325,14 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         medians = np.zeros(values.shape[1])
         medians[~empty] = np.nanmedian(values[:, ~empty], axis=0)
         filled = np.where(np.isnan(values), medians, values)
-        mean, scale = filled.mean(axis=0), filled.std(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean, scale = filled.mean(axis=0), filled.std(axis=0)
+        if not np.isfinite(scale).all():
+            huge = np.asarray(columns, dtype=object)[~np.isfinite(scale)].tolist()
+            raise ValueError(
+                f"{len(huge)} columns of the embedding {self.embedding_!r} are too large to be "
+                f"standardised, up to {np.abs(filled).max():.3g}: {huge[:5]}; are they damaged?"
+            )
         self._varies = scale > _LEAST_SPREAD * np.abs(filled).max(axis=0)
         n_constant = int((~self._varies).sum())
         if n_constant == len(columns):

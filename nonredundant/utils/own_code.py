@@ -40,6 +40,18 @@ def own_code(parts: Any) -> list[str]:
     return sorted({source for kind in _kinds(parts) if (source := _source(kind))})
 
 
+def is_installed(file: str) -> bool:
+    """Return whether a file is of Python or of an installed package.
+
+    Examples
+    --------
+    >>> is_installed(inspect.getfile(inspect)), is_installed("<stdin>")
+    (True, False)
+    """
+    path = Path(file).resolve()
+    return any(path.is_relative_to(folder) for folder in _INSTALLED)
+
+
 def _kinds(part: Any) -> Iterator[Any]:
     """Yield the functions and the classes, with their bases, that a part is made of."""
     if isinstance(part, Mapping):
@@ -64,9 +76,10 @@ def _kinds(part: Any) -> Iterator[Any]:
 def _source(kind: Any) -> str:
     """Return the source of a class or function of the user's own; empty for others."""
     try:
-        file = Path(inspect.getfile(kind)).resolve()
-        known = any(file.is_relative_to(folder) for folder in _INSTALLED)
-        if known or kind.__module__.partition(".")[0] == "nonredundant":
+        if (
+            is_installed(inspect.getfile(kind))
+            or kind.__module__.partition(".")[0] == "nonredundant"
+        ):
             return ""
         return inspect.getsource(kind)
     except (OSError, TypeError):

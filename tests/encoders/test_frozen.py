@@ -198,3 +198,51 @@ def test_a_second_embedding_needs_another_name():
         FrozenEncoder(means, name="Means").fit(found)
     both = FrozenEncoder(network(), name="Net").fit_transform(found)
     assert both.embedding_names == ["Means", "Net"]
+
+
+def test_a_cache_does_not_answer_for_another_function(tmp_path):
+    table = make_table(3)
+
+    def scaled(factor):
+        return lambda batch: factor * means(batch)
+
+    one, two = (
+        FrozenEncoder(scaled(k), memory=tmp_path).fit_transform(table).embeddings["Encoder"]
+        for k in (1.0, 2.0)
+    )
+    np.testing.assert_allclose(two, 2.0 * one)
+
+
+def test_a_module_that_changes_after_fit_is_refused():
+    table, module = make_table(3), network()
+    encoder = FrozenEncoder(module).fit(table)
+    with torch.no_grad():
+        module[0].weight.add_(1.0)
+    with pytest.raises(ValueError, match="fit the encoder again"):
+        encoder.transform(table)
+
+
+def test_a_module_whose_content_is_unknown_has_no_cache(tmp_path):
+    stream = (value for value in range(9))
+
+    def encode(batch):
+        return means(batch) if stream else batch
+
+    table = make_table(3)
+    assert FrozenEncoder(encode).fit(table).digest_ == ""
+    with pytest.raises(TypeError, match="set memory=None"):
+        FrozenEncoder(encode, memory=tmp_path).fit(table)
+
+
+@pytest.mark.parametrize("spacing", [(4.0, 1.0, 1.0), (np.nan,) * 3], ids=["flat", "unknown"])
+def test_patches_whose_voxels_are_no_cubes_are_refused(spacing):
+    table = make_table(3)
+    table = table.replace(spacing=np.tile(spacing, (3, 1)))
+    with pytest.raises(ValueError, match="no cubes of a known size"):
+        FrozenEncoder(means, patch_spacing=2.0).fit(table)
+
+
+@pytest.mark.parametrize("module", [None, nn.ReLU])
+def test_modules_that_cannot_be_called_are_refused(module):
+    with pytest.raises(TypeError, match="module must be"):
+        FrozenEncoder(module).fit(make_table(3))

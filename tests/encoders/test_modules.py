@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -13,7 +16,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from nonredundant.encoders import load_weights
-from nonredundant.encoders.modules import encode_function, module_digest, pooled
+from nonredundant.encoders.digest import module_digest
+from nonredundant.encoders.modules import encode_function, pooled
 
 
 def network(seed=0, bias=True):
@@ -136,3 +140,108 @@ def test_maps_are_averaged_and_other_shapes_refused():
 def test_a_module_that_returns_several_things_is_named():
     with pytest.raises(TypeError, match="returns tuple"):
         encode_function(lambda batch: (batch, batch), "cpu")(np.zeros((1, 1, 4, 4)))
+
+
+class Scaled:
+    """A callable whose factor is an attribute."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, batch):
+        return batch * self.factor
+
+
+class Level(nn.Module):
+    """A network with a setting that is no weight, and that its description does not show."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, batch):
+        return batch * self.factor
+
+
+def closure(factor):
+    """Return a function that closes over a network."""
+    net = Level(factor)
+    return lambda batch: net(torch.from_numpy(batch)).numpy()
+
+
+def product(factor, batch):
+    """Return a product."""
+    return factor * batch
+
+
+def words(factor):
+    """Return a function with a set among its constants, whose order depends on the process."""
+    return lambda batch: batch * factor if "a" in {"a", "b", "c", "d"} else batch
+
+
+KINDS = {
+    "object": Scaled,
+    "setting": Level,
+    "closure": closure,
+    "partial": lambda factor: functools.partial(product, factor),
+    "method": lambda factor: Scaled(factor).__call__,
+    "words": words,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_digest_tells_what_a_module_refers_to(kind):
+    one, same, other = KINDS[kind](1.0), KINDS[kind](1.0), KINDS[kind](2.0)
+    assert module_digest(one) == module_digest(same) != module_digest(other)
+
+
+FACTOR = 1.0
+
+
+def test_a_digest_tells_the_objects_of_its_file_that_a_function_uses(monkeypatch):
+    def scaled(batch):
+        return batch * FACTOR
+
+    before = module_digest(scaled)
+    monkeypatch.setitem(globals(), "FACTOR", 2.0)
+    assert module_digest(scaled) != before
+
+
+def test_a_digest_survives_pickle_and_other_processes():
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import test_modules as t; "
+        "print(*[t.module_digest(make(1.0)) for make in t.KINDS.values()])"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code, os.path.dirname(__file__)],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+    module = network()
+    assert module_digest(pickle.loads(pickle.dumps(module))) == module_digest(module)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_networks_of_other_precisions_run(kind):
+    module = network().to(kind)
+    found = encode_function(module, "cpu")(np.ones((2, 1, 5, 5, 5), dtype=np.float32))
+    expected = encode_function(network(), "cpu")(np.ones((2, 1, 5, 5, 5), dtype=np.float32))
+    np.testing.assert_allclose(found, expected, rtol=0.05, atol=0.02)
+    assert module_digest(module) != module_digest(network())
+
+
+@pytest.mark.parametrize("output", [np.ones((2, 3), complex), np.full((2, 3), "a")])
+def test_outputs_that_are_no_real_numbers_are_refused(output):
+    with pytest.raises(TypeError, match="real numbers"):
+        encode_function(lambda batch: output, "cpu")(np.ones((2, 1, 5, 5)))
+
+
+def test_outputs_without_features_are_refused():
+    with pytest.raises(ValueError, match="expected"):
+        pooled(np.empty((2, 0)), 2)

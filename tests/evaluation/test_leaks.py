@@ -80,3 +80,24 @@ def test_equal_rows_do_not_identify_a_patient_where_they_are_usual():
     table = LesionTable(pd.DataFrame({"grade": [1.0, 1.0, 2.0]}))
     held = table[:2].replace(index=["x", "y"])
     check_held_out(table, held, LesionTable.concat([table, held]))
+
+
+@pytest.mark.parametrize("kind", ["classes", "words", "times"])
+@pytest.mark.parametrize("lesions", [1, 2])
+def test_an_embedding_that_holds_the_outcome_is_refused(kind, lesions):
+    rng = np.random.default_rng(0)
+    y = pd.Series(rng.integers(0, 2, 20), name="y")
+    labels = {
+        "classes": y,
+        "words": y.map({0: "benign", 1: "malignant"}),
+        "times": pd.DataFrame({"event": rng.integers(0, 2, 20), "time": y + rng.random(20)}),
+    }[kind]
+    outcome = labels["time"] if kind == "times" else y
+    given = pd.DataFrame(rng.normal(size=(20, 4))).assign(leak=3.5 * outcome - 1.0)
+    features = pd.DataFrame({"original_a": rng.normal(size=20 * lesions)})
+    sample = np.repeat(np.arange(20), lesions)
+    table = LesionTable(features, sample=sample, embeddings={"FMCIB": given})
+    with pytest.raises(ValueError, match=r"'FMCIB' has 1 columns that are the outcome.*__leak"):
+        check_target(labels, table, [])
+    honest = LesionTable(features, sample=sample, embeddings={"FMCIB": given.drop(columns="leak")})
+    check_target(labels, honest, [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -101,3 +103,22 @@ def test_images_to_answer(cases):
     assert isinstance(found.answer(), str)
     assert set(found.summary["feature_set"]) == {"HCR", "HCR+Net-MI"}
     assert isinstance(found.redundancy, pd.DataFrame)
+
+
+def test_small_lesions_that_keep_their_shape_have_no_embedding():
+    image = np.random.default_rng(0).gamma(4.0, 0.3, (20, 20, 20))
+    mask = np.zeros(image.shape, np.uint8)
+    mask[2:8, 2:8, 2:8], mask[12:14, 12:14, 12:13] = 1, 2
+    encoder = FrozenEncoder(profile, patch_shape=(12, 12, 12), patch_spacing=1.0)
+    extractor = RadiomicsExtractor(
+        bin_count=8,
+        feature_classes=["firstorder", "shape"],
+        lesions="labels",
+        small_lesions="shape",
+        patch_shape=(8, 8, 8),
+        embeddings={"Net": encoder},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table = extractor.fit_transform(pd.DataFrame({"image": [image], "mask": [mask]}))
+    assert table.embeddings["Net"].isna().all(axis=1).tolist() == [False, True]

@@ -64,3 +64,51 @@ def test_measurements_are_no_ids(tmp_path):
     pd.DataFrame(VALUES, columns=["a", "b"]).to_csv(tmp_path / "m.csv", index=False)
     with pytest.raises(ValueError, match="'a' must hold the id of each row"):
         read_embedding(tmp_path / "m.csv")
+
+
+def read_text(tmp_path, text, encoding="utf-8"):
+    """Read an embedding of this text."""
+    (tmp_path / "m.csv").write_text(text, encoding=encoding)
+    return read_embedding(tmp_path / "m.csv")
+
+
+REFUSED = {
+    "semicolons": ("id;a;b\n007;1,5;2\n", "separated by ';'"),
+    "tabs": ("id\ta\n007\t1\n", "separated by"),
+    "nameless": ("a,b\n007,1,2\n008,3,4\n", "more cells than its first line"),
+    "two-ids": ("sample,patient_id,a\n1,77,3\n2,88,4\n", "several columns that are named as ids"),
+    "fractions": ("id,lesion,a\np,0.5,1\np,1,2\n", "number of each lesion"),
+    "gaps": ("id,lesion,a\np,,1\np,1,2\n", "number of each lesion"),
+    "words": ("id,lesion,a\np,left,1\np,right,2\n", "number of each lesion"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_cells_that_would_be_taken_for_others_are_refused(tmp_path, kind):
+    text, message = REFUSED[kind]
+    with pytest.raises(ValueError, match=message):
+        read_text(tmp_path, text)
+
+
+def test_the_counter_of_the_rows_is_no_feature(tmp_path):
+    frame = read_text(tmp_path, ",PatientID,a\n0,007,1\n1,008,2\n", "utf-8-sig")
+    assert frame.index.tolist() == IDS
+    assert list(frame) == ["a"]
+
+
+def test_an_array_that_is_no_archive_is_refused(tmp_path):
+    np.save(tmp_path / "m.npy", VALUES)
+    (tmp_path / "m.npy").rename(tmp_path / "m.npz")
+    with pytest.raises(ValueError, match=r"np\.savez"):
+        read_embedding(tmp_path / "m.npz")
+
+
+def test_labels_of_parquet_are_ids_unless_a_column_is(tmp_path):
+    pytest.importorskip("pyarrow")
+    numbered = pd.DataFrame({"a": [1, 2], "lesion": [0, 1]}, index=[7, 7])
+    numbered.to_parquet(tmp_path / "m.parquet")
+    frame = read_embedding(tmp_path / "m.parquet")
+    assert (frame.index.tolist(), list(frame)) == ([("7", 0), ("7", 1)], ["a"])
+    # What is left of a counter after some rows were dropped.
+    pd.DataFrame({"a": [1, 2], "id": IDS}, index=[3, 5]).to_parquet(tmp_path / "m.parquet")
+    assert read_embedding(tmp_path / "m.parquet").index.tolist() == IDS

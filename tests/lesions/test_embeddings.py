@@ -146,3 +146,27 @@ def test_a_complete_embedding_raises_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         several(embeddings={"FMCIB": frame([1, 2, 3], IDS)})
+
+
+def test_the_level_of_the_lesion_is_known_by_its_name():
+    # As many samples as lesions of each: the two levels would fit the other way round, too.
+    labels = pd.MultiIndex.from_tuples(
+        [(lesion, sample) for sample in range(2) for lesion in range(2)], names=["lesion", "sample"]
+    )
+    table = LesionTable(
+        FEATURES, sample=[0, 0, 1, 1], embeddings={"FMCIB": frame([0, 1, 2, 3], labels)}
+    )
+    assert table.embeddings["FMCIB"]["FMCIB__e0"].tolist() == [0, 1, 2, 3]
+
+
+def test_rows_without_a_label_are_refused():
+    with pytest.raises(ValueError, match="1 rows without a label"):
+        several(embeddings={"FMCIB": frame([1, 2, 3], ["anna", "bert", np.nan])})
+
+
+def test_tables_whose_embeddings_are_hand_crafted_in_one_of_them_are_not_joined():
+    table = several(embeddings={"FMCIB": frame([1, 2, 3], IDS)})
+    plain = LesionTable(table.features, sample=[0, 1, 1, 2], index=IDS)
+    for tables in ([table, plain], [plain, table]):
+        with pytest.raises(ValueError, match="different blocks"):
+            LesionTable.concat(tables)

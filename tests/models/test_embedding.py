@@ -177,3 +177,11 @@ def test_other_columns_than_at_fit_are_refused_by_name():
     model = NonRedundantEmbedding().fit(table)
     with pytest.raises(ValueError, match=r"Missing: \['FMCIB__3'\]"):
         model.transform(table.replace(features=table.features.drop(columns="FMCIB__3")))
+
+
+def test_values_that_cannot_be_standardised_are_refused():
+    table, *_ = cohort(20, 5)
+    given = table.embeddings["FMCIB"] * 1e200
+    huge = LesionTable(table.known, embeddings={"FMCIB": given})
+    with pytest.raises(ValueError, match="5 columns of the embedding 'FMCIB' are too large"):
+        NonRedundantEmbedding().fit(huge)
