@@ -34,10 +34,12 @@ TOOLS = {"bandit", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
 SITE = {
     "ipykernel",
     "jupytext",
+    "latex2mathml",
     "myst-parser",
     "nbclient",
     "pydata-sphinx-theme",
     "sphinx",
+    "sphinx-copybutton",
     "sphinx-design",
     "sphinx-gallery",
     "tensorboard",

@@ -17,7 +17,7 @@ from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
-    check_distinct_ids,
+    cases_and_held,
     check_ending,
     check_not_clinical,
     clinical_columns,
@@ -26,7 +26,6 @@ from nonredundant.cli.tools import (
     echo,
     echo_stderr,
     has_images,
-    held_out_cases,
     one_line,
     parse_images,
     parse_patients,
@@ -295,31 +294,20 @@ def evaluate(
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
     given = read_embeddings(embedding or [], [target, event])
-    lesion_options: dict[str, Any] = {
-        "clinical": names,
-        "hcr": split_list(hcr),
-        "embeddings": given,
-        "event": event,
-        "groups": groups,
-        "centre": centre,
-    }
-    held: tuple[Any, ...] | None = None
+    columns: dict[str, Any] = {"event": event, "groups": groups, "centre": centre}
     table: Any
     if has_images(cases):
         if hcr is not None:
             raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
-        options: dict[str, Any] = {"groups": groups, "root": root, "images": images}
-        table = read_cases(cases, *needed, centre=centre, **options)
-        labels = read_labels(table, target, cases, event)
-        check_distinct_ids(table, cases, groups)
+        table, labels, held = cases_and_held(
+            cases, test, needed, target, **columns, root=root, images=images
+        )
         grouping = None if groups is None else table[groups]
-        if test is not None:
-            held = held_out_cases(test, needed, target, event, **options)
     else:
-        table, labels = read_lesions(cases, target, **lesion_options)
+        options = {**columns, "clinical": names, "hcr": split_list(hcr), "embeddings": given}
+        table, labels = read_lesions(cases, target, **options)
         grouping = groups
-        if test is not None:
-            held = read_lesions(test, target, **lesion_options)
+        held = None if test is None else read_lesions(test, target, **options)
     prepare_folder(output)
     cache = output / "cache"
     if not resume:

@@ -130,15 +130,7 @@ def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[
 
     diagnostics = [name for name in rows.columns if _DIAGNOSTICS.fullmatch(name)]
     free = [name for name in rows.columns if name not in {*diagnostics, *others, _LESION}]
-    chosen = [
-        name
-        for name in free
-        if (
-            any(fnmatch.fnmatchcase(name, one) for one in patterns)
-            if patterns
-            else _RADIOMICS.fullmatch(name)
-        )
-    ]
+    chosen = [name for name in free if _is_radiomics(name, patterns)]
     if not chosen:
         wanted = f"of the patterns {list(patterns)}" if patterns else "that pyradiomics names"
         raise ValueError(
@@ -149,18 +141,30 @@ def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[
     if words:
         shown = [describe_odd_cells(rows[name], mostly=False) or name for name in words[:_SHOWN]]
         raise ValueError(f"{path}: radiomics must be numbers, but {'; '.join(shown)}")
+    _tell_left_out(path, diagnostics, [name for name in free if name not in chosen])
+    return chosen
+
+
+def _is_radiomics(name: str, patterns: Sequence[str]) -> bool:
+    """Return whether a column is hand-crafted: of a pattern, or as pyradiomics names it."""
+    if patterns:
+        return any(fnmatch.fnmatchcase(name, one) for one in patterns)
+    return _RADIOMICS.fullmatch(name) is not None
+
+
+def _tell_left_out(path: Path, diagnostics: Sequence[str], others: Sequence[str]) -> None:
+    """Tell which columns are not used."""
     if diagnostics:
         echo_stderr(
             f"Warning: {path}: {len(diagnostics)} columns of pyradiomics that describe the "
             f"extraction, not the lesion, are left out: {diagnostics[0]}, …"
         )
-    ignored = [c for c in free if c not in chosen and c not in (*_POSITIONS, "status")]
+    ignored = [name for name in others if name not in (*_POSITIONS, "status")]
     if ignored:
         echo_stderr(
             f"Warning: {path}: {len(ignored)} columns are not used: {ignored[:_SHOWN]}; --hcr and "
             "--clinical choose columns"
         )
-    return chosen
 
 
 def _samples(rows: Any, path: Path) -> tuple[Any, Any]:

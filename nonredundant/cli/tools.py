@@ -367,6 +367,28 @@ def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -
     return cases[[event, target]].astype({event: bool})
 
 
+def cases_and_held(
+    path: Path,
+    test: Path | None,
+    needed: list[str],
+    target: str,
+    *,
+    event: str | None = None,
+    groups: str | None = None,
+    centre: str | None = None,
+    root: Path | None = None,
+    images: Mapping[str, Any] | None = None,
+) -> tuple[Any, Any, tuple[Any, ...] | None]:
+    """Read cases with images, their labels, and held-out cases if there are some."""
+    cases = read_cases(path, *needed, groups=groups, centre=centre, root=root, images=images)
+    check_distinct_ids(cases, path, groups)
+    labels = read_labels(cases, target, path, event)
+    if test is None:
+        return cases, labels, None
+    held = held_out_cases(test, needed, target, event, groups, root=root, images=images)
+    return cases, labels, held
+
+
 def held_out_cases(
     path: Path,
     needed: list[str],

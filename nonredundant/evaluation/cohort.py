@@ -220,17 +220,10 @@ def read_cohort(
         columns.
     """
     held, y_held, held_groups = _split_test(test)
-    is_table = isinstance(X, LesionTable)
-    clinical = {} if is_table else _clinical_parameters(extractor)
-    encoders = [step for columns in clinical.values() for step in clinical_steps(columns)]
-    _check_cases(X, held, extractor, named_columns(encoders))
-    steps = check_steps([*encoders, *check_steps(steps, caller)], caller)
-    if held is not None and is_table and steps:
-        _check_same_sources(X.samples, held.samples, list(X.samples.columns))
-    for cases in (X,) if held is None else (X, held):
-        check_clinical_cells(steps, _sample_columns(cases))
+    steps = _read_steps(X, held, extractor, steps, caller)
     y = align(y, X, "y")
     outcomes = {*getattr(y, "columns", ()), getattr(y, "name", None)}
+    is_table = isinstance(X, LesionTable)
     listed = listed_embedding_columns({} if is_table else _embeddings(extractor))
     check_target(y, X, [*named_columns(steps), *(c for c in listed if c in outcomes)])
     groups, held_groups = _read_groups(X, held, groups, held_groups)
@@ -247,6 +240,20 @@ def read_cohort(
         centres = check_groups(_named_column([X], centre, "centre")[0], X, "centre")
     outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
     return Given(X, held, outcome, steps, extractor, groups, held_groups, centres)
+
+
+def _read_steps(X: Any, held: Any, extractor: Any, steps: Any, caller: str) -> list[Any]:
+    """Return the steps of each fold, the encoding of clinical columns first, after checks."""
+    is_table = isinstance(X, LesionTable)
+    clinical = {} if is_table else _clinical_parameters(extractor)
+    encoders = [step for columns in clinical.values() for step in clinical_steps(columns)]
+    _check_cases(X, held, extractor, named_columns(encoders))
+    every = check_steps([*encoders, *check_steps(steps, caller)], caller)
+    if held is not None and is_table and every:
+        _check_same_sources(X.samples, held.samples, list(X.samples.columns))
+    for cases in (X,) if held is None else (X, held):
+        check_clinical_cells(every, _sample_columns(cases))
+    return every
 
 
 def _first_images(cases: pd.DataFrame, extractor: Any) -> list[Sources] | None:

@@ -129,12 +129,9 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     if name.startswith(f"{_CLINICAL}+"):
         rest = parse_feature_set(name.removeprefix(f"{_CLINICAL}+"), embeddings)
         return replace(rest, name=name, clinical=True)
-    known, _, last = name.rpartition("+")
-    if last.removesuffix(_INDEPENDENT) in embeddings:
-        if not known:
-            return FeatureSet(name, variant=_given(last))
-        if re.fullmatch(r"HCR|H\d+", known):
-            return replace(parse_feature_set(known), name=name, variant=_given(last))
+    given = _given_set(name, embeddings)
+    if given is not None:
+        return given
     match = _PATTERN.match(name)
     parts = match.groupdict() if match else {}
     learned = parts.get("dlr") or parts.get("pca")
@@ -159,6 +156,18 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     if learned:
         variant = _variant(learned, parts["ending"])
     return FeatureSet(name, selection, variant, clinical=selection is not None)
+
+
+def _given_set(name: str, embeddings: Collection[str]) -> FeatureSet | None:
+    """Return the set of a given embedding, alone or beside hand-crafted features, or None."""
+    known, _, last = name.rpartition("+")
+    if last.removesuffix(_INDEPENDENT) not in embeddings:
+        return None
+    if not known:
+        return FeatureSet(name, variant=_given(last))
+    if re.fullmatch(r"HCR|H\d+", known):
+        return replace(parse_feature_set(known), name=name, variant=_given(last))
+    return None
 
 
 def _given(name: str) -> Variant:
@@ -283,18 +292,9 @@ def check_feature_set(feature_set: FeatureSet, table: LesionTable) -> None:
 def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     """Describe what a feature set needs and the table does not have; empty if nothing."""
     name = feature_set.name
-    if feature_set.selection is not None and not table.columns_of("hcr"):
-        return "hand-crafted features, and the table has none"
-    image = None if feature_set.selection is None else feature_set.selection.image
-    if image is not None:
-        found = sorted({image_of(column) for column in table.columns_of("hcr")} - {""})
-        if image not in found:
-            return f"features of an image {image!r}, and the table has those of {found or 'one'}"
-    variant = feature_set.variant
-    if variant is not None and variant.embedding and (gap := _lacks_embedding(variant, table)):
+    gap = _lacks_features(feature_set.selection, table) or _lacks_learned(feature_set, table)
+    if gap:
         return gap
-    if variant is not None and not variant.embedding and table.patches is None:
-        return "patches, and the table has none: extract it with a patch_shape"
     if name in SIMPLE and not SIMPLE[name].is_measurable(table):
         return SIMPLE[name].needs
     if name.startswith(_CLINICAL) and not table.columns_of("clinical"):
@@ -302,8 +302,28 @@ def _lacks(feature_set: FeatureSet, table: LesionTable) -> str:
     return ""
 
 
-def _lacks_embedding(variant: Variant, table: LesionTable) -> str:
-    """Describe what components of an embedding need and the table does not have."""
+def _lacks_features(selection: Selection | None, table: LesionTable) -> str:
+    """Describe which hand-crafted features a selection needs and the table does not have."""
+    if selection is None:
+        return ""
+    columns = table.columns_of("hcr")
+    if not columns:
+        return "hand-crafted features, and the table has none"
+    found = sorted({image_of(column) for column in columns} - {""})
+    if selection.image is not None and selection.image not in found:
+        image = selection.image
+        return f"features of an image {image!r}, and the table has those of {found or 'one'}"
+    return ""
+
+
+def _lacks_learned(feature_set: FeatureSet, table: LesionTable) -> str:
+    """Describe what learned features need and the table does not have."""
+    variant = feature_set.variant
+    if variant is None:
+        return ""
+    if not variant.embedding:
+        lacks = table.patches is None
+        return "patches, and the table has none: extract it with a patch_shape" if lacks else ""
     if variant.embedding not in table.embedding_names:
         return f"an embedding of this name, and the table has {table.embedding_names}"
     if variant.kind == "residual" and not len(table.known.columns):

@@ -19,7 +19,7 @@ def test_checklist_is_read_off_the_run(found, page, plain, tmp_path, no_pictures
     assert page.answer_to("Missing values") == ["yes", "by the median"]
     assert page.answer_to("Algorithms") == [
         "yes",
-        "LR: LogisticRegression, mine: LogisticRegression",
+        "LR: RidgeLogistic, mine: LogisticRegression",
     ]
     assert page.answer_to("Tuning")[0] == "no"
     assert page.answer_to("Calibration and clinical")[0] == "yes"
