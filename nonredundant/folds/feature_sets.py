@@ -135,11 +135,7 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     match = _PATTERN.match(name)
     parts = match.groupdict() if match else {}
     learned = parts.get("dlr") or parts.get("pca")
-    if (
-        not match
-        or not (parts["hcr"] or learned)
-        or bool(parts["plus"]) != bool(parts["hcr"] and learned)
-    ):
+    if not _is_set(parts, learned):
         raise ValueError(
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted; 'pet:HCR' those of "
             "the image 'pet' of several), 'DLR' or 'D16' "
@@ -156,6 +152,12 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     if learned:
         variant = _variant(learned, parts["ending"])
     return FeatureSet(name, selection, variant, clinical=selection is not None)
+
+
+def _is_set(parts: dict[str, Any], learned: str | None) -> bool:
+    """Check whether the parts of a name are hand-crafted features, learned ones, or both joined."""
+    both = bool(parts.get("hcr") and learned)
+    return bool(parts.get("hcr") or learned) and bool(parts.get("plus")) == both
 
 
 def _given_set(name: str, embeddings: Collection[str]) -> FeatureSet | None:
