@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from nonredundant.folds.selection import Selection
 from nonredundant.folds.simple_sets import BASELINES, SIMPLE, constant_columns
