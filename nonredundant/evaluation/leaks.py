@@ -72,14 +72,17 @@ def check_target(y: Any, X: Any, clinical: Sequence[Any]) -> None:
 
 def _check_embeddings(y: Any, table: LesionTable) -> None:
     """Raise if a column of a given embedding is the outcome, in these or other numbers."""
+    if not table.embedding_names:
+        return
     for outcome in _outcomes(y):
         codes = outcome.to_numpy()
         if codes.dtype.kind not in "fiub":
             codes = pd.factorize(codes, sort=False)[0]
         codes = codes.astype(np.float64)[table.sample]
-        codes = codes - codes.mean()
-        if len(table) < _LEAST_RECODED or not codes.any():
+        # Unknown outcomes are refused where outcomes are read.
+        if len(table) < _LEAST_RECODED or not np.isfinite(codes).all() or not np.ptp(codes):
             continue
+        codes = codes - codes.mean()
         for name, frame in table.embeddings.items():
             values = frame.to_numpy(dtype=np.float64)
             values = values - values.mean(axis=0)
