@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import SimpleITK as sitk
 from cohorts_for_tests import make_table
-from matplotlib import pyplot as plt
 from sklearn.linear_model import LogisticRegression
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets
@@ -19,13 +18,6 @@ from nonredundant.patients import LesionGraphClassifier
 mpl.use("Agg")
 
 SETS = ("HCR", "DLR", "HCR+DLR", "HCR+DLR-MI")
-
-
-@pytest.fixture(autouse=True)
-def _close():
-    """Close the figures of a test."""
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="session")

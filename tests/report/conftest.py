@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import pytest
 from cohorts_for_tests import make_table
 from pages_for_tests import CLASSES, FEATURE, LOST, Page, compare
@@ -13,12 +12,6 @@ from nonredundant import LesionTable, NonRedundantCVAE
 from nonredundant.report import write_report
 
 mpl.use("Agg")
-
-
-@pytest.fixture(autouse=True)
-def no_open_figures():
-    """Close the figures that tests before this one left open in the same process."""
-    plt.close("all")
 
 
 @pytest.fixture(scope="session")
