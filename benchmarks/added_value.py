@@ -198,7 +198,7 @@ def measure(row: Row) -> dict[str, str]:
             f"{difference['estimate']:+.3f} ({difference['low']:+.3f} to "
             f"{difference['high']:+.3f}), p {format_p(difference['p_value'])}"
         ),
-        "share of d that h explains": _share(audit, block),
+        "share of d that h explains": _audited(audit, block, "share-of-latents"),
         "dCor (null)": _audited(audit, block, "dcor"),
         "added information: largest p": format_p(float(informed.max())),
         "new": findings["new"].verdict if "new" in findings else "",
@@ -210,11 +210,6 @@ def measure(row: Row) -> dict[str, str]:
 def _scored(scores: pd.Series) -> str:
     """Write a score with its interval."""
     return f"{scores['mean']:.3f} ({scores['low']:.2f}–{scores['high']:.2f})"
-
-
-def _share(audit: pd.DataFrame, block: str) -> str:
-    """Write the share of the block's variance that the known features explain."""
-    return _audited(audit, block, "share-of-latents")
 
 
 def _audited(audit: pd.DataFrame, block: str, method: str) -> str:

@@ -16,8 +16,7 @@ class RidgeLogistic(LogisticRegression):
     A ridge solution is a combination of the rows. Where there are fewer of them than columns, the
     regression is fitted to the coordinates of the rows on their own axes, at most as many as
     there are rows, and its coefficients are mapped back. The solution is the same, and a Newton
-    step takes the third power of the number of samples, not of columns: 30 times less time for
-    1,000 columns of 80 samples.
+    step takes the third power of the number of samples, not of columns.
 
     Parameters
     ----------

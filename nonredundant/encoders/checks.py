@@ -98,9 +98,4 @@ def _extent(inside: np.ndarray) -> np.ndarray:
     """Return the sides of the box around the lesion, in voxels."""
     if not inside.any():
         return np.zeros(inside.ndim)
-    axes = range(inside.ndim)
-    spans = [
-        np.flatnonzero(inside.any(axis=tuple(other for other in axes if other != axis)))
-        for axis in axes
-    ]
-    return np.array([span[-1] - span[0] + 1 for span in spans], dtype=float)
+    return np.ptp(np.argwhere(inside), axis=0) + 1.0

@@ -232,11 +232,7 @@ class FrozenEncoder(NamedOutputMixin, TransformerMixin, BaseEstimator):
         values = np.full((table.n_lesions, self.n_features_), np.nan)
         values[rows] = found
         columns = embedding_columns(self.name, range(self.n_features_))
-        added = pd.DataFrame(values, index=table.features.index, columns=columns)
-        return table.replace(
-            features=pd.concat([table.features, added], axis=1),
-            blocks={**table.blocks, **dict.fromkeys(columns, self.name)},
-        )
+        return table.add_columns(pd.DataFrame(values, columns=columns), self.name)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """List the columns of the table that `transform` returns.

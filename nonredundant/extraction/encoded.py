@@ -61,10 +61,7 @@ def add_encoded(
         crops = _crops(table, own, extractor, cases)
         found = own.fit(crops).transform(crops).embeddings[name]
         fitted[name] = own
-        table = table.replace(
-            features=pd.concat([table.features, found], axis=1),
-            blocks={**table.blocks, **dict.fromkeys(found.columns, name)},
-        )
+        table = table.add_columns(found, name)
     return table, fitted
 
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
 FORMAT = 5
+#: Why a case has no lesions if its mask is not given.
+NO_MASK = "the mask cell is empty; give a mask or drop the case"
 #: Begins the status of a case whose files cannot be read.
 UNREADABLE = "unreadable: "
 #: Fields of a plan that do not change values.
@@ -306,6 +308,22 @@ def note_place(
         _note_border_and_flatness(image, regions, notes, slicewise)
 
 
+def drawn_mask(
+    image: sitk.Image, sources: Sources, plan: Plan, notes: dict[str, str]
+) -> sitk.Image:
+    """Read the mask of a case as the plan says, on the image that it is drawn on."""
+    return read_mask(
+        sources.mask,
+        image,
+        channel=plan.label_channel,
+        roi=plan.roi,
+        several=plan.lesions == "labels",
+        located=has_grid(sources.image),
+        fill_slices=plan.fill_slices,
+        notes=notes,
+    )
+
+
 def read_regions(
     image: sitk.Image,
     sources: Sources,
@@ -324,17 +342,8 @@ def read_regions(
     if sources.whole:
         return [whole_image(image.GetSize()[::-1])], []
     if sources.mask is None:
-        raise CaseError("the mask cell is empty; give a mask or drop the case")
-    mask = read_mask(
-        sources.mask,
-        image,
-        channel=plan.label_channel,
-        roi=plan.roi,
-        several=plan.lesions == "labels",
-        located=has_grid(sources.image),
-        fill_slices=plan.fill_slices,
-        notes=notes,
-    )
+        raise CaseError(NO_MASK)
+    mask = drawn_mask(image, sources, plan, notes)
     if has_grid(sources.mask) and not has_grid(sources.image):
         # A copy, so that the caller's mask keeps its geometry.
         mask = sitk.Image(mask)

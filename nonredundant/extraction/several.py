@@ -15,12 +15,14 @@ from nonredundant.extraction.beside import measure_beside
 from nonredundant.extraction.case_table import ImageSources, Sources
 from nonredundant.extraction.memory import CaseMemoryError, check_sources, memory_limit
 from nonredundant.extraction.one_case import (
+    NO_MASK,
     CaseFailure,
     CaseMeasurement,
     CaseResult,
     Crops,
     Plan,
     case_key,
+    drawn_mask,
     measure_case,
     shape_classes,
     undisturbed,
@@ -28,7 +30,7 @@ from nonredundant.extraction.one_case import (
 from nonredundant.extraction.radiomics import feature_names
 from nonredundant.extraction.regions import describe_unmeasured
 from nonredundant.io.errors import CaseError
-from nonredundant.io.images import content_key, has_grid, read_image, read_mask, stands_alone
+from nonredundant.io.images import content_key, has_grid, read_image, stands_alone
 from nonredundant.lesions.images import parse_feature
 from nonredundant.utils.cache import CacheError, KeptFunction
 from nonredundant.utils.validation import InvalidParameterError
@@ -346,18 +348,9 @@ class _Case:
         if source.image is None:
             raise CaseError(f"the mask is drawn on the image {name!r}, which is missing")
         if source.mask is None:
-            raise CaseError("the mask cell is empty; give a mask or drop the case")
+            raise CaseError(NO_MASK)
         image = read_image(source.image, spacing=source.spacing)
-        mask = read_mask(
-            source.mask,
-            image,
-            channel=plan.label_channel,
-            roi=plan.roi,
-            several=plan.lesions == "labels",
-            located=has_grid(source.image),
-            fill_slices=plan.fill_slices,
-            notes=self._notes,
-        )
+        mask = drawn_mask(image, source, plan, self._notes)
         if name == self.name and has_grid(source.image):
             self._first_image = image
         return _components(mask, plan, self._notes) if plan.lesions == "components" else mask

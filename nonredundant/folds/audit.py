@@ -105,18 +105,17 @@ def audit_all(
     tasks: list[AuditTask] = []
     blocks: dict[str, None] = {}
     for model in models:
-        if model.data.fold.repeat != 0:
+        if model.data.fold.repeat != 0 or not model.learned:
             continue
-        groups = model.data.test_groups
-        for variant, record in model.learned.items():
-            blocks[variant.name] = None
-            if groups is not None and len(np.unique(groups)) < LEAST_AUDIT_ROWS:
-                continue
-            fold = model.data.fold
-            h = known_columns(model)
-            tasks.append(
-                AuditTask(variant.name, fold.name, h, record.held, groups, options, fold.seed)
-            )
+        blocks |= dict.fromkeys(variant.name for variant in model.learned)
+        groups, fold = model.data.test_groups, model.data.fold
+        if groups is not None and len(np.unique(groups)) < LEAST_AUDIT_ROWS:
+            continue
+        h = known_columns(model)
+        tasks += [
+            AuditTask(variant.name, fold.name, h, record.held, groups, options, fold.seed)
+            for variant, record in model.learned.items()
+        ]
     if not tasks:
         return [_no_audit(block, options) for block in blocks]
     if not tasks[0].h.shape[1]:

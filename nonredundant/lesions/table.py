@@ -462,7 +462,31 @@ class LesionTable:
         taken = [str(name) for name in frame.columns if name in self.blocks]
         if taken:
             raise ValueError(f"the table already has columns of these names: {taken}")
-        added = frame.iloc[self.sample].set_axis(self.features.index, axis=0)
+        return self.add_columns(frame.iloc[self.sample], block)
+
+    def add_columns(self, frame: pd.DataFrame, block: str) -> LesionTable:
+        """Add columns with one value per lesion, whose rows are those of the table in its order.
+
+        Parameters
+        ----------
+        frame : DataFrame of shape (n_lesions, n_columns)
+            One row per lesion; its index is not looked at.
+        block : str
+            "hcr", "clinical" or the name of an embedding.
+
+        Returns
+        -------
+        LesionTable
+            The new table.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = LesionTable(pd.DataFrame({"volume": [1.0, 2.0]}))
+        >>> table.add_columns(pd.DataFrame({"age": [60.0, 70.0]}), "clinical")
+        LesionTable(2 samples, 2 lesions, 1 HCR, 1 clinical, no patches)
+        """
+        added = frame.set_axis(self.features.index, axis=0)
         blocks = {**self.blocks, **dict.fromkeys(frame.columns, block)}
         return self.replace(features=pd.concat([self.features, added], axis=1), blocks=blocks)
 

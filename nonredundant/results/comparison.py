@@ -84,11 +84,11 @@ class FeatureSetComparison:
     added_information : DataFrame
         `feature_set, reference, classifier, method, statistic, null_95, p_value, p_holm,
         unseen_share, unit, n_permutations, n_samples, reason`: whether learned features say
-        something of the outcome beyond all known ones, by two methods of
+        something of the outcome beyond all known ones, by three methods of
         `statistics.added_information`; `unseen_share` is that of `statistics.unseen_share`.
     controls : DataFrame
         `control, n_draws, n_claims, p_value, meaning`: the tests of added information of the
-        primary set on negative controls, and how often both had p below 0.05.
+        primary set on negative controls, and how often all had p below 0.05.
     probability_tests : DataFrame
         `feature_set, reference, classifier, measure, threshold, estimate, low, high, p_value,
         reason`: paired differences of Brier score, log-loss and net benefit for two classes, on
