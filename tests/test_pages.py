@@ -1,10 +1,19 @@
-"""The code and the commands of the pages run, on a cohort of phantoms in files."""
+"""The code and the commands of the pages run, on a cohort of phantoms in files.
+
+Each block that prints shows what it printed. `WRITE_PAGES=1 pytest tests/test_pages.py` writes the
+outputs anew, of the defaults instead of the short settings here.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import re
 import shlex
+import textwrap
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +31,13 @@ ROOT = Path(nr.__file__).parent.parent
 #: Pages whose Python is run; `get_started` takes minutes on real images.
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 WITH_COMMANDS = [*PAGES, ROOT / "docs" / "get_started.md"]
+#: A block of Python, and the output below it.
+BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
+#: What the short settings below change.
+SHORTENED = re.compile(r"compare_feature_sets|NonRedundantCVAE|LesionGraphClassifier")
+NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?")
+#: Instead of comparing with the outputs, write them.
+WRITE = bool(os.environ.get("WRITE_PAGES"))
 #: Pages that compare feature sets or start worker processes take more than a few seconds.
 SLOW = {
     "README",
@@ -115,14 +131,59 @@ def quick(monkeypatch):
         monkeypatch.setitem(estimator.__init__.__kwdefaults__, "max_epochs", 2)
 
 
-def run(page: Path) -> None:
-    """Run the Python of a page in one namespace."""
+def run(page: Path) -> Iterator[tuple[re.Match[str], str]]:
+    """Run the Python of a page in one namespace; yield each block with what it prints."""
     names: dict[str, object] = {"__name__": "__main__"}
-    for number, block in enumerate(blocks(page, "python"), start=1):
-        with warnings.catch_warnings():
+    for number, block in enumerate(BLOCK.finditer(page.read_text("utf-8")), start=1):
+        printed = io.StringIO()
+        with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             # A cohort of 24 is small, and two epochs are few: the warnings say so.
             warnings.simplefilter("ignore", UserWarning)
-            exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+            exec(compile(block[1], f"{page.name}, block {number}", "exec"), names)
+        yield block, printed.getvalue()
+
+
+def check_outputs(page: Path, *, exact: bool = False) -> None:
+    """Run a page and compare its outputs, or write them."""
+    short, found = False, []
+    for block, printed in run(page):
+        # What is computed from here on has other numbers under the short settings.
+        short = short or (not exact and bool(SHORTENED.search(block[1])))
+        found.append((block, printed))
+        if printed and not WRITE:
+            assert block[2], f"{page.name} shows no output of {block[1]}"
+            assert alike(block[2], printed, numbers=not short), f"{block[2]}\n is now\n{printed}"
+    if WRITE:
+        write_outputs(page, found)
+
+
+def alike(shown: str, printed: str, *, numbers: bool) -> bool:
+    """Compare outputs but for spaces and last digits; without numbers, only their outlines."""
+    if not numbers:
+        return outline(shown) == outline(printed)
+    words = [NUMBER.sub("#", text).split() for text in (shown, printed)]
+    values = [[float(x) for x in NUMBER.findall(text)] for text in (shown, printed)]
+    return words[0] == words[1] and values[0] == pytest.approx(values[1], rel=0.02, abs=0.02)
+
+
+def outline(text: str) -> list[str]:
+    """Return the head of a table or the form of an array; sentences have none."""
+    text = text.strip()
+    return [] if text.endswith(".") else NUMBER.sub("#", text.splitlines()[0]).split()
+
+
+def write_outputs(page: Path, found: list[tuple[re.Match[str], str]]) -> None:
+    """Write outputs below their blocks, long sentences in several lines."""
+    text = page.read_text("utf-8")
+    for block, printed in reversed(found):
+        lines = [
+            textwrap.fill(line, 88, break_on_hyphens=False) if line.endswith(".") else line.rstrip()
+            for line in printed.strip("\n").splitlines()
+        ]
+        output = "\n```text\n" + "\n".join(lines) + "\n```\n" if printed else ""
+        shown = f"```python\n{block[1]}```\n{output}"
+        text = text[: block.start()] + shown + text[block.end() :]
+    page.write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -132,12 +193,19 @@ def run(page: Path) -> None:
         for page in PAGES
     ],
 )
-def test_python_of_a_page_runs(page, cohort, quick, monkeypatch, capsys):
+def test_python_of_a_page_runs_and_prints_what_it_shows(page, cohort, request, monkeypatch, capsys):
     monkeypatch.chdir(cohort)
-    if page.stem == "embeddings":
+    if not WRITE:
+        request.getfixturevalue("quick")
+    if page.stem == "embeddings" and not WRITE:
         # The default sets are those of the embeddings.
         monkeypatch.setitem(nr.compare_feature_sets.__kwdefaults__, "feature_sets", None)
-    run(page)
+    if page.stem == "README":
+        # Its files are the reader's: it shows no outputs.
+        for _ in run(page):
+            continue
+    else:
+        check_outputs(page)
 
 
 @pytest.mark.slow
@@ -147,7 +215,8 @@ def test_get_started_runs(tmp_path, monkeypatch, capsys):
     except OSError:
         pytest.skip("the cohort is not here")
     monkeypatch.chdir(tmp_path)
-    run(ROOT / "docs" / "get_started.md")
+    page = ROOT / "docs" / "get_started.md"
+    check_outputs(page, exact=True)
     assert (tmp_path / "report.html").stat().st_size > 100_000
 
 

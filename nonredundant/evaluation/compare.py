@@ -183,7 +183,7 @@ def compare_feature_sets(
     random_state : int, RandomState or None, default=None
         Seed of folds, networks and classifiers.
     verbose : int, default=0
-        1 shows progress with the time left.
+        0 shows progress with the time left on a terminal and in a notebook, 1 anywhere.
     anonymise : bool, default=False
         Return the results without the ids of samples and the paths of their files, see
         `FeatureSetComparison.anonymised`. Warnings on the screen and a `memory` still name them.

@@ -19,6 +19,7 @@ from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.outcome_residuals import centred_outcome, class_residuals
 from nonredundant.utils.context import one_thread
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
+from nonredundant.utils.progress import progress
 
 #: Level of every statement.
 LEVEL = 0.05
@@ -59,6 +60,10 @@ class StudyPlan:
     patients: dict[str, float]
     development: dict[str, int]
     power: float
+
+    def _repr_html_(self) -> str:
+        """Return the table for a notebook."""
+        return self.table.to_html(index=False, float_format="{:.3g}".format)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the power over the number of patients.
@@ -156,7 +161,7 @@ def plan_study(
     ]
     found: list[Any] = [None] * len(tasks)
     done = run_tasks(_study, tasks, n_jobs=n_jobs, what="simulating studies", ordered=False)
-    for position, result in done:
+    for position, result in progress(done, total=len(tasks), what="Studies", unit="study"):
         if isinstance(result, WorkerDiedError):
             raise result
         found[position] = result

@@ -181,8 +181,8 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
     n_jobs : int or None, default=None
         Number of cases measured in parallel (joblib); the values do not depend on it.
     verbose : int, default=0
-        0: a progress bar on a terminal if the work takes more than two seconds; 1: always a
-        progress bar; 2: also pyradiomics' log.
+        0: a progress bar on a terminal or in a notebook if the work takes more than two
+        seconds; 1: always a progress bar; 2: also pyradiomics' log.
 
     Attributes
     ----------

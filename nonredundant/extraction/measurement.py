@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 from collections.abc import Generator, Sequence
 from typing import Any
-
-from tqdm import tqdm
 
 from nonredundant.extraction.case_table import ImageSources, Sources
 from nonredundant.extraction.one_case import CaseFailure, CaseResult, Plan, case_key, measure_case
@@ -19,14 +16,13 @@ from nonredundant.extraction.radiomics import quiet
 from nonredundant.extraction.several import ImagesPlan, measure_images
 from nonredundant.utils.cache import CacheError, KeptFunction
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
+from nonredundant.utils.progress import progress
 
 #: Status of a case that ends the process that measures it, also when it is alone.
 _KILLED = (
     "the process that measured it was killed ({}), and again when no other case was measured: it "
     "probably needs more memory than there is; crop the scan, raise bin_width, or set max_memory"
 )
-#: Seconds of work after which a progress bar appears by itself.
-_PATIENCE = 2
 #: A cache key (or any name without a cache) and the positions of the cases that share it.
 _Group = tuple[str, list[int]]
 
@@ -101,30 +97,11 @@ def _measure_groups(
     measured = run_tasks(run_case, tasks, n_jobs=n_jobs, what="measuring cases")
     # Closed with this generator, so that no process goes on after an error.
     with quiet(verbose), contextlib.closing(measured):
-        for group, result in progress(measured, total=len(groups), verbose=verbose):
+        bar = progress(measured, total=len(groups), what="Extracting", unit="case", verbose=verbose)
+        for group, result in bar:
             if isinstance(result, WorkerDiedError):
                 result = CaseFailure(_KILLED.format(result), is_file_error=False)
             yield from ((i, result) for i in groups[group][1])
-
-
-def progress(items: Any, *, total: int, verbose: int) -> tqdm:
-    """Count cases in a progress bar.
-
-    Parameters
-    ----------
-    items : iterable or None
-        What is passed through; None: the caller counts with `update`.
-    total : int
-        Number of cases.
-    verbose : int
-        0: on a terminal only, after some seconds; else at once.
-    """
-    # With None, tqdm shows the bar on a terminal only; a worker of an outer search has none.
-    disable = None if multiprocessing.current_process().name == "MainProcess" else True
-    delay = _PATIENCE
-    if verbose:
-        disable, delay = False, 0
-    return tqdm(items, total=total, desc="Extracting", unit="case", disable=disable, delay=delay)
 
 
 def run_case(key: str, sources: Any, plan: Plan | ImagesPlan, memory: Any) -> CaseResult:

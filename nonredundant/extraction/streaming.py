@@ -25,7 +25,7 @@ import pandas as pd
 from nonredundant.extraction.assembly import assemble
 from nonredundant.extraction.case_table import ImageSources, Sources, case_name, source_columns
 from nonredundant.extraction.case_warnings import CaseSummary
-from nonredundant.extraction.measurement import progress, run_case
+from nonredundant.extraction.measurement import run_case
 from nonredundant.extraction.one_case import (
     CaseFailure,
     CaseMeasurement,
@@ -40,6 +40,7 @@ from nonredundant.lesions.parts import json_text, rows_as_json
 from nonredundant.lesions.sample_labels import labels_of
 from nonredundant.lesions.store import LesionStore, StoreError
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
+from nonredundant.utils.progress import progress
 from nonredundant.utils.user_warnings import warn_user
 
 #: Most cases of one task.
@@ -204,7 +205,7 @@ def write_cases(
     )
     summary = CaseSummary()
     verbose = writing.plan.verbose
-    bar = progress(None, total=len(missing), verbose=verbose)
+    bar = progress(None, total=len(missing), what="Extracting", unit="case", verbose=verbose)
     with quiet(verbose), contextlib.closing(outcomes), contextlib.closing(bar):
         for i, outcome in outcomes:
             if isinstance(outcome, WorkerDiedError):

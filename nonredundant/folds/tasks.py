@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import joblib
-from tqdm.auto import tqdm
 
 from nonredundant._version import __version__
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.cache import KeptFunction
 from nonredundant.utils.own_code import own_code
 from nonredundant.utils.parallel import WorkerDiedError, run_tasks
+from nonredundant.utils.progress import progress
 
 
 class Task(Protocol):
@@ -55,7 +55,7 @@ class TaskRunner:
     n_jobs : int or None
         Number of processes.
     verbose : int
-        1 shows progress with the time left.
+        1 shows progress at once; 0 after two seconds, on a terminal or in a notebook.
     voxels : str
         Digest of the cohort's patches and masks; empty without a memory.
     """
@@ -99,7 +99,7 @@ class TaskRunner:
             # joblib mistakes the memory of a worker that has trained networks for a leak and
             # replaces the worker; no task is lost.
             warnings.filterwarnings("ignore", message="A worker stopped while some jobs")
-            for i, result in tqdm(done, total=len(tasks), desc=what, disable=not self.verbose):
+            for i, result in progress(done, total=len(tasks), what=what, verbose=self.verbose):
                 if isinstance(result, WorkerDiedError):
                     raise WorkerDiedError(
                         f"{what}: the process of {calls[i][1].name} was killed ({result}), and "

@@ -33,6 +33,7 @@ from nonredundant.lesions.blocks import check_blocks, embedding_names, in_order
 from nonredundant.lesions.embeddings import join_embeddings
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.store import open_store
+from nonredundant.lesions.thumbnails import thumbnails
 
 #: Lesions and columns that a notebook shows.
 _MOST_SHOWN = 8
@@ -327,12 +328,16 @@ class LesionTable:
         return (self[[position]] for position in range(self.n_samples))
 
     def _repr_html_(self) -> str:
-        """Return the description and the first lesions for a notebook."""
+        """Return the description, the first lesions and their patches for a notebook."""
         frame = self.to_frame()
         table = frame.head(_MOST_SHOWN).to_html(max_cols=_MOST_SHOWN, float_format="{:.4g}".format)
         more = len(frame) - _MOST_SHOWN
         rest = f"<p>… and {more:,} more lesions</p>" if more > 0 else ""
-        return f"<p>{html.escape(repr(self))}</p>\n{table}{rest}"
+        shown = slice(0, _MOST_SHOWN)
+        masks = None if self.masks is None else self.masks[shown]
+        names = self.index[self.sample[shown]]
+        drawn = "" if self.patches is None else thumbnails(self.patches[shown], masks, names)
+        return f"<p>{html.escape(repr(self))}</p>\n{drawn}{table}{rest}"
 
     def __repr__(self) -> str:
         patches = "no patches"

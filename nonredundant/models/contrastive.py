@@ -264,7 +264,8 @@ default="cross-covariance"
     net_params : dict or None, default=None
         Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints one line per epoch.
+        0 shows a progress bar on a terminal or in a notebook after two seconds; 1 prints one
+        line per epoch.
 
     Attributes
     ----------
@@ -418,7 +419,8 @@ default=None
     net_params : dict or None, default=None
         Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints one line per epoch.
+        0 shows a progress bar on a terminal or in a notebook after two seconds; 1 prints one
+        line per epoch.
 
     Attributes
     ----------

@@ -325,7 +325,8 @@ default="dcor"
           GPU; extra `accelerate`.
         - any other argument of `skorch.NeuralNet`.
     verbose : int, default=0
-        1 prints one line per epoch.
+        0 shows a progress bar on a terminal or in a notebook after two seconds; 1 prints one
+        line per epoch.
 
     Attributes
     ----------

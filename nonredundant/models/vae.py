@@ -46,7 +46,8 @@ class VAE(VAEEstimator):
     net_params : dict or None, default=None
         Further training options, as for `NonRedundantCVAE`.
     verbose : int, default=0
-        1 prints one line per epoch.
+        0 shows a progress bar on a terminal or in a notebook after two seconds; 1 prints one
+        line per epoch.
 
     Attributes
     ----------

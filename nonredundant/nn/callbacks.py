@@ -13,6 +13,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler
 from torch.optim.lr_scheduler import LambdaLR
 
+from nonredundant.utils.progress import progress
+
 
 class TermHistory(Callback):
     """Record the mean of every term per epoch, as `name` and `valid_name`.
@@ -40,6 +42,26 @@ class TermHistory(Callback):
 def _is_best(net: NeuralNet, name: str, value: float) -> bool:
     """Return whether a value is below those of all epochs before."""
     return all(value < epoch[name] for epoch in net.history[:-1] if name in epoch)
+
+
+class EpochBar(Callback):
+    """Show the epochs of a training in a progress bar; see `utils.progress`."""
+
+    def on_train_begin(self, net: NeuralNet, **_: Any) -> None:
+        """Open the bar."""
+        self.bar_ = progress(None, total=net.max_epochs, what="Training", unit="epoch")
+
+    def on_epoch_end(self, net: NeuralNet, **_: Any) -> None:
+        """Count the epoch."""
+        self.bar_.update()
+
+    def close(self) -> None:
+        """Close the bar, also after an interrupt."""
+        self.bar_.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A bar writes to the terminal of its process: a copy has none.
+        return {}
 
 
 class ScheduledUpdate(Callback):

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from nonredundant.nn.batches import as_is
-from nonredundant.nn.callbacks import TermHistory, learning_rate
+from nonredundant.nn.callbacks import EpochBar, TermHistory, learning_rate
 from nonredundant.nn.options import check_callbacks, refuse_own_arguments, schedules
 from nonredundant.nn.stored import LesionLoader
 from nonredundant.utils.validation import InvalidParameterError
@@ -87,12 +87,13 @@ class TermNet(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Callback]]:
-        """Return the recorder of terms, the learning-rate schedule and, if verbose, a log."""
+        """Return the recorder of terms, the learning-rate schedule, and a bar or a log."""
         callbacks: list[tuple[str, Callback]] = [("terms", TermHistory())]
         schedule = learning_rate(self.lr_schedule, self.n_steps)
         if schedule is not None:
             callbacks.append(("lr_schedule", schedule))
-        return callbacks + ([("print_log", PrintLog(_REPEATED))] if self.verbose else [])
+        shown = ("print_log", PrintLog(_REPEATED)) if self.verbose else ("bar", EpochBar())
+        return [*callbacks, shown]
 
     def initialize(self) -> TermNet:
         """Initialise the net and the gradient scaler that half precision needs."""
@@ -161,6 +162,10 @@ class TermNet(NeuralNet):
         except (KeyError, ValueError, SkorchException) as error:
             self._explain_monitor(error)
             raise
+        finally:
+            for _, callback in self.callbacks_:
+                if isinstance(callback, EpochBar):
+                    callback.close()
         # After an interrupt, a callback would save a half-trained net as if it were done.
         self.notify("on_train_end", X=X, y=y)
         check_weights(self.module_)

@@ -76,7 +76,8 @@ class LesionGraphSurvival(PatientGraphEstimator):
         `optimizer__weight_decay`, weight decay of AdamW, 1e-2 by default; any other argument of
         `skorch.NeuralNet`.
     verbose : int, default=0
-        1 prints one line per epoch.
+        0 shows a progress bar on a terminal or in a notebook after two seconds; 1 prints one
+        line per epoch.
 
     Attributes
     ----------

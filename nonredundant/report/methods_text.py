@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nonredundant.displays.names import method_name, metric_name
+from nonredundant.lesions.images import settings_by_image
 from nonredundant.metrics.audit import SHARE
 from nonredundant.report.descriptions import class_shares, validation_text
 from nonredundant.report.formatting import count
@@ -61,7 +62,7 @@ def methods_text(comparison: Any) -> str:
     >>> "60 patients (0: 30 (50 %), 1: 30 (50 %))" in methods_text(found)
     True
     """
-    parts = (_cohort, _features, _network, _models, _tests, _audit, _software)
+    parts = (_cohort, _features, _embeddings, _network, _models, _tests, _audit, _software)
     paragraphs = [text for part in parts if (text := " ".join(part(comparison)))]
     numbers: dict[str, int] = {}
 
@@ -92,20 +93,18 @@ def _cohort(comparison: Any) -> Iterator[str]:
 def _features(comparison: Any) -> Iterator[str]:
     """Describe the known features."""
     s = comparison.settings
-    parameters = s.provenance.get("parameters", {})
-    setting = parameters.get("setting", {})
     if s.cohort.n_hcr and s.extractor:
         version = s.provenance.get("versions", {}).get("pyradiomics", "")
-        text = (
-            f"{s.cohort.n_hcr} hand-crafted radiomic features (HCR) were computed by pyradiomics "
-            f"{version} [pyradiomics]"
+        by_image = settings_by_image(s.provenance)
+        images = f" of {len(by_image)} images per patient" if len(by_image) > 1 else ""
+        measured = "; ".join(filter(None, (_image(*item) for item in by_image.items())))
+        yield (
+            f"{s.cohort.n_hcr} hand-crafted radiomic features (HCR){images} were computed by "
+            f"pyradiomics {version} [pyradiomics]{f' ({measured})' if measured else ''}."
         )
-        modality = s.provenance.get("modality")
-        text += f", preset for {modality}" if modality else ""
-        chosen = [
-            f"{name} = {setting[name]}" for name in _SETTINGS if setting.get(name) is not None
-        ]
-        yield f"{text} ({', '.join(chosen)})." if chosen else f"{text}."
+        for image, n_lost in s.cohort.missing_images.items():
+            if n_lost:
+                yield f"{count(n_lost, 'patient')} had no {image} image."
     elif s.cohort.n_hcr:
         yield f"{s.cohort.n_hcr} features of the lesions were given [computed how: authors]."
     if s.cohort.n_clinical:
@@ -115,6 +114,35 @@ def _features(comparison: Any) -> Iterator[str]:
 
 
 _SETTINGS = ("binWidth", "binCount", "resampledPixelSpacing", "normalize", "interpolator")
+
+
+def _image(name: str, provenance: Mapping[str, Any]) -> str:
+    """Describe how one image was measured: its preset and settings, after its name if it has one."""
+    setting = provenance.get("parameters", {}).get("setting", {})
+    modality = provenance.get("modality")
+    parts = [f"preset for {modality}"] if modality else []
+    parts += [f"{key} = {setting[key]}" for key in _SETTINGS if setting.get(key) is not None]
+    return f"{name}: {', '.join(parts)}" if name and parts else ", ".join(parts)
+
+
+def _embeddings(comparison: Any) -> Iterator[str]:
+    """Describe the given embeddings that were compared."""
+    s, used = comparison.settings, comparison.embeddings
+    if used.empty:
+        return
+    how = "which networks, and what they were trained on and applied to"
+    by = " by frozen networks" if "FrozenEncoder" in (s.extractor or "") else ""
+    named = ", ".join(
+        f"{row['embedding']} ({row['n_columns']:,.0f} columns, of which the first "
+        f"{row['n_components']:.0f} principal components were used)"
+        for _, row in used.iterrows()
+    )
+    yield f"Embeddings of the lesions were computed{by} [{how}: authors]: {named}."
+    if used["share_explained"].notna().any():
+        yield (
+            "Sets with an embedding named -MI hold what cross-fitted regressions on the known "
+            "features did not predict of these components, in mean and spread."
+        )
 
 
 #: Parameters of the training, and how they are named.
@@ -170,7 +198,8 @@ def _models(comparison: Any) -> Iterator[str]:
         f"with {validation_text(s)}; all that is learned was learned on training patients only."
     )
     if s.steps:
-        yield f"Steps inside each fold: {', '.join(s.steps)}."
+        named = ", then ".join(_step(text) for text in s.steps)
+        yield f"In each fold, the training patients were first used to learn {named}."
     primary = s.primary
     against = f" against {primary['reference']}" if "reference" in primary else ""
     yield (
@@ -178,6 +207,12 @@ def _models(comparison: Any) -> Iterator[str]:
         f"{against} ({primary['classifier']}, {metric_name(primary['metric'])}); the plan "
         f"{s.registration['plan']} was recorded on {s.registration['made'][:10]}."
     )
+
+
+def _step(text: str) -> str:
+    """Name a step by its class and the parameters that were set."""
+    name, _, parameters = " ".join(text.split()).partition("(")
+    return f"{name} ({parameters[:-1]})" if parameters.strip(")") else name
 
 
 def _tests(comparison: Any) -> Iterator[str]:

@@ -81,6 +81,13 @@ REFERENCES = {
         "doi",
         "10.1186/s13244-023-01572-w",
     ),
+    "lambin": Reference(
+        "Lambin et al. Radiomics Quality Score 2.0: towards radiomics readiness levels and "
+        "clinical translation for personalized medicine. Nature Reviews Clinical Oncology 22, "
+        "831–846 (2025).",
+        "doi",
+        "10.1038/s41571-025-01067-1",
+    ),
     "ledell": Reference(
         "LeDell, Petersen & van der Laan. Computationally efficient confidence intervals for "
         "cross-validated area under the ROC curve estimates. Electronic Journal of Statistics 9, "

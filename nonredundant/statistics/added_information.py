@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from nonredundant.statistics.rows import aligned, to_matrix
 from nonredundant.statistics.sensitivity import PENALTIES, leave_one_out_ridge
 from nonredundant.statistics.similarity import similarity_test
 from nonredundant.statistics.stacked_regression import stacked_predictions
+from nonredundant.utils.notebook import record_html
 
 __all__ = [
     "AddedInformation",
@@ -79,6 +80,10 @@ class AddedInformation:
     n_permutations: int
     n_samples: int
     reason: str = ""
+
+    def _repr_html_(self) -> str:
+        """Return the fields for a notebook."""
+        return record_html(asdict(self))
 
 
 def added_information(

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nonredundant.utils.notebook import record_html
+
 #: Confidence level of all intervals.
 LEVEL = 0.95
 #: Square of the difference, in standard errors, at which half of the growth of its variance is
@@ -40,6 +42,10 @@ class Estimate(NamedTuple):
     high: float
     reason: str = ""
 
+    def _repr_html_(self) -> str:
+        """Return the fields for a notebook."""
+        return record_html(self._asdict())
+
 
 class Difference(NamedTuple):
     """A paired difference, its 95 % interval and two-sided p-value.
@@ -71,6 +77,10 @@ class Difference(NamedTuple):
     high: float
     p_value: float
     reason: str = ""
+
+    def _repr_html_(self) -> str:
+        """Return the fields for a notebook."""
+        return record_html(self._asdict())
 
 
 def not_estimable(difference: float, reason: str) -> Difference:

@@ -91,3 +91,14 @@ def test_early_stopping_is_no_interrupt():
     options = {"callbacks": [stop]}
     model = NonRedundantCVAE(dlr_size=2, max_epochs=30, random_state=0, net_params=options)
     assert len(model.fit(table()).history_) < 30
+
+
+def test_the_bar_of_an_interrupted_training_is_closed(monkeypatch):
+    from nonredundant.utils import progress
+
+    monkeypatch.setattr(progress, "_is_watched", lambda: True)
+    model = VAE(2, max_epochs=40, augment=Interrupt(3), random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(table())
+    assert len(progress._BARS) > 0
+    assert all(bar.disable for bar in progress._BARS)

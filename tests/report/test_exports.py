@@ -104,3 +104,29 @@ def test_a_test_set_is_tested_as_its_table_says(found):
     text = methods_text(changed(found, tests=tests, settings=settings))
     assert "DeLong's test, clustered by patient" in text
     assert "12 held-out samples" in text
+
+
+def test_several_images_steps_and_embeddings_are_described(found):
+    one = {"modality": "CT", "parameters": {"setting": {"binWidth": 25}}}
+    provenance = {"channels": ["pet", "ct"], "images": {"pet": {"modality": "PET"}, "ct": one}}
+    settings = replace(
+        found.settings,
+        extractor="RadiomicsExtractor(embeddings={'A': FrozenEncoder()})",
+        cohort=replace(found.settings.cohort, missing_images={"pet": 0, "ct": 1}),
+        provenance={**provenance, "versions": {"pyradiomics": "3.1"}},
+        steps=["EncodeClinical(transformer=['age'])", "Select(k=2,\n       score=None)", "Plain()"],
+    )
+    embeddings = pd.DataFrame(
+        {"embedding": ["A"], "n_columns": [4096], "n_components": [16], "share_explained": [0.2]}
+    )
+    text = methods_text(changed(found, settings=settings, embeddings=embeddings))
+    for part in (
+        "of 2 images per patient were computed by pyradiomics 3.1",
+        "(pet: preset for PET; ct: preset for CT, binWidth = 25)",
+        "1 patient had no ct image",
+        "computed by frozen networks",
+        "A (4,096 columns, of which the first 16 principal components were used)",
+        "named -MI hold what cross-fitted regressions",
+        "learn EncodeClinical (transformer=['age']), then Select (k=2, score=None), then Plain.",
+    ):
+        assert part in text

@@ -10,6 +10,7 @@ from pages_for_tests import FEATURE, LOST, Page, changed
 
 from nonredundant import LesionTable
 from nonredundant.inspection import LatentStability
+from nonredundant.statistics import AddedInformation, Difference
 
 
 def test_a_comparison_shows_its_answer_and_its_scores(found):
@@ -44,3 +45,16 @@ def test_atlas_and_stability_show_no_more_digits_than_are_of_use(found):
     assert "Score 0.667, by chance 0.143." in stable.text
     for text in (page.text, stable.text):
         assert not re.search(r"\d\.\d{6}", text)
+
+
+def test_results_of_tests_show_three_digits_and_why_something_is_not_estimable():
+    page = Page(Difference(1 / 3, -1 / 7, 2 / 3, 1e-9)._repr_html_())
+    assert page.rows == [
+        ["estimate", "low", "high", "p_value"],
+        ["0.333", "-0.143", "0.667", "< 0.001"],
+    ]
+    nan = float("nan")
+    missing = AddedInformation(nan, nan, nan, nan, "permutation", 0, 8, "fewer than <10> rows")
+    page = Page(missing._repr_html_())
+    assert page.rows[1][:1] == ["not estimable"]
+    assert page.rows[1][-3:] == ["0", "8", "fewer than <10> rows"]

@@ -18,6 +18,7 @@ from nonredundant.report.sections import (
     patients,
     pictures,
     quality,
+    readiness,
     settings,
     warnings,
     words,
@@ -37,6 +38,7 @@ SECTIONS: list[Section] = [
     paper.SECTION,
     checklist.SECTION,
     quality.SECTION,
+    readiness.SECTION,
     words.SECTION,
 ]
 

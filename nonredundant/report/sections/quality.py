@@ -36,10 +36,10 @@ class Reply(NamedTuple):
 
 
 #: Settings and the answered items of the checklist, by topic → reply.
-_Rule = Callable[[Any, Mapping[str, Item]], Reply]
+Rule = Callable[[Any, Mapping[str, Item]], Reply]
 
 
-def _from(*topics: str) -> _Rule:
+def answer_from(*topics: str) -> Rule:
     """Answer by items of the checklist: "yes" if all of them are done."""
 
     def reply(settings: Any, items: Mapping[str, Item]) -> Reply:
@@ -51,7 +51,7 @@ def _from(*topics: str) -> _Rule:
     return reply
 
 
-def _authors(found: str = "") -> _Rule:
+def leave_to_authors(found: str = "") -> Rule:
     """Leave the item to the authors."""
     return lambda settings, items: Reply(AUTHORS, found)
 
@@ -75,12 +75,12 @@ def _non_radiomic(settings: Any, items: Mapping[str, Item]) -> Reply:
     return Reply(NO, "no clinical columns alone were among the feature sets")
 
 
-def _internal(settings: Any, items: Mapping[str, Item]) -> Reply:
+def describe_internal(settings: Any, items: Mapping[str, Item]) -> Reply:
     """Describe the internal validation."""
     return Reply(YES, validation_text(settings))
 
 
-def _external(settings: Any, items: Mapping[str, Item]) -> Reply:
+def describe_external(settings: Any, items: Mapping[str, Item]) -> Reply:
     """Answer whether there is a test set; the authors know where it is from."""
     if not settings.n_test:
         return Reply(NO, "no separate test set")
@@ -88,12 +88,12 @@ def _external(settings: Any, items: Mapping[str, Item]) -> Reply:
     return Reply(AUTHORS, f"{held}; say whether they come from other institutions")
 
 
-_NOT_IN_FILES = _authors()
+_NOT_IN_FILES = leave_to_authors()
 #: Item of METRICS in our own words, and how it is answered; numbered from 1 in this order.
-_ITEMS: list[tuple[str, _Rule]] = [
+_ITEMS: list[tuple[str, Rule]] = [
     (
         "Reporting follows a checklist",
-        _authors("a part of CLEAR and TRIPOD+AI is answered in this file"),
+        leave_to_authors("a part of CLEAR and TRIPOD+AI is answered in this file"),
     ),
     ("Criteria of eligibility and how far the cohort represents patients", _NOT_IN_FILES),
     ("Quality and definition of the reference standard", _NOT_IN_FILES),
@@ -104,16 +104,16 @@ _ITEMS: list[tuple[str, _Rule]] = [
     ("How lesions were segmented", _NOT_IN_FILES),
     ("Evaluation of an automatic segmentation, if there is one", _NOT_IN_FILES),
     ("Masks of the test set by a single reader or tool", _NOT_IN_FILES),
-    ("Pre-processing of images", _from("Pre-processing and resampling")),
-    ("Standardised software for features", _from("Software that extracted the features")),
+    ("Pre-processing of images", answer_from("Pre-processing and resampling")),
+    ("Standardised software for features", answer_from("Software that extracted the features")),
     (
         "Parameters of the extraction",
-        _from("Discretisation of grey levels", "Image types", "Feature classes"),
+        answer_from("Discretisation of grey levels", "Image types", "Feature classes"),
     ),
     ("Features that are not robust are removed", _NOT_IN_FILES),
     (
         "Features that repeat others are removed",
-        _from("Hand-crafted features selected inside the fold"),
+        answer_from("Hand-crafted features selected inside the fold"),
     ),
     ("Number of features against number of cases", _dimensions),
     (
@@ -122,18 +122,18 @@ _ITEMS: list[tuple[str, _Rule]] = [
             NOT_APPLICABLE, "networks give features, classifiers predict the outcome"
         ),
     ),
-    ("Partition of the data", _from("Data split")),
+    ("Partition of the data", answer_from("Data split")),
     ("Confounders", _NOT_IN_FILES),
-    ("Metrics that suit the task", _from("Metrics")),
-    ("Uncertainty of the results", _from("Scores with 95 % intervals")),
-    ("Calibration", _from("Calibration and clinical utility")),
+    ("Metrics that suit the task", answer_from("Metrics")),
+    ("Uncertainty of the results", answer_from("Scores with 95 % intervals")),
+    ("Calibration", answer_from("Calibration and clinical utility")),
     ("One kind of image alone, or shown to be inferior", _NOT_IN_FILES),
     ("Comparison with a method without radiomics", _non_radiomic),
-    ("Comparison with simple models", _from("Comparison with models without radiomics")),
-    ("Internal test", _internal),
-    ("External test", _external),
+    ("Comparison with simple models", answer_from("Comparison with models without radiomics")),
+    ("Internal test", describe_internal),
+    ("External test", describe_external),
     ("Data are available", _NOT_IN_FILES),
-    ("Code is available", _authors("settings, seed and versions are in this file")),
+    ("Code is available", leave_to_authors("settings, seed and versions are in this file")),
     ("Models are available", _NOT_IN_FILES),
 ]
 
