@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import matplotlib as mpl
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
+from sklearn.base import BaseEstimator
 
 import nonredundant
 
@@ -67,6 +69,9 @@ html_theme_options = {
         "image_dark": "_static/logo.svg",
         "alt_text": "nonredundant, home",
     },
+    # Its file lies in the site: releases are folders below the newest one.
+    "switcher": {"json_url": "_static/switcher.json", "version_match": version},
+    "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
     "navbar_align": "left",
     "header_links_before_dropdown": 6,
     "navigation_with_keys": False,
@@ -121,6 +126,17 @@ def link_gallery(app: Any, docname: str, source: list[str]) -> None:
     source[0] = pages.replace("../examples)", "gallery/index)")
 
 
+def link_diagrams() -> None:
+    """Let diagrams of estimators on the pages of the gallery lead to their pages."""
+    text = (Path(__file__).parent / "api.md").read_text(encoding="utf-8")
+    for path in re.findall(r"^   (\w+\.\w+)$", text, flags=re.M):
+        module, _, name = path.partition(".")
+        found = getattr(importlib.import_module(f"nonredundant.{module}"), name)
+        if isinstance(found, type) and issubclass(found, BaseEstimator):
+            found._doc_link_module = "nonredundant"
+            found._doc_link_template = f"../generated/nonredundant.{path}.html"
+
+
 def write_math(display: str) -> Any:
     """Make a function that writes a formula as MathML."""
 
@@ -140,5 +156,6 @@ def setup(app: Any) -> dict[str, bool]:
         block_renderers=(write_math("block"), None),
     )
     app.connect("autodoc-skip-member", skip_inherited)
+    link_diagrams()
     app.connect("source-read", link_gallery)
     return {"parallel_read_safe": True}

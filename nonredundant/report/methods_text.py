@@ -117,7 +117,7 @@ _SETTINGS = ("binWidth", "binCount", "resampledPixelSpacing", "normalize", "inte
 
 
 def _image(name: str, provenance: Mapping[str, Any]) -> str:
-    """Describe how one image was measured: its preset and settings, after its name if it has one."""
+    """Describe the preset and settings of one image, after its name if it has one."""
     setting = provenance.get("parameters", {}).get("setting", {})
     modality = provenance.get("modality")
     parts = [f"preset for {modality}"] if modality else []

@@ -6,6 +6,7 @@ import csv
 import re
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from pages_for_tests import CLASSES, FEATURE, Page, changed
 
