@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -71,3 +73,26 @@ def test_phantoms_of_the_image_are_a_cohort_on_disk(tmp_path):
     )
     volumes = extractor.fit_transform(cases).features["original_shape_VoxelVolume"]
     assert np.all(volumes > 0)
+
+
+def test_files_of_a_release_have_its_number():
+    number = nonredundant.__version__
+    assert f"\nversion: {number}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changes, re.M)[0] == number
+    # What a user reads of a release is a page, not a log.
+    assert len(changes.splitlines()) < 150
+    switch = json.loads((ROOT / "docs" / "_static" / "switcher.json").read_text(encoding="utf-8"))
+    assert number in [entry["version"] for entry in switch]
+
+
+def test_the_wheel_holds_every_file_that_the_package_reads():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    patterns = settings["tool"]["setuptools"]["package-data"]["nonredundant"]
+    package = ROOT / "nonredundant"
+    files = [
+        path for path in package.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    ]
+    data = [path.relative_to(package).as_posix() for path in files if path.suffix != ".py"]
+    assert len(data) > 3
+    assert not [name for name in data if not any(fnmatch(name, one) for one in patterns)]

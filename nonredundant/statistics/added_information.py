@@ -18,7 +18,7 @@ from nonredundant.statistics.rows import aligned, to_matrix
 from nonredundant.statistics.sensitivity import PENALTIES, leave_one_out_ridge
 from nonredundant.statistics.similarity import similarity_test
 from nonredundant.statistics.stacked_regression import stacked_predictions
-from nonredundant.utils.notebook import record_html
+from nonredundant.statistics.notebook import record_html
 
 __all__ = [
     "AddedInformation",

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nonredundant.utils.notebook import record_html
+from nonredundant.statistics.notebook import record_html
 
 #: Confidence level of all intervals.
 LEVEL = 0.95
