@@ -1,8 +1,8 @@
 """The code and the commands of the pages run, on a cohort of phantoms in files.
 
-What a page shows below a block is what the block prints. `WRITE_PAGES=1 pytest tests/test_pages.py` writes the
-outputs anew, of the defaults instead of the short settings here; the folds are not repeated, as the
-guide says.
+What a page shows below a block is what the block prints. `WRITE_PAGES=1 pytest tests/test_pages.py`
+writes the outputs anew, of the defaults instead of the short settings here, without repeats of the
+folds.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nonredundant.statistics.notebook import record_html
 from nonredundant.statistics.outcome_residuals import (
     centred_outcome,
     class_residuals,
@@ -18,7 +19,6 @@ from nonredundant.statistics.rows import aligned, to_matrix
 from nonredundant.statistics.sensitivity import PENALTIES, leave_one_out_ridge
 from nonredundant.statistics.similarity import similarity_test
 from nonredundant.statistics.stacked_regression import stacked_predictions
-from nonredundant.statistics.notebook import record_html
 
 __all__ = [
     "AddedInformation",
