@@ -62,9 +62,9 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Its columns that vary in the training lesions.
     n_components_ : int
         Number of components.
-    components_ : array of shape (n_components_, n_usable)
+    components_ : array of shape (n_components, n_usable)
         Directions of the components among the standardised columns.
-    explained_variance_ratio_ : array of shape (n_components_,)
+    explained_variance_ratio_ : array of shape (n_components,)
         Share of the variance of the standardised columns that each component has.
     share_explained_ : float
         Share of the variance of all components that the mean given h explains, of lesions that
