@@ -42,7 +42,7 @@ def _is_empty(value: Any) -> bool:
 
 def _text(name: str, value: Any) -> str:
     """Format a value with three significant digits, a small p-value as a bound."""
-    if isinstance(value, str) or not np.isscalar(value):
+    if not isinstance(value, int | float | np.number):
         return str(value)
     if np.isnan(value):
         return "not estimable"
