@@ -42,7 +42,7 @@ def _is_empty(value: Any) -> bool:
 
 def _text(name: str, value: Any) -> str:
     """Format a value with three significant digits, a small p-value as a bound."""
-    if not isinstance(value, int | float | np.number):
+    if not isinstance(value, int | float | np.integer | np.floating):
         return str(value)
     if np.isnan(value):
         return "not estimable"
