@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant.extraction.lesion_features import Lesion, measure_lesion, measure_type
+from nonredundant.extraction.levels import discretise
 from nonredundant.extraction.memory import check_grey_levels
 from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError
@@ -73,14 +75,17 @@ def compute_features(
     (62.0, (13, 124.0))
     """
     extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())), plain)
-    extractor.levels, extractor.limit = {}, limit
     try:
         with np.errstate(all="ignore"):
-            values = extractor.execute(image, mask, label=1)
+            if plain:
+                extractor.levels, extractor.limit = {}, limit
+                values, levels = extractor.execute(image, mask, label=1), extractor.levels
+            else:
+                values, levels = measure_lesion(extractor, image, mask, limit)
     except (ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
         raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
-    return {name: float(np.real(value)) for name, value in values.items()}, extractor.levels
+    return {name: float(np.real(value)) for name, value in values.items()}, levels
 
 
 def _widen_small_integers(image: sitk.Image) -> sitk.Image:
@@ -110,12 +115,15 @@ def _extractor(parameters: str, plain: bool) -> Any:
 
 @functools.lru_cache(maxsize=32)
 def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
-    """Build a pyradiomics extractor that discretises once, and counts grey levels."""
+    """Build a pyradiomics extractor, with all that is changed of its methods.
+
+    Its `execute` runs with the plain formulas only; otherwise `measure_lesion` takes its place.
+    """
     import_radiomics()
+    import SimpleITK as sitk
     from radiomics import featureextractor, getFeatureClasses, imageoperations
 
     from nonredundant.extraction.shape import Shape
-    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
@@ -146,14 +154,15 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any
         ) -> Any:
-            """Discretise, then compute the features of each class."""
-            classes = {
-                name: features
-                for name, features in self.enabledFeatures.items()
+            """Count the grey levels, then compute the features of each class."""
+            classes = [
+                name
+                for name in self.enabledFeatures
                 if not name.startswith("shape") and name in getFeatureClasses()
-            }
+            ]
             if not classes:
                 return {}
+            inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
             check = functools.partial(
                 check_grey_levels,
                 extent=np.array(mask.GetSize()),
@@ -161,15 +170,9 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
                 classes=classes,
                 limit=self.limit,
             )
-            found = discretise(image, mask, check, **kwargs)
+            found = discretise(sitk.GetArrayViewFromImage(image)[inside], kwargs, check)
             self.levels[image_type_name] = (found.span, found.extent)
-            if plain:
-                return super().computeFeatures(image, mask, image_type_name, **kwargs)
-            values: dict[str, Any] = {}
-            for name, features in classes.items():
-                measured = CLASSES[name](image, mask, **{**kwargs, DISCRETISED: found})
-                values |= _values_of(measured, features, f"{image_type_name}_{name}")
-            return values
+            return super().computeFeatures(image, mask, image_type_name, **kwargs)
 
     content = json.loads(parameters)
     extractor = CountingExtractor(**{**content["setting"], "additionalInfo": False})
@@ -216,33 +219,24 @@ def _names_from_phantom(parameters: str, n_dim: int) -> tuple[str, ...]:
 
     pyradiomics has no list of the features that its settings lead to.
     """
-    from radiomics import imageoperations
-
     content = json.loads(parameters)
     setting = content["setting"]
-    image, mask, box = _phantom(content, n_dim)
-    with quiet():
-        extractor = _extractor(parameters, False)
-    extractor.levels = {}
-    bounds = np.array([end for one in box[::-1] for end in (one.start, one.stop - 1)])
+    image, mask = _phantom(content, n_dim)
     with quiet(), np.errstate(all="ignore"):
-        names = list(extractor.computeShape(image, mask, bounds, **setting))
+        extractor = _extractor(parameters, False)
+        lesion = Lesion(image, mask, {**setting, "minimumROIDimensions": 1})
+        names = list(extractor.computeShape(image, mask, lesion.bounds, **setting))
         for image_type, own in content["imageType"].items():
-            make = getattr(imageoperations, f"get{image_type}Image")
-            found = [
-                name
-                for filtered, name, kwargs in make(image, mask, **{**setting, **own})
-                for name in extractor.computeFeatures(
-                    *imageoperations.cropToTumorMask(filtered, mask, bounds), name, **kwargs
-                )
-            ]
+            given = {**setting, **own}
+            measured = measure_type(extractor, image, lesion, image_type, given)
+            found = [feature for _, values, _ in measured for feature in values]
             _check_not_empty(image_type, found, extractor.enabledFeatures, n_dim)
             names += found
     return tuple(names)
 
 
-def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[slice]]:
-    """Build a small random image, its mask and the mask's box (z-y-x)."""
+def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any]:
+    """Build a small random image and its mask."""
     import SimpleITK as sitk
 
     setting = content["setting"]
@@ -260,7 +254,7 @@ def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[sli
     image, mask = sitk.GetImageFromArray(noise), sitk.GetImageFromArray(inside)
     for one in (image, mask):
         one.SetSpacing([float(max([1.0, *widths]))] * n_dim)
-    return image, mask, box
+    return image, mask
 
 
 def _check_not_empty(
