@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,6 +91,19 @@ class Lesion:
         return self._grids[key]
 
 
+def widen_small_integers(image: sitk.Image) -> sitk.Image:
+    """Convert an image of 8- or 16-bit integers to 32 bits; return any other image unchanged.
+
+    pyradiomics adds two bin widths to the maximum in the image's own type, which overflows with
+    NumPy 2: an 8-bit image brighter than 205 would get few or no bins of width 25, without a
+    warning.
+    """
+    import SimpleITK as sitk
+
+    small = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
+    return sitk.Cast(image, sitk.sitkInt32) if image.GetPixelID() in small else image
+
+
 def measure_lesion(
     extractor: Any, image: sitk.Image, mask: sitk.Image, limit: float
 ) -> tuple[dict[str, Any], Levels]:
@@ -122,7 +135,9 @@ def measure_lesion(
     from radiomics import imageoperations
 
     setting = {**extractor.settings, "label": 1}
-    image, mask = extractor.loadImage(image, mask, None, **setting)
+    if setting.get("normalize") or setting.get("preCrop") or setting.get("resampledPixelSpacing"):
+        image, mask = extractor.loadImage(image, mask, None, **setting)
+    image = widen_small_integers(image)
     drawn = lesion = Lesion(image, mask, setting)
     if setting.get("resegmentRange") is not None:
         kept = imageoperations.resegmentMask(image, mask, **setting)
@@ -186,7 +201,8 @@ def measure_type(
         return
     make = getattr(imageoperations, f"get{image_type}Image")
     for filtered, name, kwargs in make(image, lesion.mask, **setting):
-        values = sitk.GetArrayViewFromImage(filtered)[lesion.box][lesion.inside]
+        part = sitk.GetArrayViewFromImage(filtered)[lesion.box]
+        values = part[lesion.inside]
         check = functools.partial(
             check_grey_levels,
             extent=np.array(lesion.inside.shape),
@@ -195,7 +211,7 @@ def measure_type(
             limit=limit,
         )
         levels = discretise(values, kwargs, check)
-        plain = functools.partial(_plain, filtered, lesion, kwargs)
+        plain = functools.partial(_plain, part, lesion, kwargs)
         texture = Texture(values, levels, lesion.grid(kwargs), lesion.spacing, kwargs, plain)
         found = {
             f"{name}_{one}_{feature}": value
@@ -215,17 +231,20 @@ def default_features(name: str) -> tuple[str, ...]:
 
 
 def _plain(
-    image: sitk.Image,
+    part: np.ndarray,
     lesion: Lesion,
     setting: Mapping[str, Any],
     name: str,
-    features: list[str],
+    features: Sequence[str],
 ) -> dict[str, Any]:
     """Measure features with pyradiomics' own class."""
-    from radiomics import getFeatureClasses, imageoperations
+    import SimpleITK as sitk
+    from radiomics import getFeatureClasses
 
-    parts = imageoperations.cropToTumorMask(image, lesion.mask, lesion.bounds)
-    measured = getFeatureClasses()[name](*parts, **setting)
+    images = [sitk.GetImageFromArray(one) for one in (part, lesion.inside.view(np.uint8))]
+    for one in images:
+        one.SetSpacing(lesion.spacing[::-1].tolist())
+    measured = getFeatureClasses()[name](*images, **setting)
     for feature in features:
         measured.enableFeatureByName(feature)
     return measured.execute()

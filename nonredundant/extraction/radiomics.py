@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nonredundant.extraction.lesion_features import Lesion, measure_lesion, measure_type
+from nonredundant.extraction.lesion_features import (
+    Lesion,
+    measure_lesion,
+    measure_type,
+    widen_small_integers,
+)
 from nonredundant.extraction.levels import discretise
 from nonredundant.extraction.memory import check_grey_levels
 from nonredundant.extraction.settings import for_dimension
@@ -88,19 +93,6 @@ def compute_features(
     return {name: float(np.real(value)) for name, value in values.items()}, levels
 
 
-def _widen_small_integers(image: sitk.Image) -> sitk.Image:
-    """Convert an image of 8- or 16-bit integers to 32 bits; return any other image unchanged.
-
-    pyradiomics adds two bin widths to the maximum in the image's own type, which overflows with
-    NumPy 2: an 8-bit image brighter than 205 would get few or no bins of width 25, without a
-    warning.
-    """
-    import SimpleITK as sitk
-
-    small = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
-    return sitk.Cast(image, sitk.sitkInt32) if image.GetPixelID() in small else image
-
-
 def _values_of(measured: Any, features: list[str] | None, prefix: str) -> dict[str, Any]:
     """Compute the features of a class, all if none are listed, under their whole names."""
     for feature in features or ():
@@ -121,7 +113,7 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
     """
     import_radiomics()
     import SimpleITK as sitk
-    from radiomics import featureextractor, getFeatureClasses, imageoperations
+    from radiomics import featureextractor, getFeatureClasses
 
     from nonredundant.extraction.shape import Shape
 
@@ -136,16 +128,22 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
         def loadImage(*arguments: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Resample in the type of the image, as pyradiomics does, and then widen it."""
             image, mask = featureextractor.RadiomicsFeatureExtractor.loadImage(*arguments, **kwargs)
-            return _widen_small_integers(image), mask
+            return widen_small_integers(image), mask
 
         def computeShape(self, image: Any, mask: Any, box: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Compute 3-D shape with the faster mesh, and 2-D shape with pyradiomics' class."""
             chosen = self.enabledFeatures
             if plain or mask.GetDimension() != 3 or "shape" not in chosen:
                 return super().computeShape(image, mask, box, **kwargs)
-            measured = Shape(*imageoperations.cropToTumorMask(image, mask, box), **kwargs)
-            values = _values_of(measured, chosen["shape"], "original_shape")
+            # Shape needs no intensities.
+            part = sitk.RegionOfInterest(
+                mask, (box[1::2] - box[::2] + 1).tolist(), box[::2].tolist()
+            )
+            values = _values_of(Shape(part, part, **kwargs), chosen["shape"], "original_shape")
             self.enabledFeatures = {k: v for k, v in chosen.items() if k != "shape"}
+            if not any(name.startswith("shape") for name in self.enabledFeatures):
+                self.enabledFeatures = chosen
+                return values
             try:
                 return values | super().computeShape(image, mask, box, **kwargs)
             finally:

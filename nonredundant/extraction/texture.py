@@ -126,13 +126,14 @@ class Texture:
     def _glcm(self, features: Sequence[str]) -> Values:
         """Compute features of the co-occurrence of levels; without pairs, none."""
         counts = self._counts.pairs().astype(np.float64)
-        if self._setting.get("symmetricalGLCM", True):
+        symmetrical = bool(self._setting.get("symmetricalGLCM", True))
+        if symmetrical:
             counts += counts.transpose(0, 2, 1)
         weights = self._weights(self._grid.angles, lambda length: np.exp(-(length**2)))
         counts = _over_angles(counts, weights)
         if not counts.size or not counts.any(axis=(1, 2)).all():
             return {}
-        pairs = _Pairs(counts, self._levels.present)
+        pairs = _Pairs(counts, self._levels.present, symmetrical)
         found = pairs.marginal() | pairs.joint()
         return found | (pairs.correlation() if "MCC" in features else {})
 
@@ -204,17 +205,21 @@ class _Pairs:
         Pairs, some in each direction.
     levels : int array of shape (n_levels,)
         The levels.
+    symmetrical : bool
+        Whether the matrices are.
     """
 
-    def __init__(self, counts: np.ndarray, levels: np.ndarray) -> None:
-        self._n_angles, self._levels = len(counts), levels
+    def __init__(self, counts: np.ndarray, levels: np.ndarray, symmetrical: bool) -> None:
+        self._n_angles, self._levels, self._symmetrical = len(counts), levels, symmetrical
         self._matrix = counts / counts.sum(axis=(1, 2), keepdims=True)
-        self._px, self._py = self._matrix.sum(axis=2), self._matrix.sum(axis=1)
+        self._px = self._matrix.sum(axis=2)
+        self._py = self._px if symmetrical else self._matrix.sum(axis=1)
         self._mean_x, self._mean_y = self._px @ levels, self._py @ levels
         # The cells that are not 0.
         self._angle, x, y = np.nonzero(self._matrix)
         self._p = self._matrix[self._angle, x, y]
         self._x, self._y, self._i, self._j = x, y, levels[x], levels[y]
+        self._expected = self._px[self._angle, x] * self._py[self._angle, y]
 
     def _by_angle(self, values: np.ndarray) -> np.ndarray:
         """Sum values of the cells in each direction."""
@@ -276,8 +281,7 @@ class _Pairs:
             found["Correlation"] = covariance / (spread + _EPS)
         entropy = found["JointEntropy"]
         entropy_x, entropy_y = _entropy(self._px), _entropy(self._py)
-        expected = self._px[angle, self._x] * self._py[angle, self._y]
-        gain = -self._by_angle(p * np.log2(expected + _EPS)) - entropy
+        gain = -self._by_angle(p * np.log2(self._expected + _EPS)) - entropy
         larger = np.maximum(entropy_x, entropy_y)
         if np.all(larger >= _LEAST_INFORMATION) and np.all(gain >= _LEAST_INFORMATION):
             found["Imc1"] = -gain / larger
@@ -295,14 +299,11 @@ class _Pairs:
         It is the second singular value of P / √(px py): pyradiomics takes the root of the second
         eigenvalue of P / (px py) Pᵀ. Both add eps to px py, with the same effect to first order.
         """
-        expected = self._px[:, :, None] * self._py[:, None, :]
-        smallest = expected[self._angle, self._x, self._y].min()
-        if len(self._levels) < 2 or smallest * _LARGEST_CHANGE < _EPS:
+        if len(self._levels) < 2 or self._expected.min() * _LARGEST_CHANGE < _EPS:
             return {}
-        scaled = self._matrix / np.sqrt(expected + _EPS)
-        if np.array_equal(self._px, self._py) and np.array_equal(
-            self._matrix, self._matrix.transpose(0, 2, 1)
-        ):
+        scaled = np.zeros_like(self._matrix)
+        scaled[self._angle, self._x, self._y] = self._p / np.sqrt(self._expected + _EPS)
+        if self._symmetrical:
             values = np.sort(np.abs(np.linalg.eigvalsh(scaled)), axis=1)[:, -2]
         else:
             values = np.linalg.svd(scaled, compute_uv=False)[:, 1]
