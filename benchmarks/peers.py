@@ -167,8 +167,10 @@ def main() -> None:
     parser.add_argument("--environment", type=Path, default=Path(".peers"))
     parser.add_argument("--cases", type=int, default=None, help="take so many PET images only")
     parser.add_argument("--tumours", type=int, default=6, help="number of large CT tumours")
+    parser.add_argument("--only", choices=["ours"], help="leave the other programs out")
     arguments = parser.parse_args()
-    failed = install(arguments.environment)
+    alone = arguments.only == "ours"
+    failed = {} if alone else install(arguments.environment)
     python = arguments.environment.absolute() / "bin" / "python"
     cohort, _ = fetch_sts(return_X_y=True)
     pet = [
@@ -200,9 +202,10 @@ def main() -> None:
         for title, (names, cases, settings, types, modality) in jobs.items():
             parameters = {"setting": settings, "imageType": types}
             job = {"cases": cases, "parameters": parameters, "modality": modality}
-            results = run_rounds(names, job, arguments.rounds, python, folder)
+            chosen = OURS if alone else names
+            results = run_rounds(chosen, job, arguments.rounds, python, folder)
             parts.append(f"{title}:\n\n{table(results)}")
-        for slow, n in SLOW.items():
+        for slow, n in ({} if alone else SLOW).items():
             job = {
                 "cases": pet[:n],
                 "parameters": {"setting": setting, "imageType": ORIGINAL},
@@ -212,11 +215,16 @@ def main() -> None:
             parts.append(f"{n} of the PET, original image, one round:\n\n{table(results)}")
     missing = "; ".join(f"{name} ({reason})" for name, reason in failed.items())
     body = (
-        f"{arguments.rounds} rounds, each program once per round on the same files, in a process "
-        "of its own with one thread. Imports and a first case are not counted. Reading of files "
-        "is. Equal: to 1e-9 relative in every case.\n\n"
+        f"Rounds: {arguments.rounds}; each program once per round on the same files, in a process "
+        "of its own with one thread, whose processor time is measured. Imports and a first case "
+        "are not counted. Reading of files is. Equal: to 1e-9 relative in every case.\n\n"
         + "\n\n".join(parts)
-        + (f"\n\nNot installed: {missing}." if missing else "")
+    )
+    if alone:
+        write_section("peers.py --only ours", "Extraction: the plain loop alone", body)
+        return
+    body += (
+        (f"\n\nNot installed: {missing}." if missing else "")
         + "\n\nNyxus reads intensities as integers, so its values of a PET in SUV are those of a "
         "coarsely rounded image, and its discretisation has a number of levels; MIRP has IBSI's "
         "definitions and names. Their values are not compared."

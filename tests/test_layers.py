@@ -238,7 +238,6 @@ def top_level(body: list[ast.stmt]) -> list[ast.stmt]:
 #: Made of subclasses of heavy libraries, and imported by functions.
 SUBCLASSES = {m for m in MODULES if package_of(m) == "nn"} | {
     "extraction.shape",
-    "extraction.texture",
 }
 
 

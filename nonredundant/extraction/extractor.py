@@ -10,7 +10,7 @@ The path of `RadiomicsExtractor.transform`, one module per step:
 
    a. `nonredundant.io` reads image and mask and brings the mask onto the grid of the image;
    b. `regions.find_regions` finds the lesions in the mask;
-   c. `radiomics.compute_features` calls pyradiomics for each lesion;
+   c. `radiomics.compute_features` measures each lesion as pyradiomics does;
    d. `patches.crop_patch` crops its patch.
 
 4. `case_warnings.warn_of_cases` summarises irregularities in warnings.

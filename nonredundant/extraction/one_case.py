@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 
 #: Part of every cache key; raised whenever the same input gives other values, or their type.
-FORMAT = 5
+FORMAT = 6
 #: Why a case has no lesions if its mask is not given.
 NO_MASK = "the mask cell is empty; give a mask or drop the case"
 #: Begins the status of a case whose files cannot be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _FWHM = 2.0 * math.sqrt(2.0 * math.log(2.0))
 #: Extra voxels around a crop that resampling reads: half a linear kernel and a smoothing tail.
 _CONTEXT = 3
+#: Largest width of a Gaussian in voxels.
+_WIDTH = 64
 #: Axes of two images are parallel if their direction cosines differ by less.
 _PARALLEL = 1e-6
 
@@ -89,8 +92,6 @@ def crop_patch(
     >>> bool((patch.values[0] == pixels).all()), patch.spacing
     (True, 1.0)
     """
-    import SimpleITK as sitk
-
     order, flipped = _axes_to_lps(image)
     voxel = np.array(image.GetSpacing()[::-1])[order]
     shape_in = np.array(image.GetSize()[::-1])[order]
@@ -107,13 +108,13 @@ def crop_patch(
     low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
     slices = [slice(a, b) for a, b in zip(low, high, strict=True)]
-    part = _placed(_read_turned(image, slices, order, flipped), low - centre, voxel)
-    values = _smooth_and_resample(part, size, step, blur, repeat=True)
+    part = _read_turned(image, slices, order, flipped)
+    values = _interpolate(part, low - centre, voxel, size, step, blur, repeat=True)
     turned = np.flip(lesion.inside.transpose(order), tuple(np.flatnonzero(flipped)))
     corner = np.array([one.start for one in box]) - centre
     inside = _resample_mask(turned, corner, voxel, size, step, blur)
     complete = bool((extent <= size * step * (1 + 1e-9)).all())
-    return Patch(sitk.GetArrayFromImage(values)[None], inside[None], step, complete)
+    return Patch(values[None], inside[None], step, complete)
 
 
 def regrid_patch(
@@ -151,16 +152,12 @@ def regrid_patch(
     >>> values.shape, float(values.mean()), bool(inside[4, 4, 4])
     ((8, 8, 8), 1.0, True)
     """
-    import SimpleITK as sitk
-
     size, voxel = np.array(shape), np.full(values.ndim, float(spacing))
     ratio = step / spacing
     blur = voxel * np.sqrt(max(ratio**2 - 1, 0)) / _FWHM
     corner = -(np.array(values.shape) - 1) / 2
-    image = _placed(values.astype(np.float32), corner, voxel)
-    resampled = _smooth_and_resample(image, size, step, blur, repeat=True)
-    mask = _resample_mask(inside, corner, voxel, size, step, blur)
-    return sitk.GetArrayFromImage(resampled), mask
+    resampled = _interpolate(values, corner, voxel, size, step, blur, repeat=True)
+    return resampled, _resample_mask(inside, corner, voxel, size, step, blur)
 
 
 def patch_grid(image: sitk.Image, lesion: Region, spacing: float) -> PatchGrid:
@@ -237,11 +234,14 @@ def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np
     low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
     slices = [slice(a, b) for a, b in zip(low, high, strict=True)]
-    part = _placed(_read_turned(image, slices, order, flipped), low - centre, voxel)
-    if not np.allclose(turn, np.eye(len(size)), atol=_PARALLEL):
-        part.SetDirection(turn[::-1, ::-1].ravel().tolist())
-        part.SetOrigin((turn @ ((low - centre) * voxel))[::-1].tolist())
-    values = _smooth_and_resample(part, size, grid.spacing, blur, repeat=True)
+    part = _read_turned(image, slices, order, flipped)
+    if np.allclose(turn, np.eye(len(size)), atol=_PARALLEL):
+        return _interpolate(part, low - centre, voxel, size, grid.spacing, blur, repeat=True)[None]
+    oblique = sitk.GetImageFromArray(np.ascontiguousarray(part))
+    oblique.SetSpacing(voxel[::-1].tolist())
+    oblique.SetDirection(turn[::-1, ::-1].ravel().tolist())
+    oblique.SetOrigin((turn @ ((low - centre) * voxel))[::-1].tolist())
+    values = _smooth_and_resample(oblique, size, grid.spacing, blur)
     return sitk.GetArrayFromImage(values)[None]
 
 
@@ -284,35 +284,92 @@ def _read_turned(
     return np.flip(part, tuple(np.flatnonzero(flipped))).astype(np.float32)
 
 
-def _placed(array: np.ndarray, corner: np.ndarray, voxel: np.ndarray) -> sitk.Image:
-    """Return an image whose first voxel lies at an offset (in voxels) from the patch's centre.
+def _interpolate(
+    part: np.ndarray,
+    corner: np.ndarray,
+    voxel: np.ndarray,
+    size: np.ndarray,
+    step: float,
+    blur: np.ndarray,
+    *,
+    repeat: bool,
+) -> np.ndarray:
+    """Smooth with a Gaussian (standard deviation in mm) and interpolate linearly.
 
-    Positions relative to the centre are the same numbers for any origin and any way of storage,
-    and so are the patches, to the last bit.
+    The first voxel lies at an offset (in voxels) from the patch's centre: positions relative to
+    the centre are the same numbers for any origin and any way of storage, and so are the patches.
+    Both grids have the same axes, so each axis is one product with a matrix. The values are those
+    of ITK's filters, which evaluate each voxel in space, to single precision. With `repeat` a voxel
+    outside has the value of the nearest voxel, else 0.
     """
+    along, nearest, outside = [], [], []
+    for axis, n in enumerate(part.shape):
+        place = (np.arange(size[axis]) - (size[axis] - 1) / 2) * step / voxel[axis] - corner[axis]
+        smoothing = _smoothing(n, float(blur[axis] / voxel[axis]))
+        beyond = (place < -0.5) | (place > n - 0.5)
+        place = np.clip(place, 0, n - 1)
+        low = np.minimum(np.floor(place).astype(int), max(n - 2, 0))
+        share = (place - low)[:, None]
+        high = smoothing[np.minimum(low + 1, n - 1)]
+        linear = (1 - share) * smoothing[low] + share * high
+        along.append(linear if repeat else np.where(beyond[:, None], 0.0, linear))
+        nearest.append(smoothing[np.floor(place + 0.5).astype(int)])
+        outside.append(beyond)
+    values = _along_axes(part, along)
+    if repeat and any(beyond.any() for beyond in outside):
+        # Beyond one axis, ITK takes the nearest voxel along all of them.
+        beyond = functools.reduce(np.logical_or.outer, outside)
+        values = np.where(beyond, _along_axes(part, nearest), values)
+    return values.astype(np.float32)
+
+
+def _along_axes(array: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray:
+    """Multiply each axis of an array by a matrix."""
+    found = array.astype(np.float64)
+    for axis, matrix in enumerate(matrices):
+        found = np.moveaxis(np.tensordot(matrix, found, (1, axis)), 0, axis)
+    return found
+
+
+def _smoothing(n: int, deviation: float) -> np.ndarray:
+    """Return the matrix that smooths a line of n voxels, whose ends are repeated."""
+    kernel = _kernel(deviation)
+    reach = kernel.size // 2
+    columns = np.clip(np.arange(n)[:, None] + np.arange(-reach, reach + 1), 0, n - 1)
+    matrix = np.zeros((n, n))
+    np.add.at(matrix, (np.arange(n)[:, None], columns), kernel)
+    return matrix
+
+
+@functools.lru_cache(maxsize=64)
+def _kernel(deviation: float) -> np.ndarray:
+    """Return the weights of ITK's discrete Gaussian of a standard deviation in voxels."""
+    if deviation == 0:
+        return np.ones(1)
     import SimpleITK as sitk
 
-    image = sitk.GetImageFromArray(np.ascontiguousarray(array))
-    image.SetSpacing(voxel[::-1].tolist())
-    image.SetOrigin((corner * voxel)[::-1].tolist())
-    return image
+    impulse = np.zeros((1, 2 * _WIDTH + 1))
+    impulse[0, _WIDTH] = 1
+    line = sitk.DiscreteGaussian(sitk.GetImageFromArray(impulse), [deviation**2, 0.0], _WIDTH)
+    weights = sitk.GetArrayFromImage(line)[0]
+    reach = int(np.abs(np.flatnonzero(weights) - _WIDTH).max())
+    return weights[_WIDTH - reach : _WIDTH + reach + 1]
 
 
 def _smooth_and_resample(
-    part: sitk.Image, size: np.ndarray, step: float, blur: np.ndarray, *, repeat: bool
+    part: sitk.Image, size: np.ndarray, step: float, blur: np.ndarray
 ) -> sitk.Image:
-    """Smooth with a Gaussian (standard deviation in mm, z-y-x) and interpolate linearly."""
+    """Smooth and interpolate an image whose axes are not those of the patch, with ITK."""
     import SimpleITK as sitk
 
     if blur.any():
-        variance = (blur[::-1] ** 2).tolist()
-        part = sitk.DiscreteGaussian(part, variance, 64)
+        part = sitk.DiscreteGaussian(part, (blur[::-1] ** 2).tolist(), _WIDTH)
     return sitk.Resample(
         part,
         interpolator=sitk.sitkLinear,
         defaultPixelValue=0.0,
         outputPixelType=sitk.sitkFloat32,
-        useNearestNeighborExtrapolator=repeat,
+        useNearestNeighborExtrapolator=True,
         size=size[::-1].tolist(),
         outputOrigin=(-(size[::-1] - 1) / 2 * step).tolist(),
         outputSpacing=[step] * len(size),
@@ -329,17 +386,14 @@ def _resample_mask(
     blur: np.ndarray,
 ) -> np.ndarray:
     """Resample the lesion's voxels to the patch's grid; at least one voxel is kept."""
-    import SimpleITK as sitk
-
     pad = _CONTEXT + int(np.ceil((3 * blur / voxel).max()))
-    mask = _placed(np.pad(lesion.astype(np.float32), pad), corner - pad, voxel)
-    resampled = _smooth_and_resample(mask, size, step, blur, repeat=False)
-    inside = sitk.GetArrayFromImage(resampled) >= 0.5
+    mask = np.pad(lesion.astype(np.float32), pad)
+    share = _interpolate(mask, corner - pad, voxel, size, step, blur, repeat=False)
+    inside = share >= 0.5
     if not inside.any():
         # Thinner than a patch voxel: mark the patch voxels that contain a voxel of the lesion.
-        for index in np.argwhere(lesion) + pad:
-            point = mask.TransformIndexToPhysicalPoint(index[::-1].tolist())
-            target = np.array(resampled.TransformPhysicalPointToIndex(point))[::-1]
-            if ((target >= 0) & (target < inside.shape)).all():
-                inside[tuple(target)] = True
+        place = (np.argwhere(lesion) + corner) * voxel / step + (size - 1) / 2
+        target = np.floor(place + 0.5).astype(int)
+        target = target[((target >= 0) & (target < size)).all(axis=1)]
+        inside[tuple(target.T)] = True
     return inside

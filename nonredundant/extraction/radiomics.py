@@ -12,6 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nonredundant.extraction.lesion_features import (
+    Lesion,
+    measure_lesion,
+    measure_type,
+    widen_small_integers,
+)
+from nonredundant.extraction.levels import discretise
 from nonredundant.extraction.memory import check_grey_levels
 from nonredundant.extraction.settings import for_dimension
 from nonredundant.io.errors import CaseError
@@ -73,27 +80,17 @@ def compute_features(
     (62.0, (13, 124.0))
     """
     extractor = _extractor(json.dumps(for_dimension(parameters, image.GetDimension())), plain)
-    extractor.levels, extractor.limit = {}, limit
     try:
         with np.errstate(all="ignore"):
-            values = extractor.execute(image, mask, label=1)
+            if plain:
+                extractor.levels, extractor.limit = {}, limit
+                values, levels = extractor.execute(image, mask, label=1), extractor.levels
+            else:
+                values, levels = measure_lesion(extractor, image, mask, limit)
     except (ValueError, AssertionError, IndexError) as error:
         reason = str(error).strip().splitlines()[-1].strip() if str(error).strip() else repr(error)
         raise CaseError(f"pyradiomics cannot compute the features ({reason})") from error
-    return {name: float(np.real(value)) for name, value in values.items()}, extractor.levels
-
-
-def _widen_small_integers(image: sitk.Image) -> sitk.Image:
-    """Convert an image of 8- or 16-bit integers to 32 bits; return any other image unchanged.
-
-    pyradiomics adds two bin widths to the maximum in the image's own type, which overflows with
-    NumPy 2: an 8-bit image brighter than 205 would get few or no bins of width 25, without a
-    warning.
-    """
-    import SimpleITK as sitk
-
-    small = (sitk.sitkUInt8, sitk.sitkInt8, sitk.sitkUInt16, sitk.sitkInt16)
-    return sitk.Cast(image, sitk.sitkInt32) if image.GetPixelID() in small else image
+    return {name: float(np.real(value)) for name, value in values.items()}, levels
 
 
 def _values_of(measured: Any, features: list[str] | None, prefix: str) -> dict[str, Any]:
@@ -110,12 +107,15 @@ def _extractor(parameters: str, plain: bool) -> Any:
 
 @functools.lru_cache(maxsize=32)
 def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
-    """Build a pyradiomics extractor that discretises once, and counts grey levels."""
+    """Build a pyradiomics extractor, with all that is changed of its methods.
+
+    Its `execute` runs with the plain formulas only; otherwise `measure_lesion` takes its place.
+    """
     import_radiomics()
-    from radiomics import featureextractor, getFeatureClasses, imageoperations
+    import SimpleITK as sitk
+    from radiomics import featureextractor, getFeatureClasses
 
     from nonredundant.extraction.shape import Shape
-    from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
     class CountingExtractor(featureextractor.RadiomicsFeatureExtractor):
         """Extractor that stores the number of grey levels of each image type."""
@@ -128,16 +128,22 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
         def loadImage(*arguments: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Resample in the type of the image, as pyradiomics does, and then widen it."""
             image, mask = featureextractor.RadiomicsFeatureExtractor.loadImage(*arguments, **kwargs)
-            return _widen_small_integers(image), mask
+            return widen_small_integers(image), mask
 
         def computeShape(self, image: Any, mask: Any, box: Any, **kwargs: Any) -> Any:  # noqa: N802
             """Compute 3-D shape with the faster mesh, and 2-D shape with pyradiomics' class."""
             chosen = self.enabledFeatures
             if plain or mask.GetDimension() != 3 or "shape" not in chosen:
                 return super().computeShape(image, mask, box, **kwargs)
-            measured = Shape(*imageoperations.cropToTumorMask(image, mask, box), **kwargs)
-            values = _values_of(measured, chosen["shape"], "original_shape")
+            # Shape needs no intensities.
+            part = sitk.RegionOfInterest(
+                mask, (box[1::2] - box[::2] + 1).tolist(), box[::2].tolist()
+            )
+            values = _values_of(Shape(part, part, **kwargs), chosen["shape"], "original_shape")
             self.enabledFeatures = {k: v for k, v in chosen.items() if k != "shape"}
+            if not any(name.startswith("shape") for name in self.enabledFeatures):
+                self.enabledFeatures = chosen
+                return values
             try:
                 return values | super().computeShape(image, mask, box, **kwargs)
             finally:
@@ -146,14 +152,15 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
         def computeFeatures(  # noqa: N802
             self, image: Any, mask: Any, image_type_name: str, **kwargs: Any
         ) -> Any:
-            """Discretise, then compute the features of each class."""
-            classes = {
-                name: features
-                for name, features in self.enabledFeatures.items()
+            """Count the grey levels, then compute the features of each class."""
+            classes = [
+                name
+                for name in self.enabledFeatures
                 if not name.startswith("shape") and name in getFeatureClasses()
-            }
+            ]
             if not classes:
                 return {}
+            inside = sitk.GetArrayViewFromImage(mask) == kwargs.get("label", 1)
             check = functools.partial(
                 check_grey_levels,
                 extent=np.array(mask.GetSize()),
@@ -161,15 +168,9 @@ def _build_extractor(parameters: str, plain: bool, thread: int) -> Any:
                 classes=classes,
                 limit=self.limit,
             )
-            found = discretise(image, mask, check, **kwargs)
+            found = discretise(sitk.GetArrayViewFromImage(image)[inside], kwargs, check)
             self.levels[image_type_name] = (found.span, found.extent)
-            if plain:
-                return super().computeFeatures(image, mask, image_type_name, **kwargs)
-            values: dict[str, Any] = {}
-            for name, features in classes.items():
-                measured = CLASSES[name](image, mask, **{**kwargs, DISCRETISED: found})
-                values |= _values_of(measured, features, f"{image_type_name}_{name}")
-            return values
+            return super().computeFeatures(image, mask, image_type_name, **kwargs)
 
     content = json.loads(parameters)
     extractor = CountingExtractor(**{**content["setting"], "additionalInfo": False})
@@ -216,33 +217,24 @@ def _names_from_phantom(parameters: str, n_dim: int) -> tuple[str, ...]:
 
     pyradiomics has no list of the features that its settings lead to.
     """
-    from radiomics import imageoperations
-
     content = json.loads(parameters)
     setting = content["setting"]
-    image, mask, box = _phantom(content, n_dim)
-    with quiet():
-        extractor = _extractor(parameters, False)
-    extractor.levels = {}
-    bounds = np.array([end for one in box[::-1] for end in (one.start, one.stop - 1)])
+    image, mask = _phantom(content, n_dim)
     with quiet(), np.errstate(all="ignore"):
-        names = list(extractor.computeShape(image, mask, bounds, **setting))
+        extractor = _extractor(parameters, False)
+        lesion = Lesion(image, mask, {**setting, "minimumROIDimensions": 1})
+        names = list(extractor.computeShape(image, mask, lesion.bounds, **setting))
         for image_type, own in content["imageType"].items():
-            make = getattr(imageoperations, f"get{image_type}Image")
-            found = [
-                name
-                for filtered, name, kwargs in make(image, mask, **{**setting, **own})
-                for name in extractor.computeFeatures(
-                    *imageoperations.cropToTumorMask(filtered, mask, bounds), name, **kwargs
-                )
-            ]
+            given = {**setting, **own}
+            measured = measure_type(extractor, image, lesion, image_type, given)
+            found = [feature for _, values, _ in measured for feature in values]
             _check_not_empty(image_type, found, extractor.enabledFeatures, n_dim)
             names += found
     return tuple(names)
 
 
-def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[slice]]:
-    """Build a small random image, its mask and the mask's box (z-y-x)."""
+def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any]:
+    """Build a small random image and its mask."""
     import SimpleITK as sitk
 
     setting = content["setting"]
@@ -260,7 +252,7 @@ def _phantom(content: Mapping[str, Any], n_dim: int) -> tuple[Any, Any, list[sli
     image, mask = sitk.GetImageFromArray(noise), sitk.GetImageFromArray(inside)
     for one in (image, mask):
         one.SetSpacing([float(max([1.0, *widths]))] * n_dim)
-    return image, mask, box
+    return image, mask
 
 
 def _check_not_empty(

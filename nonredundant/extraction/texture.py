@@ -1,370 +1,417 @@
-"""pyradiomics' feature classes with the same formulas in a faster form.
+"""pyradiomics' features of intensities and texture matrices, by formulas in a faster form.
 
-Values equal those of the plain classes to about 1e-12. What differs is the order of computation:
+Values equal those of pyradiomics' classes to about 1e-12. What differs is the order of computation:
 the grey levels of an image are discretised once for all classes, sums over the co-occurrence matrix
-are taken from its margins where the formula allows, the maximal correlation coefficient is an
-eigenvalue of a symmetric matrix, and moments are computed once. The C loops that count the texture
-matrices are pyradiomics' own.
+are taken over its cells that are not 0, the maximal correlation coefficient is a singular value,
+moments are computed once, and run lengths, zones and dependences share their formulas.
 
 Where the levels of neighbours in a direction are independent, or all of one kind, some features
-are roots or ratios of rounding errors. The plain formula is used there, which makes the same ones.
+are roots or ratios of rounding errors. pyradiomics' class is used there, which makes the same ones.
 
 Formulas and names: van Griethuysen et al. 2017 (doi 10.1158/0008-5472.CAN-17-0339).
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
-from radiomics import imageoperations
-from radiomics.base import RadiomicsFeaturesBase
-from radiomics.firstorder import RadiomicsFirstOrder
-from radiomics.glcm import RadiomicsGLCM
-from radiomics.gldm import RadiomicsGLDM
-from radiomics.glrlm import RadiomicsGLRLM
-from radiomics.glszm import RadiomicsGLSZM
-from radiomics.ngtdm import RadiomicsNGTDM
 
-#: Name under which the classes find the discretised image among their settings.
-DISCRETISED = "discretised"
-#: Squared size of the antisymmetric part beyond which an eigenvalue is not taken from the symmetric
-#: one: it moves eigenvalues by about this much.
-_LARGEST_ASYMMETRY = 1e-12
-#: Below these an eigenvalue, a difference of entropies (bits) or a standard deviation (levels) of a
-#: direction may be 0 but for rounding.
-_LEAST_EIGENVALUE = 1e-5
-_LEAST_INFORMATION = 1e-6
+from nonredundant.extraction.counting import Grid, TextureCounts
+from nonredundant.extraction.levels import Discretised
+
+#: pyradiomics adds it to probabilities before it takes their logarithm.
+_EPS = np.spacing(1)
+#: Relative change of a matrix's cells by that addition beyond which the maximal correlation
+#: coefficient is left to pyradiomics: its square is neglected.
+_LARGEST_CHANGE = 1e-6
+#: Below these a singular value, a difference of entropies (bits) or a standard deviation (levels)
+#: of a direction may be 0 but for rounding.
+_LEAST_CORRELATION = 3e-3
+_LEAST_INFORMATION = 1e-4
 _LEAST_SPREAD = 1e-6
 
-
-class Discretised(NamedTuple):
-    """The grey levels of a lesion.
-
-    Attributes
-    ----------
-    levels : int array of shape (z, y, x)
-        Grey level of each voxel of the lesion, from 1; 0 outside.
-    mask : bool array of shape (z, y, x)
-        The lesion.
-    present : int array of shape (n_levels,)
-        The levels that occur.
-    counts : int array of shape (n_levels,)
-        Voxels of each.
-    span : int
-        Number of levels from the lowest to the highest one.
-    extent : float
-        Difference between the highest and the lowest intensity.
-    """
-
-    levels: np.ndarray
-    mask: np.ndarray
-    present: np.ndarray
-    counts: np.ndarray
-    span: int
-    extent: float
+Values = dict[str, float]
 
 
-def discretise(
-    image: sitk.Image,
-    mask: sitk.Image,
-    check: Callable[[float, float], None] | None = None,
-    **settings: Any,
-) -> Discretised:
-    """Discretise the intensities of a lesion as pyradiomics does.
+class Texture:
+    """A lesion in one image: its intensities, their levels, and the features of each class.
 
     Parameters
     ----------
-    image, mask : SimpleITK.Image
-        Intensities, and the lesion's voxels with the label of the settings (1).
-    check : callable, optional
-        Called with the lowest and the highest intensity before bins are made; it may raise.
-    **settings
-        pyradiomics' settings, of which `binWidth`, `binCount` and `label` are read.
-
-    Returns
-    -------
-    Discretised
-        The grey levels.
-    """
-    inside = sitk.GetArrayViewFromImage(mask) == settings.get("label", 1)
-    values = sitk.GetArrayViewFromImage(image)[inside]
-    # The edges of the bins depend on the two extremes alone.
-    ends = np.array([values.min(), values.max()])
-    if check is not None:
-        check(float(ends[0]), float(ends[1]))
-    found = np.digitize(values, imageoperations.getBinEdges(ends, **settings))
-    levels = np.zeros(inside.shape, dtype="int")
-    levels[inside] = found
-    counts = np.bincount(found)
-    present = np.flatnonzero(counts)
-    span = int(present[-1] - present[0] + 1)
-    return Discretised(levels, inside, present, counts[present], span, float(ends[1] - ends[0]))
-
-
-class _Discretised(RadiomicsFeaturesBase):
-    """Takes the discretised image from the settings instead of computing it again."""
-
-    @classmethod
-    @functools.cache
-    def getFeatureNames(cls) -> dict[str, bool]:
-        return super().getFeatureNames()
-
-    def _initSegmentBasedCalculation(self) -> None:
-        self.maskArray = self.settings[DISCRETISED].mask
-        # A logger below pyradiomics' own, so that it is silent whenever pyradiomics is.
-        self.logger = logging.getLogger("radiomics.texture")
-
-    def _applyBinning(self, matrix: Any) -> np.ndarray:
-        shared = self.settings[DISCRETISED]
-        self.coefficients["grayLevels"] = shared.present
-        self.coefficients["Ng"] = int(shared.present[-1])
-        return shared.levels
-
-
-class FirstOrder(_Discretised, RadiomicsFirstOrder):
-    """First-order features, with percentiles and moments computed once."""
-
-    def _initCalculation(self, voxelCoordinates: Any = None) -> None:
-        values = self.imageArray[self.maskArray].astype("float")
-        self.targetVoxelArray = values.reshape((1, -1))
-        shared = self.settings[DISCRETISED]
-        self.coefficients["p_i"] = (shared.counts / shared.counts.sum()).reshape((1, -1))
-
-    @cached_property
-    def _sorted(self) -> np.ndarray:
-        return np.sort(self.targetVoxelArray, axis=1)
-
-    @cached_property
-    def _centred(self) -> np.ndarray:
-        return self.targetVoxelArray - self.targetVoxelArray.mean(axis=1, keepdims=True)
-
-    @cached_property
-    def _squares(self) -> np.ndarray:
-        return self._centred * self._centred
-
-    def _percentile(self, share: float) -> np.ndarray:
-        return np.percentile(self._sorted, share, axis=1)
-
-    def get10PercentileFeatureValue(self) -> np.ndarray:
-        return self._percentile(10)
-
-    def get90PercentileFeatureValue(self) -> np.ndarray:
-        return self._percentile(90)
-
-    def getMedianFeatureValue(self) -> np.ndarray:
-        return self._percentile(50)
-
-    def getInterquartileRangeFeatureValue(self) -> np.ndarray:
-        return self._percentile(75) - self._percentile(25)
-
-    def getMeanAbsoluteDeviationFeatureValue(self) -> np.ndarray:
-        return np.abs(self._centred).mean(axis=1)
-
-    def getRobustMeanAbsoluteDeviationFeatureValue(self) -> np.ndarray:
-        low, high = self._percentile(10)[0], self._percentile(90)[0]
-        values = self.targetVoxelArray[0]
-        kept = values[(values >= low) & (values <= high)]
-        return np.array([np.abs(kept - kept.mean()).mean()])
-
-    def getVarianceFeatureValue(self) -> np.ndarray:
-        return self._squares.mean(axis=1)
-
-    def getSkewnessFeatureValue(self) -> np.ndarray:
-        return self._standardised((self._squares * self._centred).mean(axis=1), 1.5)
-
-    def getKurtosisFeatureValue(self) -> np.ndarray:
-        return self._standardised((self._squares**2).mean(axis=1), 2.0)
-
-    def _standardised(self, moment: np.ndarray, power: float) -> np.ndarray:
-        """Divide a moment by a power of the variance; a flat region keeps its moment, 0."""
-        variance = self._squares.mean(axis=1)
-        return moment / np.where(variance == 0, 1.0, variance) ** power
-
-
-class _PlainGLCM(_Discretised, RadiomicsGLCM):
-    """Co-occurrence features by the plain formulas."""
-
-
-class GLCM(_PlainGLCM):
-    """Co-occurrence features, from the margins of the matrix where the formula allows.
-
-    `_cells` has the shape (angles, levels, levels), `px` and `py` are its margins.
+    values : array of shape (n_voxels,)
+        Intensities.
+    levels : Discretised
+        Their grey levels.
+    grid : Grid
+        Where the voxels lie.
+    spacing : array of shape (n_dim,)
+        Size of the voxels in mm, in the order of array axes.
+    setting : mapping
+        pyradiomics' settings.
+    plain : callable
+        Computes features, given the names of their class and of them, with pyradiomics' class.
     """
 
-    P_glcm: np.ndarray
+    def __init__(
+        self,
+        values: np.ndarray,
+        levels: Discretised,
+        grid: Grid,
+        spacing: np.ndarray,
+        setting: Mapping[str, Any],
+        plain: Callable[[str, Sequence[str]], Mapping[str, Any]],
+    ) -> None:
+        self._values, self._levels, self._grid = values.astype(np.float64), levels, grid
+        self._spacing, self._setting, self._plain = spacing, setting, plain
+        self._counts = TextureCounts(grid, levels, setting)
 
-    def _calculateCoefficients(self) -> None:
-        if self.P_glcm.shape[3] == 0:
-            # No two voxels are neighbours: the formulas below need a direction.
-            self.__class__ = _PlainGLCM
-            _PlainGLCM._calculateCoefficients(self)
-            return
-        cells = np.ascontiguousarray(self.P_glcm[0].transpose(2, 0, 1))
-        levels = self.coefficients["grayLevels"]
-        n = self.coefficients["Ng"]
-        flat = cells.reshape(len(cells), -1)
-        sums = (levels[:, None] + levels).ravel()
-        differences = np.abs(levels[:, None] - levels).ravel()
-        i = levels.astype("float")
-        px, py = cells.sum(axis=2), cells.sum(axis=1)
-        eps = np.spacing(1)
-        by_sum = np.array([np.bincount(sums, row, minlength=2 * n + 1)[2:] for row in flat])
-        by_difference = np.array([np.bincount(differences, row, minlength=n) for row in flat])
-        self._cells, self._px, self._py, self._levels = cells, px, py, i
-        self._mean_x, self._mean_y = px @ i, py @ i
-        self.coefficients |= {
-            "eps": eps,
-            "kValuesSum": np.arange(2, 2 * n + 1, dtype="float"),
-            "kValuesDiff": np.arange(0, n, dtype="float"),
-            "pxAddy": by_sum.T[None],
-            "pxSuby": by_difference.T[None],
-            "ux": self._mean_x[None, None, None],
-            "HXY": -np.einsum("aij,aij->a", cells, np.log2(cells + eps))[None],
+    def measure(self, name: str, features: Sequence[str]) -> dict[str, Any]:
+        """Compute features of a class.
+
+        Parameters
+        ----------
+        name : str
+            pyradiomics' name of the class.
+        features : sequence of str
+            The features.
+
+        Returns
+        -------
+        dict of str to float
+            Their values, in the same order.
+        """
+        found = getattr(self, f"_{name}")(features)
+        missing = [one for one in features if one not in found]
+        if missing:
+            found = {**found, **self._plain(name, missing)}
+        return {one: found[one] for one in features}
+
+    def _firstorder(self, features: Sequence[str]) -> Values:
+        """Compute features of the distribution of intensities."""
+        x, present = self._values, self._levels.counts / self._levels.counts.sum()
+        energy = float(np.square(x + self._setting.get("voxelArrayShift", 0)).sum())
+        p10, p25, p50, p75, p90 = np.percentile(x, (10, 25, 50, 75, 90)).tolist()
+        kept = x[(x >= p10) & (x <= p90)]
+        robust = float(np.abs(kept - kept.mean()).mean()) if kept.size else np.nan
+        mean, low, high = float(x.mean()), float(x.min()), float(x.max())
+        centred = x - mean
+        squares = centred * centred
+        variance = float(squares.mean())
+        # A flat region keeps its moments, 0.
+        scale = variance if variance else 1.0
+        return {
+            "10Percentile": p10,
+            "90Percentile": p90,
+            "Energy": energy,
+            "Entropy": float(-(present * np.log2(present + _EPS)).sum()),
+            "InterquartileRange": p75 - p25,
+            "Kurtosis": float((squares * squares).mean()) / scale**2,
+            "Maximum": high,
+            "Mean": mean,
+            "MeanAbsoluteDeviation": float(np.abs(centred).mean()),
+            "Median": p50,
+            "Minimum": low,
+            "Range": high - low,
+            "RobustMeanAbsoluteDeviation": robust,
+            "RootMeanSquared": float(np.sqrt(energy / x.size)),
+            "Skewness": float((squares * centred).mean()) / scale**1.5,
+            "StandardDeviation": float(np.sqrt(variance)),
+            "TotalEnergy": energy * float(np.prod(self._spacing)),
+            "Uniformity": float((present * present).sum()),
+            "Variance": variance,
         }
 
-    def _plain(self, feature: str) -> Any:
-        """Compute a feature by the plain formula."""
-        if "px" not in self.coefficients:
-            super()._calculateCoefficients()
-        return getattr(super(), f"get{feature}FeatureValue")()
+    def _glcm(self, features: Sequence[str]) -> Values:
+        """Compute features of the co-occurrence of levels; without pairs, none."""
+        counts = self._counts.pairs().astype(np.float64)
+        symmetrical = bool(self._setting.get("symmetricalGLCM", True))
+        if symmetrical:
+            counts += counts.transpose(0, 2, 1)
+        weights = self._weights(self._grid.angles, lambda length: np.exp(-(length**2)))
+        counts = _over_angles(counts, weights)
+        if not counts.size or not counts.any(axis=(1, 2)).all():
+            return {}
+        pairs = _Pairs(counts, self._levels.present, symmetrical)
+        found = pairs.marginal() | pairs.joint()
+        return found | (pairs.correlation() if "MCC" in features else {})
 
-    @cached_property
-    def _expected(self) -> np.ndarray:
-        """The products of the margins."""
-        return self._px[:, :, None] * self._py[:, None, :]
+    def _glrlm(self, features: Sequence[str]) -> Values:
+        """Compute features of the lengths of runs."""
+        weights = self._weights(self._grid.unit_angles, lambda length: length)
+        counts = _over_angles(self._counts.runs().astype(np.float64), weights)
+        sizes = np.arange(1, counts.shape[2] + 1)
+        return _by_size(counts, self._levels.present, sizes, _RUNS)
 
-    @cached_property
-    def _log_expected(self) -> np.ndarray:
-        return np.log2(self._expected + self.coefficients["eps"])
+    def _glszm(self, features: Sequence[str]) -> Values:
+        """Compute features of the sizes of zones."""
+        counts, sizes = self._counts.zones()
+        return _by_size(counts[None].astype(np.float64), self._levels.present, sizes, _ZONES)
 
-    def _cluster(self, power: int) -> np.ndarray:
-        """Compute the mean over angles of the moment of i + j about its mean."""
-        sums = self.coefficients["kValuesSum"] - (self._mean_x + self._mean_y)[:, None]
-        moments = np.einsum("ka,ak->a", self.coefficients["pxAddy"][0], sums**power)
-        return _mean_over_angles(moments)
+    def _gldm(self, features: Sequence[str]) -> Values:
+        """Compute features of the numbers of similar neighbours."""
+        counts = self._counts.dependent()[None].astype(np.float64)
+        sizes = np.arange(1, counts.shape[2] + 1)
+        return _by_size(counts, self._levels.present, sizes, _DEPENDENCES)
 
-    def getAutocorrelationFeatureValue(self) -> np.ndarray:
-        products = (self._cells @ self._levels) @ self._levels
-        return _mean_over_angles(products)
+    def _ngtdm(self, features: Sequence[str]) -> Values:
+        """Compute features of the distance of levels to their neighbours' mean."""
+        n_voxels = self._levels.counts.sum()
+        i, s, p = self._levels.present, self._counts.deviations(), self._levels.counts / n_voxels
+        n_levels, total, mean = i.size, float(s.sum()), float(p @ s)
+        squares = np.square(np.subtract.outer(i, i))
+        sums = np.add.outer(p, p)
+        contrast = float(p @ squares @ p) * total / n_voxels
+        steps = float(np.abs(np.subtract.outer(i * p, i * p)).sum())
+        complexity = np.sqrt(squares) * np.add.outer(p * s, p * s) / sums
+        return {
+            "Busyness": mean / steps if steps else 0.0,
+            "Coarseness": 1 / mean if mean else 1e6,
+            "Complexity": float(complexity.sum()) / n_voxels,
+            "Contrast": contrast / (n_levels * (n_levels - 1)) if n_levels > 1 else 0.0,
+            "Strength": float((sums * squares).sum()) / total if total else 0.0,
+        }
 
-    def getClusterProminenceFeatureValue(self) -> np.ndarray:
-        return self._cluster(4)
-
-    def getClusterShadeFeatureValue(self) -> np.ndarray:
-        return self._cluster(3)
-
-    def getClusterTendencyFeatureValue(self) -> np.ndarray:
-        return self._cluster(2)
-
-    def getContrastFeatureValue(self) -> np.ndarray:
-        squares = self.coefficients["kValuesDiff"] ** 2
-        return _mean_over_angles(squares @ self.coefficients["pxSuby"][0])
-
-    def getCorrelationFeatureValue(self) -> np.ndarray:
-        x = self._levels - self._mean_x[:, None]
-        y = self._levels - self._mean_y[:, None]
-        spread = np.sqrt((self._px * x**2).sum(axis=1)) * np.sqrt((self._py * y**2).sum(axis=1))
-        if np.any(spread < _LEAST_SPREAD):
-            return self._plain("Correlation")
-        covariance = np.einsum("ai,aij,aj->a", x, self._cells, y, optimize=True)
-        return _mean_over_angles(covariance / (spread + self.coefficients["eps"]))
-
-    def getJointEnergyFeatureValue(self) -> np.ndarray:
-        return _mean_over_angles(np.einsum("aij,aij->a", self._cells, self._cells))
-
-    def getMaximumProbabilityFeatureValue(self) -> np.ndarray:
-        return _mean_over_angles(self._cells.max(axis=(1, 2)))
-
-    def getImc1FeatureValue(self) -> np.ndarray:
-        eps = self.coefficients["eps"]
-        x, y = (-(p * np.log2(p + eps)).sum(axis=1) for p in (self._px, self._py))
-        both = -np.einsum("aij,aij->a", self._cells, self._log_expected)
-        larger = np.fmax(x, y)
-        gain = self.coefficients["HXY"][0] - both
-        if np.any(larger < _LEAST_INFORMATION) or np.any(np.abs(gain) < _LEAST_INFORMATION):
-            return self._plain("Imc1")
-        return _mean_over_angles(gain / larger)
-
-    def getImc2FeatureValue(self) -> np.ndarray:
-        both = -np.einsum("aij,aij->a", self._expected, self._log_expected)
-        gain = both - self.coefficients["HXY"][0]
-        if np.any(gain < _LEAST_INFORMATION):
-            return self._plain("Imc2")
-        return _mean_over_angles(np.sqrt(1 - np.exp(-2 * gain)))
-
-    def getSumSquaresFeatureValue(self) -> np.ndarray:
-        squares = (self._levels - self._mean_x[:, None]) ** 2
-        return _mean_over_angles((self._px * squares).sum(axis=1))
-
-    def getMCCFeatureValue(self) -> Any:
-        if len(self._levels) < 2:
-            return np.nan if np.isnan(self._cells).any() else 1
-        found = np.array(
-            [
-                _second_eigenvalue(*parts, self.coefficients["eps"])
-                for parts in zip(self._cells, self._px, self._expected, strict=True)
-            ]
-        )
-        if np.any(found < _LEAST_EIGENVALUE):
-            return self._plain("MCC")
-        return _mean_over_angles(np.sqrt(found))
+    def _weights(
+        self, angles: np.ndarray, of_length: Callable[[np.ndarray], np.ndarray]
+    ) -> np.ndarray | None:
+        """Compute the weights of directions, None without the setting `weightingNorm`."""
+        norm = self._setting.get("weightingNorm")
+        if norm is None:
+            return None
+        steps = np.abs(angles) * self._spacing
+        lengths = {
+            "infinity": steps.max(axis=1),
+            "euclidean": np.sqrt(np.square(steps).sum(axis=1)),
+            "manhattan": steps.sum(axis=1),
+        }
+        return of_length(lengths[norm]) if norm in lengths else np.ones(len(angles))
 
 
-def _mean_over_angles(values: np.ndarray) -> np.ndarray:
-    """Return the mean of the values that are no NaN; angles without pairs of voxels are NaN."""
-    mean = values.mean()
-    return np.array([np.nanmean(values) if np.isnan(mean) else mean])
+def _over_angles(counts: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Sum the matrices of all directions by weights, or leave out those that are empty."""
+    if weights is not None:
+        return np.einsum("a,aij->ij", weights, counts)[None]
+    return counts[counts.any(axis=(1, 2))] if len(counts) > 1 else counts
 
 
-def _second_eigenvalue(
-    cells: np.ndarray, px: np.ndarray, expected: np.ndarray, eps: float
-) -> float:
-    """Return the second largest eigenvalue of Q = (P / (px py + eps)) Pᵀ; NaN if P has NaN.
+class _Pairs:
+    """Probabilities of pairs of levels in each direction, and the features made of them.
 
-    D Q D⁻¹ with D = diag(√px) has the same eigenvalues and is symmetric but for eps. Half its
-    difference to its transpose changes them by less than its square over their distance.
+    Parameters
+    ----------
+    counts : array of shape (n_angles, n_levels, n_levels)
+        Pairs, some in each direction.
+    levels : int array of shape (n_levels,)
+        The levels.
+    symmetrical : bool
+        Whether the matrices are.
     """
-    if np.isnan(cells[0, 0]):
-        return np.nan
-    root = np.sqrt(px)
-    left = cells / (expected + eps) * root[:, None]
-    right = cells / np.where(root > 0, root, 1)[:, None]
-    q = left @ right.T
-    if np.square(q - q.T).sum() / 4 > _LARGEST_ASYMMETRY:
-        values = np.sort(np.linalg.eigvals(q).real)
-    else:
-        values = np.linalg.eigvalsh((q + q.T) / 2)
-    return float(values[-2])
+
+    def __init__(self, counts: np.ndarray, levels: np.ndarray, symmetrical: bool) -> None:
+        self._n_angles, self._levels, self._symmetrical = len(counts), levels, symmetrical
+        self._matrix = counts / counts.sum(axis=(1, 2), keepdims=True)
+        self._px = self._matrix.sum(axis=2)
+        self._py = self._px if symmetrical else self._matrix.sum(axis=1)
+        self._mean_x, self._mean_y = self._px @ levels, self._py @ levels
+        # The cells that are not 0.
+        self._angle, x, y = np.nonzero(self._matrix)
+        self._p = self._matrix[self._angle, x, y]
+        self._x, self._y, self._i, self._j = x, y, levels[x], levels[y]
+        self._expected = self._px[self._angle, x] * self._py[self._angle, y]
+
+    def _by_angle(self, values: np.ndarray) -> np.ndarray:
+        """Sum values of the cells in each direction."""
+        return np.bincount(self._angle, values, minlength=self._n_angles)
+
+    def _by_key(self, keys: np.ndarray, n: int) -> np.ndarray:
+        """Sum probabilities by direction and key."""
+        found = np.bincount(self._angle * n + keys, self._p, minlength=self._n_angles * n)
+        return found.reshape(self._n_angles, n)
+
+    def marginal(self) -> Values:
+        """Compute features of the sums and the differences of two levels."""
+        n = int(self._levels[-1])
+        sums, differences = (
+            self._by_key(self._i + self._j, 2 * n + 1),
+            self._by_key(np.abs(self._i - self._j), n),
+        )
+        k = np.arange(n)
+        about = np.arange(2 * n + 1) - (self._mean_x + self._mean_y)[:, None]
+        square = about * about
+        difference = differences @ k
+        spread = np.square(k - difference[:, None])
+        found = {
+            "ClusterProminence": (sums * square * square).sum(axis=1),
+            "ClusterShade": (sums * square * about).sum(axis=1),
+            "ClusterTendency": (sums * square).sum(axis=1),
+            "Contrast": differences @ k**2,
+            "DifferenceAverage": difference,
+            "DifferenceEntropy": _entropy(differences),
+            "DifferenceVariance": (differences * spread).sum(axis=1),
+            "Id": differences @ (1 / (1 + k)),
+            "Idm": differences @ (1 / (1 + k**2)),
+            "Idmn": differences @ (1 / (1 + k**2 / n**2)),
+            "Idn": differences @ (1 / (1 + k / n)),
+            "InverseVariance": differences[:, 1:] @ (1 / k[1:] ** 2.0),
+            "JointAverage": self._mean_x,
+            "SumAverage": sums @ np.arange(2 * n + 1),
+            "SumEntropy": _entropy(sums),
+            "SumSquares": (self._px * np.square(self._levels - self._mean_x[:, None])).sum(axis=1),
+        }
+        return {name: float(values.mean()) for name, values in found.items()}
+
+    def joint(self) -> Values:
+        """Compute features of the cells; those that may be rounding errors are left out."""
+        p, angle = self._p, self._angle
+        found = {
+            "Autocorrelation": self._by_angle(p * self._i * self._j),
+            "JointEnergy": self._by_angle(p * p),
+            "JointEntropy": -self._by_angle(p * np.log2(p + _EPS)),
+            "MaximumProbability": self._matrix.max(axis=(1, 2)),
+        }
+        x, y = (
+            self._levels - self._mean_x[:, None],
+            self._levels - self._mean_y[:, None],
+        )
+        spread = np.sqrt((self._px * x * x).sum(axis=1) * (self._py * y * y).sum(axis=1))
+        if np.all(spread >= _LEAST_SPREAD):
+            covariance = self._by_angle(p * x[angle, self._x] * y[angle, self._y])
+            found["Correlation"] = covariance / (spread + _EPS)
+        entropy = found["JointEntropy"]
+        entropy_x, entropy_y = _entropy(self._px), _entropy(self._py)
+        gain = -self._by_angle(p * np.log2(self._expected + _EPS)) - entropy
+        larger = np.maximum(entropy_x, entropy_y)
+        if np.all(larger >= _LEAST_INFORMATION) and np.all(gain >= _LEAST_INFORMATION):
+            found["Imc1"] = -gain / larger
+        # Over all cells, log(px py + eps) = log px + log py + eps / (px py) to first order.
+        cells = (self._px > 0).sum(axis=1) * (self._py > 0).sum(axis=1)
+        gain = _exact_entropy(self._px) + _exact_entropy(self._py) - entropy
+        gain -= cells * _EPS / np.log(2)
+        if np.all(gain >= _LEAST_INFORMATION):
+            found["Imc2"] = np.sqrt(1 - np.exp(-2 * gain))
+        return {name: float(values.mean()) for name, values in found.items()}
+
+    def correlation(self) -> Values:
+        """Compute the maximal correlation coefficient, unless it may be a rounding error.
+
+        It is the second singular value of P / √(px py): pyradiomics takes the root of the second
+        eigenvalue of P / (px py) Pᵀ. Both add eps to px py, with the same effect to first order.
+        """
+        if len(self._levels) < 2 or self._expected.min() * _LARGEST_CHANGE < _EPS:
+            return {}
+        scaled = np.zeros_like(self._matrix)
+        scaled[self._angle, self._x, self._y] = self._p / np.sqrt(self._expected + _EPS)
+        if self._symmetrical:
+            values = np.sort(np.abs(np.linalg.eigvalsh(scaled)), axis=1)[:, -2]
+        else:
+            values = np.linalg.svd(scaled, compute_uv=False)[:, 1]
+        return {"MCC": float(values.mean())} if np.all(values >= _LEAST_CORRELATION) else {}
 
 
-class GLDM(_Discretised, RadiomicsGLDM):
-    """Dependence features of the discretised image."""
+def _entropy(p: np.ndarray) -> np.ndarray:
+    """Compute the entropy in bits of each row."""
+    return -(p * np.log2(p + _EPS)).sum(axis=1)
 
 
-class GLRLM(_Discretised, RadiomicsGLRLM):
-    """Run-length features of the discretised image."""
+def _exact_entropy(p: np.ndarray) -> np.ndarray:
+    """Compute the entropy in bits of each row, without the addition of eps."""
+    return -(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=1)
 
 
-class GLSZM(_Discretised, RadiomicsGLSZM):
-    """Size-zone features of the discretised image."""
-
-
-class NGTDM(_Discretised, RadiomicsNGTDM):
-    """Neighbourhood grey-tone difference features of the discretised image."""
-
-
-#: The classes by pyradiomics' names.
-CLASSES: dict[str, type[RadiomicsFeaturesBase]] = {
-    "firstorder": FirstOrder,
-    "glcm": GLCM,
-    "gldm": GLDM,
-    "glrlm": GLRLM,
-    "glszm": GLSZM,
-    "ngtdm": NGTDM,
+#: Features of counts by level and size. `low`, none and `high` weigh levels i by 1/i², 1 and i²,
+#: `small`, none and `large` the sizes.
+_RUNS = {
+    "ShortRunEmphasis": "small",
+    "LongRunEmphasis": "large",
+    "LowGrayLevelRunEmphasis": "low",
+    "HighGrayLevelRunEmphasis": "high",
+    "ShortRunLowGrayLevelEmphasis": "small low",
+    "ShortRunHighGrayLevelEmphasis": "small high",
+    "LongRunLowGrayLevelEmphasis": "large low",
+    "LongRunHighGrayLevelEmphasis": "large high",
+    "GrayLevelNonUniformity": "level non-uniformity",
+    "GrayLevelNonUniformityNormalized": "level non-uniformity, normalised",
+    "RunLengthNonUniformity": "size non-uniformity",
+    "RunLengthNonUniformityNormalized": "size non-uniformity, normalised",
+    "GrayLevelVariance": "level variance",
+    "RunVariance": "size variance",
+    "RunEntropy": "entropy",
+    "RunPercentage": "percentage",
 }
+_ZONES = {
+    "SmallAreaEmphasis": "small",
+    "LargeAreaEmphasis": "large",
+    "LowGrayLevelZoneEmphasis": "low",
+    "HighGrayLevelZoneEmphasis": "high",
+    "SmallAreaLowGrayLevelEmphasis": "small low",
+    "SmallAreaHighGrayLevelEmphasis": "small high",
+    "LargeAreaLowGrayLevelEmphasis": "large low",
+    "LargeAreaHighGrayLevelEmphasis": "large high",
+    "GrayLevelNonUniformity": "level non-uniformity",
+    "GrayLevelNonUniformityNormalized": "level non-uniformity, normalised",
+    "SizeZoneNonUniformity": "size non-uniformity",
+    "SizeZoneNonUniformityNormalized": "size non-uniformity, normalised",
+    "GrayLevelVariance": "level variance",
+    "ZoneVariance": "size variance",
+    "ZoneEntropy": "entropy",
+    "ZonePercentage": "percentage",
+}
+_DEPENDENCES = {
+    "SmallDependenceEmphasis": "small",
+    "LargeDependenceEmphasis": "large",
+    "LowGrayLevelEmphasis": "low",
+    "HighGrayLevelEmphasis": "high",
+    "SmallDependenceLowGrayLevelEmphasis": "small low",
+    "SmallDependenceHighGrayLevelEmphasis": "small high",
+    "LargeDependenceLowGrayLevelEmphasis": "large low",
+    "LargeDependenceHighGrayLevelEmphasis": "large high",
+    "GrayLevelNonUniformity": "level non-uniformity",
+    "DependenceNonUniformity": "size non-uniformity",
+    "DependenceNonUniformityNormalized": "size non-uniformity, normalised",
+    "GrayLevelVariance": "level variance",
+    "DependenceVariance": "size variance",
+    "DependenceEntropy": "entropy",
+}
+
+
+def _by_size(
+    counts: np.ndarray, levels: np.ndarray, sizes: np.ndarray, names: Mapping[str, str]
+) -> Values:
+    """Compute features of counts by direction, level and size; without counts, none."""
+    n = counts.sum(axis=(1, 2))
+    if not n.size or not n.all():
+        return {}
+    squares = np.square(levels.astype(np.float64)), np.square(sizes.astype(np.float64))
+    by_level, by_size = (np.array([1 / one, np.ones(one.size), one]) for one in squares)
+    joint = (by_level @ counts @ by_size.T / n[:, None, None]).transpose(1, 2, 0)
+    of_level, of_size = counts.sum(axis=2), counts.sum(axis=1)
+    level_squares, size_squares = (np.square(one).sum(axis=1) for one in (of_level, of_size))
+    angle, *cell = np.nonzero(counts)
+    p = counts[angle, *cell] / n[angle]
+    found = {
+        "small low": joint[0, 0],
+        "low": joint[0, 1],
+        "large low": joint[0, 2],
+        "small": joint[1, 0],
+        "large": joint[1, 2],
+        "small high": joint[2, 0],
+        "high": joint[2, 1],
+        "large high": joint[2, 2],
+        "level non-uniformity": level_squares / n,
+        "level non-uniformity, normalised": level_squares / n**2,
+        "size non-uniformity": size_squares / n,
+        "size non-uniformity, normalised": size_squares / n**2,
+        "level variance": _variance(of_level / n[:, None], levels),
+        "size variance": _variance(of_size / n[:, None], sizes),
+        "entropy": -np.bincount(angle, p * np.log2(p + _EPS), minlength=n.size),
+        "percentage": n / (of_size @ sizes),
+    }
+    return {name: float(found[key].mean()) for name, key in names.items()}
+
+
+def _variance(p: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Compute the variance of values by each row of probabilities."""
+    mean = p @ values
+    return (p * np.square(values - mean[:, None])).sum(axis=1)

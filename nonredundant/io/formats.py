@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from nonredundant.io.errors import CaseError, ImageFileError
 from nonredundant.io.headers import header_bytes, open_header, quiet_reading
 from nonredundant.io.labels import fits_bytes
 from nonredundant.io.layers import select_labels
-from nonredundant.io.nifti import check_nifti
+from nonredundant.io.nifti import check_nifti, read_voxels
 from nonredundant.io.region_names import RegionChoice
 from nonredundant.io.segmentations import read_segmentation
 from nonredundant.io.series import read_series, read_single
@@ -282,9 +283,21 @@ _PART = 1 << 26
 
 def _read_nifti(path: Path) -> sitk.Image:
     """Read a NIfTI file whole, with the voxels that are NaN or infinite, which ITK reads as 0."""
-    image = _read_with_itk(path)
-    lost = check_nifti(path)
-    return _with_nan(image, lost, path) if len(lost) else image
+    import SimpleITK as sitk
+
+    size, header = read_stated_size(path), open_header(path)
+    voxels = read_voxels(path, math.prod(header.GetSize()))
+    if voxels is None:
+        image = _read_with_itk(path)
+        lost = check_nifti(path)
+        return _with_nan(image, lost, path) if len(lost) else image
+    image = sitk.GetImageFromArray(voxels.reshape(header.GetSize()[::-1]), isVector=False)
+    image.SetSpacing(header.GetSpacing())
+    image.SetOrigin(header.GetOrigin())
+    image.SetDirection(header.GetDirection())
+    for key in header.GetMetaDataKeys():
+        image.SetMetaData(key, header.GetMetaData(key))
+    return with_stated_size(image, size, path)
 
 
 def _with_nan(image: sitk.Image, positions: np.ndarray, path: Path) -> sitk.Image:

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nonredundant.io.errors import ImageFileError
+from nonredundant.io.nifti import compressed_header
 
 if TYPE_CHECKING:
     import SimpleITK as sitk
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 _RATIO = 1032
 #: Files below this size are not compared: what they claim is harmless.
 _HARMLESS = 1 << 26
+#: Size of a compressed file from which its header is read from a copy.
+_COPIED = 1 << 16
 #: The first bytes of HDF5 files, and the end of the names that ITK takes for MINC.
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MINC = (".mnc", ".mnc.gz", ".mnc2")
@@ -101,10 +105,33 @@ def _read_information(path: str, *identity: int) -> sitk.ImageFileReader:
     import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
+    head = compressed_header(Path(path)) if os.path.getsize(path) > _COPIED else None
+    if head is not None and _read_head(reader, head):
+        reader.SetFileName(path)
+        return reader
     reader.SetFileName(path)
     with quiet_reading(path):
         reader.ReadImageInformation()
     return reader
+
+
+def _read_head(reader: sitk.ImageFileReader, head: bytes) -> bool:
+    """Read the header of a compressed NIfTI file from a copy; return whether that was possible.
+
+    From the file itself, ITK decompresses hundreds of kilobytes three times.
+    """
+    try:
+        with tempfile.NamedTemporaryFile(suffix=".nii") as copy:
+            copy.write(head)
+            copy.flush()
+            reader.SetFileName(copy.name)
+            reader.SetImageIO("NiftiImageIO")
+            reader.ReadImageInformation()
+    except (OSError, RuntimeError):
+        # There is no room for a copy, or the header is damaged: the error of the file names it.
+        reader.SetImageIO("")
+        return False
+    return True
 
 
 def quiet_reading(path: str | Path) -> contextlib.AbstractContextManager[None]:

@@ -139,6 +139,10 @@ def distinct_labels(array: np.ndarray) -> np.ndarray:
     >>> distinct_labels(np.array([[0, 2], [1, 2]])).tolist()
     [1, 2]
     """
+    if array.dtype == np.uint8 and array.size and array.ndim > 1:
+        n = np.iinfo(np.uint8).max + 1
+        counts = np.sum([np.bincount(part.ravel(), minlength=n) for part in array], axis=0)
+        return (np.flatnonzero(counts[1:]) + 1).astype(np.uint8)
     found = [np.unique(part[part != 0]) for part in array]
     return np.unique(np.concatenate(found)) if found else np.empty(0, array.dtype)
 

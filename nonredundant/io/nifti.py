@@ -6,7 +6,6 @@ Format: https://nifti.nimh.nih.gov (NIfTI-1.1 and NIfTI-2).
 
 from __future__ import annotations
 
-import gzip
 import math
 import struct
 import zlib
@@ -38,15 +37,18 @@ _LAYOUTS = {
         ("12d", 400),
     ],
 }  # fmt: skip
-#: NumPy's types of the real numbers, by NIfTI's codes.
-_REAL = {16: "f4", 64: "f8"}
+#: NumPy's types of numbers, by NIfTI's codes.
+_KINDS = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4"}
+#: The marks of a file that holds header and voxels, and their places, by the length of the header.
+_SINGLE = {_ANALYZE: (344, b"n+1\0"), 540: (4, b"n+2\0")}
 
 
 class _Header(NamedTuple):
     """The parts of a header that are checked.
 
-    `start` is the byte of the voxel file where the voxels begin, `real` NumPy's type of voxels that
-    are real numbers, else None. `sizes` are those of the voxels along x, y and z (pixdim), `codes`
+    `start` is the byte of the voxel file where the voxels begin, `kind` NumPy's type of voxels that
+    are integers or real numbers, else None, and `is_single` tells whether they follow in the file
+    of the header. `sizes` are those of the voxels along x, y and z (pixdim), `codes`
     those of qform and sform, `lengths` the lengths of the axes of the sform, `place` the numbers of
     the qform and of the sform.
     """
@@ -54,12 +56,18 @@ class _Header(NamedTuple):
     start: int
     n_voxels: int
     n_bytes: int
-    real: np.dtype | None
+    kind: np.dtype | None
+    is_single: bool
     scale: tuple[float, float]
     sizes: tuple[float, ...]
     codes: tuple[int, int]
     lengths: tuple[float, ...]
     place: tuple[tuple[float, ...], tuple[float, ...]]
+
+    @property
+    def real(self) -> np.dtype | None:
+        """NumPy's type of voxels that are real numbers, else None."""
+        return self.kind if self.kind is not None and self.kind.kind == "f" else None
 
 
 #: Relative difference of voxel sizes in the two places where a header states them: some are
@@ -172,13 +180,87 @@ def check_nifti(path: Path) -> np.ndarray:
         size = scanner.n_bytes
     else:
         size = file.stat().st_size
+    _check_size(file, header, size)
+    return scanner.positions()
+
+
+def read_voxels(path: Path, n_voxels: int) -> np.ndarray | None:
+    """Read the voxels of a compressed NIfTI file, and check that it is whole, in one pass.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+    n_voxels : int
+        Number of voxels that it should have.
+
+    Returns
+    -------
+    array of shape (n_voxels,), or None
+        The numbers, x is the fastest axis; None if the file is no such one, or has other numbers
+        than are stored: scaled, complex or in colours.
+
+    Raises
+    ------
+    ImageFileError
+        If bytes of the voxels are missing, or the checksum is wrong.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> read_voxels(Path("scan.nii.gz"), 4_194_304).dtype  # doctest: +SKIP
+    dtype('int16')
+    """
+    header = _read_header(path) if path.name.lower().endswith(".nii.gz") else None
+    if header is None or not header.is_single or header.kind is None:
+        return None
+    if header.n_voxels != n_voxels or header.scale not in ((0, 0), (1, 0)):
+        return None
+    content = np.empty(header.n_bytes, dtype=np.uint8)
+    size = 0
+    for chunk in _chunks(path, header, compressed=True):
+        first = max(size - header.start, 0)
+        part = chunk[max(header.start - size, 0) :][: header.n_bytes - first]
+        content[first : first + len(part)] = np.frombuffer(part, dtype=np.uint8)
+        size += len(chunk)
+    _check_size(path, header, size)
+    return content.view(header.kind).astype(header.kind.newbyteorder("="), copy=False)
+
+
+def compressed_header(path: Path) -> bytes | None:
+    """Read what is before the voxels of a compressed NIfTI file; None of any other file.
+
+    Parameters
+    ----------
+    path : Path
+        A file.
+
+    Returns
+    -------
+    bytes or None
+        The header and its extensions.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> len(compressed_header(Path("scan.nii.gz")))  # doctest: +SKIP
+    352
+    """
+    header = _read_header(path) if path.name.lower().endswith(".nii.gz") else None
+    if header is None or not header.is_single or not 0 < header.start <= _CHUNK:
+        return None
+    content = _first_bytes(path, header.start)
+    return content if len(content) == header.start else None
+
+
+def _check_size(file: Path, header: _Header, size: int) -> None:
+    """Raise if a file of so many bytes, decompressed, lacks some of the voxels."""
     missing = header.start + header.n_bytes - size
     if missing > 0:
         raise ImageFileError(
             f"{file} ({file.stat().st_size:,} bytes) is truncated: {missing:,} bytes of its voxels "
             "are missing; copy or export it again"
         )
-    return scanner.positions()
 
 
 class _Scanner:
@@ -223,18 +305,22 @@ def _part(path: Path, kind: str) -> Path:
 
 def _read_header(path: Path) -> _Header | None:
     """Read the header of a file; None if it is no NIfTI file."""
+    return _parse(_first_bytes(path, _HEADER)) if path.is_file() else None
+
+
+def _first_bytes(path: Path, n: int) -> bytes:
+    """Read the first bytes of a file, decompressed; none if it is damaged."""
     compressed = path.name.lower().endswith(".gz")
-    if not path.is_file():
-        return None
     with path.open("rb") as file:
-        head = file.read(_CHUNK if compressed else _HEADER)
-    if compressed:
-        try:
-            # Unlike `gzip.open`, this returns what is there of a truncated file.
-            head = zlib.decompressobj(_GZIP).decompress(head, _HEADER)
-        except zlib.error:
-            return None
-    return _parse(head)
+        # Nothing grows by more than some bytes when it is compressed.
+        head = file.read(n + _HEADER if compressed else n)
+    if not compressed:
+        return head
+    try:
+        # Unlike `gzip.open`, this returns what is there of a truncated file.
+        return zlib.decompressobj(_GZIP).decompress(head, n)
+    except zlib.error:
+        return b""
 
 
 def _parse(head: bytes) -> _Header | None:
@@ -259,7 +345,8 @@ def _parse(head: bytes) -> _Header | None:
         start=int(start) if math.isfinite(start) else 0,
         n_voxels=n_voxels,
         n_bytes=n_voxels * bits // 8,
-        real=np.dtype(order + _REAL[code]) if code in _REAL else None,
+        kind=np.dtype(order + _KINDS[code]) if code in _KINDS else None,
+        is_single=head[_SINGLE[length][0] :].startswith(_SINGLE[length][1]),
         scale=scale,
         sizes=sizes[:n],
         codes=codes,
@@ -277,17 +364,28 @@ def _chunks(path: Path, header: _Header, *, compressed: bool) -> Iterator[bytes]
         return
     size = 0
     try:
-        with gzip.open(path) as file:
-            # Unlike `read`, this returns what comes before an error.
-            while chunk := file.read1(_CHUNK):
-                size += len(chunk)
-                yield chunk
-    except EOFError:
-        return
-    except (zlib.error, gzip.BadGzipFile) as error:
+        for chunk in _decompressed(path):
+            size += len(chunk)
+            yield chunk
+    except zlib.error as error:
         # What follows a complete file is not part of it.
-        if size < header.start + header.n_bytes or "Not a gzipped" not in str(error):
+        if size < header.start + header.n_bytes or "header" not in str(error):
             raise ImageFileError(
                 f"{path} ({path.stat().st_size:,} bytes) is damaged: its compressed content "
                 f"disagrees with its checksum ({error}); copy or export it again"
             ) from error
+
+
+def _decompressed(path: Path) -> Iterator[bytes]:
+    """Yield the content of the parts of a gzip file, also of one that ends too early."""
+    with path.open("rb") as file:
+        left = file.read(_CHUNK)
+        while left:
+            part = zlib.decompressobj(_GZIP)
+            while left and not part.eof:
+                yield part.decompress(left, _CHUNK)
+                left = part.unconsumed_tail or part.unused_data or file.read(_CHUNK)
+            # What did not fit into the last piece.
+            yield part.flush()
+            # Zeros may follow a part.
+            left = left.lstrip(b"\0") or file.read(_CHUNK)

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from radiomics import getFeatureClasses
 
+from nonredundant.extraction import lesion_features
+from nonredundant.extraction.levels import discretise
 from nonredundant.extraction.radiomics import compute_features, quiet
 from nonredundant.extraction.settings import resolve_parameters
-from nonredundant.extraction.texture import CLASSES, DISCRETISED, discretise
 
 
 def blob(seed=0, shape=(9, 10, 11), scale=5.0):
@@ -194,28 +195,34 @@ def test_two_dimensions():
     assert_equal(*both((image, mask), resolve_parameters(bin_width=5.0)))
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", [*TEXTURE, "firstorder"])
 def test_each_formula_alone(name):
     """A feature that is asked for alone does not lean on another one."""
     image, mask = blob()
-    settings = resolve_parameters(bin_width=5.0)["setting"]
-    shared = discretise(image, mask, **settings)
+    setting = resolve_parameters(bin_width=5.0)["setting"]
     with quiet():
-        plain = getFeatureClasses()[name](image, mask, **settings)
-        expected = plain.execute()
-        for feature, value in expected.items():
-            one = CLASSES[name](image, mask, **settings, **{DISCRETISED: shared})
-            one.enableFeatureByName(feature)
-            np.testing.assert_allclose(one.execute()[feature], value, rtol=1e-9, err_msg=feature)
+        expected = getFeatureClasses()[name](image, mask, **setting).execute()
+    for feature, value in expected.items():
+        parameters = resolve_parameters(bin_width=5.0, feature_classes={name: [feature]})
+        found, _ = compute_features(image, mask, parameters)
+        assert list(found) == [f"original_{name}_{feature}"]
+        assert found[f"original_{name}_{feature}"] == pytest.approx(float(value), rel=1e-9)
     assert len(expected) > 3
+
+
+def test_formulas_of_lesions_are_not_left_to_pyradiomics(monkeypatch):
+    monkeypatch.setattr(lesion_features, "_plain", lambda *arguments: {})
+    found, _ = compute_features(*blob(), resolve_parameters(bin_width=5.0))
+    assert len(found) == 107
 
 
 def test_levels_are_those_of_pyradiomics():
     image, mask = blob()
     settings = resolve_parameters(bin_width=5.0)["setting"]
     plain = getFeatureClasses()["gldm"](image, mask, **settings)
-    found = discretise(image, mask, **settings)
-    np.testing.assert_array_equal(found.levels, plain.imageArray)
+    inside = sitk.GetArrayFromImage(mask) == 1
+    found = discretise(sitk.GetArrayFromImage(image)[inside], settings)
+    np.testing.assert_array_equal(found.levels, plain.imageArray[inside])
     np.testing.assert_array_equal(found.present, plain.coefficients["grayLevels"])
-    assert found.counts.sum() == found.mask.sum() == sitk.GetArrayFromImage(mask).sum()
+    assert found.counts.sum() == inside.sum()
     assert found.span == found.present[-1] - found.present[0] + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 
 import numpy as np
@@ -144,3 +145,50 @@ def test_a_mask_with_nan_is_refused_like_that_of_another_format(tmp_path):
             RadiomicsExtractor(bin_width=1.0).fit_transform(cases)
         messages.append(str(caught.value).replace(suffix, ""))
     assert messages[0] == messages[1]
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "f8"])
+def test_compressed_files_are_read_as_by_itk(tmp_path, dtype):
+    values = (noise(np.float64) * 50 + 100).astype(dtype)
+    image = sitk.GetImageFromArray(np.tile(values, (2, 6, 6)))
+    image.SetDirection((0, 1, 0, -1, 0, 0, 0, 0, 1))
+    image.SetSpacing((0.7, 1.3, 2.0))
+    image.SetOrigin((-10.5, 3.25, 7.0))
+    path = tmp_path / "image.nii.gz"
+    sitk.WriteImage(image, str(path))
+    found, expected = read_file(path), sitk.ReadImage(str(path))
+    assert found.GetPixelID() == expected.GetPixelID()
+    for part in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
+        assert getattr(found, part)() == getattr(expected, part)()
+    np.testing.assert_array_equal(*map(sitk.GetArrayFromImage, (found, expected)))
+    assert set(found.GetMetaDataKeys()) <= set(expected.GetMetaDataKeys())
+    assert found.GetMetaData("descrip") == expected.GetMetaData("descrip")
+
+
+def test_scaled_integers_are_read_as_by_itk(tmp_path):
+    path = write(tmp_path / "image.nii", noise(np.float32).astype(np.int16))
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<2f", content, 112, 0.5, 2.0)
+    path = tmp_path / "image.nii.gz"
+    path.write_bytes(gzip.compress(content))
+    expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_file(path)), expected)
+
+
+def test_parts_of_a_compressed_file_and_what_follows_it(tmp_path):
+    """Zeros compress to pieces that are longer than those that are read at a time."""
+    values = np.zeros((64, 128, 129), dtype=np.float32)
+    values[-1, -1, -1] = 5
+    content = write(tmp_path / "image.nii", values).read_bytes()
+    halves = [gzip.compress(content[:700_000]), gzip.compress(content[700_000:])]
+    path = tmp_path / "image.nii.gz"
+    for after in (b"", b"\0" * 100, b"something else"):
+        path.write_bytes(b"".join(halves) + after)
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(read_file(path)), values)
+    whole = gzip.compress(content)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageFileError, match="is truncated"):
+        read_file(path)
+    path.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
+    with pytest.raises(ImageFileError, match="disagrees with its checksum"):
+        read_file(path)
