@@ -525,7 +525,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
         See Also
         --------
-        nonredundant.stability.stability : The agreement of such tables.
+        nonredundant.stability.repeat_stability : The agreement of such tables.
 
         Examples
         --------

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 _CONTEXT = 6
 #: Voxels of a patch that smoothing reads around it: three standard deviations are 1.3 at most.
 _SMOOTHED = 1.3
+#: Share of a voxel that lies in the lesion from which on it belongs to the mask, but for rounding.
+_HALF = 0.5 - 1e-6
 #: Share of a lesion's extent by which its border moves where its volume grows by half.
 _GROWTH = 0.08
 #: Voxels around a lesion that filters of images read which are not resampled.
@@ -201,7 +203,7 @@ def perturbed(lesion: LesionToPerturb, change: Perturbation) -> PerturbedLesion:
         return PerturbedLesion(features, None)
     share = crop_channel(sitk.Cast(inside, sitk.sitkFloat32), patch_grid, shape)
     # At least one voxel of a lesion thinner than the voxels of the patch is kept.
-    kept = (share >= min(0.5, share.max())) & (share > 0)
+    kept = (share >= min(_HALF, share.max())) & (share > 0)
     patch = Patch(crop_channel(changed, patch_grid, shape), kept, patch_grid.spacing, True)
     return PerturbedLesion(features, patch)
 
@@ -249,12 +251,16 @@ class _Frame(NamedTuple):
 
 
 class _Grid(NamedTuple):
-    """A grid in the world: its first voxel, axes (columns), voxel size and number of voxels."""
+    """A grid in the world: its first voxel, axes (columns), voxel size and number of voxels.
+
+    `is_turned` says whether it is another grid than that of the extraction.
+    """
 
     origin: np.ndarray
     axes: np.ndarray
     spacing: np.ndarray
     size: np.ndarray
+    is_turned: bool = True
 
     def corners(self) -> np.ndarray:
         """Return the outermost voxels in the world, one row each."""
@@ -267,7 +273,8 @@ def _feature_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _
     low = np.floor(ends[0] / lesion.spacing - frame.shift) - lesion.padding
     high = np.ceil(ends[1] / lesion.spacing - frame.shift) + lesion.padding
     origin = frame.origin + frame.turn @ ((low + frame.shift) * lesion.spacing)
-    return _Grid(origin, frame.turn, lesion.spacing, high - low + 1)
+    is_turned = bool(frame.shift.any() or not np.array_equal(frame.own, np.eye(len(low))))
+    return _Grid(origin, frame.turn, lesion.spacing, high - low + 1, is_turned)
 
 
 def _around_patch(grid: PatchGrid, shape: Sequence[int]) -> _Grid:
@@ -323,8 +330,13 @@ def _features(
         useNearestNeighborExtrapolator=True,
         **where,
     )
-    mask = sitk.Resample(inside, interpolator=sitk.sitkNearestNeighbor, **where)
-    found = sitk.GetArrayFromImage(mask)
+    if grid.is_turned:
+        # The nearest voxels of a turned mask have a rougher surface than any drawn mask.
+        share = sitk.Resample(sitk.Cast(inside, sitk.sitkFloat32), **where)
+        found = (sitk.GetArrayViewFromImage(share) >= _HALF).view(np.uint8)
+    else:
+        mask = sitk.Resample(inside, interpolator=sitk.sitkNearestNeighbor, **where)
+        found = sitk.GetArrayFromImage(mask)
     if not found.any():
         raise CaseError("no voxel of the grid of the features lies in the perturbed lesion")
     regions, _ = find_regions(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import convolve1d, distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-#: Second difference; applied along two axes, white noise keeps its mean and grows sixfold.
-_DIFFERENCE, _GAIN = np.array([1.0, -2.0, 1.0]), 6.0
+#: By how much second differences (1, -2, 1) along two axes enlarge white noise.
+_GAIN = 6.0
 #: Median of the absolute values of a standard normal law.
 _MEDIAN = 0.6745
 #: Thickness of a slice in mm that has no neighbours, and a distance that breaks ties.
@@ -15,6 +15,8 @@ _THICK, _TIE = 1e6, 1e-6
 _EDGE, _FEWEST = 7.94, 20
 #: Weight of distance against intensity, of which 0 to 1 is the range in the lesion.
 _COMPACTNESS = 0.05
+#: Rounds of the clustering: supervoxels that shake a contour need not have converged.
+_ITERATIONS = 3
 #: Intensities within this share of the lesion's range around it count.
 _AROUND = 0.1
 #: Supervoxels of more than the upper share in the lesion stay, of less than the lower one do not.
@@ -43,10 +45,8 @@ def noise_level(values: np.ndarray) -> float:
     >>> round(noise_level(noise + ramp), 1)
     2.0
     """
-    details = values
-    for axis in (-1, -2):
-        details = convolve1d(details, _DIFFERENCE, axis=axis, mode="nearest")
-    return float(np.median(np.abs(details))) / _GAIN / _MEDIAN
+    details = np.diff(np.diff(values, 2, axis=-1), 2, axis=-2)
+    return float(np.median(np.abs(details))) / _GAIN / _MEDIAN if details.size else 0.0
 
 
 def depth_of(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
@@ -136,12 +136,10 @@ def supervoxels(values: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> 
     scaled = gaussian_filter(scaled / (high - low if high > low else 1.0), 1.0)
     image = sitk.GetImageFromArray(scaled.astype(np.float32))
     size = np.maximum(np.round(supervoxel_edge(inside, spacing) / spacing[::-1]), 1).astype(int)
-    return sitk.GetArrayFromImage(sitk.SLIC(image, size.tolist(), _COMPACTNESS))
+    return sitk.GetArrayFromImage(sitk.SLIC(image, size.tolist(), _COMPACTNESS, _ITERATIONS))
 
 
-def randomised(
-    inside: np.ndarray, labels: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def randomised(inside: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Redraw the contour of a lesion along supervoxels.
 
     Those with 90 % or more of their voxels in the lesion are taken, those with less than 20 % are

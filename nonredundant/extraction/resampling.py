@@ -110,9 +110,7 @@ def resample_lesion(
     return Resampled(sitk.Round(values) if rounded else values, inside, left)
 
 
-def feature_spacing(
-    image: sitk.Image, region: Region, parameters: Mapping[str, Any]
-) -> np.ndarray:
+def feature_spacing(image: sitk.Image, region: Region, parameters: Mapping[str, Any]) -> np.ndarray:
     """Return the voxel size of the features of a lesion, in mm, x-y-z.
 
     pyradiomics: 0 keeps the voxels of the image, and so does an axis with one slice of lesion.

@@ -132,8 +132,11 @@ def _one_way(
     between = (k * means**2).sum(axis=0) / (n - 1)
     left = np.where(known, centred - means[:, None], 0.0)
     within = (left**2).sum(axis=(0, 1)) / (total - n)
-    return between, _without_rounding(within), total - n, (total - (k**2).sum(axis=0) / total) / (
-        n - 1
+    return (
+        between,
+        _without_rounding(within),
+        total - n,
+        (total - (k**2).sum(axis=0) / total) / (n - 1),
     )
 
 

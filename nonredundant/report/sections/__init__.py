@@ -19,6 +19,7 @@ from nonredundant.report.sections import (
     pictures,
     quality,
     settings,
+    stability,
     warnings,
     words,
 )
@@ -28,6 +29,7 @@ SECTIONS: list[Section] = [
     settings.SECTION,
     comparison.SECTION,
     audit.SECTION,
+    stability.SECTION,
     patients.SECTION,
     pictures.SECTION,
     calibration.SECTION,
