@@ -120,15 +120,17 @@ class StableFeatures(  # type: ignore[call-arg]
             raise InvalidParameterError(
                 "repeats=None is a step that was fitted before: give the repeats to fit it again"
             )
-        samples, columns, values = joined_repeats(self.repeats)
-        rows = _places(
-            samples, X.index, "training samples", "measure them again, or add rows of NaN"
-        )
         hcr = X.columns_of("hcr")
-        chosen = _places(columns, hcr, "features", "measure the repeats by the same settings")
-        found = agreement_table(
-            hcr, values[rows][:, :, chosen], self.kind, self.threshold, self.bound
-        )
+        samples, _, values = joined_repeats(self.repeats, hcr)
+        rows = samples.get_indexer(X.index)
+        missing = X.index[rows < 0].tolist()
+        if missing:
+            raise ValueError(
+                f"{len(missing)} of {len(X)} training samples are not among the repeats: "
+                f"{missing[:_SHOWN]}{', …' if len(missing) > _SHOWN else ''}; these have "
+                f"{samples[:_SHOWN].tolist()}, …: measure the others again, or add rows of NaN"
+            )
+        found = agreement_table(hcr, values[rows], self.kind, self.threshold, self.bound)
         self._check_any(found)
         self.columns_ = found["column"][found["stable"]].tolist()
         self.candidates_ = list(hcr)
@@ -213,16 +215,3 @@ class StableFeatures(  # type: ignore[call-arg]
         tags = super().__sklearn_tags__()
         tags.no_validation = True
         return tags
-
-
-def _places(index: pd.Index, names: Any, what: str, remedy: str) -> np.ndarray:
-    """Return the positions of names in an index, or raise and name those that are not there."""
-    places = index.get_indexer(pd.Index(names))
-    missing = [name for name, place in zip(names, places, strict=True) if place < 0]
-    if missing:
-        raise ValueError(
-            f"{len(missing)} of {len(names)} {what} are not among the repeats: "
-            f"{missing[:_SHOWN]}{', …' if len(missing) > _SHOWN else ''}, which have "
-            f"{index[:_SHOWN].tolist()}; {remedy}"
-        )
-    return places

@@ -79,7 +79,9 @@ def split_repeats(table: Any, by: str, *, sample: str | None = None) -> list[Any
     return parts
 
 
-def measured_values(repeat: Any, name: str = "repeat") -> pd.DataFrame:
+def measured_values(
+    repeat: Any, name: str = "repeat", columns: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Return one row per sample with the columns that a repeat measures.
 
     Parameters
@@ -89,6 +91,8 @@ def measured_values(repeat: Any, name: str = "repeat") -> pd.DataFrame:
         means over the lesions of a sample: patients are what is sampled, and classifiers see them.
     name : str
         What it is called in messages.
+    columns : sequence of str, optional
+        The columns that are needed; others are then not looked at.
 
     Returns
     -------
@@ -98,13 +102,19 @@ def measured_values(repeat: Any, name: str = "repeat") -> pd.DataFrame:
     Raises
     ------
     ValueError
-        If labels are repeated, or cells are no numbers.
+        If columns are missing, labels are repeated, or cells are no numbers.
     """
+    frame = repeat.features if isinstance(repeat, LesionTable) else pd.DataFrame(repeat)
+    if columns is not None:
+        missing = [one for one in columns if one not in frame.columns]
+        if missing:
+            raise ValueError(
+                f"{len(missing)} of {len(columns)} features are not in {name}: "
+                f"{missing[:_SHOWN]}; measure all repeats by the same settings"
+            )
+        frame = frame[list(columns)]
     if isinstance(repeat, LesionTable):
-        columns = [one for one, block in repeat.blocks.items() if block != "clinical"]
-        frame = pool_samples(repeat, repeat.features[columns])
-    else:
-        frame = pd.DataFrame(repeat)
+        frame = pool_samples(repeat, frame[[c for c in frame if repeat.blocks[c] != "clinical"]])
     if frame.index.has_duplicates:
         twice = frame.index[frame.index.duplicated()].unique().tolist()
         raise ValueError(
@@ -118,13 +128,17 @@ def measured_values(repeat: Any, name: str = "repeat") -> pd.DataFrame:
     return frame.astype(float)
 
 
-def joined_repeats(repeats: Sequence[Any]) -> tuple[pd.Index, pd.Index, np.ndarray]:
+def joined_repeats(
+    repeats: Sequence[Any], columns: Sequence[str] | None = None
+) -> tuple[pd.Index, pd.Index, np.ndarray]:
     """Join repeats by the labels of their samples and the names of their columns.
 
     Parameters
     ----------
     repeats : sequence of LesionTable, DataFrame or array
         Two or more measurements of the same samples, all of which count alike.
+    columns : sequence of str, optional
+        The columns to join; all by default, which must then be the same in all repeats.
 
     Returns
     -------
@@ -159,10 +173,10 @@ def joined_repeats(repeats: Sequence[Any]) -> tuple[pd.Index, pd.Index, np.ndarr
             f"agreement needs two or more measurements, got {len(repeats)}: the first measurement "
             "counts, too, as in [table, retest]"
         )
-    frames = [measured_values(one, f"repeat {i}") for i, one in enumerate(repeats)]
-    columns, samples = frames[0].columns, frames[0].index
+    frames = [measured_values(one, f"repeat {i}", columns) for i, one in enumerate(repeats)]
+    names, samples = frames[0].columns, frames[0].index
     for number, frame in enumerate(frames[1:], start=1):
-        lacks, more = columns.difference(frame.columns), frame.columns.difference(columns)
+        lacks, more = names.difference(frame.columns), frame.columns.difference(names)
         if len(lacks) or len(more):
             raise ValueError(
                 f"repeat {number} has other columns than repeat 0: {len(lacks)} are missing, "
@@ -170,14 +184,14 @@ def joined_repeats(repeats: Sequence[Any]) -> tuple[pd.Index, pd.Index, np.ndarr
                 "repeats by the same settings"
             )
         samples = samples.union(frame.index, sort=False)
-    values = np.stack([one.reindex(samples)[columns].to_numpy() for one in frames], axis=1)
+    values = np.stack([one.reindex(samples)[names].to_numpy() for one in frames], axis=1)
     present = sum(samples.isin(frame.index).astype(int) for frame in frames)
     if not np.any(present > 1):
         raise ValueError(
             f"no sample has two measurements: repeat 0 has {frames[0].index[:_SHOWN].tolist()}, "
             f"repeat 1 has {frames[1].index[:_SHOWN].tolist()}; label the samples alike"
         )
-    return samples, columns, values
+    return samples, names, values
 
 
 def average_repeats(repeats: Sequence[LesionTable]) -> LesionTable:
