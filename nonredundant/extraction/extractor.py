@@ -543,7 +543,7 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
         check_perturbable(self)
         if isinstance(perturbations, Integral):
             perturbations = draw_perturbations(
-                perturbations, preset_name(self.modality), random_state=random_state
+                int(perturbations), preset_name(self.modality), random_state=random_state
             )
         chosen = check_perturbations(perturbations)
         X = self._checked(X)
@@ -565,7 +565,9 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
                     raise found[0].to_error(names[i])
                 for own, one in zip(results, found, strict=True):
                     own[i] = one
-        n_dim = common_dimension(names, results[0]) or getattr(self, "n_dim_", 3)
+        n_dim = common_dimension(names, results[0])
+        if n_dim is None:
+            n_dim = getattr(self, "n_dim_", 3)
         about = self._provenance(plan)
         tables = [
             perturbed_table(own, sample_columns(X), plan, change, about, n_dim)

@@ -169,7 +169,9 @@ class _Opened:
 
     def perturbed(self, perturbation: Perturbation) -> CaseMeasurement:
         """Measure the lesions under one perturbation; NaN where one cannot be measured."""
-        rows, patches, status = [], [], []
+        rows: list[dict[str, float]] = []
+        patches: list[Any] = []
+        status: list[str] = []
         for lesion in self.lesions:
             reason = lesion.region.status
             try:

@@ -157,7 +157,7 @@ class StableFeatures(  # type: ignore[call-arg]
                 f"the agreement of none of the {len(found)} hand-crafted features can be computed: "
                 "there are none that vary, or fewer than two training samples were measured again"
             )
-        best = found.loc[found["icc"].idxmax()]
+        best = found.iloc[int(found["icc"].fillna(-np.inf).to_numpy().argmax())]
         needed = "the estimate" if self.bound == "estimate" else "the lower bound"
         raise ValueError(
             f"none of {len(found)} hand-crafted features is stable: {self.kind} of the best, "

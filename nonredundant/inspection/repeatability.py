@@ -172,7 +172,7 @@ def repeat_stability(
     blocks = first.blocks if isinstance(first, LesionTable) and of is None else {}
     other = "latent" if hasattr(of, "transform") else "other"
     families = [family_of(name, blocks.get(name, other)) for name in columns]
-    table = agreement_table(columns, values, kind, threshold, bound, confidence)
+    table = agreement_table(list(columns), values, kind, threshold, bound, confidence)
     table.insert(1, "family", families)
     return RepeatStability(table, kind, float(threshold), bound)
 

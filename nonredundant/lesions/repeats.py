@@ -114,7 +114,8 @@ def measured_values(
             )
         frame = frame[list(columns)]
     if isinstance(repeat, LesionTable):
-        frame = pool_samples(repeat, frame[[c for c in frame if repeat.blocks[c] != "clinical"]])
+        clinical = [name for name in repeat.columns_of("clinical") if name in frame.columns]
+        frame = pool_samples(repeat, frame.drop(columns=clinical))
     if frame.index.has_duplicates:
         twice = frame.index[frame.index.duplicated()].unique().tolist()
         raise ValueError(

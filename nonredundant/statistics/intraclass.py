@@ -106,9 +106,11 @@ def intraclass_correlation(
         tail = (1 + confidence) / 2
         low = ratio / f_law.ppf(tail, n - 1, df)
         high = ratio * f_law.ppf(tail, df, n - 1)
-        found = [np.where(r == np.inf, 1.0, (r - 1) / (r + size - 1)) for r in (ratio, low, high)]
+        icc, low, high = (
+            np.where(one == np.inf, 1.0, (one - 1) / (one + size - 1)) for one in (ratio, low, high)
+        )
         mean = k.sum(axis=0) / n
-    return IntraclassCorrelation(*found, n_subjects=n, n_repeats=mean)
+    return IntraclassCorrelation(icc, low, high, n_subjects=n, n_repeats=mean)
 
 
 def _centred(values: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
