@@ -17,6 +17,7 @@ ORDER = (
     "patients",
     "survival",
     "novelty",
+    "stability",
     "imbalance",
     "training",
     "grid_search",

@@ -33,7 +33,7 @@ FLOORS = (
 )
 FLOOR = {package: number for number, floor in enumerate(FLOORS) for package in floor}
 #: Modules beside the packages: public paths of a few lines. Nothing in a package imports them.
-PUBLIC_PATHS = {"cvae", "contrastive", "patches", "radiomics"}
+PUBLIC_PATHS = {"cvae", "contrastive", "patches", "radiomics", "stability"}
 #: Imported when a public name is first used, by name: what `nonredundant.X` stands for.
 LAZY = {"__init__", "utils.optional"}
 

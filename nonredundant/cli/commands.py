@@ -14,6 +14,7 @@ from nonredundant._version import __version__
 from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
+from nonredundant.cli.repeats import stable_steps
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
@@ -275,6 +276,26 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option(help="Repeat the tests where there is nothing to see.")
     ] = True,
+    stable: Annotated[
+        bool,
+        typer.Option(
+            "--stable",
+            help="Keep hand-crafted features that come back when images and masks are perturbed, "
+            "or in --repeat-measurements; learned in each fold.",
+        ),
+    ] = False,
+    stable_threshold: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="ICC(1,1) whose lower bound a stable feature reaches."),
+    ] = 0.75,
+    repeat_measurements: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Second measurement of the same cases (retest, other reader), for --stable. "
+            "Repeatable.",
+            metavar="CASES.csv",
+        ),
+    ] = None,
     epochs: Epochs = None,
     jobs: Jobs = 0,
     seed: Seed = 0,
@@ -314,27 +335,39 @@ def evaluate(
         remove_cache(cache)
     samples = getattr(table, "samples", table)
     encoder = clinical_columns(samples, names)
-    lesion_steps = [] if encoder is None or samples is table else [EncodeClinical(encoder)]
+    steps = [] if encoder is None or samples is table else [EncodeClinical(encoder)]
+    extractor = _extractor(
+        modality,
+        settings,
+        bin_width,
+        patch,
+        jobs,
+        embeddings=given or None,
+        images=images,
+        on_missing=on_missing,
+        clinical=encoder,
+        lesions=lesions,
+        roi=roi,
+        label_channel=label_channel,
+        fill_slices=fill_slices,
+    )
+    steps += stable_steps(
+        stable,
+        stable_threshold,
+        repeat_measurements or [],
+        table,
+        cases,
+        extractor,
+        root=root,
+        cache=cache,
+        seed=seed,
+    )
     try:
         comparison = compare_feature_sets(
             table,
             labels,
-            steps=lesion_steps,
-            extractor=_extractor(
-                modality,
-                settings,
-                bin_width,
-                patch,
-                jobs,
-                embeddings=given or None,
-                images=images,
-                on_missing=on_missing,
-                clinical=encoder,
-                lesions=lesions,
-                roi=roi,
-                label_channel=label_channel,
-                fill_slices=fill_slices,
-            ),
+            steps=steps,
+            extractor=extractor,
             cvae=_cvae(epochs),
             patients=parse_patients(patients),
             feature_sets=split_list(feature_sets) or None,

@@ -124,6 +124,40 @@ def read_lesions(
     return table, labels
 
 
+def read_measured(path: Path, table: Any) -> Any:
+    """Read a second measurement of the hand-crafted features of a table.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV file with the same columns; other columns are not looked at.
+    table : LesionTable
+        The first measurement.
+
+    Returns
+    -------
+    LesionTable
+        The second one.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing, or cells are no numbers.
+    """
+    from nonredundant.lesions.features import non_numeric_columns
+    from nonredundant.lesions.table import LesionTable
+
+    columns = table.columns_of("hcr")
+    rows = read_cases(path, *columns, measured=False)
+    words = non_numeric_columns(rows[columns])
+    if words:
+        raise ValueError(f"{path}: radiomics must be numbers, but {words[:_SHOWN]} are not")
+    first, sample = _samples(rows, path)
+    index = rows.loc[first, rows.index.name] if _LESION in rows else first
+    features = rows[columns].astype(float).reset_index(drop=True)
+    return LesionTable(features, sample=sample, index=index)
+
+
 def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[str]) -> list[str]:
     """Choose the hand-crafted columns, and tell which others are left out."""
     from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns

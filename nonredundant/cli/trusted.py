@@ -33,6 +33,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
         "SelectHCR",
         "Selection",
     ),
+    "nonredundant.folds.stable_features": ("StableFeatures",),
     "nonredundant.folds.steps": ("EncodeClinical",),
     "nonredundant.independence.closed_form": (
         "CrossCovariance",

@@ -54,6 +54,13 @@ from nonredundant.extraction.image_options import check_delta, check_images, res
 from nonredundant.extraction.measurement import measure_cases
 from nonredundant.extraction.memory import check_patch, memory_limit
 from nonredundant.extraction.one_case import CaseFailure, Plan, shape_classes
+from nonredundant.extraction.perturbations import check_perturbations, draw_perturbations
+from nonredundant.extraction.perturbed_cases import (
+    check_perturbable,
+    perturb_cases,
+    perturbed_table,
+    warn_of_lost,
+)
 from nonredundant.extraction.settings import preset_name, resolve_parameters
 from nonredundant.extraction.several import ImagesPlan
 from nonredundant.extraction.streaming import Cases, Writing, write_cases
@@ -483,6 +490,93 @@ class RadiomicsExtractor(NamedOutputMixin, TransformerMixin, BaseEstimator):
             self.n_dim_ = n_dim
             table, self.encoders_ = add_encoded(table, encoders, self, X)
         return table
+
+    def perturb(
+        self, X: pd.DataFrame, perturbations: Any = 8, *, random_state: int = 0
+    ) -> list[LesionTable]:
+        """Measure the lesions of each case under small changes of image and mask.
+
+        Each case is read once; the cache holds each perturbation of it by itself. Features and
+        patches are those of `transform` but for the change. Embeddings are left out: what an
+        encoder sees is perturbed where the extractor crops at the encoder's own voxel size.
+
+        Parameters
+        ----------
+        X : DataFrame of shape (n_samples, n_columns)
+            Case table.
+        perturbations : int or list of Perturbation, default=8
+            The changes, the same ones for all cases; of a number, so many are drawn within the
+            `nonredundant.stability.AMOUNTS` of the modality.
+        random_state : int, default=0
+            Seed of what is drawn.
+
+        Returns
+        -------
+        list of LesionTable
+            One table per perturbation, with the lesions of each case in the same order. A lesion
+            that cannot be measured under a perturbation has NaN in that table, with a warning.
+
+        Raises
+        ------
+        InvalidParameterError
+            If images are taken whole or are several, or a perturbation is out of range.
+        CaseError
+            With `on_error="raise"`, if a case cannot be read.
+
+        See Also
+        --------
+        nonredundant.stability.repeat_stability : The agreement of such tables.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> mask = np.zeros((12, 12, 12), dtype=bool)
+        >>> mask[3:9, 3:9, 3:9] = True
+        >>> image = np.random.default_rng(0).gamma(9, 0.5, mask.shape)
+        >>> cases = pd.DataFrame({"image": [image], "mask": [mask]}, index=["anna"])
+        >>> extractor = RadiomicsExtractor("PET", patch_shape=None)
+        >>> changed = extractor.perturb(cases, 3)
+        >>> [int(table.features["original_shape_VoxelVolume"].iloc[0]) for table in changed]
+        [...]
+        """
+        self._validate_params()
+        check_perturbable(self)
+        if isinstance(perturbations, Integral):
+            perturbations = draw_perturbations(
+                int(perturbations), preset_name(self.modality), random_state=random_state
+            )
+        chosen = check_perturbations(perturbations)
+        X = self._checked(X)
+        clinical = transform_clinical(self._clinical(), X)
+        sources, plan = self._sources(X), self._plan()
+        names = [case_name(label, one) for label, one in zip(X.index, sources, strict=True)]
+        results: list[list[Any]] = [[None] * len(X) for _ in chosen]
+        stream = perturb_cases(
+            sources,
+            plan,
+            chosen,
+            memory=absolute_cache(self.memory),
+            n_jobs=self.n_jobs,
+            verbose=self.verbose,
+        )
+        with contextlib.closing(stream):
+            for i, found in stream:
+                if isinstance(found[0], CaseFailure) and self.on_error == "raise":
+                    raise found[0].to_error(names[i])
+                for own, one in zip(results, found, strict=True):
+                    own[i] = one
+        n_dim = common_dimension(names, results[0])
+        if n_dim is None:
+            n_dim = getattr(self, "n_dim_", 3)
+        about = self._provenance(plan)
+        tables = [
+            perturbed_table(own, sample_columns(X), plan, change, about, n_dim)
+            for own, change in zip(results, chosen, strict=True)
+        ]
+        warn_of_lost(tables)
+        if clinical is None:
+            return tables
+        return [table.join(clinical, block="clinical") for table in tables]
 
     def to_store(
         self,

@@ -257,7 +257,7 @@ def _read_and_measure(sources: Sources, plan: Plan) -> CaseMeasurement:
         n_dim=image.GetDimension(),
         joined_names="\n".join(names),
         features=features,
-        positions=np.array([_position(image, region) for region in regions]),
+        positions=np.array([position_of(image, region) for region in regions]),
         status=[region.status for region in regions],
         levels=levels,
         notes=notes,
@@ -280,6 +280,12 @@ def measure_regions(
     image: sitk.Image, regions: list[Region], plan: Plan, notes: dict[str, str]
 ) -> tuple[list[Region], list[dict[str, float]], dict[str, list[tuple[int, float]]]]:
     """Check the intensities, and compute features and grey levels of each lesion."""
+    check_intensities(image, regions, plan)
+    return _measure_regions(image, regions, plan, notes)
+
+
+def check_intensities(image: sitk.Image, regions: list[Region], plan: Plan) -> None:
+    """Raise if the intensities of an image or of its lesions cannot be measured."""
     import SimpleITK as sitk
 
     _check_voxels(image, regions)
@@ -290,7 +296,6 @@ def measure_regions(
         if one.status == OK:
             inside = values[one.box][one.inside]
             check_magnitude(inside, plan.parameters, has_patches=plan.patch_shape is not None)
-    return _measure_regions(image, regions, plan, notes)
 
 
 def as_matrix(rows: list[dict[str, float]]) -> tuple[list[str], np.ndarray]:
@@ -414,9 +419,9 @@ def _measure_regions(
             kept.append(region)
             rows.append({})
             continue
-        parameters = plan.parameters if region.status == OK else _shape_alone(plan.parameters)
+        parameters = plan.parameters if region.status == OK else shape_alone(plan.parameters)
         try:
-            values, found = _region_features(image, region, parameters, plan)
+            values, found = region_features(image, region, parameters, plan)
         except CaseError as error:
             rejection = rejection or str(error) + _on_grid(image, region, parameters)
             continue
@@ -461,7 +466,7 @@ def _volume_change(image: sitk.Image, region: Region, values: Mapping[str, float
     return [change] if abs(change) > _LARGE_CHANGE else []
 
 
-def _region_features(
+def region_features(
     image: sitk.Image, region: Region, parameters: Mapping[str, Any], plan: Plan
 ) -> tuple[dict[str, float], dict[str, tuple[int, float]]]:
     """Compute pyradiomics' features and the grey levels of one lesion."""
@@ -480,7 +485,7 @@ def _region_features(
                 image, region, adapted, rounded=plan.modality == "CT"
             )
             return compute_features(image, mask, parameters, **options)
-    if _depends_on_box_alone(parameters):
+    if depends_on_box_alone(parameters):
         box = region.box[::-1]
         size = [one.stop - one.start for one in box]
         image = sitk.RegionOfInterest(image, size, [one.start for one in box])
@@ -499,13 +504,13 @@ def shape_classes(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: own for name, own in classes.items() if name.startswith("shape")}
 
 
-def _shape_alone(parameters: Mapping[str, Any]) -> dict[str, Any]:
+def shape_alone(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Restrict the parameters to features that need no intensities."""
     classes = shape_classes(parameters)
     return {**parameters, "featureClass": classes, "imageType": {"Original": {}}}
 
 
-def _depends_on_box_alone(parameters: Mapping[str, Any]) -> bool:
+def depends_on_box_alone(parameters: Mapping[str, Any]) -> bool:
     """Check that voxels outside the lesion's bounding box do not influence its features."""
     setting = parameters["setting"]
     return (
@@ -529,10 +534,21 @@ def _note_border_and_flatness(
         notes["flat"] = f"{flat} of {len(regions)} lesions"
 
 
-def _position(image: sitk.Image, region: Region) -> np.ndarray:
+def position_of(image: sitk.Image, region: Region) -> np.ndarray:
     """Compute the centroid in mm, z-y-x."""
     index = region.centroid[::-1].tolist()
     return np.array(image.TransformContinuousIndexToPhysicalPoint(index))[::-1]
+
+
+def patch_shape_of(image: sitk.Image, plan: Plan) -> tuple[int, ...]:
+    """Return the shape of the patches of an image; raise if the plan has too few numbers."""
+    n_dim, shape = image.GetDimension(), plan.patch_shape or ()
+    if len(shape) < n_dim:
+        raise CaseError(
+            f"the image is {n_dim}-D of shape {image.GetSize()[::-1]}, but patch_shape={shape} "
+            f"has {len(shape)} numbers; give {n_dim}"
+        )
+    return shape[-n_dim:]
 
 
 def _crop_regions(
@@ -540,13 +556,7 @@ def _crop_regions(
 ) -> tuple[Crops, list[PatchGrid | None]]:
     """Crop the patch of each lesion that is measured in full; other patches stay empty."""
     n_dim = image.GetDimension()
-    shape = plan.patch_shape or ()
-    if len(shape) < n_dim:
-        raise CaseError(
-            f"the image is {n_dim}-D of shape {image.GetSize()[::-1]}, but patch_shape={shape} "
-            f"has {len(shape)} numbers; give {n_dim}"
-        )
-    full = (len(regions), 1, *shape[-n_dim:])
+    full = (len(regions), 1, *patch_shape_of(image, plan))
     patches, masks = np.zeros(full, dtype=np.float32), np.zeros(full, dtype=np.bool_)
     spacing = np.full((len(regions), n_dim), np.nan)
     grids: list[PatchGrid | None] = [None] * len(regions)

@@ -191,6 +191,54 @@ def patch_grid(image: sitk.Image, lesion: Region, spacing: float) -> PatchGrid:
     return PatchGrid(np.array(place)[::-1], axes, float(spacing))
 
 
+def turned_grid(
+    image: sitk.Image,
+    box: np.ndarray,
+    shape: Sequence[int],
+    spacing: float | str,
+    *,
+    turn: np.ndarray,
+    shift: np.ndarray,
+) -> PatchGrid:
+    """Place a patch around a lesion as `crop_patch` does, with axes that are turned.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        The image, whose axes say which of the patch's are nearest to superior, posterior, left.
+    box : array of shape (2, n_dim)
+        The first and the last corner of the lesion, in mm along the turned axes, x-y-z, from the
+        origin of the world.
+    shape : sequence of int
+        Number of voxels of the patch, z-y-x.
+    spacing : float or "fit"
+        Voxel size in mm; "fit": the smallest at which the box fits, with a voxel on each side.
+    turn : array of shape (n_dim, n_dim)
+        Directions of the turned axes in the world, x-y-z; column i is axis i.
+    shift : array of shape (n_dim,)
+        By how many voxels the patch is shifted along the turned axes, x-y-z.
+
+    Returns
+    -------
+    PatchGrid
+        The grid, for `crop_channel`.
+
+    Examples
+    --------
+    >>> import SimpleITK as sitk
+    >>> image, box = sitk.Image(8, 8, sitk.sitkFloat32), np.array([[1.5, 1.5], [5.5, 5.5]])
+    >>> turned_grid(image, box, (8, 8), "fit", turn=np.eye(2), shift=np.array([0.0, 0.5])).centre
+    array([3.83333333, 3.5       ])
+    """
+    order, flipped = _axes_to_lps(image)
+    extent = (box[1] - box[0])[::-1][order]
+    fitting = float((extent / np.maximum(np.array(shape) - 2, 1)).max())
+    step = fitting if spacing == "fit" else float(spacing)
+    centre = turn @ (box.mean(axis=0) + shift * step)
+    axes = turn[::-1, ::-1][:, order] * np.where(flipped, -1.0, 1.0)
+    return PatchGrid(centre[::-1], axes, step)
+
+
 def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np.ndarray:
     """Interpolate another image of the same space on the grid of a patch.
 

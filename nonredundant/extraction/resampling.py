@@ -94,24 +94,47 @@ def resample_lesion(
     import SimpleITK as sitk
 
     setting = parameters["setting"]
-    done = ("resampledPixelSpacing", "normalize", "preCrop")
-    left = {**parameters, "setting": {k: v for k, v in setting.items() if k not in done}}
+    left = without_resampling(parameters)
+    by = normalisation(image, setting)
     old = np.array(image.GetSpacing())
-    spacing = np.array(setting["resampledPixelSpacing"], dtype=float)
-    # pyradiomics: 0 keeps the voxels of the image, and so does an axis with one slice of lesion.
-    spacing = np.where((spacing == 0) | (region.extent[::-1] == 1), old, spacing)
+    spacing = feature_spacing(image, region, parameters)
     if np.allclose(old, spacing):
         part, mask = _crop(image, region, np.full(old.size, setting.get("padDistance", 5)))
-        return Resampled(_normalised(part, image, setting), mask, left)
+        return Resampled(normalised(part, by, setting), mask, left)
     grid = _grid(image, region, spacing, setting.get("padDistance", 5))
     reach = np.ceil(setting.get("padDistance", 5) * spacing / old).astype(int) + MARGIN
     part, mask = _crop(image, region, reach, whole_at_end=True)
-    part = sitk.Cast(_normalised(part, image, setting), sitk.sitkFloat64)
-    how = setting.get("interpolator", sitk.sitkBSpline)
-    interpolator = getattr(sitk, how, sitk.sitkBSpline) if isinstance(how, str) else how
-    values = sitk.Resample(part, interpolator=interpolator, **grid)
+    part = sitk.Cast(normalised(part, by, setting), sitk.sitkFloat64)
+    values = sitk.Resample(part, interpolator=interpolator_of(setting), **grid)
     inside = sitk.Resample(mask, interpolator=sitk.sitkNearestNeighbor, **grid)
     return Resampled(sitk.Round(values) if rounded else values, inside, left)
+
+
+def feature_spacing(image: sitk.Image, region: Region, parameters: Mapping[str, Any]) -> np.ndarray:
+    """Return the voxel size of the features of a lesion, in mm, x-y-z.
+
+    pyradiomics: 0 keeps the voxels of the image, and so does an axis with one slice of lesion.
+    """
+    old = np.array(image.GetSpacing())
+    if not is_resampled(parameters, image.GetDimension()):
+        return old
+    wanted = np.array(parameters["setting"]["resampledPixelSpacing"], dtype=float)
+    return np.where((wanted == 0) | (region.extent[::-1] == 1), old, wanted)
+
+
+def without_resampling(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are left to apply to a lesion that has been resampled."""
+    done = ("resampledPixelSpacing", "normalize", "preCrop")
+    setting = {k: v for k, v in parameters["setting"].items() if k not in done}
+    return {**parameters, "setting": setting}
+
+
+def interpolator_of(setting: Mapping[str, Any]) -> Any:
+    """Return SimpleITK's interpolator of the settings, cubic B-splines if they name none."""
+    import SimpleITK as sitk
+
+    how = setting.get("interpolator", sitk.sitkBSpline)
+    return getattr(sitk, how, sitk.sitkBSpline) if isinstance(how, str) else how
 
 
 def _ends(region: Region) -> tuple[np.ndarray, np.ndarray]:
@@ -164,19 +187,35 @@ def _crop(
     return part, mask
 
 
-def _normalised(part: sitk.Image, image: sitk.Image, setting: Mapping[str, Any]) -> sitk.Image:
-    """Standardise a part by the mean and spread of the whole image, if the settings ask for it."""
+def normalisation(image: sitk.Image, setting: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Return mean and spread of the whole image, if the settings ask to standardise by them.
+
+    Raises
+    ------
+    CaseError
+        If the image is constant.
+    """
     import SimpleITK as sitk
 
     if not setting.get("normalize"):
-        return part
+        return None
     statistics = sitk.StatisticsImageFilter()
     statistics.Execute(image)
     if not statistics.GetSigma() > 0:
         raise CaseError("the image is constant, so it cannot be standardised (setting `normalize`)")
-    part = sitk.ShiftScale(
-        part, -statistics.GetMean(), 1.0 / statistics.GetSigma(), sitk.sitkFloat64
-    )
+    return statistics.GetMean(), statistics.GetSigma()
+
+
+def normalised(
+    part: sitk.Image, by: tuple[float, float] | None, setting: Mapping[str, Any]
+) -> sitk.Image:
+    """Standardise a part of an image by what `normalisation` returned for the whole image."""
+    import SimpleITK as sitk
+
+    if by is None:
+        return part
+    mean, sigma = by
+    part = sitk.ShiftScale(part, -mean, 1.0 / sigma, sitk.sitkFloat64)
     outliers = setting.get("removeOutliers")
     if outliers is not None:
         part = sitk.Clamp(part, sitk.sitkFloat64, -outliers, outliers)

@@ -39,6 +39,7 @@ _TABLES = (
     "graph_tests",
     "attention",
     "redundancy",
+    "stability",
     "embeddings",
     "added_information",
     "controls",
@@ -77,6 +78,10 @@ class FeatureSetComparison:
         `feature_set, method, estimate, null_mean, null_95, p_value, unit, detectable, detail`:
         dependence between hand-crafted and learned features that estimators trained afresh find
         on held-out folds; columns as in `metrics.redundancy_report`.
+    stability : DataFrame
+        `column, family, icc, low, high, kept, n_samples, n_repeats, kind, threshold, bound`: the
+        agreement of repeated measurements as a step `StableFeatures` found it, means over the
+        folds; `kept` is the share of folds that kept the feature. Empty without such a step.
     embeddings : DataFrame
         `embedding, n_columns, n_components, share_of_variance, share_explained, lowest, highest`:
         the components of each given embedding, and the share of their variance that the known
@@ -151,6 +156,7 @@ class FeatureSetComparison:
     cv_tests: pd.DataFrame
     graph_tests: pd.DataFrame
     redundancy: pd.DataFrame
+    stability: pd.DataFrame
     embeddings: pd.DataFrame
     added_information: pd.DataFrame
     controls: pd.DataFrame

@@ -27,6 +27,7 @@ from nonredundant.results.significance import (
     ensembles,
     score_columns,
 )
+from nonredundant.results.stability import stability_table
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -174,6 +175,7 @@ def comparison_of(
     return FeatureSetComparison(
         **parts,
         redundancy=redundancy_table(results.audits),
+        stability=stability_table(study.data),
         embeddings=embedding_table(results.learned),
         added_information=information_table(study, results),
         controls=controls_table(study, results),

@@ -16,6 +16,7 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.intraclass import IntraclassCorrelation, intraclass_correlation
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import (
@@ -31,6 +32,7 @@ __all__ = [
     "AddedInformation",
     "Difference",
     "Estimate",
+    "IntraclassCorrelation",
     "added_information",
     "bootstrap_interval",
     "calibration_summary",
@@ -42,6 +44,7 @@ __all__ = [
     "delong_test",
     "development_size",
     "holm",
+    "intraclass_correlation",
     "net_benefit",
     "operating_point",
     "paired_bootstrap",

@@ -200,6 +200,28 @@ def test_evaluate_writes_report_and_tables(folder, monkeypatch):
     assert "DLR-MI" in page
 
 
+def test_stable_features_of_perturbed_images_and_of_second_scans(folder, monkeypatch):
+    again = pd.read_csv(folder / "cases.csv")[["patient", "image", "mask"]]
+    again.to_csv(folder / "again.csv", index=False)
+    common = [
+        "evaluate", "cases.csv", "--target", "relapse", "--feature-sets", "HCR", "--classifiers",
+        "LR", "--folds", "2", "--repeats", "1", "--no-baselines", "--stable", *QUICK,
+    ]  # fmt: skip
+    perturbed = run(folder, monkeypatch, *common, "-o", "perturbed")
+    assert perturbed.exit_code == 0, perturbed.output
+    found = pd.read_csv(folder / "perturbed" / "tables" / "stability.csv")
+    assert (found["n_repeats"] == 8).all()
+    assert 0 < found["kept"].mean() < 1
+    page = (folder / "perturbed" / "index.html").read_text(encoding="utf-8")
+    assert "Stability by family of features" in page
+    scans = run(folder, monkeypatch, *common, "--repeat-measurements", "again.csv", "-o", "scans")
+    assert scans.exit_code == 0, scans.output
+    found = pd.read_csv(folder / "scans" / "tables" / "stability.csv")
+    # The second scan is the first one, and a feature that varies agrees wholly.
+    assert (found["icc"].dropna() == 1).all()
+    assert (found["n_repeats"] == 2).all()
+
+
 def test_a_model_is_saved_applied_and_knows_its_cohort(folder, monkeypatch):
     fitted = run(
         folder, monkeypatch, "fit", "cases.csv", "--target", "relapse", "-o", "model.skops",

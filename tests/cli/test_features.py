@@ -76,6 +76,38 @@ def test_a_file_of_any_kind_gives_the_same_scores(folder, monkeypatch):
     assert "'wavelet-LLL_glcm_Contrast'" in result.output
 
 
+def test_stable_features_of_a_second_measurement(folder, monkeypatch):
+    first = pd.read_csv(folder / "radiomics.csv", dtype={"patient": str})
+    rng = np.random.default_rng(1)
+    again = first.sample(60, random_state=1)
+    again["original_shape_VoxelVolume"] += 0.1 * rng.normal(size=60)
+    again["wavelet-LLL_glcm_Contrast"] = rng.normal(size=60)
+    again.to_csv(folder / "retest.csv", index=False)
+    options = ["--embedding", "FMCIB=fmcib.csv", "--stable", "--stable-threshold", "0.8"]
+    result = evaluate(
+        folder, monkeypatch, *options, "--repeat-measurements", "retest.csv", "-o", "stable"
+    )
+    assert result.exit_code == 0, result.output
+    table = pd.read_csv(folder / "stable" / "tables" / "stability.csv").set_index("family")
+    assert table["kept"].to_dict() == {"shape": 1.0, "glcm": 0.0}
+    assert (table["n_samples"] == 40).all()
+    assert (table["threshold"] == 0.8).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--stable"], "needs repeated measurements"),
+        (["--repeat-measurements", "retest.csv"], "add --stable"),
+        (["--stable", "--repeat-measurements", "fmcib.csv"], "original_shape_VoxelVolume"),
+    ],
+)
+def test_stable_features_need_repeats(folder, monkeypatch, options, says):
+    result = evaluate(folder, monkeypatch, *options)
+    assert result.exit_code == 2
+    assert says in result.output.replace("\n", " ")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -14,6 +14,7 @@ from matplotlib.collections import PolyCollection
 from nonredundant import displays
 from nonredundant.displays import style as look
 from nonredundant.inspection import latent_atlas, latent_stability
+from nonredundant.stability import repeat_stability
 
 
 def _from_comparison(name):
@@ -38,6 +39,12 @@ def _from_graph(**settings):
         )
 
     return make
+
+
+def _shaken(lesions):
+    """Return a second measurement of lesions."""
+    noise = np.random.default_rng(0).normal(size=lesions.features.shape)
+    return lesions.replace(features=lesions.features + noise * [0.1, 0.2, 0.5, 1.0])
 
 
 def _graph_parts(ax):
@@ -126,6 +133,11 @@ DRAWN = {
         _graph_parts,
         [(5, 10, 3, 0)],
     ),
+    "StabilityDisplay": (
+        lambda data, ax=None: repeat_stability([data.lesions, _shaken(data.lesions)]).plot(ax=ax),
+        _markers,
+        [4 + 2],
+    ),
     "SweepDisplay": (
         lambda data, ax=None: displays.SweepDisplay.from_frame(data.sweep, ax=ax),
         lambda ax: (len(ax.containers), len(ax.texts)),
@@ -143,6 +155,7 @@ REPORTED = [
     "PatientGraphDisplay",
     "RedundancyDisplay",
     "RocBandDisplay",
+    "StabilityDisplay",
 ]
 EVERY = pytest.mark.parametrize("name", sorted(DRAWN))
 

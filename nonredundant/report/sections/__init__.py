@@ -20,6 +20,7 @@ from nonredundant.report.sections import (
     quality,
     readiness,
     settings,
+    stability,
     warnings,
     words,
 )
@@ -29,6 +30,7 @@ SECTIONS: list[Section] = [
     settings.SECTION,
     comparison.SECTION,
     audit.SECTION,
+    stability.SECTION,
     patients.SECTION,
     pictures.SECTION,
     calibration.SECTION,

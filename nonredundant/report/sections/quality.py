@@ -56,6 +56,13 @@ def leave_to_authors(found: str = "") -> Rule:
     return lambda settings, items: Reply(AUTHORS, found)
 
 
+def _robust(settings: Any, items: Mapping[str, Item]) -> Reply:
+    """Answer whether features were kept by the agreement of repeated measurements."""
+    if any(step.startswith("StableFeatures(") for step in settings.steps):
+        return Reply(YES, "kept by the intraclass correlation of repeats, in each fold")
+    return _NOT_IN_FILES(settings, items)
+
+
 def _dimensions(settings: Any, items: Mapping[str, Item]) -> Reply:
     """Count columns and samples, which the authors must judge."""
     cohort = settings.cohort
@@ -110,7 +117,7 @@ _ITEMS: list[tuple[str, Rule]] = [
         "Parameters of the extraction",
         answer_from("Discretisation of grey levels", "Image types", "Feature classes"),
     ),
-    ("Features that are not robust are removed", _NOT_IN_FILES),
+    ("Features that are not robust are removed", _robust),
     (
         "Features that repeat others are removed",
         answer_from("Hand-crafted features selected inside the fold"),
