@@ -16,6 +16,11 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.heterogeneity import (
+    Heterogeneity,
+    heterogeneity,
+    mean_over_centres,
+)
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import (
@@ -31,6 +36,7 @@ __all__ = [
     "AddedInformation",
     "Difference",
     "Estimate",
+    "Heterogeneity",
     "added_information",
     "bootstrap_interval",
     "calibration_summary",
@@ -41,7 +47,9 @@ __all__ = [
     "delong_interval",
     "delong_test",
     "development_size",
+    "heterogeneity",
     "holm",
+    "mean_over_centres",
     "net_benefit",
     "operating_point",
     "paired_bootstrap",

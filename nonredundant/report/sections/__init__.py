@@ -9,6 +9,7 @@ from nonredundant.report.section import Section
 from nonredundant.report.sections import (
     audit,
     calibration,
+    centres,
     checklist,
     cohort,
     comparison,
@@ -28,6 +29,7 @@ SECTIONS: list[Section] = [
     settings.SECTION,
     comparison.SECTION,
     audit.SECTION,
+    centres.SECTION,
     patients.SECTION,
     pictures.SECTION,
     calibration.SECTION,
