@@ -266,7 +266,8 @@ class FeatureSetComparisonDisplay:
     def _p_title(self) -> str:
         """Title above the p-values."""
         several = len(set(self.reference) - {None}) > 1
-        return "p (Holm)" + (", against" if several else "")
+        title = "p (Holm)" if np.isfinite(self.p_holm).any() else "p"
+        return title + (", against" if several else "")
 
     def _plot_differences(self, ax: Any, label: str) -> None:
         """Draw the paired differences."""

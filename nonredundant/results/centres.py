@@ -72,7 +72,9 @@ def centre_table(study: Study, results: FitResults, scores: pd.DataFrame) -> pd.
         for classifier in study.estimators:
             if (feature_set.name, classifier) not in results.held.responses:
                 continue
-            place = dict(zip(_PLACE, (feature_set.name, reference, classifier, metric), strict=True))
+            place = dict(
+                zip(_PLACE, (feature_set.name, reference, classifier, metric), strict=True)
+            )
             for fold in study.folds:
                 head = _head(study.outcome, names, str(names[fold.test[0]]))
                 score = float(known[feature_set.name, classifier, fold.fold])
@@ -95,9 +97,7 @@ def _head(outcome: Outcome, names: np.ndarray, centre: str) -> dict[str, Any]:
     return {"centre": centre, "n": len(own), "events": int(events)}
 
 
-def _errors(
-    study: Study, results: FitResults, place: dict[str, str], fold: Fold
-) -> dict[str, Any]:
+def _errors(study: Study, results: FitResults, place: dict[str, str], fold: Fold) -> dict[str, Any]:
     """Return errors and intervals of score and difference in the centre that a fold held out."""
     of_auc = place["metric"] == "roc_auc" and len(study.outcome.classes) == 2
     own, other = (

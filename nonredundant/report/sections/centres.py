@@ -61,9 +61,9 @@ def _figures(comparison: Any) -> list[Drawing]:
         Drawing(
             "centres",
             "Centres left out",
-            "Left: score of the primary set in each centre, by models trained on the others. Right: "
-            "paired difference to its reference. Lines are 95 % intervals: DeLong's of one centre, "
-            "Student's over centres of the mean, which is shaded.",
+            "Left: score of the primary set in each centre, by models trained on the others. "
+            "Right: paired difference to its reference. Lines are 95 % intervals: DeLong's of one "
+            "centre, Student's over centres of the mean, which is shaded.",
             lambda shown: FeatureSetComparisonDisplay.from_centres(shown).figure_,
         )
     ]
@@ -89,7 +89,7 @@ def _content(comparison: Any) -> list[Block] | None:
         blocks.append(
             note(
                 "Means and intervals of this table are of a random-effects model (Hartung and "
-                "Knapp), those of the comparison of Student\'s t over centres. With few centres Q "
+                "Knapp), those of the comparison of Student's t over centres. With few centres Q "
                 "has little power, and an I² of 0 does not say that centres are alike."
             )
         )
