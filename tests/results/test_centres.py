@@ -52,10 +52,7 @@ def test_scores_of_a_centre_are_those_of_its_predictions(left_out):
             row = found.loc[(one, name)]
             assert row["score"] == pytest.approx(scores[one])
             assert row["low"] < row["score"] < row["high"]
-            assert (row["n"], row["events"]) == (
-                30,
-                y[[of_i in rows for of_i in table.index]].sum(),
-            )
+            assert (row["n"], row["events"]) == (30, sum(of[i] for i in rows))
         difference = found.loc[("HCR+DLR-MI", name), "difference"]
         assert difference == pytest.approx(scores["HCR+DLR-MI"] - scores["HCR"])
 
