@@ -39,7 +39,7 @@ from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.parameters import check_digests, check_parameters
 from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
-from nonredundant.folds.centres import CENTRE, leave_one_centre_out
+from nonredundant.folds.centres import CENTRE, leave_one_centre_out, unnamed_centre
 from nonredundant.folds.feature_sets import FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import has_lesion_columns
@@ -272,6 +272,8 @@ def compare_feature_sets(
     runner = TaskRunner.of(cohort.table, memory, n_jobs, verbose)
     data = prepare_folds(cohort, folds, runner)
     sets, left_out = choose_feature_sets(design.sets, data[0].table, baselines=baselines)
+    learns = any(one.variant is not None for one in sets)
+    left_out += unnamed_centre(cohort.steps, cohort.centres, learns=learns)
     study = Study(
         cohort=cohort,
         data=data,

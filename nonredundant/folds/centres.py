@@ -75,6 +75,32 @@ def _few(outcome: Outcome, rows: np.ndarray) -> str:
     return " and ".join(found)
 
 
+def unnamed_centre(steps: list[Step], centres: Any, *, learns: bool) -> list[str]:
+    """Tell that tests do not know the centre that a step removes from known features.
+
+    Parameters
+    ----------
+    steps : list of (str, transformer)
+        The steps of each fold.
+    centres : array or None
+        The centres, if the comparison was told.
+    learns : bool
+        Whether a feature set has learned features, which may still know the centre.
+
+    Returns
+    -------
+    list of str
+        The message, if there is something to tell.
+    """
+    names = [step.centre for _, step in steps if isinstance(step, Harmonise)]
+    if centres is not None or not names or not learns:
+        return []
+    return [
+        "Harmonise takes the centre out of the known features, not out of what networks learn: "
+        f"name it, centre={names[0]!r}, so that tests of added information permute within centres"
+    ]
+
+
 def removed_outcomes(steps: list[Step], table: LesionTable, outcome: Outcome) -> list[str]:
     """Tell the centres of one class, whose outcome a harmonisation removes with the centre.
 

@@ -46,8 +46,9 @@ class Harmonise(  # type: ignore[call-arg]
         What may differ between centres and is kept: clinical columns of the table, or columns of
         its `samples`, of numbers or of categories. Never the outcome: it is not known of a new
         patient, and its differences between centres would be written into the features.
-    blocks : sequence of str, default=("hcr",)
-        What is harmonised: "hcr", or the names of given embeddings.
+    blocks : sequence of str, optional
+        What is harmonised: "hcr", or the names of given embeddings. None: all of them, so that none
+        keeps the centre that others lose.
     prior : {"features", "centres"}, default="features"
         Over what estimates are pooled for the prior of empirical Bayes: over all features of a
         centre, as published, or over the centres of each feature, as combatlearn 2.3 does.
@@ -94,7 +95,7 @@ class Harmonise(  # type: ignore[call-arg]
     Values are those of Fortin's neuroCombat 0.2.12, to the tolerance of its iterations. combatlearn
     2.3, whose `fortin` is `prior="centres"`, is not used: it shrinks each feature to its mean over
     the centres, which with two or three of them is hardly a prior, refuses samples of a new
-    centre, and needs three libraries of graphics.
+    centre, and needs plotly, seaborn and umap-learn.
 
     Examples
     --------
@@ -113,7 +114,7 @@ class Harmonise(  # type: ignore[call-arg]
     _parameter_constraints: dict[str, Any] = {
         "centre": [str],
         "covariates": [list, tuple, None],
-        "blocks": [list, tuple],
+        "blocks": [list, tuple, None],
         "prior": [StrOptions(set(PRIORS))],
         "unseen": [StrOptions({"refuse", "reference"})],
     }
@@ -123,7 +124,7 @@ class Harmonise(  # type: ignore[call-arg]
         centre: str = "centre",
         *,
         covariates: Sequence[str] | None = None,
-        blocks: Sequence[str] = ("hcr",),
+        blocks: Sequence[str] | None = None,
         prior: str = "features",
         unseen: str = "refuse",
     ) -> None:
@@ -167,6 +168,11 @@ class Harmonise(  # type: ignore[call-arg]
                 f"{self.centres_[0]!r} in all {len(X)}: leave the step out, or use other folds"
             )
         self.columns_ = [name for block in self._blocks(X) for name in X.columns_of(block)]
+        if not self.columns_:
+            raise ValueError(
+                "Harmonise has nothing to harmonise: the table has neither hand-crafted features "
+                "nor a given embedding"
+            )
         self.levels_: dict[str, list[str]] = {}
         for name in self.covariates or ():
             column = _covariate(X, name)
@@ -229,6 +235,8 @@ class Harmonise(  # type: ignore[call-arg]
     def _blocks(self, X: LesionTable) -> list[str]:
         """Return the blocks to harmonise, after a check."""
         there = ["hcr", *X.embedding_names]
+        if self.blocks is None:
+            return there
         wrong = [block for block in self.blocks if block not in there]
         if wrong or not self.blocks:
             raise InvalidParameterError(

@@ -173,17 +173,20 @@ def test_one_column_is_standardised_within_centres():
     assert np.ptp(groups.std()) < 1e-9
 
 
-def test_embeddings_are_harmonised_on_request_and_clinical_columns_never():
+def test_embeddings_are_harmonised_too_and_clinical_columns_never():
     table = two_centres()
     given = pd.DataFrame(table.features.to_numpy(), index=table.index)
     whole = table.replace(embeddings={"FMCIB": given}).join(
         pd.DataFrame({"age": np.arange(60.0)}, index=table.index)
     )
-    plain = Harmonise().fit_transform(whole)
+    plain = Harmonise(blocks=["hcr"]).fit_transform(whole)
     pd.testing.assert_frame_equal(plain.embeddings["FMCIB"], whole.embeddings["FMCIB"])
     pd.testing.assert_frame_equal(plain.clinical, whole.clinical)
-    both = Harmonise(blocks=["hcr", "FMCIB"]).fit_transform(whole)
+    both = Harmonise().fit_transform(whole)
     assert not np.allclose(both.embeddings["FMCIB"], whole.embeddings["FMCIB"])
+    pd.testing.assert_frame_equal(both.clinical, whole.clinical)
+    with pytest.raises(ValueError, match="nothing to harmonise"):
+        Harmonise().fit(whole.replace(features=whole.clinical))
     with pytest.raises(InvalidParameterError, match=r"among \['hcr', 'FMCIB'\]"):
         Harmonise(blocks=["clinical"]).fit(whole)
 
