@@ -13,6 +13,7 @@ ORDER = (
     "cvae",
     "comparison",
     "embeddings",
+    "centres",
     "petct",
     "patients",
     "survival",

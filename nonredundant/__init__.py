@@ -12,6 +12,7 @@ _PUBLIC = {
     "EncodeClinical": "nonredundant.folds",
     "FrozenEncoder": "nonredundant.encoders",
     "FeatureSetComparison": "nonredundant.evaluation",
+    "Harmonise": "nonredundant.folds",
     "LesionTable": "nonredundant.lesions",
     "MIDiscriminator": "nonredundant.independence",
     "NonRedundantCVAE": "nonredundant.cvae",

@@ -26,6 +26,7 @@ from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.encoders import FrozenEncoder
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
+from nonredundant.folds.harmonise import Harmonise
 from nonredundant.folds.selection import SelectHCR, Selection
 from nonredundant.folds.stable_features import StableFeatures
 from nonredundant.folds.steps import EncodeClinical
@@ -165,6 +166,7 @@ PARAMETERS_ONLY = {
     Recorded(np.zeros(2)): "answers with stored predictions",
     EncodeClinical(["age"]): "takes lesions; it reads their samples, which a matrix has not",
     StableFeatures([]): "takes lesions and repeats of them, joined by labels that a matrix has not",
+    Harmonise(): "takes lesions; it reads their centres in their samples, which a matrix has not",
     SelectHCR(Selection()): "takes lesions; its parameter is made for one comparison",
     FrozenEncoder(np.ravel): "takes lesions with patches and returns them",
     RadiomicsExtractor(): "takes case tables; converted above it passes the whole suite",

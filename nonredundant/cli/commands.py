@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonredundant._version import __version__
+from nonredundant.cli.centres import centre_steps
 from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
@@ -266,6 +267,14 @@ def evaluate(
         str | None,
         typer.Option(help="Centres, within which added information is tested.", metavar="COL"),
     ] = None,
+    harmonise: Annotated[
+        bool,
+        typer.Option("--harmonise", help="Harmonise the radiomics of centres in each fold."),
+    ] = False,
+    leave_centre_out: Annotated[
+        bool,
+        typer.Option("--leave-centre-out", help="Test on each centre, trained on the others."),
+    ] = False,
     test: Annotated[Path | None, typer.Option(help="Held-out cases.", metavar="CASES.csv")] = None,
     shared_test: Annotated[
         bool, typer.Option("--shared-test", help="Accept held-out cases of training patients.")
@@ -314,6 +323,7 @@ def evaluate(
     names, images = split_list(clinical), parse_images(image)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
+    of_centres = centre_steps(centre, harmonise=harmonise, leave_out=leave_centre_out)
     given = read_embeddings(embedding or [], [target, event])
     columns: dict[str, Any] = {"event": event, "groups": groups, "centre": centre}
     table: Any
@@ -335,7 +345,10 @@ def evaluate(
         remove_cache(cache)
     samples = getattr(table, "samples", table)
     encoder = clinical_columns(samples, names)
-    steps = [] if encoder is None or samples is table else [EncodeClinical(encoder)]
+    steps: list[Any] = []
+    if encoder is not None and samples is not table:
+        steps.append(EncodeClinical(encoder))
+    steps += of_centres
     extractor = _extractor(
         modality,
         settings,
@@ -372,7 +385,7 @@ def evaluate(
             patients=parse_patients(patients),
             feature_sets=split_list(feature_sets) or None,
             classifiers=split_list(classifiers) or None,
-            cv=folds,
+            cv="centre" if leave_centre_out else folds,
             n_repeats=repeats,
             groups=grouping,
             centre=centre,

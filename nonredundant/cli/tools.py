@@ -385,7 +385,7 @@ def cases_and_held(
     labels = read_labels(cases, target, path, event)
     if test is None:
         return cases, labels, None
-    held = held_out_cases(test, needed, target, event, groups, root=root, images=images)
+    held = held_out_cases(test, needed, target, event, groups, centre, root=root, images=images)
     return cases, labels, held
 
 
@@ -395,12 +395,15 @@ def held_out_cases(
     target: str,
     event: str | None,
     groups: str | None = None,
+    centre: str | None = None,
     *,
     root: Path | None = None,
     images: Mapping[str, Any] | None = None,
 ) -> tuple:
     """Read held-out cases and their labels, and their groups, by default patients that repeat."""
-    cases = read_cases(path, *needed, root=root, images=images)
+    # Tests within centres need no centre of the held-out cases; steps that do ask for it.
+    own = centre if centre in _read_text(path).columns else None
+    cases = read_cases(path, *needed, centre=own, root=root, images=images)
     clusters = groups if groups in cases else repeated_ids(cases)
     found = (cases[clusters],) if clusters else ()
     return cases, read_labels(cases, target, path, event), *found

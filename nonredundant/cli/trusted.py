@@ -26,6 +26,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
         "FeatureSet",
         "Variant",
     ),
+    "nonredundant.folds.harmonise": ("Harmonise",),
     "nonredundant.folds.networks": ("PatchEncoder",),
     "nonredundant.folds.patient_level": ("PatientLevel",),
     "nonredundant.folds.representations": ("Representation",),

@@ -37,3 +37,9 @@ def sample_generators(n_samples: int, random_state: Any) -> list[np.random.Gener
 def sample_names(n_samples: int) -> pd.Index:
     """Name the samples "case000", "case001" and so on."""
     return pd.Index([f"case{i:03d}" for i in range(n_samples)])
+
+
+def shared_generator(generators: list[np.random.Generator]) -> np.random.Generator:
+    """Create the generator of what all samples share, independent of theirs."""
+    first = generators[0].bit_generator.seed_seq
+    return np.random.default_rng(np.random.SeedSequence(first.entropy, spawn_key=(2**32 - 1,)))

@@ -12,12 +12,18 @@ import pandas as pd
 from scipy.special import expit
 
 from nonredundant.datasets._sampling import check_number, sample_generators, sample_names
+from nonredundant.datasets.centres import (
+    Centre,
+    centre_frame,
+    choose_centre,
+    draw_centres,
+    draw_images,
+)
 from nonredundant.datasets.drawing import (
     PhantomLesion,
     Scene,
     draw_lesion,
     place,
-    render,
     with_other_spot,
 )
 
@@ -90,6 +96,9 @@ def make_lesions(
     blur: float = 4.0,
     spacing: float | None = None,
     field: float | None = None,
+    n_centres: int = 1,
+    centre_effect: float = 0.0,
+    centre_confounding: float = 0.0,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[pd.DataFrame, np.ndarray, pd.DataFrame]:
     r"""Make PET-like lesions whose label depends on a factor that hand-crafted radiomics miss.
@@ -153,6 +162,15 @@ def make_lesions(
         Voxel size in mm, the same along all axes. None: 2 in 3-D, 1 in 2-D.
     field : float or None, default=None
         Side of the image in mm. None: as large as the lesions need, 64 for one in 3-D.
+    n_centres : int, default=1
+        Number of centres. With several the case table has a column `centre`, "centre0", ….
+    centre_effect : float, default=0.0
+        By how much the images of centres differ: at 1, the standard deviation of the logarithm of
+        their gain is 0.2, of their noise 0.5 and of their voxel size 0.2 (from 0.7 to 1.3 times),
+        and of their offset 0.3 SUV. Lesions and labels are the same.
+    centre_confounding : float, default=0.0
+        Share of the samples that go to a centre of their label: the first half of the centres have
+        those of label 0, the second those of label 1. The others go to any centre.
     random_state : int, RandomState or None, default=None
         Seed. The same integer gives the same phantoms.
 
@@ -162,6 +180,7 @@ def make_lesions(
         Index "case000", "case001", ...; columns `image` (float32 arrays in SUV, (D, H, W) or
         (H, W)), `mask` (uint8 arrays, 1 inside lesions), `spacing` (mm, x-y-z order), and the
         clinical columns. With two images, `image_pet` and `image_ct` (in HU) in place of `image`.
+        With several centres also `centre`.
     y : ndarray of shape (n_samples,)
         Label, 0 or 1.
     truth : DataFrame
@@ -170,6 +189,7 @@ def make_lesions(
         then, for its worst lesion, `direction_z`, `direction_y`, `direction_x`, `radius` (mm),
         `elongation`, `uptake` (SUV) and `heterogeneity` (relative standard deviation of the
         texture).
+        ``truth.attrs["centres"]`` says how the images of each of several centres differ.
         ``truth.attrs["shares"]`` has the share of each effect in the variance of the logit, and
         with several lesions ``truth.attrs["lesions"]`` a DataFrame of all lesions with the
         columns `sample`, `lesion`, the factors above, `voxels`, `centre_z`, `centre_y`,
@@ -234,28 +254,46 @@ def make_lesions(
     outcome = _Outcome(effects, counts, scene)
     cases, truths, lesions = [], [], []
     index = sample_names(n_samples)
-    for name, rng in zip(index, sample_generators(n_samples, random_state), strict=True):
-        case, true, found = _make_case(rng, outcome, with_clinical=clinical_effect is not None)
-        cases.append(case)
+    generators = sample_generators(n_samples, random_state)
+    centres = draw_centres(n_centres, centre_effect, centre_confounding, generators)
+    places = [f"centre{i}" for i in range(n_centres)] if n_centres > 1 else []
+    for name, rng in zip(index, generators, strict=True):
+        case, true, found = _make_case(
+            rng,
+            outcome,
+            centres=centres,
+            confounding=centre_confounding,
+            with_clinical=clinical_effect is not None,
+        )
+        number = case.pop("centre")
+        cases.append(case | ({"centre": places[number]} if places else {}))
         truths.append(true)
         lesions += [{"sample": name, **lesion} for lesion in found]
     truth = pd.DataFrame(truths, index=index)
     y = truth.pop("label").to_numpy(dtype=np.int64)
     truth.attrs["shares"] = outcome.shares
+    if places:
+        truth.attrs["centres"] = centre_frame(centres, places)
     if scene.several:
         truth.attrs["lesions"] = pd.DataFrame(lesions)
     return pd.DataFrame(cases, index=index), y, truth
 
 
 def _make_case(
-    rng: np.random.Generator, outcome: _Outcome, *, with_clinical: bool
+    rng: np.random.Generator,
+    outcome: _Outcome,
+    *,
+    centres: list[Centre],
+    confounding: float,
+    with_clinical: bool,
 ) -> tuple[dict[str, Any], dict[str, Any], list[dict[str, Any]]]:
     """Draw one sample: its row of the case table, of the truth, and a row per lesion."""
     scene = outcome.scene
-    # A generator of its own, so that the first image does not depend on the number of images.
-    second_rng = rng.spawn(1)[0] if "second" in outcome.effects else None
+    # Generators of their own, so that the lesions depend on the number of neither images nor
+    # centres.
+    second_rng, centre_rng = rng.spawn(2)
     drawn = [draw_lesion(rng, scene) for _ in range(int(rng.choice(outcome.counts)))]
-    centres = place(drawn, rng, scene)
+    positions = place(drawn, rng, scene)
     rank = np.argsort([-lesion.uptake for lesion in drawn])
     worst = drawn[int(np.argmax([lesion.visible for lesion in drawn]))]
     true: dict[str, Any] = {
@@ -266,10 +304,10 @@ def _make_case(
         "relational": math.nan,
     }
     if len(drawn) > 1:
-        step = centres[rank[0]] - centres[rank[1]]
+        step = positions[rank[0]] - positions[rank[1]]
         true["relational"] = float(np.linalg.norm(step)) * scene.spacing
     second: list[PhantomLesion] = []
-    if second_rng is not None:
+    if "second" in outcome.effects:
         second = [with_other_spot(second_rng, lesion, scene) for lesion in drawn]
         true["second"] = second[[one is worst for one in drawn].index(True)].hidden
     clinical = {}
@@ -281,17 +319,19 @@ def _make_case(
         true["age"] = clinical["age"]
     true["probability"] = outcome.probability(true)
     true["label"] = int(rng.random() < true["probability"])
-    image, mask, voxels = render(drawn, centres, rng, scene)
-    images = {"image": image}
-    if second_rng is not None:
-        ct, _, _ = render(second, centres, second_rng, scene)
-        images = {"image_pet": image, "image_ct": _AIR + _HU * ct}
-    case = {**images, "mask": mask, "spacing": (scene.spacing,) * scene.n_dim, **clinical}
+    number = choose_centre(centre_rng, true["label"], len(centres), confounding)
+    kinds = [(drawn, rng), *([(second, second_rng)] if second else [])]
+    made = draw_images(kinds, positions, scene, centres[number])
+    images = {"image": made.images[0]}
+    if second:
+        images = {"image_pet": made.images[0], "image_ct": _AIR + _HU * made.images[1]}
+    case = {**images, "mask": made.mask, "spacing": (made.spacing,) * scene.n_dim, **clinical}
+    case["centre"] = number
     lesions = [
         {"lesion": i, "visible": lesion.visible, "hidden": lesion.hidden, **_factors(lesion, scene)}
-        | {"voxels": voxels[i], "is_worst": lesion is worst}
+        | {"voxels": made.voxels[i], "is_worst": lesion is worst}
         | {
-            f"centre_{axis}": float(centres[i, k] * scene.spacing)
+            f"centre_{axis}": float(made.positions[i, k] * made.spacing)
             for k, axis in enumerate(_AXES[-scene.n_dim :])
         }
         for i, lesion in enumerate(drawn)

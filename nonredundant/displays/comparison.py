@@ -33,6 +33,8 @@ class FeatureSetComparisonDisplay:
         Metric and classifier of the scores.
     highlighted : str or None
         The set whose row is shaded: the primary one, chosen before any result was seen.
+    rows : str, default="feature set"
+        What the rows are.
 
     Attributes
     ----------
@@ -79,6 +81,7 @@ class FeatureSetComparisonDisplay:
         metric: str = "roc_auc",
         classifier: str = "",
         highlighted: str | None = None,
+        rows: str = "feature set",
     ) -> None:
         self.feature_sets = list(feature_sets)
         self.score, self.low, self.high = map(_floats, (score, low, high))
@@ -88,6 +91,7 @@ class FeatureSetComparisonDisplay:
         self.p_value, self.p_holm = _floats(p_value), _floats(p_holm)
         self.metric, self.classifier = metric, classifier
         self.reference, self.highlighted = list(reference), highlighted
+        self.rows = rows
 
     @classmethod
     def from_comparison(
@@ -152,6 +156,57 @@ class FeatureSetComparisonDisplay:
         )
         return display.plot(ax)
 
+    @classmethod
+    def from_centres(cls, comparison: Any, *, ax: Any = None) -> FeatureSetComparisonDisplay:
+        """Draw the primary set in each centre that was left out, and its mean over them.
+
+        Parameters
+        ----------
+        comparison : FeatureSetComparison
+            Result of `compare_feature_sets` with `cv="centre"`.
+        ax : Axes, optional
+            Axes to draw on; a new figure by default.
+
+        Returns
+        -------
+        FeatureSetComparisonDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If no centre was left out.
+        """
+        primary = comparison.primary
+        if comparison.by_centre.empty:
+            raise ValueError("no centre was left out: compare with cv='centre'")
+        chosen = {name: primary[name] for name in ("feature_set", "classifier", "metric")}
+        own = look.pick(comparison.by_centre, **chosen)
+        own = own[own["score"].notna()].astype({"difference": float})
+        mean = look.pick(comparison.cv_summary, **chosen).iloc[0]
+        tests = look.pick(comparison.cv_tests, False, **chosen)
+        tests = tests[tests["reference"] == own["reference"].iloc[0]]
+        test = dict.fromkeys(("estimate", "low", "high", "p_value"), np.nan)
+        test |= {} if tests.empty else dict(tests.iloc[0])
+        reference = own["reference"].iloc[0] or None
+        names = [f"{row.centre} ({row.events} of {row.n})" for row in own.itertuples()]
+        return cls(
+            feature_sets=[*names, "mean"],
+            score=[*own["score"], mean["mean"]],
+            low=[*own["low"], mean["low"]],
+            high=[*own["high"], mean["high"]],
+            difference=[*own["difference"], test["estimate"]],
+            difference_low=[*own["difference_low"], test["low"]],
+            difference_high=[*own["difference_high"], test["high"]],
+            p_value=[*own["p_value"], test["p_value"]],
+            p_holm=[np.nan] * (len(own) + 1),
+            reference=[reference] * (len(own) + 1),
+            metric=primary["metric"],
+            classifier=f"{primary['feature_set']}, {primary['classifier']}",
+            highlighted="mean",
+            rows="centre left out (events of samples)",
+        ).plot(ax)
+
     def plot(self, ax: Any = None) -> FeatureSetComparisonDisplay:
         """Draw scores and differences in place of an axes.
 
@@ -173,7 +228,7 @@ class FeatureSetComparisonDisplay:
         first = self.axes_[0]
         self._rows(first, self.score, self.low, self.high)
         look.name_rows(first, self.feature_sets)
-        first.set_ylabel("feature set")
+        first.set_ylabel(self.rows)
         first.set_xlabel(f"{label}, 95 % interval")
         if self.classifier:
             first.set_title(self.classifier, fontsize=look.TITLE, loc="left")
@@ -211,7 +266,8 @@ class FeatureSetComparisonDisplay:
     def _p_title(self) -> str:
         """Title above the p-values."""
         several = len(set(self.reference) - {None}) > 1
-        return "p (Holm)" + (", against" if several else "")
+        title = "p (Holm)" if np.isfinite(self.p_holm).any() else "p"
+        return title + (", against" if several else "")
 
     def _plot_differences(self, ax: Any, label: str) -> None:
         """Draw the paired differences."""
@@ -222,7 +278,7 @@ class FeatureSetComparisonDisplay:
         references = set(self.reference) - {None}
         to = references.pop() if len(references) == 1 else "its reference"
         ax.set_xlabel(f"difference in {label} to {to}")
-        ax.set_ylabel("feature set" if below else "")
+        ax.set_ylabel(self.rows if below else "")
 
     def _write_p(self, ax: Any) -> None:
         """Write the p-value of each row in a panel of its own, which no interval reaches into."""

@@ -29,6 +29,7 @@ from nonredundant.extraction.case_table import (
 from nonredundant.extraction.extractor import RadiomicsExtractor
 from nonredundant.extraction.image_options import check_images
 from nonredundant.extraction.one_case import UNREADABLE
+from nonredundant.folds.centres import removed_outcomes
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome, read_outcome
 from nonredundant.folds.steps import (
@@ -69,7 +70,7 @@ class Read:
     extractor : transformer or None
         The fitted extractor, without its clinical columns; None if lesions were given.
     messages : list of str
-        What there is to tell about cases that were lost.
+        What there is to tell about cases that were lost, and about centres of one class.
     """
 
     cohort: Cohort
@@ -165,6 +166,7 @@ class Given:
             failed=failed,
             flow=count_cases(table.status[:n]),
         )
+        messages += removed_outcomes(self.steps, cohort.table[: cohort.n], cohort.outcome)
         if sources is not None:
             sources = [source for source, ok in zip(sources, fine, strict=True) if ok]
         return Read(cohort, fine[:n], sources, extractor, messages)

@@ -33,11 +33,13 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from nonredundant.classifiers.scoring import has_pairs
+from nonredundant.evaluation.centres import check_leave_centre_out
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.parameters import check_digests, check_parameters
 from nonredundant.evaluation.registration import plan_of, register
 from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
+from nonredundant.folds.centres import CENTRE, leave_one_centre_out, unnamed_centre
 from nonredundant.folds.feature_sets import FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.patient_level import has_lesion_columns
@@ -136,8 +138,11 @@ def compare_feature_sets(
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
         classifier named "graph" that comes first, beside the others on pooled lesions. Times to
         an event take a `LesionGraphSurvival`.
-    cv : int, splitter or list of (train, test), default=5
+    cv : int, splitter, list of (train, test) or "centre", default=5
         Number of stratified folds, any scikit-learn splitter, or the positions of each fold.
+        "centre" leaves out one centre after the other (`centre` names the column); centres with
+        fewer than three samples of a class are always trained on. Intervals and tests then take
+        centres as units, so that three are needed.
     n_repeats : int or None, default=None
         Repeats of an int `cv`. None: as many as the size of the cohort asks for, so that the
         estimates hardly depend on the seed of the folds (`repeats.default_repeats`).
@@ -149,7 +154,8 @@ def compare_feature_sets(
     centre : str, optional
         The column of the case table, or of `LesionTable.samples`, that holds the centre of a
         sample. Tests of added information then permute within centres, so that what tells only
-        the centre is no information.
+        the centre is no information, and `FeatureSetComparison.centre_coding` says how well
+        features tell it.
     test : tuple (X, y) or (X, y, groups), optional
         A held-out test set, predicted by the mean of all fold models (Vétil et al. 2023). With
         groups, errors of an AUC are those of independent groups (Obuchowski 1997).
@@ -266,6 +272,8 @@ def compare_feature_sets(
     runner = TaskRunner.of(cohort.table, memory, n_jobs, verbose)
     data = prepare_folds(cohort, folds, runner)
     sets, left_out = choose_feature_sets(design.sets, data[0].table, baselines=baselines)
+    learns = any(one.variant is not None for one in sets)
+    left_out += unnamed_centre(cohort.steps, cohort.centres, learns=learns)
     study = Study(
         cohort=cohort,
         data=data,
@@ -274,6 +282,7 @@ def compare_feature_sets(
         estimators=design.estimators,
         options=design.options,
         level=design.level,
+        left_in=splits.left_in,
         primary=_primary(sets, design),
         cvae=design.network(cvae, sets, cohort.outcome),
         embedding=reduced,
@@ -292,7 +301,7 @@ def compare_feature_sets(
         start=start,
         seconds=seconds | results.seconds,
     )
-    messages = [*messages, *read.messages, *left_out, *warning_list(results)]
+    messages = [*messages, *read.messages, *splits.messages, *left_out, *warning_list(results)]
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=2)
     comparison = comparison_of(study, results, settings, messages)
@@ -309,11 +318,33 @@ class _Splits:
 
     def __init__(self, given: Given, cv: Any, n_repeats: int | None, seed: int) -> None:
         outcome, self.n_repeats = given.outcome, n_repeats
-        self.cv = read_cv(cv, np.ones(len(outcome.y), dtype=bool))
+        #: The centres that no fold leaves out, and why; None unless folds are centres.
+        self.left_in: dict[str, str] | None = None
+        self.cv = cv
+        if cv == CENTRE and isinstance(cv, str):
+            check_leave_centre_out(given.centres, given.steps)
+        else:
+            self.cv = read_cv(cv, np.ones(len(outcome.y), dtype=bool))
         self.make = partial(make_folds, seed=seed, names=outcome.states)
+        splits = self._splits(given.centres, outcome, np.ones(len(outcome.y), dtype=bool))
         self.tried = self.make(
-            outcome.strata, cv=self.cv, n_repeats=n_repeats or 1, groups=given.groups
+            outcome.strata, cv=splits, n_repeats=n_repeats or 1, groups=given.groups
         )
+
+    def _splits(self, centres: Any, outcome: Outcome, kept: np.ndarray) -> Any:
+        """Return what `make_folds` takes: of the samples that are kept, one centre per fold."""
+        if not isinstance(self.cv, str):
+            return read_cv(self.cv, kept)
+        found, self.left_in = leave_one_centre_out(centres, outcome)
+        return found
+
+    @property
+    def messages(self) -> list[str]:
+        """Which centres no fold leaves out."""
+        if not self.left_in:
+            return []
+        shown = "; ".join(f"{name} has {reason}" for name, reason in self.left_in.items())
+        return [f"centres that are always trained on, as no AUC is estimable there: {shown}"]
 
     def of(self, read: Read) -> list[Fold]:
         """Split the samples that could be read; errors name those that could not."""
@@ -323,7 +354,7 @@ class _Splits:
         try:
             folds = self.make(
                 cohort.outcome.strata,
-                cv=read_cv(self.cv, read.kept),
+                cv=self._splits(cohort.centres, cohort.outcome, read.kept),
                 n_repeats=n_repeats,
                 groups=cohort.groups,
                 kept=read.kept,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from nonredundant.folds.harmonise import Harmonise
 from nonredundant.folds.stable_features import StableFeatures
 from nonredundant.folds.steps import EncodeClinical
 
-__all__ = ["EncodeClinical", "StableFeatures"]
+__all__ = ["EncodeClinical", "Harmonise", "StableFeatures"]

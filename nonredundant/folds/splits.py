@@ -158,8 +158,8 @@ def read_cv(cv: Any, kept: np.ndarray) -> Any:
     if hasattr(cv, "split") and not isinstance(cv, str | bytes | type):
         return cv
     wanted = (
-        "cv must be a number of folds, a scikit-learn splitter, or a list of pairs (train, test) "
-        f"of positions, got {cv!r}"
+        "cv must be a number of folds, a scikit-learn splitter, a list of pairs (train, test) of "
+        f"positions, or 'centre', got {cv!r}"
     )
     if isinstance(cv, str | bytes | type) or not isinstance(cv, Iterable):
         raise TypeError(wanted)

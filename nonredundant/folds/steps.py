@@ -36,6 +36,7 @@ from nonredundant.extraction.case_table import (
     fit_transform_clinical,
     transform_clinical,
 )
+from nonredundant.folds.harmonise import Harmonise
 from nonredundant.lesions.features import check_columns
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.context import seeded_numpy
@@ -231,9 +232,14 @@ def clinical_steps(clinical: Any) -> list[Step]:
 
 
 def named_columns(steps: Iterable[Step]) -> list[Any]:
-    """Return the columns of `samples` that steps of clinical columns read, as far as is known."""
-    encoders = [step for _, step in steps if isinstance(step, EncodeClinical)]
-    return [name for step in encoders for name in clinical_sources(step.transformer)]
+    """Return the clinical columns of `samples` that steps read, as far as is known."""
+    found: list[Any] = []
+    for _, step in steps:
+        if isinstance(step, EncodeClinical):
+            found += clinical_sources(step.transformer)
+        elif isinstance(step, Harmonise):
+            found += step.covariates or ()
+    return found
 
 
 def check_clinical_cells(steps: Iterable[Step], samples: pd.DataFrame) -> None:

@@ -80,6 +80,8 @@ class Study:
         The images of the samples, if they are known.
     runner : TaskRunner
         How the tasks are run.
+    left_in : dict of str to str or None
+        Where each fold leaves out one centre: the centres that none leaves out, and why.
     """
 
     cohort: Cohort
@@ -96,6 +98,7 @@ class Study:
     controls: bool = False
     sources: list[Sources] | None = None
     runner: TaskRunner = TaskRunner()
+    left_in: dict[str, str] | None = None
 
     @property
     def folds(self) -> list[Fold]:

@@ -26,6 +26,8 @@ def validation_text(settings: Any) -> str:
     text = f"cross-validation, {count(n_folds, 'fold')}"
     if n_folds == 1:
         text = "one split into training and validation samples"
+    if settings.centres_left_out:
+        text = f"leave one centre out, {n_folds} of {count(settings.n_centres, 'centre')}"
     if settings.n_repeats > 1:
         text += f", {settings.n_repeats} repeats"
     text += "; groups kept together" if settings.grouped else ""
@@ -37,7 +39,9 @@ def validation_text(settings: Any) -> str:
 
 def where_tested(settings: Any) -> str:
     """Describe the samples of the main tables, for their captions."""
-    return "on the held-out test set" if settings.n_test else "in cross-validation"
+    if settings.n_test:
+        return "on the held-out test set"
+    return "in centres left out" if settings.centres_left_out else "in cross-validation"
 
 
 def where_predicted(settings: Any) -> str:

@@ -18,6 +18,7 @@ _CITED = re.compile(r"\[(\w+)\]")
 #: Tests of paired differences by the name of their method, with their references.
 _TESTS = {
     "influence curve": "the influence curves of cross-validated AUCs [ledell]",
+    "t over centres": "Student's t-test over centres, each left out once",
     "corrected resampled t": "the corrected resampled t-test over folds [nadeau]",
     "DeLong": "DeLong's test [delong]",
     "DeLong, clustered": "DeLong's test, clustered by patient [delong]",

@@ -18,6 +18,7 @@ from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.names import metric_name, p_text
 from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.report.agreement import rows_with
+from nonredundant.report.descriptions import where_tested
 from nonredundant.report.exports import COLUMN_WIDTHS, save_figures, save_tables
 from nonredundant.report.methods_text import methods_text
 from nonredundant.report.page import write_report
@@ -44,6 +45,9 @@ _TABLES = (
     "added_information",
     "controls",
     "probability_tests",
+    "by_centre",
+    "heterogeneity",
+    "centre_coding",
     "predictions",
     "history",
     "choices",
@@ -99,6 +103,19 @@ class FeatureSetComparison:
         reason`: paired differences of Brier score, log-loss and net benefit for two classes, on
         the same samples as `tests` and positive where the set is better than its reference; see
         `statistics.probability_differences`.
+    by_centre : DataFrame
+        `centre, n, events, feature_set, reference, classifier, metric, score, error, low, high,
+        difference, difference_error, difference_low, difference_high, p_value, reason`: the first
+        metric in each centre that a fold left out (`cv="centre"`), and the paired difference to the
+        first reference, with DeLong's errors of the models as given. `events` counts the second
+        class, events in time, or the rarest of several classes. Centres that no fold leaves out
+        have a `reason` alone.
+    heterogeneity : DataFrame
+        `feature_set, reference, classifier, metric, what`, then the fields of
+        `statistics.Heterogeneity`: how scores and differences vary between these centres.
+    centre_coding : DataFrame
+        `features`, then the fields of `metrics.CentreCoding`: how well hand-crafted features,
+        before and after the steps, and learned ones tell the centre that `centre` names.
     predictions : DataFrame
         `sample, repeat, fold, feature_set, classifier, y, score` (or `score_<class>` for more
         than two classes), on the same samples as `summary`. Scores are probabilities, or the
@@ -161,6 +178,9 @@ class FeatureSetComparison:
     added_information: pd.DataFrame
     controls: pd.DataFrame
     probability_tests: pd.DataFrame
+    by_centre: pd.DataFrame
+    heterogeneity: pd.DataFrame
+    centre_coding: pd.DataFrame
     predictions: pd.DataFrame
     cv_predictions: pd.DataFrame
     choices: pd.DataFrame
@@ -300,7 +320,7 @@ class FeatureSetComparison:
             base=_row(self.summary, {"feature_set": reference, **at}),
             test=test,
             information=rows_with(self.added_information, pair),
-            where="on the held-out test set" if self.settings.n_test else "in cross-validation",
+            where=where_tested(self.settings),
             added="learned"
             if chosen["feature_set"] in self.settings.learned_blocks
             else "hand-crafted",

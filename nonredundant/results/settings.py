@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.extraction.case_table import MISSING
+from nonredundant.folds.centres import centre_names
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.references import choose_others
 from nonredundant.folds.study import Study
@@ -141,6 +142,10 @@ class ComparisonSettings:
         Duration of the comparison.
     seconds : dict of str to float
         Duration of its parts.
+    n_centres : int
+        Number of centres, where a column of them was named; else 0.
+    centres_left_out : bool
+        Whether each fold left out one centre.
     """
 
     feature_sets: list[str]
@@ -175,6 +180,8 @@ class ComparisonSettings:
     made: str
     total_seconds: float
     seconds: dict[str, float] = field(default_factory=dict)
+    n_centres: int = 0
+    centres_left_out: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested dicts, in the order of `settings.json`."""
@@ -233,6 +240,8 @@ def describe_settings(
         made=pd.Timestamp.now().isoformat(timespec="seconds"),
         total_seconds=time.perf_counter() - start,
         seconds=dict(seconds),
+        n_centres=0 if cohort.centres is None else len(set(centre_names(cohort.centres))),
+        centres_left_out=study.left_in is not None,
     )
 
 

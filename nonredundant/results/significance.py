@@ -20,6 +20,7 @@ from nonredundant.statistics.cross_validation import (
 )
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.estimates import Difference, Estimate, not_estimable
+from nonredundant.statistics.heterogeneity import mean_over_centres
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.resampling import (
     bootstrap_interval,
@@ -30,8 +31,8 @@ from nonredundant.statistics.resampling import (
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 N_RESAMPLES = 1000
-#: Name of the test of the AUC of cross-validation.
-AUC_METHOD = "influence curve"
+#: Names of the tests of the AUC of cross-validation, and of folds that are centres.
+AUC_METHOD, CENTRE_METHOD = "influence curve", "t over centres"
 _SUMMARY = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high", "reason"]
 _TESTS = [
     "feature_set",
@@ -66,7 +67,8 @@ class FoldTests:
     """Intervals and paired tests of the scores of cross-validation.
 
     The AUC of two classes is judged by `statistics.cross_validated_auc` and its paired
-    difference, every other score by the corrected resampled t-test.
+    difference, every other score by the corrected resampled t-test. Where each fold is a centre,
+    centres are the units, and every score is judged by Student's t over them.
     """
 
     def __init__(self, study: Study, held: OutOfFold, scores: pd.DataFrame) -> None:
@@ -86,7 +88,10 @@ class FoldTests:
         ):
             feature_set, classifier, metric = map(str, names)
             scores = group["score"].to_numpy()
-            if self._by_auc(metric):
+            if self.study.left_in is not None:
+                found = mean_over_centres(scores)
+                estimate = Estimate(found.estimate, found.low, found.high, found.reason)
+            elif self._by_auc(metric):
                 estimate = cross_validated_auc(
                     self.study.outcome.y,
                     self.held.score(feature_set, classifier),
@@ -139,6 +144,9 @@ class FoldTests:
         self, metric: str, left: tuple[str, str], right: tuple[str, str]
     ) -> tuple[Any, str]:
         """Test one difference and name the method."""
+        differences = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
+        if self.study.left_in is not None:
+            return mean_over_centres(differences), CENTRE_METHOD
         if self._by_auc(metric):
             auc_difference = cross_validated_auc_difference(
                 self.study.outcome.y,
@@ -148,7 +156,6 @@ class FoldTests:
                 groups=self.study.groups,
             )
             return auc_difference, AUC_METHOD
-        differences = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
         return resampled_test(differences, *self.sizes), "corrected resampled t"
 
     def _by_auc(self, metric: str) -> bool:

@@ -14,6 +14,7 @@ from nonredundant.folds.fitting import Fitted
 from nonredundant.folds.networks import Learned
 from nonredundant.folds.study import FitResults, Study
 from nonredundant.metrics.audit import COLUMNS, pool_redundancy
+from nonredundant.results.centres import centre_table, coding_table, heterogeneity_table
 from nonredundant.results.comparison import FeatureSetComparison
 from nonredundant.results.controls import controls_table
 from nonredundant.results.information import information_table
@@ -172,6 +173,7 @@ def comparison_of(
         parts |= {"summary": held.summary(), "tests": held.tests()}
         parts["predictions"] = held_predictions
     first = [record for record in results.learned if record.fold.repeat == 0]
+    by_centre = centre_table(study, results, scores)
     return FeatureSetComparison(
         **parts,
         redundancy=redundancy_table(results.audits),
@@ -180,6 +182,9 @@ def comparison_of(
         added_information=information_table(study, results),
         controls=controls_table(study, results),
         probability_tests=probability_table(study, results.held, mean),
+        by_centre=by_centre,
+        heterogeneity=heterogeneity_table(by_centre),
+        centre_coding=coding_table(study, results),
         choices=choice_table(results.fitted),
         weights=weight_table(results.fitted),
         history=history_table(results.learned),

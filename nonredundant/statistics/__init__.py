@@ -16,6 +16,11 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.heterogeneity import (
+    Heterogeneity,
+    heterogeneity,
+    mean_over_centres,
+)
 from nonredundant.statistics.intraclass import IntraclassCorrelation, intraclass_correlation
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.probability_differences import probability_differences
@@ -32,6 +37,7 @@ __all__ = [
     "AddedInformation",
     "Difference",
     "Estimate",
+    "Heterogeneity",
     "IntraclassCorrelation",
     "added_information",
     "bootstrap_interval",
@@ -43,8 +49,10 @@ __all__ = [
     "delong_interval",
     "delong_test",
     "development_size",
+    "heterogeneity",
     "holm",
     "intraclass_correlation",
+    "mean_over_centres",
     "net_benefit",
     "operating_point",
     "paired_bootstrap",

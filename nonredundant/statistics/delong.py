@@ -240,6 +240,31 @@ def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     return t_difference(difference, error, np.inf if groups is None else rarer - 1)
 
 
+def auc_covariance(y: Any, *scores: Any) -> np.ndarray:
+    """Compute the covariance of the AUCs of scores of the same cases, which are taken as given.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels, 1 or True for positive; two of each class or more.
+    *scores : array-like of shape (n,)
+        Scores of each case.
+
+    Returns
+    -------
+    array of shape (n_scores, n_scores)
+        Variances and covariances.
+
+    Examples
+    --------
+    >>> auc_covariance([0, 0, 1, 1], [0.1, 0.4, 0.3, 0.8]).round(4).tolist()
+    [[0.125]]
+    """
+    positive, *checked = check_scored(y, *scores)
+    check_size(positive)
+    return covariance(*placements(positive, np.vstack([levels(one) for one in checked]))[1:])
+
+
 def _covariance(y: np.ndarray, groups: Any, parts: list[np.ndarray]) -> np.ndarray:
     """Compute the covariance of the AUCs, of groups where there are some."""
     return covariance(*parts) if groups is None else clustered_covariance(y, groups, *parts)

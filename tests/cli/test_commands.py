@@ -406,6 +406,25 @@ def test_centres_and_controls_reach_the_comparison(folder, monkeypatch):
     assert "lacks the columns ['hospital']" in result.output
 
 
+def test_options_of_centres_reach_the_comparison(folder, monkeypatch):
+    given = {}
+
+    def stop(cases, y, *, centre, cv, steps, **settings):
+        given.update(centre=centre, cv=cv, steps=[str(step) for step in steps])
+        raise ValueError("that is enough")
+
+    monkeypatch.setattr("nonredundant.evaluation.compare.compare_feature_sets", stop)
+    table = pd.read_csv(folder / "cases.csv")
+    table.assign(hospital=["1", "2"] * (len(table) // 2)).to_csv(folder / "two.csv", index=False)
+    options = ["two.csv", "--target", "relapse", "--harmonise", "--leave-centre-out", "-o", "out"]
+    result = run(folder, monkeypatch, "evaluate", *options, "--centre", "hospital")
+    assert "that is enough" in result.output
+    step = "Harmonise(centre='hospital', unseen='reference')"
+    assert given == {"centre": "hospital", "cv": "centre", "steps": [step]}
+    result = run(folder, monkeypatch, "evaluate", *options)
+    assert "--harmonise needs the column of centres: --centre COL" in result.output
+
+
 def test_predict_takes_the_columns_of_fit_by_name_and_names_unseen_categories(folder, monkeypatch):
     cases = pd.read_csv(folder / "cases.csv").assign(sex=["F", "M", "M"] * 10)
     cases.to_csv(folder / "sexes.csv", index=False)

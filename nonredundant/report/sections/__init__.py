@@ -9,6 +9,7 @@ from nonredundant.report.section import Section
 from nonredundant.report.sections import (
     audit,
     calibration,
+    centres,
     checklist,
     cohort,
     comparison,
@@ -31,6 +32,7 @@ SECTIONS: list[Section] = [
     comparison.SECTION,
     audit.SECTION,
     stability.SECTION,
+    centres.SECTION,
     patients.SECTION,
     pictures.SECTION,
     calibration.SECTION,

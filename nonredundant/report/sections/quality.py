@@ -82,6 +82,13 @@ def _non_radiomic(settings: Any, items: Mapping[str, Item]) -> Reply:
     return Reply(NO, "no clinical columns alone were among the feature sets")
 
 
+def _centres(settings: Any, items: Mapping[str, Item]) -> Reply:
+    """Answer whether there are several centres, if their column was named."""
+    if not settings.n_centres:
+        return Reply(AUTHORS, "no column of centres was named")
+    return Reply(YES if settings.n_centres > 1 else NO, count(settings.n_centres, "centre"))
+
+
 def describe_internal(settings: Any, items: Mapping[str, Item]) -> Reply:
     """Describe the internal validation."""
     return Reply(YES, validation_text(settings))
@@ -104,7 +111,7 @@ _ITEMS: list[tuple[str, Rule]] = [
     ),
     ("Criteria of eligibility and how far the cohort represents patients", _NOT_IN_FILES),
     ("Quality and definition of the reference standard", _NOT_IN_FILES),
-    ("More than one centre", _NOT_IN_FILES),
+    ("More than one centre", _centres),
     ("Images as they are acquired in clinical practice", _NOT_IN_FILES),
     ("Protocol and parameters of acquisition", _NOT_IN_FILES),
     ("Time between imaging and reference standard", _NOT_IN_FILES),
