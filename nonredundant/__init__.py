@@ -17,6 +17,7 @@ _PUBLIC = {
     "NonRedundantCVAE": "nonredundant.cvae",
     "NonRedundantEmbedding": "nonredundant.models",
     "RadiomicsExtractor": "nonredundant.extraction",
+    "SelectFeatures": "nonredundant.folds",
     "compare_feature_sets": "nonredundant.evaluation",
     "plan_study": "nonredundant.evaluation",
     "redundancy_report": "nonredundant.metrics",

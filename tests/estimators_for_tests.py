@@ -26,6 +26,7 @@ from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.encoders import FrozenEncoder
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
+from nonredundant.folds.select_features import SelectFeatures
 from nonredundant.folds.selection import SelectHCR, Selection
 from nonredundant.folds.steps import EncodeClinical
 from nonredundant.independence import (
@@ -144,6 +145,7 @@ ESTIMATORS = [
     RidgeCox(),
     RidgeLogistic(max_iter=500),
     CategoryIndicators(),
+    SelectFeatures("mrmr", k=2),
 ]
 #: Those that need other input than the checks make, with a layer that converts it.
 CONVERTED = [

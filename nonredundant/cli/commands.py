@@ -14,6 +14,7 @@ from nonredundant._version import __version__
 from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
+from nonredundant.cli.selection import selection_steps
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
@@ -249,7 +250,18 @@ def evaluate(
     ] = None,
     classifiers: Annotated[
         str | None,
-        typer.Option(help="LR, SVM, RF; for times Cox, RSF; all by default.", metavar="NAME,NAME"),
+        typer.Option(
+            help="LR, SVM, RF by default, or EN, GB, KNN, ensemble; for times Cox, RSF.",
+            metavar="NAME,NAME",
+        ),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Select radiomics in each fold: mrmr, univariate, lasso, correlation or boruta, "
+            "and how many, such as mrmr:20.",
+            metavar="METHOD:K",
+        ),
     ] = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
@@ -293,6 +305,7 @@ def evaluate(
     names, images = split_list(clinical), parse_images(image)
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
+    selected = selection_steps(select)
     given = read_embeddings(embedding or [], [target, event])
     columns: dict[str, Any] = {"event": event, "groups": groups, "centre": centre}
     table: Any
@@ -319,7 +332,7 @@ def evaluate(
         comparison = compare_feature_sets(
             table,
             labels,
-            steps=lesion_steps,
+            steps=[*lesion_steps, *selected],
             extractor=_extractor(
                 modality,
                 settings,
@@ -371,7 +384,10 @@ def fit(
     root: Root = None,
     event: Event = None,
     classifier: Annotated[
-        str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
+        str | None,
+        typer.Option(
+            help="LR, SVM, RF, EN, GB, KNN or ensemble; for times Cox or RSF; default LR or Cox."
+        ),
     ] = None,
     modality: Modality = None,
     image: Images = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nonredundant.folds.select_features import SelectFeatures
 from nonredundant.folds.steps import EncodeClinical
 
-__all__ = ["EncodeClinical"]
+__all__ = ["EncodeClinical", "SelectFeatures"]
