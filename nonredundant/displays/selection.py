@@ -138,7 +138,8 @@ class SelectionFrequencyDisplay:
         if not np.isnan(self.by_chance):
             self.ax_.axvline(self.by_chance, color="0.3", linestyle="--", linewidth=1)
         self.ax_.set_xlim(0, 1)
-        self.ax_.set_xlabel("share of the folds that chose the feature")
+        self.ax_.set_xlabel("share of the folds that chose it")
+        self.ax_.set_ylabel("feature")
         self.ax_.set_title(self._title(), fontsize=look.TITLE, loc="left")
         look.despine(self.ax_)
         return self

@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
@@ -38,6 +39,17 @@ def _from_graph(**settings):
         )
 
     return make
+
+
+def _from_selection(data, ax=None):
+    """Draw how often three of eight features were chosen."""
+    selected = pd.DataFrame({"feature": ["volume", "energy", "entropy"], "share": [1.0, 0.7, 0.3]})
+    stability = {"n_features": 8, "stability": 0.5, "low": 0.2, "high": 0.8}
+    comparison = SimpleNamespace(
+        selected=selected.assign(step="pick"),
+        selection_stability=pd.DataFrame([stability]).assign(step="pick"),
+    )
+    return displays.SelectionFrequencyDisplay.from_comparison(comparison, ax=ax)
 
 
 def _graph_parts(ax):
@@ -84,6 +96,7 @@ DRAWN = {
         lambda ax: len(ax.patches) or len(ax.lines),
         [8 + 3, 3],
     ),
+    "SelectionFrequencyDisplay": (_from_selection, lambda ax: len(ax.patches), [3]),
     "RocBandDisplay": (_from_comparison("RocBandDisplay"), _bands, [2]),
     "CalibrationBandDisplay": (_from_comparison("CalibrationBandDisplay"), _count("lines"), [3]),
     "LatentSpaceDisplay": (_from_comparison("LatentSpaceDisplay"), _points, [24, 24]),
@@ -142,6 +155,7 @@ REPORTED = [
     "LossCurveDisplay",
     "PatientGraphDisplay",
     "RedundancyDisplay",
+    "SelectionFrequencyDisplay",
     "RocBandDisplay",
 ]
 EVERY = pytest.mark.parametrize("name", sorted(DRAWN))
