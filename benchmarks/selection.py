@@ -113,8 +113,8 @@ Stability of each selection over the five folds (Nogueira; 1: the same features)
 
 {markdown(stability)}
 
-CPU seconds of one fit on {names[0]}: {fits}. A comparison fits a step once per fold and, as it sees \
-labels, once per inner split (5 to 20), so that "boruta" was not compared. All of this took \
+CPU seconds of one fit on {names[0]}: {fits}. A comparison fits a step once per fold and, where it \
+sees labels, once per inner split (5 to 20), so that "boruta" was not compared. All of this took \
 {time.process_time() - start:.0f} s of CPU."""
     write_section("selection.py", "Selection of features, and classifiers", body)
 

@@ -13,6 +13,7 @@ ORDER = (
     "cvae",
     "comparison",
     "embeddings",
+    "selection",
     "petct",
     "patients",
     "survival",

@@ -31,6 +31,7 @@ SLOW = {
     "imbalance",
     "small_cohorts",
     "large_cohorts",
+    "selection",
 }
 #: Instead of the defaults of a comparison.
 QUICK = {

@@ -103,6 +103,8 @@ class SelectFeatures(  # type: ignore[call-arg]
         "random_state": ["random_state"],
     }
 
+    selector_: Any
+
     def __init__(self, method: Any = "mrmr", *, k: int | None = None, random_state: Any = None):
         self.method = method
         self.k = k

@@ -21,11 +21,11 @@ from nonredundant.folds.references import choose_primary, references
 BLOCKS = [LogisticRegression(), LogisticRegression()]
 
 
-def two_blocks(n=200, seed=0):
-    """Return two columns, the first of which predicts."""
-    rng = np.random.default_rng(seed)
+def two_blocks(n=200, second=0.0):
+    """Return two columns, the first of which predicts, and the second by so much."""
+    rng = np.random.default_rng(0)
     X = rng.normal(size=(n, 2))
-    return X, (X[:, 0] + 0.5 * rng.normal(size=n) > 0).astype(int)
+    return X, (X @ [1.0, second] + 0.5 * rng.normal(size=n) > 0).astype(int)
 
 
 def test_a_block_that_ranks_against_the_labels_gets_no_weight():
@@ -39,7 +39,7 @@ def test_a_block_that_ranks_against_the_labels_gets_no_weight():
 
 
 def test_the_fused_log_odds_are_the_weighed_ones_of_the_blocks():
-    X, y = two_blocks()
+    X, y = two_blocks(second=0.5)
     held = X[:, :, None]
     model = LateFusion(BLOCKS, [0, 1], held, y).fit(X, y)
     final = LogisticRegression().fit((X - X.mean(axis=0)) / X.std(axis=0), y)
