@@ -27,8 +27,11 @@ Chosen = tuple[np.ndarray, np.ndarray]
 MAX_CORRELATION = 0.9
 #: What the mean correlation with the chosen columns is at least taken for, and the largest F.
 _LEAST_REDUNDANCY, _LARGEST_F = 1e-3, 1e12
-#: Parts of the cross-validation and penalties of the lasso.
-_LASSO_PARTS, _LASSO_PENALTIES = 5, 30
+#: Parts of the cross-validation of the lasso.
+_LASSO_PARTS = 5
+#: Its penalties, from the least that keeps no column down to 5 % of it. Correlated radiomics hardly
+#: converge at weaker ones, which cross-validation does not choose with so few patients.
+_LASSO: dict[str, Any] = {"alphas": 20, "eps": 5e-2, "tol": 1e-3, "max_iter": 10_000}
 #: Forests of Boruta, trees of each, the depth of a tree, and the level of the test.
 _ROUNDS, _TREES, _DEPTH, _LEVEL = 20, 50, 5, 0.05
 
@@ -126,10 +129,10 @@ def lasso(values: np.ndarray, y: np.ndarray, k: int | None, seed: int) -> Chosen
     smallest = len(y) if is_number else int(np.unique(y, return_counts=True)[1].min())
     splitter = KFold if is_number else StratifiedKFold
     n_parts = min(_LASSO_PARTS, smallest)
-    settings: dict[str, Any] = {"alphas": _LASSO_PENALTIES, "eps": 1e-2, "max_iter": 10_000}
     size = np.zeros(z.shape[1])
     if n_parts > 1:
-        settings["cv"] = list(splitter(n_parts, shuffle=True, random_state=seed).split(z, y))
+        parts = list(splitter(n_parts, shuffle=True, random_state=seed).split(z, y))
+        settings = {**_LASSO, "cv": parts}
         if target.shape[1] == 1:
             size = np.abs(LassoCV(**settings).fit(z, target[:, 0]).coef_)
         else:
