@@ -14,6 +14,7 @@ ORDER = (
     "comparison",
     "embeddings",
     "centres",
+    "selection",
     "petct",
     "patients",
     "survival",

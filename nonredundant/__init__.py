@@ -18,6 +18,7 @@ _PUBLIC = {
     "NonRedundantCVAE": "nonredundant.cvae",
     "NonRedundantEmbedding": "nonredundant.models",
     "RadiomicsExtractor": "nonredundant.extraction",
+    "SelectFeatures": "nonredundant.folds",
     "StableFeatures": "nonredundant.folds",
     "compare_feature_sets": "nonredundant.evaluation",
     "plan_study": "nonredundant.evaluation",

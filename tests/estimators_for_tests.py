@@ -19,6 +19,8 @@ from nonredundant import LesionTable, RadiomicsExtractor
 from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.cox import RidgeCox
+from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes
+from nonredundant.classifiers.nearest_neighbours import NearestNeighbours
 from nonredundant.classifiers.ridge_logistic import RidgeLogistic
 from nonredundant.classifiers.scoring import Recorded
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
@@ -27,6 +29,7 @@ from nonredundant.encoders import FrozenEncoder
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.extraction.categories import CategoryIndicators
 from nonredundant.folds.harmonise import Harmonise
+from nonredundant.folds.select_features import SelectFeatures
 from nonredundant.folds.selection import SelectHCR, Selection
 from nonredundant.folds.stable_features import StableFeatures
 from nonredundant.folds.steps import EncodeClinical
@@ -72,6 +75,15 @@ class CoxOfTimes(RidgeCox):
     """`RidgeCox` for the labels of the checks."""
 
     def fit(self, X: Any, y: Any = None) -> CoxOfTimes:
+        """Fit to times that are later for higher labels."""
+        super().fit(X, _times(y))
+        return self
+
+
+class FusionOfTimes(LateFusionOfTimes):
+    """`LateFusionOfTimes` for the labels of the checks."""
+
+    def fit(self, X: Any, y: Any = None) -> FusionOfTimes:
         """Fit to times that are later for higher labels."""
         super().fit(X, _times(y))
         return self
@@ -146,11 +158,15 @@ ESTIMATORS = [
     RidgeCox(),
     RidgeLogistic(max_iter=500),
     CategoryIndicators(),
+    SelectFeatures("mrmr", k=2),
+    LateFusion([LogisticRegression(), LogisticRegression(C=0.1)]),
+    NearestNeighbours(weights="distance", algorithm="brute"),
 ]
 #: Those that need other input than the checks make, with a layer that converts it.
 CONVERTED = [
     GraphOfTimes(hidden_size=4, heads=2, **NET),
     CoxOfTimes(),
+    FusionOfTimes([RidgeCox(), RidgeCox(alpha=0.1)]),
     DiscriminatorOfRows(hidden_size=8, max_epochs=2, random_state=0),
     ExtractorOfRows(feature_classes=("shape",), patch_shape=None),
 ]
@@ -217,6 +233,9 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     },
     "LesionGraphSurvival": dict.fromkeys(_OF_LABELS, _TIMES),
     "RidgeCox": dict.fromkeys(
+        [*_OF_LABELS, "check_estimators_nan_inf", "check_fit2d_1sample"], _TIMES
+    ),
+    "LateFusionOfTimes": dict.fromkeys(
         [*_OF_LABELS, "check_estimators_nan_inf", "check_fit2d_1sample"], _TIMES
     ),
     "FeatureSetClassifier": {

@@ -48,6 +48,7 @@ SLOW = {
     "imbalance",
     "small_cohorts",
     "large_cohorts",
+    "selection",
 }
 #: Instead of the defaults of a comparison.
 QUICK = {

@@ -12,12 +12,14 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.cox import RidgeCox
+from nonredundant.classifiers.nearest_neighbours import NearestNeighbours
 from nonredundant.classifiers.ridge_logistic import RidgeLogistic
 from nonredundant.utils.optional import import_optional
 
@@ -48,20 +50,29 @@ class BuiltIn:
     grid : tuple of dict
         Settings of its own parameters that inner cross-validation chooses from, the strongest
         penalty first.
+    scaled : bool
+        Whether the scale of a column matters to it. Where it does not, as for trees, the learned
+        block has no weight, and to save time inner splits are not repeated.
     forest : bool
-        Whether it consists of trees, which see all columns whatever their scale. To save time,
-        inner splits are not repeated and have fewer trees.
+        Whether its trees are independent of each other, so that fewer do in inner splits.
     calibrated : bool
         Whether it needs `CalibratedMargin` to give probabilities.
+    members : tuple of str
+        The classifiers whose probabilities it averages; it then has no `make`.
+    by_default : bool
+        Whether it is fitted where no classifiers are named.
     """
 
     name: str
     long_name: str
-    make: Callable[[], Any]
+    make: Callable[[], Any] | None
     kind: Literal["classes", "times"] = "classes"
     grid: tuple[dict[str, Any], ...] = ({},)
+    scaled: bool = True
     forest: bool = False
     calibrated: bool = False
+    members: tuple[str, ...] = ()
+    by_default: bool = True
 
 
 def _logistic_regression() -> Any:
@@ -79,6 +90,33 @@ def _support_vector_machine() -> Any:
 def _random_forest() -> Any:
     """Make a random forest."""
     return RandomForestClassifier(TREES, min_samples_leaf=3)
+
+
+def _elastic_net() -> Any:
+    """Make a logistic regression with lasso and ridge penalties of equal shares."""
+    return LogisticRegression(C=10.0, l1_ratio=0.5, solver="saga", tol=1e-3, max_iter=2000)
+
+
+def _gradient_boosting() -> Any:
+    """Make a gradient boosting of small trees, each on half of the rows and few columns.
+
+    On three tables of 144 to 245 patients its mean AUC was 0.74; that of
+    `HistGradientBoostingClassifier`, whose bins pay off with many more rows, was 0.73 in four times
+    the time.
+    """
+    return GradientBoostingClassifier(
+        n_estimators=100,
+        learning_rate=0.05,
+        subsample=0.5,
+        max_features="sqrt",
+        min_samples_leaf=3,
+    )
+
+
+def _nearest_neighbours() -> Any:
+    """Make a vote of nearest neighbours, the nearer the heavier."""
+    # A search tree saves nothing with so few samples, and is nothing that a file should hold.
+    return NearestNeighbours(n_neighbors=9, weights="distance", algorithm="brute")
 
 
 def _survival_forest() -> Any:
@@ -103,7 +141,29 @@ _BUILT_INS = (
         grid=tuple({"C": c} for c in (0.1, 1.0, 10.0)),
         calibrated=True,
     ),
-    BuiltIn("RF", "random forest", _random_forest, forest=True),
+    BuiltIn("RF", "random forest", _random_forest, scaled=False, forest=True),
+    BuiltIn(
+        "EN",
+        "elastic net",
+        _elastic_net,
+        grid=tuple({"C": c} for c in (1.0, 3.0, 10.0, 30.0)),
+        by_default=False,
+    ),
+    BuiltIn("GB", "gradient boosting", _gradient_boosting, scaled=False, by_default=False),
+    BuiltIn(
+        "KNN",
+        "nearest neighbours",
+        _nearest_neighbours,
+        grid=tuple({"n_neighbors": k} for k in (25, 15, 9, 5)),
+        by_default=False,
+    ),
+    BuiltIn(
+        "ensemble",
+        "ensemble of LR, SVM and RF",
+        None,
+        members=("LR", "SVM", "RF"),
+        by_default=False,
+    ),
     BuiltIn(
         "Cox",
         "ridge Cox regression",
@@ -111,7 +171,14 @@ _BUILT_INS = (
         kind="times",
         grid=tuple({"alpha": alpha} for alpha in (0.03, 0.01, 0.003, 0.001, 0.0003)),
     ),
-    BuiltIn("RSF", "random survival forest", _survival_forest, kind="times", forest=True),
+    BuiltIn(
+        "RSF",
+        "random survival forest",
+        _survival_forest,
+        kind="times",
+        scaled=False,
+        forest=True,
+    ),
 )
 _BY_NAME = {one.name: one for one in _BUILT_INS}
 #: Names of the classifiers of classes, and of those of times to an event.
@@ -143,7 +210,7 @@ def long_name(name: str) -> str:
 
 
 def is_forest(name: str) -> bool:
-    """Return whether the built-in classifier of this name consists of trees."""
+    """Return whether the built-in classifier of this name consists of independent trees."""
     return name in _BY_NAME and _BY_NAME[name].forest
 
 
@@ -152,10 +219,15 @@ def needs_calibration(name: str) -> bool:
     return name in _BY_NAME and _BY_NAME[name].calibrated
 
 
+def members_of(name: str) -> tuple[str, ...]:
+    """Return the classifiers that the built-in one of this name averages; none if it is one."""
+    return _BY_NAME[name].members if name in _BY_NAME else ()
+
+
 def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, Any]:
     """Return a dict of name to classifier, which is None for a built-in one.
 
-    `classifiers` is None for all built-in ones, of times to an event if `times`.
+    `classifiers` is None for the default ones, of times to an event if `times`.
 
     Raises
     ------
@@ -166,7 +238,7 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
     """
     names = SURVIVAL_NAMES if times else NAMES
     if classifiers is None:
-        classifiers = names
+        classifiers = [name for name in names if _BY_NAME[name].by_default]
     if isinstance(classifiers, str) or hasattr(classifiers, "fit"):
         classifiers = [classifiers]
     if isinstance(classifiers, Mapping):
@@ -294,7 +366,7 @@ def make_pipeline(
     Built-in classifiers get blocks of equal scale; the user's own, columns of variance 1.
     """
     own = estimator is not None
-    final = clone(estimator) if own else _BY_NAME[name].make()
+    final = clone(estimator) if own else _made(name)
     settings = {"random_state": seed, "class_weight": class_weight}
     known = final.get_params()
     # Parameters that the user has set are kept.
@@ -309,6 +381,14 @@ def make_pipeline(
     return Pipeline([step for step in steps if step[1] is not None])
 
 
+def _made(name: str) -> Any:
+    """Make the untrained built-in classifier of this name, which is none that averages others."""
+    make = _BY_NAME[name].make
+    if make is None:
+        raise ValueError(f"{name!r} has no classifier of its own: it averages {members_of(name)}")
+    return make()
+
+
 def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     """Return the settings that inner cross-validation chooses from, the strongest penalty first.
 
@@ -317,6 +397,6 @@ def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     """
     one = _BY_NAME[name]
     points = [{OWN + key: value for key, value in point.items()} for point in one.grid]
-    if one.forest or not learned:
+    if not one.scaled or not learned:
         return points
     return [{"blocks__weight": weight, **point} for weight in WEIGHTS for point in points]

@@ -16,6 +16,7 @@ from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.repeats import stable_steps
+from nonredundant.cli.selection import selection_steps
 from nonredundant.cli.tools import (
     OK,
     SOME_FAILED,
@@ -251,7 +252,18 @@ def evaluate(
     ] = None,
     classifiers: Annotated[
         str | None,
-        typer.Option(help="LR, SVM, RF; for times Cox, RSF; all by default.", metavar="NAME,NAME"),
+        typer.Option(
+            help="LR, SVM, RF by default, or EN, GB, KNN, ensemble; for times Cox, RSF.",
+            metavar="NAME,NAME",
+        ),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            help="Select radiomics in each fold: mrmr, univariate, lasso, correlation or boruta, "
+            "and how many, such as mrmr:20.",
+            metavar="METHOD:K",
+        ),
     ] = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
@@ -324,6 +336,7 @@ def evaluate(
     needed = [target, *names, *([event] if event else [])]
     check_not_clinical(names, target, event)
     of_centres = centre_steps(centre, harmonise=harmonise, leave_out=leave_centre_out)
+    selected = selection_steps(select)
     given = read_embeddings(embedding or [], [target, event])
     columns: dict[str, Any] = {"event": event, "groups": groups, "centre": centre}
     table: Any
@@ -375,6 +388,7 @@ def evaluate(
         cache=cache,
         seed=seed,
     )
+    steps += selected
     try:
         comparison = compare_feature_sets(
             table,
@@ -417,7 +431,10 @@ def fit(
     root: Root = None,
     event: Event = None,
     classifier: Annotated[
-        str | None, typer.Option(help="LR, SVM or RF; for times Cox or RSF; default LR or Cox.")
+        str | None,
+        typer.Option(
+            help="LR, SVM, RF, EN, GB, KNN or ensemble; for times Cox or RSF; default LR or Cox."
+        ),
     ] = None,
     modality: Modality = None,
     image: Images = None,

@@ -2,8 +2,8 @@
 
 A class is on the list if nothing that its attributes can hold makes it run code, or read or write a
 file, when the model is loaded or predicts. So there is no function and none that opens a file by a
-name (`CountVectorizer`) or indexes memory without a check, except the trees and support vectors
-that `check_compiled` reads first.
+name (`CountVectorizer`) or indexes memory without a check, except the trees, support vectors and
+neighbours that `check_compiled` reads first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.classifiers.block_scaler": ("BlockScaler",),
     "nonredundant.classifiers.calibrated_margin": ("CalibratedMargin",),
     "nonredundant.classifiers.cox": ("RidgeCox",),
+    "nonredundant.classifiers.late_fusion": (
+        "LateFusion",
+        "LateFusionOfTimes",
+    ),
+    "nonredundant.classifiers.nearest_neighbours": ("NearestNeighbours",),
     "nonredundant.classifiers.ridge_logistic": ("RidgeLogistic",),
     "nonredundant.evaluation.classifier": ("FeatureSetClassifier",),
     "nonredundant.extraction.categories": ("CategoryIndicators",),
@@ -30,6 +35,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.folds.networks": ("PatchEncoder",),
     "nonredundant.folds.patient_level": ("PatientLevel",),
     "nonredundant.folds.representations": ("Representation",),
+    "nonredundant.folds.select_features": ("SelectFeatures",),
     "nonredundant.folds.selection": (
         "SelectHCR",
         "Selection",
@@ -55,6 +61,16 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.patients.pooling": ("LesionPooling",),
     "nonredundant.patients.survival": ("LesionGraphSurvival",),
     # Clinical columns, and classifiers of the user's own.
+    # The loss of gradient boosting, of which the link between scores and probabilities is used.
+    "sklearn._loss.link": (
+        "Interval",
+        "LogitLink",
+        "MultinomialLogit",
+    ),
+    "sklearn._loss.loss": (
+        "HalfBinomialLoss",
+        "HalfMultinomialLoss",
+    ),
     "sklearn.calibration": (
         "CalibratedClassifierCV",
         "_CalibratedClassifier",
@@ -75,9 +91,11 @@ _CLASSES: dict[str, tuple[str, ...]] = {
         "ExtraTreesClassifier",
         "RandomForestClassifier",
     ),
+    "sklearn.ensemble._gb": ("GradientBoostingClassifier",),
     "sklearn.ensemble._stacking": ("StackingClassifier",),
     "sklearn.ensemble._voting": ("VotingClassifier",),
     "sklearn.feature_selection._variance_threshold": ("VarianceThreshold",),
+    "sklearn.frozen._frozen": ("FrozenEstimator",),
     "sklearn.impute._base": (
         "MissingIndicator",
         "SimpleImputer",
@@ -128,6 +146,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     ),
     "sklearn.tree._classes": (
         "DecisionTreeClassifier",
+        "DecisionTreeRegressor",
         "ExtraTreeClassifier",
     ),
     # Samplers act in `fit` only, but are parameters of a model.
@@ -175,6 +194,12 @@ _MOST_NAMED = 5
 TRUSTED = {
     "ObjectNode": TRUSTED_CLASSES,
     "TreeNode": frozenset({"sklearn.tree._tree.Tree"}),
+    "LossNode": frozenset(
+        {
+            "sklearn._loss._loss.CyHalfBinomialLoss",
+            "sklearn._loss._loss.CyHalfMultinomialLoss",
+        }
+    ),
     "DictNode": frozenset({"builtins.dict", "sklearn.utils._bunch.Bunch"}),
     "ListNode": frozenset({"builtins.list"}),
     "TupleNode": frozenset({"builtins.tuple"}),

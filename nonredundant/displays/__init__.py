@@ -16,6 +16,7 @@ from nonredundant.displays.latent_space import LatentSpaceDisplay
 from nonredundant.displays.patient_graph import PatientGraphDisplay
 from nonredundant.displays.redundancy import RedundancyDisplay
 from nonredundant.displays.roc import RocBandDisplay
+from nonredundant.displays.selection import SelectionFrequencyDisplay
 from nonredundant.displays.stability import StabilityDisplay
 from nonredundant.displays.training import LossCurveDisplay, SweepDisplay
 from nonredundant.displays.weights import FeatureWeightsDisplay
@@ -34,6 +35,7 @@ __all__ = [
     "RedundancyDisplay",
     "RocBandDisplay",
     "StabilityDisplay",
+    "SelectionFrequencyDisplay",
     "SweepDisplay",
     "TraversalDisplay",
 ]

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.ensemble import VotingClassifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
@@ -15,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nonredundant.classifiers.builtin import GRAPH, NAMES, SURVIVAL_NAMES
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes
 from nonredundant.classifiers.tuning import respond
 from nonredundant.evaluation.cohort import read_cohort
 from nonredundant.evaluation.design import Design, read_design, reducer
@@ -71,9 +74,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         As in `compare_feature_sets`; clinical columns are added to the hand-crafted ones, and
         `feature_set_` says so.
     classifier : str or classifier, default=None
-        "LR", "SVM" or "RF", for times to an event "Cox" or "RSF", tuned by inner
-        cross-validation, or an estimator that is fitted as it is. None: "LR" or "Cox". Ignored
-        where `patients` is a graph.
+        "LR", "SVM", "RF", "EN", "GB", "KNN" or "ensemble", for times to an event "Cox" or "RSF",
+        tuned by inner cross-validation, or an estimator that is fitted as it is. None: "LR" or
+        "Cox". Ignored where `patients` is a graph.
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction, as in `compare_feature_sets`; a
         graph takes the place of the classifier. Times to an event take a `LesionGraphSurvival`.
@@ -440,8 +443,8 @@ def _usable_set(design: Design, data: FoldData) -> FeatureSet:
     check_feature_set(feature_set, table)
     if design.level.graph is not None and not has_lesion_columns(feature_set):
         raise ValueError(
-            f"a graph needs features of lesions, and the set {feature_set.name!r} has none: "
-            "choose another set, or patients='mean'"
+            "a graph needs features of lesions, and takes them all at once, which the set "
+            f"{feature_set.name!r} does not: choose another set, or patients='mean'"
         )
     return feature_set
 
@@ -454,6 +457,21 @@ def _without_sampler(model: Any) -> Any:
     if isinstance(model, CalibratedMargin):
         model = copy.copy(model)
         model.estimator, model.margin_ = map(_without_sampler, (model.estimator, model.margin_))
+        return model
+    if isinstance(model, FrozenEstimator):
+        return FrozenEstimator(_without_sampler(model.estimator))
+    if isinstance(model, LateFusion | LateFusionOfTimes):
+        model = copy.copy(model)
+        model.estimators, model.models_ = (
+            [_without_sampler(one) for one in models]
+            for models in (model.estimators, model.models_)
+        )
+        return model
+    if isinstance(model, VotingClassifier):
+        model = copy.copy(model)
+        model.estimators = [(name, _without_sampler(one)) for name, one in model.estimators]
+        model.estimators_ = [one for _, one in model.estimators]
+        model.named_estimators_ = dict(model.estimators)
         return model
     if not hasattr(model, "steps"):
         return model

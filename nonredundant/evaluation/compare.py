@@ -117,9 +117,11 @@ def compare_feature_sets(
         set by the names of the feature sets.
     steps : list of transformers, or Pipeline
         What is learned in each fold before networks and classifiers, and in this order, for
-        instance a harmonisation of centres: each takes and returns a `LesionTable` of the same
+        instance `SelectFeatures`: each takes and returns a `LesionTable` of the same
         samples, whose columns of `samples` it may read. A step that sees labels says so by
-        scikit-learn's tag `target_tags.required`; it is fitted again in the inner splits.
+        scikit-learn's tag `target_tags.required`; it is fitted again in the inner splits. Columns
+        that a step leaves out are known to the network, the audit and the tests of added
+        information all the same.
     feature_sets : sequence of str, optional
         By default those of the given embeddings if there are any, else of the network. `HCR`,
         `DLR`, `DLR-MI`, `HCR+DLR`, `HCR+DLR-MI`, `PCA`; with a size: `H8` (selected
@@ -127,12 +129,16 @@ def compare_feature_sets(
         to the hand-crafted ones, and `HCR` is reported as `Clinical+HCR`, unless a set names them:
         `Clinical`, `Clinical+HCR`, `Clinical+HCR+DLR-MI`. The name of a given embedding stands for
         its components, as `DLR` does: `FMCIB`, `HCR+FMCIB`; with `-MI`, what hand-crafted and
-        clinical columns do not predict of them.
+        clinical columns do not predict of them. Blocks joined by ` & ` instead of `+`, such as
+        `HCR & DLR`, are fused late: a classifier each, whose log-odds are weighed. Late fusion is
+        tested against the set of the same columns side by side.
     classifiers : sequence of str, classifiers, or dict of str to classifier, default=None
-        `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; your own classifier is
+        `"LR"`, `"SVM"`, `"RF"`, `"EN"` (elastic net), `"KNN"` (nearest neighbours) are tuned by
+        inner cross-validation, `"GB"` is gradient boosting, and `"ensemble"` the mean probability
+        of LR, SVM and RF; your own classifier is
         fitted as it is, on imputed and standardised columns. `FeatureSetComparison.answer`
         reports the first one. For times to an event the names are `"Cox"` (ridge) and `"RSF"`
-        (random survival forest). None: all built-in ones for the outcome.
+        (random survival forest). None: LR, SVM and RF, or Cox and RSF.
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction: pooled in one or several of the ways
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
@@ -403,8 +409,8 @@ def _primary(sets: list[FeatureSet], design: Design) -> Primary:
     usable = [s for s in sets if design.level.graph is None or has_lesion_columns(s)]
     if not usable:
         raise ValueError(
-            "a graph needs features of lesions, and none of the sets has any: add one with "
-            "'HCR' or 'DLR'"
+            "a graph needs features of lesions, and takes them all at once, and there is no such "
+            "set: add one with 'HCR' or 'DLR'"
         )
     published = design.experiment.primary if design.experiment is not None else ""
     names = (published, f"Clinical+{published}") if published else ()

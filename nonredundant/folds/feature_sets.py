@@ -17,6 +17,8 @@ DEFAULT_SETS = ("HCR", "DLR", "DLR-MI", "HCR+DLR", "HCR+DLR-MI")
 _CLINICAL = "Clinical"
 #: The end of the name of learned features that are made independent of the known ones.
 _INDEPENDENT = "-MI"
+#: Stands between the blocks of a late fusion.
+_LATE = " & "
 _PATTERN = re.compile(
     r"^(?:(?P<image>[A-Za-z]\w*):(?=H))?(?P<hcr>HCR|H\d+)?(?P<plus>\+)?"
     r"(?:(?P<dlr>DLR|D\d+)(?P<ending>-MI|-residual)?|(?P<pca>PCA\d*))?$"
@@ -51,13 +53,18 @@ class Variant:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """A named set of columns for classifiers."""
+    """A named set of columns for classifiers.
+
+    In a late fusion, `parts` are the kinds of columns of each model, among "hcr", "clinical" and
+    "learned"; without it, which is early fusion, one model sees all columns.
+    """
 
     name: str
     selection: Selection | None = None
     variant: Variant | None = None
     simple: tuple[str, ...] = ()
     clinical: bool = False
+    parts: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_fused(self) -> bool:
@@ -104,6 +111,7 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
 
     `pet:HCR` are the hand-crafted columns of one of several images, with those of no image.
     A set with hand-crafted columns contains the clinical ones, too; see `name_clinical`.
+    `HCR & DLR` is the late fusion of both: a model each, whose scores are weighed.
 
     Parameters
     ----------
@@ -122,6 +130,8 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     ValueError
         If the name is unknown.
     """
+    if "&" in name:
+        return _late_fusion(name, embeddings)
     if name in SIMPLE:
         return FeatureSet(name, simple=SIMPLE[name].columns)
     if name == _CLINICAL:
@@ -140,9 +150,9 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
             f"unknown feature set {name!r}: write 'HCR' or 'H8' (hand-crafted; 'pet:HCR' those of "
             "the image 'pet' of several), 'DLR' or 'D16' "
             "(deep; '-MI' with the independence term, '-residual' residualised on the "
-            f"hand-crafted), 'PCA', two of them joined by '+', all of them after 'Clinical+', "
-            f"'Clinical', or one of {tuple(SIMPLE)}; given embeddings, with or without '-MI' as "
-            f"'DLR': {', '.join(embeddings) or 'none'}"
+            "hand-crafted), 'PCA', two of them joined by '+', or by ' & ' for a model each, all of "
+            f"them after 'Clinical+', 'Clinical', or one of {tuple(SIMPLE)}; given embeddings, "
+            f"with or without '-MI' as 'DLR': {', '.join(embeddings) or 'none'}"
         )
     selection = None
     if parts["hcr"]:
@@ -152,6 +162,67 @@ def parse_feature_set(name: str, embeddings: Collection[str] = ()) -> FeatureSet
     if learned:
         variant = _variant(learned, parts["ending"])
     return FeatureSet(name, selection, variant, clinical=selection is not None)
+
+
+def _late_fusion(name: str, embeddings: Collection[str]) -> FeatureSet:
+    """Parse the name of a late fusion, whose blocks are joined by `&`, into clinical ones first."""
+    blocks = [parse_feature_set(one.strip(), embeddings) for one in name.split("&")]
+    blocks.sort(key=lambda one: (one.variant is not None, one.selection is not None))
+    apart = any(one.is_clinical_alone for one in blocks)
+    kinds = [_kinds(one, apart=apart) for one in blocks]
+    every = [kind for own in kinds for kind in own]
+    if len(blocks) < 2 or len(every) != len(set(every)) or not all(kinds):
+        raise ValueError(
+            f"unknown feature set {name!r}: a late fusion has one model each for two or three "
+            "different blocks among 'Clinical', hand-crafted ('HCR', 'H8', 'Clinical+HCR') and "
+            "learned columns ('DLR', 'D16-MI', 'PCA', a given embedding), such as 'HCR & DLR'; "
+            "join others by '+'"
+        )
+    return FeatureSet(
+        _LATE.join(one.name for one in blocks),
+        next((one.selection for one in blocks if one.selection is not None), None),
+        next((one.variant for one in blocks if one.variant is not None), None),
+        clinical="clinical" in every,
+        parts=tuple(kinds),
+    )
+
+
+def _kinds(block: FeatureSet, *, apart: bool) -> tuple[str, ...]:
+    """Return the kinds of columns of a block of a late fusion; none if it cannot be one.
+
+    `apart`: whether the clinical columns are a block of their own.
+    """
+    if block.simple or block.is_fused or block.parts:
+        return ()
+    if block.variant is not None:
+        return ("learned",)
+    if block.is_clinical_alone:
+        return ("clinical",)
+    both = not apart or block.name.startswith(_CLINICAL)
+    return ("hcr", "clinical") if both else ("hcr",)
+
+
+def blocks_of(name: str) -> list[str]:
+    """Return the names of the blocks of a late fusion, in the order of its parts.
+
+    Examples
+    --------
+    >>> blocks_of("HCR & DLR-MI")
+    ['HCR', 'DLR-MI']
+    """
+    return name.split(_LATE)
+
+
+def early_fusion(feature_set: FeatureSet) -> FeatureSet:
+    """Return the set of the same columns whose classifier sees them side by side.
+
+    Examples
+    --------
+    >>> early_fusion(parse_feature_set("Clinical & HCR & DLR")).name
+    'Clinical+HCR+DLR'
+    """
+    name = feature_set.name.replace(_LATE, "+")
+    return replace(feature_set, name=name, parts=())
 
 
 def _is_set(parts: dict[str, Any], learned: str | None) -> bool:
@@ -250,8 +321,10 @@ def choose_feature_sets(
         # Learned features are compared with others of their kind; networks take minutes to train.
         added = [s for s in added if s.variant is None]
     named = name_clinical(chosen, added, clinical=clinical)
-    known = [_known_part(s) for s in named if s.is_fused] if baselines else []
-    return resolve_feature_sets([*named, *known], baselines=False), messages
+    if baselines:
+        named += [early_fusion(s) for s in named if s.parts]
+        named += [_known_part(s) for s in named if s.is_fused]
+    return resolve_feature_sets(named, baselines=False), messages
 
 
 def _baselines(table: LesionTable) -> tuple[list[FeatureSet], list[str]]:
@@ -278,6 +351,7 @@ def _known_part(feature_set: FeatureSet) -> FeatureSet:
 
     Sets of a published protocol have names of their own, and are compared with each other.
     """
+    feature_set = early_fusion(feature_set)
     name, _, learned = feature_set.name.rpartition("+")
     if not name or feature_set.variant is None or learned != feature_set.variant.name:
         return feature_set

@@ -12,10 +12,13 @@ import pandas as pd
 from scipy.special import softmax
 from sklearn.base import clone
 
-from nonredundant.classifiers.builtin import make_pipeline
+from nonredundant.classifiers.builtin import make_pipeline, members_of
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes, fuse
 from nonredundant.classifiers.scoring import Recorded, inner_metric
+from nonredundant.classifiers.soft_vote import soft_vote
 from nonredundant.classifiers.tuning import TrainingRows, Tuned, respond, tune, weights_of
+from nonredundant.folds.feature_sets import blocks_of
 from nonredundant.folds.fold_data import Parts
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.representations import Blocks
@@ -186,7 +189,7 @@ class FitTask:
             truth=self.y_test.truth(),
             scores=scores,
             threshold=self._threshold(tuned),
-            weights=None if self.is_graph else weights_of(tuned.model),
+            weights=None if self.is_graph else _weights_of(tuned.model),
             seconds=time.perf_counter() - start,
             warnings=messages,
         )
@@ -207,10 +210,30 @@ class FitTask:
         }
 
     def _tune(self) -> Tuned:
-        """Tune and fit a classifier on the training rows."""
-        train, y = self.rows.train, self.y_train
+        """Tune and fit a classifier on the training rows, for late fusion one per block."""
+        train, nested = self.rows.train, self.nested
+        if not train.part:
+            return self._fit_classifier(train, nested)
+        tuned, columns = {}, []
+        for number, name in enumerate(blocks_of(self.feature_set)):
+            own = None if nested is None else [one.block(number) for one in nested]
+            tuned[name] = self._fit_classifier(train.block(number), own)
+            columns.append(np.flatnonzero(np.array(train.part) == number))
+        return fuse(tuned, columns, train.matrix, self.y_train.y, self.options.class_weight)
+
+    def _fit_classifier(self, train: Blocks, nested: Sequence[Blocks] | None) -> Tuned:
+        """Tune and fit the classifier, or those that it averages, on columns of the set."""
+        members = () if self.estimator is not None else members_of(self.classifier)
+        if not members:
+            return self._fit_one(self.classifier, train, nested)
+        tuned = {name: self._fit_one(name, train, nested) for name in members}
+        return soft_vote(tuned, train.matrix, self.y_train.y)
+
+    def _fit_one(self, name: str, train: Blocks, nested: Sequence[Blocks] | None) -> Tuned:
+        """Tune and fit one classifier on columns of the set."""
+        y = self.y_train
         pipeline = make_pipeline(
-            self.classifier,
+            name,
             self.estimator,
             train.n_known,
             class_weight=self.options.class_weight,
@@ -218,13 +241,13 @@ class FitTask:
             seed=self.fold.seed,
             smallest=smallest_class(y.strata, self.splits),
         )
-        nested = None
-        if self.nested is not None:
-            nested = [(blocks.matrix, blocks.n_known) for blocks in self.nested]
+        columns = None
+        if nested is not None:
+            columns = [(blocks.matrix, blocks.n_known) for blocks in nested]
         return tune(
-            self.classifier,
+            name,
             pipeline,
-            TrainingRows(train.matrix, y.y, train.n_known, self.splits, nested),
+            TrainingRows(train.matrix, y.y, train.n_known, self.splits, columns),
             learned=train.is_fused,
             own=self.estimator is not None,
             metric=inner_metric(self.options.scorers, len(y.classes)),
@@ -251,6 +274,13 @@ class FitTask:
         if isinstance(tuned.model, CalibratedMargin):
             scores = tuned.model.probability(scores)[:, -1]
         return float(operating_point(self.y_train.strata[tuned.rows], scores))
+
+
+def _weights_of(model: Any) -> np.ndarray | None:
+    """Return the weights of the columns in a model, None if it has none."""
+    if isinstance(model, LateFusion | LateFusionOfTimes):
+        return model.column_weights
+    return weights_of(model)
 
 
 def _responses(model: Any, rows: Any) -> np.ndarray:

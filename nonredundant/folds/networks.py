@@ -188,6 +188,7 @@ def check_independence(cvae: Any, sets: Sequence[FeatureSet]) -> None:
 
 def network_input(table: LesionTable, hcr: list[str]) -> LesionTable:
     """Return the lesions with the columns that a network is given."""
+    table = table.with_left_out()
     return table.replace(features=table.features[[*hcr, *table.columns_of("clinical")]])
 
 
@@ -326,8 +327,11 @@ class LearnTask:
 
 
 def selected_columns(variant: Variant, data: FoldData) -> list[str]:
-    """Return the hand-crafted columns that a variant's network is given, as the fold selects."""
-    train = data.train_of(data.table.replace(patches=None, masks=None))
+    """Return the hand-crafted columns that a variant's network is given, as the fold selects.
+
+    Whatever a step leaves out for classifiers, a network is kept from repeating.
+    """
+    train = data.train_of(data.table.replace(patches=None, masks=None)).with_left_out()
     return SelectHCR(variant.selection).fit(train, data.y_train.target).columns_
 
 

@@ -63,10 +63,11 @@ class PatientLevel:
     def known(self, table: LesionTable) -> pd.DataFrame:
         """Return all that is known of each sample without a network.
 
-        These are the columns as classifiers take them, and the means over lesions where the
-        pooling is another one: learned features are means too, and repeat the means of features
-        that they repeat in each lesion.
+        These are the columns as classifiers take them, also those that steps left out, and the
+        means over lesions where the pooling is another one: learned features are means too, and
+        repeat the means of features that they repeat in each lesion.
         """
+        table = table.with_left_out()
         pooled = self.pooled(table).features
         if "mean" in self.pooling.methods:
             return pooled
@@ -144,8 +145,8 @@ def resolve_patients(patients: Any) -> PatientLevel:
 
 
 def has_lesion_columns(feature_set: FeatureSet) -> bool:
-    """Return whether a set has features per lesion, so that a graph can be made of it."""
-    return not feature_set.is_simple
+    """Return whether a set has features per lesion that a graph can be made of, all at once."""
+    return not feature_set.is_simple and not feature_set.parts
 
 
 def lesion_set(known: LesionTable, learned: np.ndarray | None, names: list[str]) -> LesionTable:

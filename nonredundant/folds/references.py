@@ -30,6 +30,11 @@ def _same_known(feature_set: FeatureSet, other: FeatureSet) -> bool:
     return pairs[0] == pairs[1]
 
 
+def _same_fusion(feature_set: FeatureSet, other: FeatureSet) -> bool:
+    """Return whether both sets are late fusions, or neither is."""
+    return bool(feature_set.parts) == bool(other.parts)
+
+
 def _is_plain(feature_set: FeatureSet, other: FeatureSet) -> bool:
     """Return whether another set has the learned columns of a network without the term.
 
@@ -54,7 +59,7 @@ def _size(feature_set: FeatureSet) -> int | None:
 
 def _is_of_all_images(feature_set: FeatureSet) -> bool:
     """Return whether a set has the hand-crafted features of all images, and no learned ones."""
-    return feature_set.is_hcr and _image(feature_set) is None
+    return feature_set.is_hcr and _image(feature_set) is None and not feature_set.parts
 
 
 def _is_of_one_image(feature_set: FeatureSet) -> bool:
@@ -93,7 +98,7 @@ RULES = (
     Rule(
         "what learned columns add to the same known ones",
         lambda s: s.is_fused,
-        lambda s, other: other.is_known and _same_known(s, other),
+        lambda s, other: other.is_known and _same_known(s, other) and not other.parts,
     ),
     Rule(
         "what the independence term, or another way to learn, changes",
@@ -101,14 +106,20 @@ RULES = (
         lambda s, other: (
             other.is_fused
             and _same_known(s, other)
+            and _same_fusion(s, other)
             and _is_plain(s, other)
             and _is_same_size(s, other)
         ),
     ),
     Rule(
+        "what a model per block gains over one model of all columns",
+        lambda s: bool(s.parts),
+        lambda s, other: not other.parts and _same_known(s, other) and s.variant == other.variant,
+    ),
+    Rule(
         "how a few simple columns, or learned ones alone, compare with radiomics",
         lambda s: s.selection is None and not s.clinical,
-        lambda s, other: other.is_hcr,
+        lambda s, other: other.is_hcr and not other.parts,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -18,10 +18,14 @@ from nonredundant.lesions.table import LesionTable
 
 @dataclass(frozen=True)
 class Blocks:
-    """A feature set as columns: the known ones and the learned block, one row per sample."""
+    """A feature set as columns: the known ones and the learned block, one row per sample.
+
+    For late fusion, `part` is the number of the model that each column goes to; else it is empty.
+    """
 
     base: pd.DataFrame
     added: pd.DataFrame
+    part: tuple[int, ...] = ()
 
     @property
     def matrix(self) -> np.ndarray:
@@ -48,7 +52,13 @@ class Blocks:
 
     def __getitem__(self, rows: np.ndarray) -> Blocks:
         """Select samples by their positions."""
-        return Blocks(self.base.iloc[rows], self.added.iloc[rows])
+        return replace(self, base=self.base.iloc[rows], added=self.added.iloc[rows])
+
+    def block(self, number: int) -> Blocks:
+        """Return the columns that go to one model of a late fusion."""
+        own = np.array(self.part) == number
+        n_base = self.base.shape[1]
+        return Blocks(self.base.loc[:, own[:n_base]], self.added.loc[:, own[n_base:]])
 
 
 class Representation:
@@ -114,7 +124,15 @@ class Representation:
         added = pd.DataFrame(index=table.index)
         if learned is not None:
             added = self.level.pool(table, pd.DataFrame(learned, columns=names))
-        return Blocks(columns, added)
+        return Blocks(columns, added, self._parts(columns, clinical, added))
+
+    def _parts(self, base: pd.DataFrame, clinical: list[str], added: pd.DataFrame) -> tuple:
+        """Return the number of the model of each column, for late fusion."""
+        number = {kind: n for n, kinds in enumerate(self.feature_set.parts) for kind in kinds}
+        if not number:
+            return ()
+        of_base = ["clinical" if name in set(clinical) else "hcr" for name in base.columns]
+        return tuple(number[kind] for kind in [*of_base, *["learned"] * added.shape[1]])
 
     def _known(self, table: LesionTable) -> LesionTable:
         """Return the known columns of one row per sample, or for a graph of the lesions."""

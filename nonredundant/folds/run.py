@@ -111,7 +111,7 @@ def _first_atlas(model: FoldModel) -> LatentAtlas | None:
         for variant, record in model.learned.items()
         if hasattr(record.model, "traverse")
     ]
-    held = model.data.test
+    held = model.data.test.with_left_out()
     if not networks or len(held.features) < 4:
         return None
     network = max(networks, key=lambda pair: pair[0])[1]

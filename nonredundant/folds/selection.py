@@ -7,17 +7,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.feature_selection import f_classif, f_regression
 
+from nonredundant.folds.rankings import univariate
 from nonredundant.lesions.features import impute_medians
 from nonredundant.lesions.images import image_of, parse_feature
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
-
-#: Largest Spearman correlation of a selected column with those selected before it.
-_MAX_CORRELATION = 0.9
 
 
 @dataclass(frozen=True)
@@ -107,19 +103,17 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
 
     `y` contains classes, or numbers such as martingale residuals.
     """
-    values = impute_medians(frame).to_numpy(dtype=float)
-    varies = values.max(axis=0, initial=-np.inf) > values.min(axis=0, initial=np.inf)
-    columns = np.flatnonzero(varies)
-    ranks = rankdata(values[:, columns], axis=0)
-    strength = (f_regression if y.dtype.kind == "f" else f_classif)(ranks, y)[0]
-    order = np.argsort(-np.nan_to_num(strength, nan=-1.0, posinf=np.inf), kind="stable")
-    correlation = np.abs(np.atleast_2d(np.corrcoef(ranks, rowvar=False)))
-    picked: list[int] = []
-    for position in order:
-        if len(picked) < k and (correlation[position, picked] <= _MAX_CORRELATION).all():
-            picked.append(position)
-    picked += [p for p in order if p not in picked][: k - len(picked)]
-    return [str(frame.columns[columns[p]]) for p in picked]
+    varying = varying_columns(frame)
+    if not varying.shape[1]:
+        return []
+    positions, _ = univariate(varying.to_numpy(dtype=float), y, k)
+    return [str(varying.columns[position]) for position in positions]
+
+
+def varying_columns(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the columns that vary, whose gaps are filled with the medians."""
+    values = impute_medians(frame)
+    return values.loc[:, values.max(axis=0) > values.min(axis=0)]
 
 
 def _class_of(name: str) -> str:

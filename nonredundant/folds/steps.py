@@ -5,6 +5,10 @@ A step is any scikit-learn transformer that takes and returns a `LesionTable` of
 other table. By scikit-learn's tags (`target_tags.required`) a step says whether it sees the
 outcome; such a step is fitted again within each inner split that tunes a classifier, and a network
 behind it counts as one that depends on labels.
+
+Hand-crafted and clinical columns that a step does not return are no longer given to the steps
+behind it nor to classifiers. They are known all the same: the table after the steps has them in the
+block "left out", so that latents which repeat them are not taken for new.
 """
 
 from __future__ import annotations
@@ -37,6 +41,7 @@ from nonredundant.extraction.case_table import (
     transform_clinical,
 )
 from nonredundant.folds.harmonise import Harmonise
+from nonredundant.lesions.blocks import LEFT_OUT
 from nonredundant.lesions.features import check_columns
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.context import seeded_numpy
@@ -264,31 +269,51 @@ def fit_steps(
     params = pipeline.get_params(deep=True)
     unset = [name for name in params if name.endswith("random_state") and params[name] is None]
     pipeline.set_params(**dict.fromkeys(unset, seed))
-    prepared = table
+    prepared, left_out = table, _LeftOut()
     with config_context(transform_output="default"), seeded_numpy(seed):
         for _, step in pipeline.steps:
             # What does not say that it sees labels is given none.
-            target = y if sees_labels(step) else None
+            target, before = y if sees_labels(step) else None, prepared
             with _naming_columns(step, prepared):
                 if hasattr(step, "fit_transform"):
                     prepared = step.fit_transform(prepared, target)
                 else:
                     prepared = step.fit(prepared, target).transform(prepared)
             _check_result(step, prepared, table)
-    return pipeline, prepared
+            left_out.note(before, prepared)
+    return pipeline, left_out.added_to(prepared)
 
 
 def apply_steps(pipeline: Pipeline | None, table: LesionTable) -> LesionTable:
     """Return samples after the fitted steps, of which there may be none."""
     if pipeline is None:
         return table
-    prepared = table
+    prepared, left_out = table, _LeftOut()
     with config_context(transform_output="default"):
         for _, step in pipeline.steps:
+            before = prepared
             with _naming_columns(step, prepared):
                 prepared = step.transform(prepared)
             _check_result(step, prepared, table)
-    return prepared
+            left_out.note(before, prepared)
+    return left_out.added_to(prepared)
+
+
+class _LeftOut:
+    """The known columns that steps do not return, as they were before the step."""
+
+    def __init__(self) -> None:
+        self.columns: dict[str, pd.Series] = {}
+
+    def note(self, before: LesionTable, after: LesionTable) -> None:
+        """Keep the columns that a step has not returned."""
+        gone = [name for name in before.known.columns if name not in after.blocks]
+        self.columns |= {name: before.features[name] for name in gone}
+
+    def added_to(self, table: LesionTable) -> LesionTable:
+        """Return the table with these columns in the block "left out"."""
+        columns = {name: one for name, one in self.columns.items() if name not in table.blocks}
+        return table.add_columns(pd.DataFrame(columns), LEFT_OUT) if columns else table
 
 
 @contextlib.contextmanager

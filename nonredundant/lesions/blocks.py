@@ -1,4 +1,4 @@
-"""Blocks of columns: hand-crafted, clinical, and one per given embedding."""
+"""Blocks of columns: hand-crafted, clinical, left out of these, and one per given embedding."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import pandas as pd
 
 from nonredundant.utils.close_names import suggest_names
 
+#: The block of known columns that no classifier is given, such as those that a step did not select.
+LEFT_OUT = "left out"
 #: The blocks of known columns, in the order in which a table keeps them; embeddings follow.
-BLOCKS = ("hcr", "clinical")
+BLOCKS = ("hcr", "clinical", LEFT_OUT)
 #: What stands between the name of an embedding and that of its column.
 _BETWEEN = "__"
 _NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9.\-]|_(?!_))*")

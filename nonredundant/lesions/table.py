@@ -29,7 +29,7 @@ from nonredundant.lesions._checks import (
 from nonredundant.lesions._conversion import concatenated_parts, leading_columns
 from nonredundant.lesions._masks import check_masks
 from nonredundant.lesions._storage import load_arrays, save_arrays
-from nonredundant.lesions.blocks import check_blocks, embedding_names, in_order
+from nonredundant.lesions.blocks import BLOCKS, LEFT_OUT, check_blocks, embedding_names, in_order
 from nonredundant.lesions.embeddings import join_embeddings
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.store import open_store
@@ -66,8 +66,9 @@ class LesionTable:
     features : DataFrame of shape (n_lesions, n_features)
         Features of each lesion. Columns `diagnostics_…` of pyradiomics are left out, with a
         warning.
-    blocks : mapping of str to {"hcr", "clinical"}, optional
-        The block of each column, HCR by default. HCR come first, then clinical columns.
+    blocks : mapping of str to {"hcr", "clinical", "left out"}, optional
+        The block of each column, HCR by default. HCR come first, then clinical columns. What is
+        left out is known, too, and latents are tested against it, but no classifier is given it.
     embeddings : mapping of str to DataFrame, optional
         Given deep features by the names of their models, such as `{"FMCIB": frame}`. Each becomes
         a block of its name, whose columns are named `FMCIB__…`. Rows are joined by their labels,
@@ -291,10 +292,31 @@ class LesionTable:
 
     @property
     def known(self) -> pd.DataFrame:
-        """Hand-crafted radiomics and clinical variables, one row per lesion."""
+        """Hand-crafted radiomics and clinical variables, also those left out, a row per lesion."""
         if not self.embedding_names:
             return self.features
-        return self.features[[*self.columns_of("hcr"), *self.columns_of("clinical")]]
+        return self.features[[name for name, kind in self.blocks.items() if kind in BLOCKS]]
+
+    def with_left_out(self) -> LesionTable:
+        """Return the table with its columns of the block "left out" among the hand-crafted ones.
+
+        Returns
+        -------
+        LesionTable
+            The table; the same one if nothing was left out.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"volume": [1.0, 2.0], "energy": [3.0, 4.0]})
+        >>> table = LesionTable(frame, blocks={"energy": "left out"})
+        >>> list(table.hcr), list(table.with_left_out().hcr)
+        (['volume'], ['volume', 'energy'])
+        """
+        left_out = self.columns_of(LEFT_OUT)
+        if not left_out:
+            return self
+        return self.replace(blocks={**self.blocks, **dict.fromkeys(left_out, "hcr")})
 
     @property
     def embedding_names(self) -> list[str]:
@@ -312,7 +334,7 @@ class LesionTable:
         Parameters
         ----------
         block : str
-            "hcr", "clinical" or the name of an embedding.
+            "hcr", "clinical", "left out" or the name of an embedding.
 
         Returns
         -------
@@ -345,7 +367,8 @@ class LesionTable:
             patches = "patches " + "x".join(map(str, self.patches.shape[1:]))
         failed = int((self.status != "ok").sum())
         tail = f", {failed} failed" if failed else ""
-        given = "".join(f"{len(self.columns_of(name))} {name}, " for name in self.embedding_names)
+        others = [kind for kind in dict.fromkeys(self.blocks.values()) if kind not in BLOCKS[:2]]
+        given = "".join(f"{len(self.columns_of(name))} {name}, " for name in others)
         return (
             f"LesionTable({self.n_samples} samples, {self.n_lesions} lesions, "
             f"{len(self.columns_of('hcr'))} HCR, {len(self.columns_of('clinical'))} clinical, "

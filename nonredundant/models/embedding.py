@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.extmath import randomized_svd, svd_flip
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.lesions.blocks import BLOCKS
 from nonredundant.lesions.features import read_table
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
@@ -26,6 +25,8 @@ from nonredundant.utils.validation import (
     StrOptions,
 )
 
+#: The blocks whose columns can be made independent of, and are passed on.
+_KNOWN = ("hcr", "clinical")
 #: With more rows and columns than this, the leading components are found by random projections.
 _EXACT_SIZE = 1000
 #: A column varies if its spread is above this share of its largest value.
@@ -308,13 +309,13 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """Return the known columns and their blocks, and check the blocks that are named."""
         if isinstance(self.independent_of, tuple | list):
             blocks = list(self.independent_of)
-            lacking = [block for block in blocks if block in BLOCKS and not table.columns_of(block)]
-            if not blocks or not set(blocks) <= set(BLOCKS) or lacking:
+            lacking = [block for block in blocks if block in _KNOWN and not table.columns_of(block)]
+            if not blocks or not set(blocks) <= set(_KNOWN) or lacking:
                 raise InvalidParameterError(
                     f"independent_of must name 'hcr', 'clinical' or both, of which the table has "
                     f"columns, got {self.independent_of!r}"
                 )
-        return {name: table.blocks[name] for name in table.known.columns}
+        return {name: kind for name, kind in table.blocks.items() if kind in _KNOWN}
 
     # Components ----------------------------------------------------------------------------
 
@@ -368,7 +369,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
     def _fit_residualiser(self, known: pd.DataFrame, d: np.ndarray, sample: np.ndarray) -> None:
         """Fit the regressions of the components on the known columns."""
         self.residualiser_, self.share_explained_ = None, float("nan")
-        blocks = BLOCKS if self.independent_of == "auto" else self.independent_of or ()
+        blocks = _KNOWN if self.independent_of == "auto" else self.independent_of or ()
         clinical = set(self._clinical_columns)
         self._given = np.array(
             [

@@ -198,6 +198,12 @@ def _models(comparison: Any) -> Iterator[str]:
         f"The feature sets {', '.join(s.feature_sets)} were compared by {', '.join(s.classifiers)} "
         f"with {validation_text(s)}; all that is learned was learned on training patients only."
     )
+    if any(" & " in name for name in s.feature_sets):
+        yield (
+            "Sets whose parts are joined by & were fused late: a classifier per part, whose "
+            "log-odds or risks were weighed by a regression with weights that are not negative, "
+            "fitted to patients that inner cross-validation left out."
+        )
     if s.steps:
         named = ", then ".join(_step(text) for text in s.steps)
         yield f"In each fold, the training patients were first used to learn {named}."

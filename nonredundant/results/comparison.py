@@ -52,6 +52,8 @@ _TABLES = (
     "history",
     "choices",
     "weights",
+    "selected",
+    "selection_stability",
 )
 #: Written as well where a held-out test set stands in the tables above.
 _FOLD_TABLES = ("cv_summary", "cv_tests", "cv_predictions")
@@ -125,9 +127,17 @@ class FeatureSetComparison:
         As `predictions`, out-of-fold in any case.
     choices : DataFrame
         Values chosen by inner cross-validation in each fold: `C` or, for Cox regression,
-        `alpha`, `block_weight` (of the learned block) and the decision `threshold`.
+        `alpha`, `block_weight` (of the learned block), `others` as text (such as a number of
+        neighbours, and those of the models in an ensemble or a late fusion), and the decision
+        `threshold`.
     weights : DataFrame
         Coefficient or importance of each feature in each fold model.
+    selected : DataFrame
+        `step, feature, n_chosen, n_fits, share`: in how many folds a step of these, such as
+        `SelectFeatures`, chose a feature. Empty without a step that selects.
+    selection_stability : DataFrame
+        `step, n_features, fewest, most, stability, low, high, n_fits, reason`: how many features
+        the steps chose, and how much the folds agree, see `statistics.selection_stability`.
     history : DataFrame
         Losses of each network: `feature_set, repeat, fold, epoch`, then the terms.
     models : dict
@@ -185,6 +195,8 @@ class FeatureSetComparison:
     cv_predictions: pd.DataFrame
     choices: pd.DataFrame
     weights: pd.DataFrame
+    selected: pd.DataFrame
+    selection_stability: pd.DataFrame
     history: pd.DataFrame
     models: dict[tuple[str, str, int, int], Any]
     networks: dict[tuple[str, int, int], Any]

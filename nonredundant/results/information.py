@@ -86,6 +86,8 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
     """
     rows = []
     tested: dict[object, Tested] = {}
+    # Early and late fusion of the same columns ask the same question.
+    done: dict[tuple[object, ...], list[dict[str, object]]] = {}
     for feature_set, reference in study.informed():
         for classifier in study.estimators:
             if (reference, classifier) not in results.held.responses:
@@ -93,18 +95,24 @@ def information_table(study: Study, results: FitResults) -> pd.DataFrame:
             if feature_set.variant not in tested:
                 tested[feature_set.variant] = tested_columns(study, results, feature_set)
             own = tested[feature_set.variant]
-            response = results.held.mean(reference, classifier)
+            question = (feature_set.variant, reference, classifier)
+            if question not in done:
+                response = results.held.mean(reference, classifier)
+                done[question] = _tests(study, response, own)
             head = {
                 "feature_set": feature_set.name,
                 "reference": reference,
                 "classifier": classifier,
                 "unit": own.unit,
+                "question": list(done).index(question),
             }
-            rows += [head | row for row in _tests(study, response, own)]
-    table = pd.DataFrame(rows, columns=COLUMNS)
+            rows += [head | row for row in done[question]]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "question"])
     for _, family in table[table["p_value"].notna()].groupby("method", sort=False):
-        table.loc[family.index, "p_holm"] = holm(family["p_value"].to_numpy(dtype=float))
-    return table
+        first = family.drop_duplicates("question").set_index("question")["p_value"]
+        corrected = pd.Series(holm(first.to_numpy(dtype=float)), index=first.index)
+        table.loc[family.index, "p_holm"] = family["question"].map(corrected)
+    return table.drop(columns="question")
 
 
 def tested_columns(study: Study, results: FitResults, feature_set: FeatureSet) -> Tested:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.classifiers.builtin import OWN
 from nonredundant.folds.audit import Audit
 from nonredundant.folds.fitting import Fitted
 from nonredundant.folds.networks import Learned
@@ -20,6 +21,7 @@ from nonredundant.results.controls import controls_table
 from nonredundant.results.information import information_table
 from nonredundant.results.models import embedding_table
 from nonredundant.results.probabilities import probability_table
+from nonredundant.results.selection import selection_tables
 from nonredundant.results.settings import ComparisonSettings
 from nonredundant.results.significance import (
     FoldTests,
@@ -29,6 +31,9 @@ from nonredundant.results.significance import (
     score_columns,
 )
 from nonredundant.results.stability import stability_table
+
+#: Chosen values that have columns of their own.
+_OWN_COLUMNS = (f"{OWN}C", f"{OWN}alpha", "blocks__weight")
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -101,6 +106,11 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
             "C": fit.chosen.get("classifier__C", np.nan),
             "alpha": fit.chosen.get("classifier__alpha", np.nan),
             "block_weight": fit.chosen.get("blocks__weight", np.nan),
+            "others": "; ".join(
+                f"{name.replace(OWN, '')} = {value}"
+                for name, value in fit.chosen.items()
+                if name not in _OWN_COLUMNS
+            ),
             "threshold": fit.threshold,
         }
         for fit in fitted
@@ -172,6 +182,7 @@ def comparison_of(
         held_predictions = ensemble_predictions(study, mean, study.outcome.test)
         parts |= {"summary": held.summary(), "tests": held.tests()}
         parts["predictions"] = held_predictions
+    parts["selected"], parts["selection_stability"] = selection_tables(study)
     first = [record for record in results.learned if record.fold.repeat == 0]
     by_centre = centre_table(study, results, scores)
     return FeatureSetComparison(

@@ -30,6 +30,7 @@ from nonredundant.statistics.resampling import (
     resampled_interval,
     resampled_test,
 )
+from nonredundant.statistics.selection_stability import selection_stability
 from nonredundant.statistics.sensitivity import unseen_share
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
@@ -59,6 +60,7 @@ __all__ = [
     "probability_differences",
     "resampled_interval",
     "resampled_test",
+    "selection_stability",
     "sensitivity_specificity",
     "unseen_share",
 ]

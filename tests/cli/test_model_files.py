@@ -18,7 +18,11 @@ import sksurv.io
 from cases_for_tests import cohort, quick
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
-from sklearn.ensemble import RandomForestClassifier, VotingClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    VotingClassifier,
+)
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
@@ -29,11 +33,13 @@ from sklearn.svm import SVC
 from typer.testing import CliRunner
 
 from nonredundant import NonRedundantCVAE
+from nonredundant.classifiers.nearest_neighbours import NearestNeighbours
 from nonredundant.cli import app
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.trusted import TRUSTED_CLASSES, refused
 from nonredundant.evaluation import FeatureSetClassifier
 
+NEAREST = NearestNeighbours(5, weights="distance", algorithm="brute")
 REFUSED = "is refused, and nothing of it was run: it holds"
 
 
@@ -279,6 +285,22 @@ def rows(model):
     model.model_[-1].support_[0] = 40
 
 
+def stages(model):
+    model.model_[-1].n_trees_per_iteration_ = 2
+
+
+def prior(model):
+    model.model_[-1].init_.class_prior_ = np.ones(3)
+
+
+def neighbour(model):
+    model.model_[-1]._y[0] = 9
+
+
+def narrow(model):
+    model.model_[-1]._fit_X = model.model_[-1]._fit_X[:, :2]
+
+
 def coefficients(model):
     model.model_[-1]._dual_coef_ = model.model_[-1]._dual_coef_[:, 1:]
 
@@ -290,6 +312,10 @@ def coefficients(model):
         (RandomForestClassifier(2, random_state=0), cycle, "a node leads out of its tree"),
         (RandomForestClassifier(2, random_state=0), column, "a column beyond the 3 of its tree"),
         (RandomForestClassifier(2, random_state=0), columns, "other numbers of columns"),
+        (GradientBoostingClassifier(n_estimators=2), stages, "trees and classes contradict"),
+        (GradientBoostingClassifier(n_estimators=2), prior, "trees and classes contradict"),
+        (NEAREST, neighbour, "neighbours contradict"),
+        (NEAREST, narrow, "neighbours contradict"),
         (SVC(), support, "support vectors contradict"),
         (SVC(), rows, "support vectors contradict"),
         (SVC(), coefficients, "support vectors contradict"),

@@ -7,6 +7,7 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
@@ -45,6 +46,17 @@ def _shaken(lesions):
     """Return a second measurement of lesions."""
     noise = np.random.default_rng(0).normal(size=lesions.features.shape)
     return lesions.replace(features=lesions.features + noise * [0.1, 0.2, 0.5, 1.0])
+
+
+def _from_selection(data, ax=None):
+    """Draw how often three of eight features were chosen."""
+    selected = pd.DataFrame({"feature": ["volume", "energy", "entropy"], "share": [1.0, 0.7, 0.3]})
+    stability = {"n_features": 8, "stability": 0.5, "low": 0.2, "high": 0.8}
+    comparison = SimpleNamespace(
+        selected=selected.assign(step="pick"),
+        selection_stability=pd.DataFrame([stability]).assign(step="pick"),
+    )
+    return displays.SelectionFrequencyDisplay.from_comparison(comparison, ax=ax)
 
 
 def _graph_parts(ax):
@@ -91,6 +103,7 @@ DRAWN = {
         lambda ax: len(ax.patches) or len(ax.lines),
         [8 + 3, 3],
     ),
+    "SelectionFrequencyDisplay": (_from_selection, lambda ax: len(ax.patches), [3]),
     "RocBandDisplay": (_from_comparison("RocBandDisplay"), _bands, [2]),
     "CalibrationBandDisplay": (_from_comparison("CalibrationBandDisplay"), _count("lines"), [3]),
     "LatentSpaceDisplay": (_from_comparison("LatentSpaceDisplay"), _points, [24, 24]),
@@ -154,6 +167,7 @@ REPORTED = [
     "LossCurveDisplay",
     "PatientGraphDisplay",
     "RedundancyDisplay",
+    "SelectionFrequencyDisplay",
     "RocBandDisplay",
     "StabilityDisplay",
 ]

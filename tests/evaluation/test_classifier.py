@@ -115,7 +115,7 @@ def test_one_model_is_what_a_comparison_fits_in_a_fold(patient_cohort, times):
 
 
 def test_a_graph_needs_features_of_lesions(patient_cohort):
-    with pytest.raises(ValueError, match="the set 'Clinical' has none"):
+    with pytest.raises(ValueError, match="which the set 'Clinical' does not"):
         FeatureSetClassifier("Clinical", patients=GRAPH).fit(*patient_cohort[:2])
 
 

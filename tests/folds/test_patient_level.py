@@ -113,7 +113,7 @@ def test_the_graph_of_times_stands_beside_regression(patient_cohort, times, tmp_
         ({"patients": 3}, TypeError, "patients must be 'graph', a way to pool lesions"),
         ({"patients": []}, ValueError, "choose 'graph'"),
         ({"patients": LesionGraphSurvival()}, TypeError, "needs a LesionGraphClassifier"),
-        ({"patients": GRAPH, "feature_sets": ["Clinical"]}, ValueError, "none of the sets has any"),
+        ({"patients": GRAPH, "feature_sets": ["Clinical"]}, ValueError, "there is no such set"),
         ({"patients": GRAPH, "sampler": "smote"}, ValueError, "not graphs of lesions"),
         ({"patients": GRAPH, "classifiers": {"graph": PLAIN["LR"]}}, ValueError, "rename yours"),
     ],

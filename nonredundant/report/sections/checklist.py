@@ -220,7 +220,8 @@ def _model_items(comparison: Any) -> list[Item]:
     scaled = _in_every_model(comparison, "blocks", lambda step: "centred, divided by the spread")
     sets = [name.removeprefix("Clinical+") for name in s.feature_sets]
     picked = [name for name in sets if name[:1] == "H" and name[1:2].isdigit()]
-    chosen = choices[["C", "alpha", "block_weight"]].notna().any(axis=1)
+    picked += comparison.selection_stability["step"].tolist()
+    chosen = choices[["C", "alpha", "block_weight"]].notna().any(axis=1) | (choices["others"] != "")
     tuned = choices.loc[chosen, "classifier"].unique()
     grid = ", ".join(format_compact(c) for c in np.unique(choices["C"].dropna()))
     return [
@@ -348,7 +349,7 @@ def _in_every_model(comparison: Any, step: str, describe: Callable[[Any], str]) 
     """Describe a step of the fitted pipelines; an empty text if a pipeline lacks it."""
     # A graph of lesions imputes and scales inside the estimator.
     models = [one for one in comparison.models.values() if not hasattr(one, "lesion_scaler_")]
-    found = [_steps(model).get(step) for model in models]
+    found = [steps.get(step) for model in models for steps in _steps(model)]
     if any(one is None for one in found):
         return ""
     if len(models) < len(comparison.models):
@@ -359,17 +360,22 @@ def _in_every_model(comparison: Any, step: str, describe: Callable[[Any], str]) 
 
 def _class_names(comparison: Any) -> dict[str, str]:
     """Return the class name of each fitted classifier."""
-    return {
-        classifier: type(_steps(model).get("classifier", model)).__name__
-        for (_, classifier, _, _), model in comparison.models.items()
-    }
+    found: dict[str, str] = {}
+    for (_, classifier, _, _), model in comparison.models.items():
+        kinds = [type(steps.get("classifier", model)).__name__ for steps in _steps(model)]
+        found[classifier] = " and ".join(dict.fromkeys(kinds))
+    return found
 
 
-def _steps(model: Any) -> dict[str, Any]:
-    """Return the steps of a fitted pipeline, or of the pipeline that a model wraps."""
-    if not hasattr(model, "steps"):
-        model = getattr(model, "estimator", None)
-    return dict(getattr(model, "steps", []))
+def _steps(model: Any) -> list[dict[str, Any]]:
+    """Return the steps of each fitted pipeline in a model, or none in one list if it has none."""
+    several = getattr(model, "models_", getattr(model, "estimators_", None))
+    if hasattr(model, "steps") or several is None:
+        inner = getattr(model, "estimator", None)
+        if not hasattr(model, "steps") and inner is not None:
+            return _steps(inner)
+        return [dict(getattr(model, "steps", []))]
+    return [steps for one in several for steps in _steps(one)]
 
 
 SECTION = Section("checklist", "Checklist", _content)

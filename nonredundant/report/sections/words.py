@@ -16,7 +16,9 @@ _WORDS = {
     "…-residual": "deep features from which what HCR predict of them was removed afterwards",
     "PCA": "principal components of the voxels, the simplest alternative to a network",
     "A+B": "both groups of features together in one classifier",
+    "A & B": "a classifier for each group, whose predictions are weighed",
     "LR, SVM, RF": "classifiers: logistic regression, support vector machine, random forest",
+    "EN, GB, KNN": "classifiers: elastic net, gradient boosting, nearest neighbours",
     "AUC": "of a patient with the outcome and one without, how often the first has the higher "
     "prediction; 0.5 is chance, 1 is perfect",
     "95 % interval": "values that are compatible with the data; those outside are excluded",
