@@ -250,7 +250,7 @@ def choose_feature_sets(
         # Learned features are compared with others of their kind; networks take minutes to train.
         added = [s for s in added if s.variant is None]
     named = name_clinical(chosen, added, clinical=clinical)
-    known = [_known_part(s) for s in named if s.is_fused] if baselines else []
+    known = [known_part(s) for s in named if s.is_fused] if baselines else []
     return resolve_feature_sets([*named, *known], baselines=False), messages
 
 
@@ -273,7 +273,7 @@ def _is_for_several_lesions(baseline: FeatureSet) -> bool:
     return baseline.name in SIMPLE and SIMPLE[baseline.name].several_lesions
 
 
-def _known_part(feature_set: FeatureSet) -> FeatureSet:
+def known_part(feature_set: FeatureSet) -> FeatureSet:
     """Return the set of the known columns of a fused set, with which it is compared.
 
     Sets of a published protocol have names of their own, and are compared with each other.
