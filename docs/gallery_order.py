@@ -16,6 +16,7 @@ ORDER = (
     "petct",
     "patients",
     "survival",
+    "validation",
     "novelty",
     "imbalance",
     "training",
