@@ -10,7 +10,7 @@ import pandas as pd
 
 from nonredundant.evaluation.performance import has_probabilities, score_name
 from nonredundant.statistics.calibration import calibration_of_times, calibration_summary
-from nonredundant.statistics.delong import delong_interval, delong_test
+from nonredundant.statistics.delong import delong_interval, delong_test, placements
 from nonredundant.statistics.estimates import Difference, Estimate
 from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import bootstrap_interval, paired_bootstrap
@@ -169,10 +169,9 @@ class ExternalCohort:
 
 
 def _auc_ovr(y: np.ndarray, p: np.ndarray) -> float:
-    """Return the mean AUC of each class against the rest."""
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(y, p, multi_class="ovr", labels=np.arange(p.shape[1])))
+    """Return the mean AUC of each class against the rest, as scikit-learn's, but without checks."""
+    aucs = [placements(y == k, p[:, k][None])[0][0] for k in range(p.shape[1])]
+    return float(np.mean(aucs))
 
 
 def _structured(truth: dict[str, np.ndarray]) -> np.ndarray:

@@ -60,39 +60,52 @@ def training_performance(held: Mapping[str, np.ndarray], n_classes: int) -> pd.D
         `measure, estimate, low, high`: the score, that of the known features alone and the gain
         over them where they were fitted, and for two classes the calibration.
     """
-    names = [name for name in ("response", "reference") if name in held]
+    scored = _scored_auc(held) if n_classes == 2 else _scored_folds(held, n_classes)
     name = score_name(n_classes)
-    rows: list[tuple[str, Estimate | Difference]]
-    if n_classes == 2:
-        y, groups = held["y"], held.get("group")
-        # A fold without one of the classes ranks nothing.
-        both = [k for k in np.unique(held["fold"]) if len(np.unique(y[held["fold"] == k])) == 2]
-        folds = np.where(np.isin(held["fold"], both), held["fold"], -1)
-        scores = {one: held[one][:, -1] for one in names}
-        rows = [
-            (one, cross_validated_auc(y, score, folds, groups=groups))
-            for one, score in scores.items()
-        ]
-        if len(names) > 1:
-            gain = cross_validated_auc_difference(y, *scores.values(), folds, groups=groups)
-            rows.append((GAIN, gain))
-    else:
-        by_fold = {one: _fold_scores(held, one, n_classes) for one in names}
-        n = len(held["fold"])
-        sizes = n - n / len(np.unique(held["fold"])), n / len(np.unique(held["fold"]))
-        rows = [(one, resampled_interval(scores, *sizes)) for one, scores in by_fold.items()]
-        if len(names) > 1:
-            gains = by_fold["response"] - by_fold["reference"]
-            rows.append((GAIN, resampled_test(gains, *sizes)))
     shown = {"response": name, "reference": f"{name} of the known features"}
-    table = [(shown.get(one, one), found.estimate, found.low, found.high) for one, found in rows]
-    if has_probabilities(held["response"], n_classes) and n_classes == 2:
+    table = [(shown.get(one, one), *found[:3]) for one, found in scored.items()]
+    if n_classes == 2 and has_probabilities(held["response"], n_classes):
         found = calibration_summary(held["y"], held["response"][:, 1], groups=held.get("group"))
         table += [
             (f"calibration {one}", found[one], found[f"{one}_low"], found[f"{one}_high"])
             for one in ("intercept", "slope")
         ]
     return pd.DataFrame(table, columns=["measure", "estimate", "low", "high"])
+
+
+def _responses(held: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the responses of the model, and of its known features alone where there are any."""
+    return {name: held[name] for name in ("response", "reference") if name in held}
+
+
+def _scored_auc(held: Mapping[str, np.ndarray]) -> dict[str, Estimate | Difference]:
+    """Return the cross-validated AUC of each model of two classes, and their difference."""
+    y, groups = held["y"], held.get("group")
+    # A fold without one of the classes ranks nothing.
+    both = [k for k in np.unique(held["fold"]) if len(np.unique(y[held["fold"] == k])) == 2]
+    folds = np.where(np.isin(held["fold"], both), held["fold"], -1)
+    scores = {name: values[:, -1] for name, values in _responses(held).items()}
+    found: dict[str, Estimate | Difference] = {
+        name: cross_validated_auc(y, score, folds, groups=groups) for name, score in scores.items()
+    }
+    if len(scores) > 1:
+        found[GAIN] = cross_validated_auc_difference(y, *scores.values(), folds, groups=groups)
+    return found
+
+
+def _scored_folds(
+    held: Mapping[str, np.ndarray], n_classes: int
+) -> dict[str, Estimate | Difference]:
+    """Return the mean score over folds of each model of several classes or of times."""
+    scores = {name: _fold_scores(held, name, n_classes) for name in _responses(held)}
+    n, n_folds = len(held["fold"]), len(np.unique(held["fold"]))
+    sizes = n - n / n_folds, n / n_folds
+    found: dict[str, Estimate | Difference] = {
+        name: resampled_interval(values, *sizes) for name, values in scores.items()
+    }
+    if len(scores) > 1:
+        found[GAIN] = resampled_test(scores["response"] - scores["reference"], *sizes)
+    return found
 
 
 def _fold_scores(held: Mapping[str, np.ndarray], name: str, n_classes: int) -> np.ndarray:

@@ -107,13 +107,15 @@ class ModelValidation:
         fine = self.predictions["status"] == "ok"
         return (self.predictions.loc[fine, "y"] == self.settings["classes"][1]).to_numpy()
 
-    def plot(self, ax: Any = None) -> Any:
+    def plot(self, ax: Any = None, *, title: str = "") -> Any:
         """Draw calibration and net benefit side by side.
 
         Parameters
         ----------
         ax : Axes, optional
             Axes in whose place the panels are drawn; a new figure by default.
+        title : str
+            Name of the cohort.
 
         Returns
         -------
@@ -134,6 +136,7 @@ class ModelValidation:
         truth = self.truth()
         CalibrationBandDisplay.from_predictions(truth, scores, ax=grid[0, 0])
         NetBenefitDisplay.from_predictions(truth, scores, ax=grid[0, 1])
+        grid[0, 0].set_title(title, fontsize=look.TITLE, loc="left")
         return host.figure
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:

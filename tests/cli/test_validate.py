@@ -96,7 +96,10 @@ def test_predict_gives_sets_drivers_and_cases_outside(folder, fused, monkeypatch
 
 
 def test_validate_writes_report_and_tables_and_fits_nothing(folder, fused, monkeypatch):
-    for name in ("nonredundant.evaluation.FeatureSetClassifier.fit", "sklearn.pipeline.Pipeline.fit"):
+    for name in (
+        "nonredundant.evaluation.FeatureSetClassifier.fit",
+        "sklearn.pipeline.Pipeline.fit",
+    ):
         monkeypatch.setattr(name, None)
     result = run(
         folder,
@@ -157,7 +160,7 @@ def test_times_of_a_table_are_fitted_predicted_and_validated(folder, monkeypatch
 
 
 def test_images_beside_an_embedding(tmp_path, monkeypatch):
-    cases, y, _ = make_lesions(16, radius=(5, 7), random_state=3)
+    cases, y, _ = make_lesions(12, radius=(5, 7), random_state=3)
     rows = []
     for label, row in cases.iterrows():
         names = {}
@@ -168,7 +171,7 @@ def test_images_beside_an_embedding(tmp_path, monkeypatch):
         rows.append({"patient": label, **names})
     table = pd.DataFrame(rows).assign(relapse=np.asarray(y))
     table.to_csv(tmp_path / "cases.csv", index=False)
-    deep = pd.DataFrame(np.random.default_rng(0).normal(size=(16, 4))).add_prefix("f")
+    deep = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 4))).add_prefix("f")
     deep.insert(0, "patient", table["patient"])
     deep.to_csv(tmp_path / "deep.csv", index=False)
     (tmp_path / "quick.yaml").write_text(
