@@ -258,7 +258,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.model_ = predictor.model
         self.reference_ = reference
         self.fold_models_ = [] if held is None else held.models
-        self.out_of_fold_ = None if held is None else held.table()
+        self.out_of_fold_: dict[str, np.ndarray] | None = None if held is None else held.table()
 
     @property
     def predictor_(self) -> Predictor:
@@ -350,7 +350,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             The p-values, a column per class; NaN for a case that could not be read.
         """
         check_is_fitted(self, "model_")
-        table, held = self.extract(X), self.out_of_fold_
+        table, held = self.extract(X), self.out_of_fold_ or {}
         fine = (table.status == "ok").to_numpy()
         p = np.full((len(table), len(self.classes_)), np.nan)
         if fine.any():
@@ -455,10 +455,10 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the state has another format number or values that differ from their checksums.
         """
-        later = {"embedding": None, "reference": False, "cv": None}
-        fitted = {"reference_": None, "out_of_fold_": None, "fold_models_": [], "baseline_": None}
+        later: dict[str, Any] = {"embedding": None, "reference": False, "cv": None}
         if "model_" in state:
-            later |= {**fitted, "blocks_": {}, "facts_": {}}
+            later |= dict.fromkeys(("reference_", "out_of_fold_", "baseline_"))
+            later |= {"fold_models_": [], "blocks_": {}, "facts_": {}}
         super().__setstate__({**later, **unseal(state)})
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -128,7 +128,7 @@ class HeldOut:
         number = np.empty(self.cohort.n, dtype=int)
         for fold in self.folds:
             number[fold.test] = fold.fold
-        found = {"fold": number}
+        found: dict[str, np.ndarray] = {"fold": number}
         fields = outcome.y.dtype.names
         found |= {name: outcome.y[name] for name in fields} if fields else {"y": outcome.y}
         if groups is not None:

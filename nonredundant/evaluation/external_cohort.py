@@ -34,7 +34,7 @@ class ExternalCohort:
         Groups of the cases.
     responses : dict of str to array of shape (n_samples, n_columns)
         Probabilities, margins or risks, by the name of the feature set; the model comes first.
-    thresholds : array
+    thresholds : list of float
         Probabilities at which the net benefit is estimated.
     random_state : int, RandomState or None
         Seed of the bootstrap.
@@ -44,7 +44,7 @@ class ExternalCohort:
     truth: dict[str, np.ndarray]
     groups: np.ndarray | None
     responses: dict[str, np.ndarray]
-    thresholds: np.ndarray
+    thresholds: list[float]
     random_state: Any
 
     @property
@@ -123,7 +123,8 @@ class ExternalCohort:
             constant = np.zeros(len(time))
             # The concordance of equal risks is one half.
             found = compare_concordance(event, time, response[:, -1], constant)
-            return Estimate(*(0.5 + value for value in found[:3]), found.reason)
+            estimate, low, high = (0.5 + value for value in found[:3])
+            return Estimate(estimate, low, high, found.reason)
         y = self.truth["y"]
         if self.n_classes == 2:
             return delong_interval(y, response[:, -1], groups=self.groups)

@@ -89,7 +89,8 @@ def _scored_auc(held: Mapping[str, np.ndarray]) -> dict[str, Estimate | Differen
         name: cross_validated_auc(y, score, folds, groups=groups) for name, score in scores.items()
     }
     if len(scores) > 1:
-        found[GAIN] = cross_validated_auc_difference(y, *scores.values(), folds, groups=groups)
+        pair = scores["response"], scores["reference"]
+        found[GAIN] = cross_validated_auc_difference(y, pair[0], pair[1], folds, groups=groups)
     return found
 
 

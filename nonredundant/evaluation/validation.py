@@ -111,7 +111,7 @@ def validate_model(
         {name: values[fine] for name, values in every.items()},
         None if clusters is None else clusters[fine],
         _responses(model, kept),
-        np.asarray(thresholds, dtype=float),
+        [float(value) for value in thresholds],
         random_state,
     )
     cohort.check()
