@@ -18,6 +18,7 @@ ORDER = (
     "petct",
     "patients",
     "survival",
+    "validation",
     "novelty",
     "stability",
     "imbalance",

@@ -31,16 +31,16 @@ from nonredundant.cli.tools import (
     has_images,
     one_line,
     parse_images,
+    parse_numbers,
     parse_patients,
     read_cases,
     read_labels,
     remove_cache,
-    repeated_ids,
     report_failures,
     split_list,
     write_results,
 )
-from nonredundant.utils.files import replaced_file, write_text
+from nonredundant.utils.files import write_text
 from nonredundant.utils.user_warnings import printable
 
 if TYPE_CHECKING:
@@ -113,6 +113,35 @@ Channel = Annotated[
 ]
 FillSlices = Annotated[
     bool, typer.Option("--fill-slices", help="Interpolate contours on slices that were skipped.")
+]
+Embeddings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--embedding",
+        help="Deep features by the name of their model; CSV, Parquet or NPZ. Repeatable.",
+        metavar="NAME=FILE",
+    ),
+]
+Hcr = Annotated[
+    str | None,
+    typer.Option(
+        help="Radiomics columns of a CSV without images, such as 'original_*'.",
+        metavar="PATTERN,PATTERN",
+    ),
+]
+Tables = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV with the columns image, mask and others; or with radiomics.",
+        metavar="CASES.csv",
+    ),
+]
+SavedModel = Annotated[Path, typer.Argument(help="File of `fit`.", metavar="MODEL.skops")]
+Coverage = Annotated[
+    float,
+    typer.Option(
+        min=0.5, max=0.99, help="Share of the cases of each class whose sets are to hold it."
+    ),
 ]
 Patients = Annotated[
     str,
@@ -209,29 +238,11 @@ def extract(
 )
 @command
 def evaluate(
-    cases: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV with the columns image, mask and others; or with radiomics.",
-            metavar="CASES.csv",
-        ),
-    ],
+    cases: Tables,
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("report"),
-    embedding: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Deep features by the name of their model; CSV, Parquet or NPZ. Repeatable.",
-            metavar="NAME=FILE",
-        ),
-    ] = None,
-    hcr: Annotated[
-        str | None,
-        typer.Option(
-            help="Radiomics columns of a CSV without images, such as 'original_*'.",
-            metavar="PATTERN,PATTERN",
-        ),
-    ] = None,
+    embedding: Embeddings = None,
+    hcr: Hcr = None,
     root: Root = None,
     modality: Modality = None,
     image: Images = None,
@@ -424,10 +435,15 @@ def evaluate(
 @app.command(epilog="Example: nonredundant fit cases.csv --target relapse -o model.skops")
 @command
 def fit(
-    cases: Cases,
+    cases: Tables,
     target: Target,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.skops")],
-    feature_set: Annotated[str, typer.Option(metavar="SET")] = "HCR+DLR-MI",
+    feature_set: Annotated[
+        str | None,
+        typer.Option(help="Default: HCR+DLR-MI; of an embedding NAME, HCR+NAME-MI.", metavar="SET"),
+    ] = None,
+    embedding: Embeddings = None,
+    hcr: Hcr = None,
     root: Root = None,
     event: Event = None,
     classifier: Annotated[
@@ -448,84 +464,93 @@ def fit(
     label_channel: Channel = None,
     fill_slices: FillSlices = False,
     patients: Patients = "mean",
+    folds: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Folds for the performance and the conformal sets; 0: neither, and as many times "
+            "faster.",
+        ),
+    ] = 5,
     epochs: Epochs = None,
     jobs: Jobs = 0,
     seed: Seed = 0,
 ) -> int:
-    """Fit one feature set and classifier on all cases and save them."""
-    import skops.io
-
-    from nonredundant.classifiers.builtin import long_name
-    from nonredundant.evaluation.classifier import FeatureSetClassifier
+    """Fit one feature set and classifier on all cases; save them, and a card that tells of them."""
+    from nonredundant.cli.saved_models import card_of, fit_model, save_model
     from nonredundant.evaluation.cohort import NoCaseError
 
     check_ending(output, ".skops", "a saved model")
     names, images = split_list(clinical), parse_images(image)
     check_not_clinical(names, target, event)
-    needed = [target, *names, *([event] if event else [])]
-    table = read_cases(cases, *needed, root=root, images=images)
-    prepare_file(output, cases)
+    given = read_embeddings(embedding or [], [target, event])
+    table: Any
+    if has_images(cases):
+        if hcr is not None:
+            raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
+        needed = [target, *names, *([event] if event else [])]
+        table = read_cases(cases, *needed, root=root, images=images)
+        labels = read_labels(table, target, cases, event)
+    else:
+        options: dict[str, Any] = {"clinical": names, "hcr": split_list(hcr), "embeddings": given}
+        table, labels = read_lesions(cases, target, event=event, **options)
+    for file in (output, card_of(output)):
+        prepare_file(file, cases)
     extractor = _extractor(
         modality,
         settings,
         bin_width,
         patch,
         jobs,
+        embeddings=given or None,
         images=images,
         on_missing=on_missing,
-        clinical=clinical_columns(table, names),
         lesions=lesions,
         roi=roi,
         label_channel=label_channel,
         fill_slices=fill_slices,
     )
-    model = FeatureSetClassifier(
-        feature_set,
-        classifier=classifier,
-        patients=parse_patients(patients),
-        extractor=extractor,
-        cvae=_cvae(epochs),
-        random_state=seed,
-    )
-    ids = repeated_ids(table)
     try:
-        model.fit(
+        model = fit_model(
             table,
-            read_labels(table, target, cases, event),
-            groups=table[ids] if ids else None,
+            labels,
+            extractor,
+            clinical=clinical_columns(getattr(table, "samples", table), names),
+            feature_set=feature_set,
+            embeddings=list(given),
+            classifier=classifier,
+            patients=parse_patients(patients),
+            cvae=_cvae(epochs),
+            cv=folds or None,
+            random_state=seed,
         )
     except NoCaseError as error:
         return _report_no_case(error, cases)
-    with replaced_file(output) as file:
-        skops.io.dump(model, file)
-    n_fitted = model.fingerprint_["n_samples"]
-    echo(f"{feature_set} with {long_name(model.classifier_name_)}, fitted on {n_fitted} cases")
-    echo(f"written to {output}")
-    return SOME_FAILED if n_fitted < len(table) else OK
+    save_model(model, output, outcome=target)
+    return SOME_FAILED if model.facts_["n_failed"] else OK
 
 
 @app.command(epilog="Example: nonredundant predict model.skops new.csv -o predictions.csv")
 @command
 def predict(
-    model: Annotated[Path, typer.Argument(help="File of `fit`.", metavar="MODEL.skops")],
-    cases: Cases,
+    model: SavedModel,
+    cases: Tables,
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", metavar="FILE.csv")],
+    embedding: Embeddings = None,
+    coverage: Coverage = 0.9,
     root: Root = None,
     jobs: Jobs = 0,
 ) -> int:
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
+    from nonredundant.cli.saved_models import predictions, read_new_cases
+
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
-    if not hasattr(fitted, "extractor_"):
-        raise ValueError(
-            f"{model} was not fitted on images and cannot read any: fit it with `nonredundant "
-            "fit`, or predict lesions in Python"
-        )
-    table = read_cases(cases, root=root, images=getattr(fitted.extractor_, "images", None))
+    table, lesions, _ = read_new_cases(
+        fitted, model, cases, root=root, jobs=jobs, embedding=embedding or []
+    )
     prepare_file(output, cases, model)
-    fitted.extractor_.set_params(n_jobs=cores(jobs))
-    lesions = fitted.extractor_.transform(table)
-    found = _predictions(fitted, lesions)
+    found = predictions(fitted, lesions, coverage)
     found["status"] = lesions.status
     found["outside"] = fitted.outside(table, lesions=lesions)
     write_text(output, found.to_csv(index_label="sample"))
@@ -537,25 +562,65 @@ def predict(
     return report_failures(lesions.status)
 
 
+@app.command(epilog="Example: nonredundant validate model.skops other.csv --target relapse")
+@command
+def validate(
+    model: SavedModel,
+    cases: Tables,
+    target: Target,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder.")] = Path("validation"),
+    event: Event = None,
+    embedding: Embeddings = None,
+    thresholds: Annotated[
+        str,
+        typer.Option(help="Probabilities at which the net benefit is told.", metavar="P,P"),
+    ] = "0.1,0.2,0.3,0.5",
+    coverage: Coverage = 0.9,
+    root: Root = None,
+    jobs: Jobs = 0,
+) -> int:
+    """Score a saved model on cases of elsewhere, without fitting it again, and write a report."""
+    from nonredundant.cli.saved_models import check_event, groups_of, read_new_cases
+    from nonredundant.evaluation.cohort import NoCaseError
+    from nonredundant.evaluation.validation import validate_model
+
+    fitted = load_model(model)
+    check_event(fitted, model, event)
+    at = parse_numbers(thresholds, "--thresholds")
+    table, lesions, labels = read_new_cases(
+        fitted,
+        model,
+        cases,
+        root=root,
+        jobs=jobs,
+        embedding=embedding or [],
+        target=target,
+        event=event,
+    )
+    prepare_folder(output)
+    try:
+        found = validate_model(
+            fitted,
+            table,
+            labels,
+            groups=groups_of(table),
+            lesions=lesions,
+            thresholds=at,
+            coverage=coverage,
+        )
+    except NoCaseError as error:
+        return _report_no_case(error, cases)
+    found.to_csv(output / "tables")
+    echo(found.answer())
+    echo(f"Report: {found.to_html(output / 'index.html')}\nTables: {output / 'tables'}")
+    return report_failures(lesions.status)
+
+
 def _report_no_case(error: NoCaseError, cases: Path) -> int:
     """Print why no case of a table could be read, and return the exit code."""
     code = report_failures(error.status)
     echo_stderr(f"Error: none of the {len(error.status)} cases of {cases} could be read")
     return code
-
-
-def _predictions(fitted: Any, lesions: Any) -> Any:
-    """Predict all cases; empty cells for those that could not be read."""
-    import pandas as pd
-
-    fine = lesions.status == "ok"
-    if not len(fitted.classes_):
-        risk = fitted.predict(lesions[fine.to_numpy()]) if fine.any() else []
-        return pd.DataFrame({"risk": pd.Series(risk, lesions.index[fine])}, lesions.index)
-    p = fitted.predict_proba(lesions)
-    found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
-    found.insert(0, "predicted", pd.Series(fitted.classes_[p[fine].argmax(1)], found.index[fine]))
-    return found
 
 
 def _extractor(

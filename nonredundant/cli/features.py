@@ -50,10 +50,11 @@ def read_embeddings(options: Sequence[str], outcome: Sequence[str | None] = ()) 
 
 def read_lesions(
     path: Path,
-    target: str,
+    target: str | None,
     *,
     clinical: Sequence[str] = (),
     hcr: Sequence[str] = (),
+    columns: Sequence[str] = (),
     embeddings: Mapping[str, Any] | None = None,
     event: str | None = None,
     groups: str | None = None,
@@ -68,11 +69,13 @@ def read_lesions(
     path : Path
         The file.
     target, event, groups, centre : str or None
-        Columns of the outcome, of the groups and of the centres.
+        Columns of the outcome, which may be unknown, of the groups and of the centres.
     clinical : sequence of str
         Clinical columns, which stay in `samples`.
     hcr : sequence of str
         Patterns of the hand-crafted columns; by default names of pyradiomics.
+    columns : sequence of str
+        The hand-crafted columns, where they are known, in place of patterns.
     embeddings : mapping of str to DataFrame
         Embeddings, which may hold other cases, too.
 
@@ -80,8 +83,8 @@ def read_lesions(
     -------
     table : LesionTable
         The lesions.
-    labels : Series or DataFrame
-        The outcome of each sample.
+    labels : Series, DataFrame or None
+        The outcome of each sample; None without a target.
 
     Raises
     ------
@@ -92,16 +95,19 @@ def read_lesions(
     from nonredundant.lesions.embedding_files import rows_of_cases
     from nonredundant.lesions.table import LesionTable
 
-    needed = [target, *clinical, *([event] if event else [])]
+    outcome = [name for name in (target, event) if name]
+    needed = [*outcome, *clinical, *columns]
     rows = read_cases(path, *needed, groups=groups, centre=centre, measured=False)
-    columns = _radiomics(rows, path, [*needed, groups, centre, rows.index.name], hcr)
+    if not columns:
+        columns = _radiomics(rows, path, [*needed, groups, centre, rows.index.name], hcr)
+    _check_numbers(rows[list(columns)], path)
     first, sample = _samples(rows, path)
     samples = rows.loc[first].drop(columns=columns)
-    labels = read_labels(samples, target, path, event)
-    _check_one_label(rows, sample, [target, *([event] if event else [])], path)
+    labels = None if target is None else read_labels(samples, target, path, event)
+    _check_one_label(rows, sample, outcome, path)
     if _LESION in rows:
         samples = samples.set_axis(samples[rows.index.name], axis=0)
-        labels = labels.set_axis(samples.index, axis=0)
+        labels = None if labels is None else labels.set_axis(samples.index, axis=0)
     there = [name for name in _POSITIONS if name in rows]
     given = {}
     for name, frame in (embeddings or {}).items():
@@ -114,7 +120,7 @@ def read_lesions(
                 f"{path} and are left out: {others}"
             )
     table = LesionTable(
-        rows[columns].astype(float).reset_index(drop=True),
+        rows[list(columns)].astype(float).reset_index(drop=True),
         sample=sample,
         index=samples.index,
         samples=samples,
@@ -160,8 +166,6 @@ def read_measured(path: Path, table: Any) -> Any:
 
 def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[str]) -> list[str]:
     """Choose the hand-crafted columns, and tell which others are left out."""
-    from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns
-
     diagnostics = [name for name in rows.columns if _DIAGNOSTICS.fullmatch(name)]
     free = [name for name in rows.columns if name not in {*diagnostics, *others, _LESION}]
     chosen = [name for name in free if _is_radiomics(name, patterns)]
@@ -171,12 +175,18 @@ def _radiomics(rows: Any, path: Path, others: Sequence[Any], patterns: Sequence[
             f"{path} has neither a column 'image' nor columns {wanted}, among {len(free)} others: "
             f"{free[:_SHOWN]}; choose the radiomics by --hcr, for instance --hcr 'original_*'"
         )
-    words = non_numeric_columns(rows[chosen])
-    if words:
-        shown = [describe_odd_cells(rows[name], mostly=False) or name for name in words[:_SHOWN]]
-        raise ValueError(f"{path}: radiomics must be numbers, but {'; '.join(shown)}")
     _tell_left_out(path, diagnostics, [name for name in free if name not in chosen])
     return chosen
+
+
+def _check_numbers(radiomics: Any, path: Path) -> None:
+    """Raise if cells of hand-crafted columns are no numbers."""
+    from nonredundant.lesions.features import describe_odd_cells, non_numeric_columns
+
+    words = non_numeric_columns(radiomics)[:_SHOWN]
+    if words:
+        shown = [describe_odd_cells(radiomics[name], mostly=False) or name for name in words]
+        raise ValueError(f"{path}: radiomics must be numbers, but {'; '.join(shown)}")
 
 
 def _is_radiomics(name: str, patterns: Sequence[str]) -> bool:

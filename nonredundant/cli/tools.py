@@ -342,6 +342,23 @@ def split_list(value: str | None) -> list[str]:
     return [part.strip() for part in (value or "").split(",") if part.strip()]
 
 
+def parse_numbers(value: str, option: str) -> list[float]:
+    """Convert a comma-separated option to numbers.
+
+    Raises
+    ------
+    ValueError
+        If a part is no number, or there is none.
+    """
+    try:
+        found = [float(part) for part in split_list(value)]
+    except ValueError:
+        found = []
+    if not found:
+        raise ValueError(f"{option} {value}: write numbers with commas between, such as 0.1,0.2")
+    return found
+
+
 def read_labels(cases: Any, target: str, path: Path, event: str | None = None) -> Any:
     """Return the label column, or events and times if `event` is given; none may be missing."""
     from nonredundant.lesions.features import describe_odd_cells

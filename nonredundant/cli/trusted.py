@@ -25,6 +25,7 @@ _CLASSES: dict[str, tuple[str, ...]] = {
     "nonredundant.classifiers.nearest_neighbours": ("NearestNeighbours",),
     "nonredundant.classifiers.ridge_logistic": ("RidgeLogistic",),
     "nonredundant.evaluation.classifier": ("FeatureSetClassifier",),
+    "nonredundant.evaluation.predictor": ("Predictor",),
     "nonredundant.extraction.categories": ("CategoryIndicators",),
     "nonredundant.extraction.extractor": ("RadiomicsExtractor",),
     "nonredundant.folds.feature_sets": (

@@ -13,6 +13,7 @@ from nonredundant.displays.comparison import FeatureSetComparisonDisplay
 from nonredundant.displays.correlation import CorrelationMapDisplay
 from nonredundant.displays.images import ReconstructionDisplay, TraversalDisplay
 from nonredundant.displays.latent_space import LatentSpaceDisplay
+from nonredundant.displays.net_benefit import NetBenefitDisplay
 from nonredundant.displays.patient_graph import PatientGraphDisplay
 from nonredundant.displays.redundancy import RedundancyDisplay
 from nonredundant.displays.roc import RocBandDisplay
@@ -30,6 +31,7 @@ __all__ = [
     "LatentSpaceDisplay",
     "LatentStabilityDisplay",
     "LossCurveDisplay",
+    "NetBenefitDisplay",
     "PatientGraphDisplay",
     "ReconstructionDisplay",
     "RedundancyDisplay",

@@ -2,49 +2,46 @@
 
 from __future__ import annotations
 
-import copy
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.ensemble import VotingClassifier
-from sklearn.frozen import FrozenEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from nonredundant.classifiers.builtin import GRAPH, NAMES, SURVIVAL_NAMES
-from nonredundant.classifiers.calibrated_margin import CalibratedMargin
-from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes
-from nonredundant.classifiers.tuning import respond
+from nonredundant.evaluation.availability import (
+    check_coverage,
+    has_conformal_sets,
+    is_linear,
+    predicts_classes,
+)
 from nonredundant.evaluation.cohort import read_cohort
+from nonredundant.evaluation.cohort_fit import CohortFit, HeldOut
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.parameters import check_estimator
-from nonredundant.folds.feature_sets import FeatureSet, check_feature_set, name_clinical
-from nonredundant.folds.fold_data import FoldData, prepare
-from nonredundant.folds.fold_model import FoldModel
+from nonredundant.evaluation.performance import training_performance
+from nonredundant.evaluation.predictor import Predictor
+from nonredundant.evaluation.training_facts import fitted_baseline, training_facts
 from nonredundant.folds.outcome import Outcome
-from nonredundant.folds.patient_level import has_lesion_columns
-from nonredundant.folds.representations import Blocks
 from nonredundant.folds.splits import whole_cohort
-from nonredundant.folds.steps import EncodeClinical, apply_steps, check_clinical_cells
+from nonredundant.folds.steps import EncodeClinical, check_clinical_cells
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
 from nonredundant.nn.state import seal, unseal
+from nonredundant.statistics.conformal import conformal_p_values
 from nonredundant.statistics.survival import check_survival, concordance_index
 from nonredundant.utils.user_warnings import warn_user
-from nonredundant.utils.validation import InvalidParameterError
-
-
-def _predicts_classes(model: FeatureSetClassifier) -> bool:
-    """Raise an AttributeError if a fitted model predicts times to an event."""
-    if hasattr(model, "model_") and not len(model.classes_):
-        raise AttributeError("a model of times to an event has no probabilities: use predict")
-    return True
+from nonredundant.utils.validation import (
+    Interval,
+    InvalidParameterError,
+    validate_parameter_constraints,
+)
 
 
 def _check_rarest(design: Design, outcome: Outcome) -> None:
@@ -93,6 +90,13 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Passed to classifiers that accept it; labels as in y.
     sampler : {"smote", "over", "under"} or imbalanced-learn sampler, optional
         Resamples training rows.
+    reference : bool, default=False
+        Whether the known columns of a fused set (HCR of HCR+DLR-MI) are also fitted alone, so that
+        `validate_model` can tell what the learned ones add elsewhere.
+    cv : int or None, default=None
+        Number of folds, fewer where the rarest class has fewer samples, whose models and
+        predictions of held-out samples are kept: for the performance, and for conformal sets of
+        new cases. The fit takes as many times longer. None: neither.
     random_state : int, RandomState or None, default=None
         Seed of network and classifier.
 
@@ -120,6 +124,18 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Values chosen by inner cross-validation.
     fingerprint_ : dict
         Ranges of features, grey levels and voxel sizes of the training cohort.
+    blocks_ : dict of str to str
+        Block of each feature: "hcr", "clinical" or the name of an embedding.
+    reference_ : Predictor or None
+        The known columns alone, if asked for.
+    out_of_fold_ : dict of str to array, or None
+        Outcome, fold and predictions of every training sample, without ids, if asked for.
+    fold_models_ : list of Predictor
+        The models of the folds.
+    baseline_ : dict of str to array, or None
+        Cumulative hazard of a patient of risk 0, of a Cox regression.
+    facts_ : dict
+        What a model card tells of the training cohort; no ids, no paths.
 
     Examples
     --------
@@ -147,6 +163,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         steps: Any = (),
         class_weight: Any = None,
         sampler: Any = None,
+        reference: bool = False,
+        cv: int | None = None,
         random_state: Any = None,
     ) -> None:
         self.feature_set = feature_set
@@ -158,6 +176,8 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.steps = steps
         self.class_weight = class_weight
         self.sampler = sampler
+        self.reference = reference
+        self.cv = cv
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> FeatureSetClassifier:
@@ -205,28 +225,45 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             self.extractor_ = read.extractor
         cohort = read.cohort
         _check_rarest(design, cohort.outcome)
-        data = prepare(cohort, whole_cohort(cohort.n, seed))
-        feature_set = _usable_set(design, data)
-        cvae = design.network(self.cvae, [feature_set], cohort.outcome)
-        model = FoldModel(data, design.level, design.options, cvae, reduced)
-        model.learn([feature_set])
-        (classifier, estimator), *_ = design.estimators.items()
-        self.representation_, fitted = model.fit(feature_set, classifier, estimator)
-        learned = [message for record in model.learned.values() for message in record.warnings]
-        told = [*read.messages, *data.messages, *learned, *fitted.warnings]
-        for message in dict.fromkeys(told):
+        fits = CohortFit(cohort, design, self.cvae, reduced, self.reference)
+        whole = fits.on(whole_cohort(cohort.n, seed))
+        held = None if self.cv is None else fits.on_folds(self.cv, seed)
+        if self.cv is not None and held is None:
+            read.messages.append(
+                "the rarest class has too few samples for folds: the model has neither a measured "
+                "performance nor conformal sets"
+            )
+        for message in dict.fromkeys([*read.messages, *whole.messages]):
             warn_user(message)
+        predictor, fitted = whole.fits[0]
         self.columns_ = list(cohort.table.columns)
-        self.steps_ = data.pipeline
+        self.blocks_ = dict(cohort.table.blocks)
         self.classes_ = cohort.outcome.classes
-        self.feature_set_ = feature_set.name
+        self.feature_set_ = predictor.name
         self.classifier_name_ = fitted.classifier
         self.chosen_ = dict(fitted.chosen)
-        self.model_ = _without_sampler(fitted.model)
+        self._keep(predictor, whole.fits[1][0] if len(whole.fits) > 1 else None, held)
+        self.baseline_ = fitted_baseline(predictor, cohort.table, cohort.outcome)
+        self.facts_ = training_facts(cohort, seed)
         self.fingerprint_ = fingerprint(
-            cohort.table, X, self._root(), data.table.columns_of("clinical")
+            cohort.table, X, self._root(), whole.data.table.columns_of("clinical")
         )
         return self
+
+    def _keep(
+        self, predictor: Predictor, reference: Predictor | None, held: HeldOut | None
+    ) -> None:
+        """Store the fitted models."""
+        self.steps_, self.representation_ = predictor.steps, predictor.representation
+        self.model_ = predictor.model
+        self.reference_ = reference
+        self.fold_models_ = [] if held is None else held.models
+        self.out_of_fold_: dict[str, np.ndarray] | None = None if held is None else held.table()
+
+    @property
+    def predictor_(self) -> Predictor:
+        """Steps, columns and classifier together."""
+        return Predictor(self.steps_, self.representation_, self.model_)
 
     @property
     def network_(self) -> Any:
@@ -240,7 +277,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         encoder = self.representation_.encoder_
         return [] if encoder is None else encoder.names
 
-    @available_if(_predicts_classes)
+    @available_if(predicts_classes)
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class; NaN for a case that could not be read.
 
@@ -257,11 +294,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             Probabilities.
         """
         check_is_fitted(self, "model_")
-        table = self._extract(X)
+        table = self.extract(X)
         fine = (table.status == "ok").to_numpy()
         p = np.full((len(table), len(self.classes_)), np.nan)
         if fine.any():
-            p[fine] = self.model_.predict_proba(self._features(table[fine]))
+            predictor = self.predictor_
+            p[fine] = predictor.model.predict_proba(predictor.inputs(table[fine]))
         return p
 
     def predict(self, X: Any) -> np.ndarray:
@@ -283,7 +321,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             If a case could not be read.
         """
         check_is_fitted(self, "model_")
-        table = self._extract(X)
+        table = self.extract(X)
         failed = table.index[(table.status != "ok").to_numpy()].tolist()
         if failed:
             raise ValueError(
@@ -291,8 +329,112 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
                 "leave them out"
             )
         if not len(self.classes_):
-            return respond(self.model_, self._features(table))[:, -1]
+            return self.predictor_.respond(table)[:, -1]
         return self.classes_[self.predict_proba(table).argmax(axis=1)]
+
+    @available_if(has_conformal_sets)
+    def conformal_p_values(self, X: Any) -> pd.DataFrame:
+        """Return how unusual each case would be among the training samples of each class.
+
+        Available if `cv` was set and the classifier has probabilities. See
+        `nonredundant.statistics.conformal_p_values` for the method and what it assumes.
+
+        Parameters
+        ----------
+        X : DataFrame or LesionTable
+            Cases or lesions.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, n_classes)
+            The p-values, a column per class; NaN for a case that could not be read.
+        """
+        check_is_fitted(self, "model_")
+        table, held = self.extract(X), self.out_of_fold_ or {}
+        fine = (table.status == "ok").to_numpy()
+        p = np.full((len(table), len(self.classes_)), np.nan)
+        if fine.any():
+            new = np.stack([model.respond(table[fine]) for model in self.fold_models_])
+            p[fine] = conformal_p_values(held["y"], held["response"], held["fold"], new)
+        return pd.DataFrame(p, index=table.index, columns=self.classes_)
+
+    @available_if(has_conformal_sets)
+    def predict_set(self, X: Any, *, coverage: float = 0.9) -> pd.DataFrame:
+        """Return the classes that cannot be ruled out for each case.
+
+        Available if `cv` was set and the classifier has probabilities. Of the cases of each class,
+        a share of `coverage` has sets that hold it, if new cases are like the training cohort; sets
+        of cases that are not may be anything.
+
+        Parameters
+        ----------
+        X : DataFrame or LesionTable
+            Cases or lesions.
+        coverage : float, default=0.9
+            Share of the cases of each class whose sets are to hold it, in (0, 1).
+
+        Returns
+        -------
+        DataFrame of bool, of shape (n_samples, n_classes)
+            Whether a class is in the set of a case. A set may hold several classes, or none: the
+            case is unlike those of every class. A case that could not be read has all.
+
+        Examples
+        --------
+        >>> import numpy as np, pandas as pd
+        >>> from nonredundant import LesionTable
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.repeat(["benign", "malignant"], 50)
+        >>> uptake = 2 * (y == "malignant") + rng.normal(size=100)
+        >>> table = LesionTable(pd.DataFrame({"uptake": uptake}))
+        >>> model = FeatureSetClassifier("HCR", cv=5, random_state=0).fit(table, y)
+        >>> new = LesionTable(pd.DataFrame({"uptake": [-1.0, 1.0, 3.0]}))
+        >>> model.predict_set(new)
+           benign  malignant
+        0    True      False
+        1    True       True
+        2   False       True
+        """
+        check_coverage(coverage)
+        p = self.conformal_p_values(X)
+        return (p > 1 - coverage) | p.isna()
+
+    @available_if(is_linear)
+    def contributions(self, X: Any) -> pd.DataFrame:
+        """Return what each feature adds to the log-odds, or log hazard, of each case.
+
+        Available for linear models of two classes or of times: logistic and Cox regressions. Zero
+        is the mean of the training samples. Features that go together share a contribution, so
+        single ones are no causes.
+
+        Parameters
+        ----------
+        X : DataFrame or LesionTable
+            Cases or lesions.
+
+        Returns
+        -------
+        DataFrame of shape (n_samples, n_columns)
+            The contributions; NaN for a case that could not be read.
+        """
+        check_is_fitted(self, "model_")
+        table = self.extract(X)
+        fine = (table.status == "ok").to_numpy()
+        found = self.predictor_.contributions(table[fine]) if fine.any() else pd.DataFrame()
+        return found.reindex(table.index)
+
+    def performance(self) -> pd.DataFrame:
+        """Return the scores of the training samples by the models of the folds, with intervals.
+
+        Returns
+        -------
+        DataFrame
+            `measure, estimate, low, high`; empty if `cv` was None, and nothing was measured.
+        """
+        check_is_fitted(self, "model_")
+        if self.out_of_fold_ is None:
+            return pd.DataFrame(columns=["measure", "estimate", "low", "high"])
+        return training_performance(self.out_of_fold_, len(self.classes_))
 
     def __sklearn_tags__(self) -> Any:
         """Declare that missing values are allowed; they are imputed."""
@@ -313,7 +455,11 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If the state has another format number or values that differ from their checksums.
         """
-        super().__setstate__({"embedding": None, **unseal(state)})
+        later: dict[str, Any] = {"embedding": None, "reference": False, "cv": None}
+        if "model_" in state:
+            later |= dict.fromkeys(("reference_", "out_of_fold_", "baseline_"))
+            later |= {"fold_models_": [], "blocks_": {}, "facts_": {}}
+        super().__setstate__({**later, **unseal(state)})
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the accuracy, or Harrell's concordance of the risks with times to an event.
@@ -353,7 +499,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             Empty for cases inside the training cohort.
         """
         check_is_fitted(self, "model_")
-        table = self._extract(X) if lesions is None else lesions
+        table = self.extract(X) if lesions is None else lesions
         return outside_of(self.fingerprint_, table, X, self._root())
 
     def _read_rows(self, X: Any, *, reset: bool) -> Any:
@@ -366,8 +512,28 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             return X
         return read_table(self, X, reset=reset)
 
-    def _extract(self, X: Any) -> LesionTable:
-        """Return the lesions of cases, before the steps."""
+    def extract(self, X: Any) -> LesionTable:
+        """Return the lesions of cases with the features of the training cohort.
+
+        Every method takes them in place of the cases, so that images are read once.
+
+        Parameters
+        ----------
+        X : DataFrame, LesionTable or array of shape (n_samples, n_features)
+            Cases or lesions.
+
+        Returns
+        -------
+        LesionTable
+            The lesions.
+
+        Raises
+        ------
+        TypeError
+            If X are cases and the model was not fitted on images.
+        ValueError
+            If features are missing or new.
+        """
         if hasattr(self, "n_features_in_"):
             X = self._read_rows(X, reset=False)
         if isinstance(X, LesionTable):
@@ -424,58 +590,16 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             )
         for name in ("extractor", "cvae", "embedding"):
             check_estimator(getattr(self, name), name, "FeatureSetClassifier")
-
-    def _features(self, table: LesionTable) -> Any:
-        """Return the input of the fitted classifier, or of the graph."""
-        features = self.representation_.transform(apply_steps(self.steps_, table))
-        return features.matrix if isinstance(features, Blocks) else features
+        constraints: dict[str, Any] = {
+            "reference": ["boolean"],
+            "cv": [Interval(Integral, 2, None, closed="left"), None],
+        }
+        given = {name: getattr(self, name) for name in constraints}
+        validate_parameter_constraints(constraints, given, caller_name=type(self).__name__)
 
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
-
-
-def _usable_set(design: Design, data: FoldData) -> FeatureSet:
-    """Return the feature set, named for clinical columns; raise if it cannot be computed."""
-    table = data.table
-    design.level.check(table)
-    (feature_set,) = name_clinical(design.sets, [], clinical=bool(table.columns_of("clinical")))
-    check_feature_set(feature_set, table)
-    if design.level.graph is not None and not has_lesion_columns(feature_set):
-        raise ValueError(
-            "a graph needs features of lesions, and takes them all at once, which the set "
-            f"{feature_set.name!r} does not: choose another set, or patients='mean'"
-        )
-    return feature_set
-
-
-def _without_sampler(model: Any) -> Any:
-    """Return a fitted model without its sampler, which acts in `fit` only.
-
-    A file then holds fewer types to trust.
-    """
-    if isinstance(model, CalibratedMargin):
-        model = copy.copy(model)
-        model.estimator, model.margin_ = map(_without_sampler, (model.estimator, model.margin_))
-        return model
-    if isinstance(model, FrozenEstimator):
-        return FrozenEstimator(_without_sampler(model.estimator))
-    if isinstance(model, LateFusion | LateFusionOfTimes):
-        model = copy.copy(model)
-        model.estimators, model.models_ = (
-            [_without_sampler(one) for one in models]
-            for models in (model.estimators, model.models_)
-        )
-        return model
-    if isinstance(model, VotingClassifier):
-        model = copy.copy(model)
-        model.estimators = [(name, _without_sampler(one)) for name, one in model.estimators]
-        model.estimators_ = [one for _, one in model.estimators]
-        model.named_estimators_ = dict(model.estimators)
-        return model
-    if not hasattr(model, "steps"):
-        return model
-    return Pipeline([step for step in model.steps if step[0] != "sampler"])
 
 
 def _read_target(y: Any, X: Any) -> Any:

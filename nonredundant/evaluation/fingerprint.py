@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,15 +33,13 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
 
     `clinical` are the names of the clinical columns as encoded.
     """
-    values = pool_samples(table, table.hcr).to_numpy()
-    marks: dict[str, Any] = {
-        "n_samples": len(table),
-        "low": np.nanmin(values, axis=0) if values.size else np.empty(0),
-        "high": np.nanmax(values, axis=0) if values.size else np.empty(0),
-    }
+    low, high = _range(table, table.hcr)
+    marks: dict[str, Any] = {"n_samples": len(table), "low": low, "high": high}
+    marks["embeddings"] = {name: _range(table, own) for name, own in table.embeddings.items()}
+    cells = _cells(X)
     marks["categories"] = {
-        name: sorted(X[name].dropna().astype(str).unique().tolist())
-        for name in _clinical_words(clinical, X)
+        name: sorted(cells[name].dropna().astype(str).unique().tolist())
+        for name in _clinical_words(clinical, cells)
     }
     for name, found in _acquisition(table, X, root).items():
         if np.isfinite(found).any():
@@ -64,14 +63,33 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
                     reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
     for label, unseen in _unseen_categories(marks, X):
         reasons[label].append(unseen)
-    low, high = marks["low"], marks["high"]
-    margin = _MARGIN * (high - low)
-    values = pool_samples(table, table.hcr).to_numpy()
-    odd = (values < low - margin) | (values > high + margin)
-    for label, row in zip(table.index, odd, strict=True):
-        if row.mean() > _SHARE_OUTSIDE:
-            reasons[label].append(f"{int(row.sum())} of {len(row)} features out of range")
+    blocks = {"features": (table.hcr, marks["low"], marks["high"])}
+    for name, (low, high) in marks.get("embeddings", {}).items():
+        blocks[f"columns of {name}"] = table.embeddings[name], low, high
+    for what, (columns, low, high) in blocks.items():
+        margin = _MARGIN * (high - low)
+        values = pool_samples(table, columns).to_numpy()
+        odd = (values < low - margin) | (values > high + margin)
+        for label, row in zip(table.index, odd, strict=True):
+            if row.size and row.mean() > _SHARE_OUTSIDE:
+                reasons[label].append(f"{int(row.sum())} of {len(row)} {what} out of range")
     return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
+
+
+def _range(table: LesionTable, columns: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the least and the largest value of each column, of samples."""
+    values = pool_samples(table, columns).to_numpy()
+    if not values.size:
+        return np.empty(0), np.empty(0)
+    with warnings.catch_warnings():
+        # A column without any value has no range.
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)
+        return np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+
+
+def _cells(X: Any) -> Any:
+    """Return the columns of the samples of lesions; cases and matrices unchanged."""
+    return X.samples if isinstance(X, LesionTable) else X
 
 
 def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
@@ -86,7 +104,7 @@ def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
 
 def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[Any, str]]:
     """List the samples with a category that was not seen in training, and which."""
-    found = []
+    found, X = [], _cells(X)
     for name, seen in marks.get("categories", {}).items():
         if not isinstance(X, pd.DataFrame) or name not in X.columns:
             continue

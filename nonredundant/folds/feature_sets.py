@@ -323,7 +323,7 @@ def choose_feature_sets(
     named = name_clinical(chosen, added, clinical=clinical)
     if baselines:
         named += [early_fusion(s) for s in named if s.parts]
-        named += [_known_part(s) for s in named if s.is_fused]
+        named += [known_part(s) for s in named if s.is_fused]
     return resolve_feature_sets(named, baselines=False), messages
 
 
@@ -346,7 +346,7 @@ def _is_for_several_lesions(baseline: FeatureSet) -> bool:
     return baseline.name in SIMPLE and SIMPLE[baseline.name].several_lesions
 
 
-def _known_part(feature_set: FeatureSet) -> FeatureSet:
+def known_part(feature_set: FeatureSet) -> FeatureSet:
     """Return the set of the known columns of a fused set, with which it is compared.
 
     Sets of a published protocol have names of their own, and are compared with each other.

@@ -120,8 +120,8 @@ def make_folds(
     for i, (train, test) in enumerate(splits):
         repeat, fold = divmod(i, n_splits)
         _check_split(y, groups, train, test, f"fold {fold} of repeat {repeat}", named)
-        own = np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0]
-        folds.append(Fold(repeat, fold, np.sort(train), np.sort(test), int(own % (2**31 - 1))))
+        own = _seed_of(seed, repeat, fold)
+        folds.append(Fold(repeat, fold, np.sort(train), np.sort(test), own))
     return folds
 
 
@@ -340,6 +340,30 @@ def cross_fitting_splits(
             "gamma=0, or use folds with more groups"
         )
     return _parts(y, groups, max(2, min(n_splits, _smallest_class(y, groups))), seed)
+
+
+def calibration_folds(
+    y: np.ndarray, groups: np.ndarray | None, seed: int, *, n_splits: int
+) -> list[Fold]:
+    """Make stratified folds that hold every sample out once.
+
+    There are fewer where the rarest class has fewer samples or groups, and none where the training
+    part of a fold would lack a class.
+    """
+    n = min(n_splits, _smallest_class(y, groups))
+    parts = _parts(y, groups, n, seed) if n > 1 else []
+    if any(len(np.unique(y[train])) < len(np.unique(y)) for train, _ in parts):
+        return []
+    return [
+        Fold(0, i, np.sort(train), np.sort(test), _seed_of(seed, 0, i))
+        for i, (train, test) in enumerate(parts)
+    ]
+
+
+def _seed_of(seed: int, repeat: int, fold: int) -> int:
+    """Return the random seed of all fits in a fold."""
+    own = np.random.SeedSequence([seed, repeat, fold]).generate_state(1)[0]
+    return int(own % (2**31 - 1))
 
 
 def _parts(

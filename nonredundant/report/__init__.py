@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nonredundant.report.exports import save_figures, save_tables
 from nonredundant.report.methods_text import methods_text
+from nonredundant.report.model_card import model_card
 from nonredundant.report.page import write_report
 
-__all__ = ["methods_text", "save_figures", "save_tables", "write_report"]
+__all__ = ["methods_text", "model_card", "save_figures", "save_tables", "write_report"]

@@ -17,7 +17,7 @@ from nonredundant.report.sections import SECTIONS
 from nonredundant.utils.files import write_text
 
 
-class _Shown(NamedTuple):
+class Shown(NamedTuple):
     """A section with something to show."""
 
     id: str
@@ -63,15 +63,8 @@ def write_report(comparison: Any, path: str | os.PathLike[str]) -> Path:
     >>> found.answer() in page
     True
     """
-    environment = Environment(
-        loader=PackageLoader("nonredundant.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     settings = comparison.settings
-    page = environment.get_template("report.html").render(
+    page = template("report.html").render(
         headline=headline(comparison),
         sections=_sections(comparison),
         version=__version__,
@@ -83,7 +76,19 @@ def write_report(comparison: Any, path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def _sections(comparison: Any) -> list[_Shown]:
+def template(name: str) -> Any:
+    """Return a template of a page; what is filled in is escaped."""
+    environment = Environment(
+        loader=PackageLoader("nonredundant.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
+
+
+def _sections(comparison: Any) -> list[Shown]:
     """Draw and fill the sections, and leave out those with nothing to show."""
     drawings = {section.id: section.figures(comparison) for section in SECTIONS}
     figures, failed = draw_figures(drawings, comparison)
@@ -94,5 +99,5 @@ def _sections(comparison: Any) -> list[_Shown]:
         blocks = [block for block in section.content(comparison) or [] if block]
         own = figures.get(section.id, [])
         if blocks or own:
-            shown.append(_Shown(section.id, section.title, own, blocks))
+            shown.append(Shown(section.id, section.title, own, blocks))
     return shown

@@ -380,10 +380,10 @@ class FeatureSetComparison:
         Returns
         -------
         DataFrame
-            One row per feature set and classifier: `slope, slope_low, slope_high, intercept, brier`
-            of the predicted probabilities (means over repeats; the slope is NaN where it means
-            nothing), `sensitivity, specificity` at the threshold of
-            each fold, which was learned on its training samples. Classifiers without
+            One row per feature set and classifier: `slope, slope_low, slope_high, intercept,
+            intercept_low, intercept_high, brier` of the predicted probabilities (means over
+            repeats; the slope is NaN where it means nothing), `sensitivity, specificity` at the
+            threshold of each fold, which was learned on its training samples. Classifiers without
             probabilities are left out; those without thresholds have no operating point.
 
         Raises

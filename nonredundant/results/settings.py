@@ -235,7 +235,7 @@ def describe_settings(
         registration=registration,
         seed=seed,
         n_jobs=study.runner.n_jobs,
-        versions=_versions(),
+        versions=software_versions(),
         provenance=cohort.table.provenance,
         made=pd.Timestamp.now().isoformat(timespec="seconds"),
         total_seconds=time.perf_counter() - start,
@@ -313,7 +313,7 @@ def _plain(params: dict[str, Any]) -> dict[str, Any]:
     return {k: v if isinstance(v, simple) else str(v) for k, v in params.items()}
 
 
-def _versions() -> dict[str, str]:
+def software_versions() -> dict[str, str]:
     """Return the versions that a repetition needs."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:

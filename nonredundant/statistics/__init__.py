@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from nonredundant.statistics.added_information import AddedInformation, added_information
 from nonredundant.statistics.calibration import (
+    calibration_of_times,
     calibration_summary,
     net_benefit,
     operating_point,
     sensitivity_specificity,
 )
+from nonredundant.statistics.conformal import conformal_p_values
 from nonredundant.statistics.cross_validation import (
     cross_validated_auc,
     cross_validated_auc_difference,
@@ -42,9 +44,11 @@ __all__ = [
     "IntraclassCorrelation",
     "added_information",
     "bootstrap_interval",
+    "calibration_of_times",
     "calibration_summary",
     "compare_concordance",
     "concordance_index",
+    "conformal_p_values",
     "cross_validated_auc",
     "cross_validated_auc_difference",
     "delong_interval",

@@ -15,7 +15,7 @@ _EDGE = 1e-6
 _LEAST_CASES = 10
 
 
-def calibration_summary(y: Any, p: Any) -> dict[str, float]:
+def calibration_summary(y: Any, p: Any, *, groups: Any = None) -> dict[str, float]:
     """Compute calibration slope, intercept and Brier score of predicted probabilities.
 
     The slope is that of an unpenalised logistic regression of y on logit p (1 is ideal; below 1:
@@ -29,13 +29,16 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
         Labels, 1 or True for positive.
     p : array-like of shape (n,)
         Predicted probabilities of the positive class.
+    groups : array-like of shape (n,), optional
+        Cases of one group, such as a patient, depend on each other: the errors are those of a
+        sandwich estimate that sums over groups.
 
     Returns
     -------
     dict
-        `slope`, its 95 % interval `slope_low` and `slope_high`, `intercept`, `brier`. The slope is
-        NaN where it means nothing: all predictions are equal, they separate the classes, or the
-        rarer class has fewer than 10 cases.
+        `slope`, its 95 % interval `slope_low` and `slope_high`, `intercept` and its interval
+        likewise, `brier`. The slope is NaN where it means nothing: all predictions are equal, they
+        separate the classes, or the rarer class has fewer than 10 cases.
 
     Raises
     ------
@@ -50,26 +53,118 @@ def calibration_summary(y: Any, p: Any) -> dict[str, float]:
     """
     from scipy.optimize import brentq
     from scipy.special import expit, logit
-    from scipy.stats import norm
     from sklearn.linear_model import LogisticRegression
 
     positive, p = check_probabilities(y, p)
     x = logit(np.clip(p, _EDGE, 1 - _EDGE))
     brier = float(np.mean((p - positive) ** 2))
     intercept = float(brentq(lambda a: np.mean(expit(a + x) - positive), -40, 40))
+    ones = np.ones((len(x), 1))
+    reach = _reach(ones, positive, expit(intercept + x), groups)
+    bounds = {"intercept_low": intercept - reach, "intercept_high": intercept + reach}
     slope = low = high = float("nan")
     rarer = min(int(positive.sum()), int((~positive).sum()))
     separated = x[positive].min() >= x[~positive].max() or x[positive].max() <= x[~positive].min()
     if np.ptp(x) > 0 and not separated and rarer >= _LEAST_CASES:
         model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
         fitted = model.predict_proba(x[:, None])[:, 1]
-        design = np.column_stack([np.ones(len(x)), x])
-        information = design.T @ (design * (fitted * (1 - fitted))[:, None])
         slope = float(model.coef_[0, 0])
-        reach = float(norm.ppf((1 + LEVEL) / 2) * np.sqrt(np.linalg.inv(information)[1, 1]))
+        reach = _reach(np.hstack([ones, x[:, None]]), positive, fitted, groups)
         low, high = slope - reach, slope + reach
-    bounds = {"slope": slope, "slope_low": low, "slope_high": high}
-    return {**bounds, "intercept": intercept, "brier": brier}
+    slopes = {"slope": slope, "slope_low": low, "slope_high": high}
+    return {**slopes, "intercept": intercept, **bounds, "brier": brier}
+
+
+def _reach(design: np.ndarray, positive: np.ndarray, fitted: np.ndarray, groups: Any) -> float:
+    """Return half the width of the interval of the last coefficient of a logistic regression."""
+    from scipy.stats import norm
+
+    weights = (fitted * (1 - fitted))[:, None]
+    covariance = np.linalg.inv(design.T @ (design * weights))
+    if groups is not None:
+        places = np.unique(np.asarray(groups), return_inverse=True)[1]
+        scores = design * (positive - fitted)[:, None]
+        sums = np.array([np.bincount(places, column) for column in scores.T])
+        n = sums.shape[1]
+        covariance = covariance @ (sums @ sums.T * n / max(n - 1, 1)) @ covariance
+    return float(norm.ppf((1 + LEVEL) / 2) * np.sqrt(covariance[-1, -1]))
+
+
+def calibration_of_times(
+    event: Any, time: Any, risk: Any, baseline: tuple[Any, Any]
+) -> dict[str, tuple[float, float, float]]:
+    """Compute observed over expected events and the calibration slope of predicted log hazards.
+
+    The expected number of events of a patient is the cumulative baseline hazard at the end of
+    follow-up times exp(risk). Observed events are then counts with these expectations, which needs
+    neither a horizon nor a complete follow-up (Crowson, Atkinson & Therneau 2016, doi
+    10.1177/0962280213497434).
+
+    Parameters
+    ----------
+    event : bool array of shape (n,)
+        True if the event was observed.
+    time : array of shape (n,)
+        Time to the event or to censoring.
+    risk : array of shape (n,)
+        Predicted log hazards relative to the baseline.
+    baseline : tuple of array
+        Times, ascending, and the cumulative baseline hazard at them.
+
+    Returns
+    -------
+    dict of str to (estimate, low, high)
+        `observed / expected` (1 is ideal; above 1: risks are too low) and `slope` (1 is ideal;
+        below 1: risks are too extreme), with 95 % intervals. NaN with fewer than 10 events.
+
+    Examples
+    --------
+    >>> event, time = [True] * 20, list(range(1, 21))
+    >>> baseline = ([1.0, 20.0], [0.05, 1.0])
+    >>> found = calibration_of_times(event, time, [0.1, -0.1] * 10, baseline)
+    >>> found["observed / expected"][0] > 1
+    True
+    """
+    from scipy.stats import norm
+
+    seen, ends, risk = (np.asarray(values, dtype=float) for values in (event, time, risk))
+    times, hazard = (np.asarray(values, dtype=float) for values in baseline)
+    place = np.searchsorted(times, ends, side="right") - 1
+    before = np.where(place >= 0, hazard[place], 0.0)
+    nothing = (float("nan"),) * 3
+    expected = before * np.exp(risk)
+    # Without hazard before the end of follow-up a patient says nothing of the risk.
+    known = expected > 0
+    if seen[known].sum() < _LEAST_CASES:
+        return {"observed / expected": nothing, "slope": nothing}
+    z = float(norm.ppf((1 + LEVEL) / 2))
+    ratio, spread = seen[known].sum() / expected.sum(), z / np.sqrt(seen[known].sum())
+    found = {"observed / expected": (ratio, ratio * np.exp(-spread), ratio * np.exp(spread))}
+    slope = nothing
+    if np.ptp(risk[known]) > 0:
+        centred = risk[known] - np.average(risk[known], weights=expected[known])
+        beta, error = _poisson_slope(seen[known], centred, np.log(before[known]))
+        slope = (beta, beta - z * error, beta + z * error)
+    return {**found, "slope": slope}
+
+
+def _poisson_slope(counts: np.ndarray, x: np.ndarray, offset: np.ndarray) -> tuple[float, float]:
+    """Return slope and standard error of a Poisson regression with an offset."""
+    from scipy.optimize import minimize
+
+    design = np.column_stack([np.ones(len(x)), x])
+
+    def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the negative log-likelihood and its gradient."""
+        log_mean = offset + design @ beta
+        mean = np.exp(log_mean)
+        return float(mean.sum() - counts @ log_mean), design.T @ (mean - counts)
+
+    start = np.array([np.log(counts.sum() / np.exp(offset + x).sum()), 1.0])
+    beta = minimize(loss, start, jac=True, method="BFGS").x
+    mean = np.exp(offset + design @ beta)
+    covariance = np.linalg.inv(design.T @ (design * mean[:, None]))
+    return float(beta[1]), float(np.sqrt(covariance[1, 1]))
 
 
 def net_benefit(y: Any, p: Any, thresholds: Any) -> pd.DataFrame:

@@ -49,7 +49,7 @@ def run(folder, monkeypatch, *arguments):
 
 
 def test_help_of_every_command_has_an_example(folder, monkeypatch):
-    for name in ("demo", "extract", "evaluate", "fit", "predict"):
+    for name in ("demo", "extract", "evaluate", "fit", "predict", "validate"):
         result = run(folder, monkeypatch, name, "--help")
         assert result.exit_code == 0
         assert f"nonredundant {name}" in result.output
@@ -316,7 +316,7 @@ def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
     monkeypatch.setattr("nonredundant.patients.LesionGraphClassifier.fit", _quick_fit())
     result = run(
         patients, monkeypatch, "fit", "cases.csv", "--target", "relapse", "--patients", "graph",
-        "--feature-set", "HCR", "-o", "m.skops", *_LESIONS,
+        "--feature-set", "HCR", "-o", "m.skops", "--folds", "0", *_LESIONS,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert "HCR with graph of lesions, fitted on 24 cases" in result.output
@@ -334,7 +334,8 @@ def test_a_model_of_graphs_is_saved_and_applied(patients, monkeypatch):
 def test_a_model_of_times_is_saved_and_applied(patients, monkeypatch, arguments, name):
     result = run(
         patients, monkeypatch, "fit", "cases.csv", "--target", "months", "--event", "relapse",
-        "--patients", "max", "--feature-set", "HCR", "-o", "times.skops", *_LESIONS, *arguments,
+        "--patients", "max", "--feature-set", "HCR", "-o", "times.skops", "--folds", "0",
+        *_LESIONS, *arguments,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     assert f"HCR with {name}, fitted on 24 cases" in result.output

@@ -7,6 +7,7 @@ import pytest
 from scores_for_tests import draw_scores
 
 from nonredundant.statistics import (
+    calibration_of_times,
     calibration_summary,
     net_benefit,
     operating_point,
@@ -74,3 +75,35 @@ def test_the_operating_point_is_youdens():
 def test_bad_input_is_refused(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_groups_widen_the_intervals_of_calibration():
+    rng = np.random.default_rng(0)
+    p = np.repeat(rng.uniform(0.1, 0.9, size=60), 4)
+    y = np.repeat(rng.uniform(size=60) < p[::4], 4)
+    alone = calibration_summary(y, p)
+    grouped = calibration_summary(y, p, groups=np.arange(240) // 4)
+    once = calibration_summary(y[::4], p[::4], groups=np.arange(60))
+    assert grouped["intercept"] == alone["intercept"]
+    for name in ("intercept", "slope"):
+        widths = [one[f"{name}_high"] - one[f"{name}_low"] for one in (alone, grouped, once)]
+        # Four copies of a case tell as much as one.
+        assert widths[1] == pytest.approx(widths[2], rel=1e-4)
+        assert widths[0] < 0.7 * widths[1]
+
+
+def test_times_are_calibrated_against_their_own_hazard():
+    rng = np.random.default_rng(0)
+    risk = rng.normal(size=600)
+    time, censored = rng.exponential(10 * np.exp(-risk)), rng.uniform(2, 20, size=600)
+    event, end = time <= censored, np.minimum(time, censored)
+    at = np.linspace(0.01, 30, 3000)
+    right = calibration_of_times(event, end, risk, (at, at / 10))
+    for _, low, high in right.values():
+        assert low < 1 < high
+    extreme = calibration_of_times(event, end, 2 * risk, (at, at / 10))
+    assert extreme["slope"][0] == pytest.approx(right["slope"][0] / 2, rel=1e-3)
+    low = calibration_of_times(event, end, risk - np.log(2), (at, at / 10))
+    assert low["observed / expected"][0] == pytest.approx(2 * right["observed / expected"][0])
+    few = calibration_of_times(event[:12], end[:12] * 0, risk[:12], (at, at / 10))
+    assert np.isnan(few["slope"]).all()

@@ -26,7 +26,7 @@ from nonredundant.report.section import Block, Section
 
 YES, NO, NOT_APPLICABLE = "yes", "no", "not applicable"
 #: Items of METRICS by the topic that they correspond to.
-_METRICS = {
+METRICS = {
     "Data split": "18",
     "Related samples kept on one side of each split": "18",
     "Test data outside of cross-validation": "26, 27",
@@ -85,7 +85,7 @@ def _content(comparison: Any) -> list[Block]:
             one.found,
             one.clear,
             one.tripod,
-            _METRICS.get(one.topic, "–"),
+            METRICS.get(one.topic, "–"),
         ]
         for one in answered_items(comparison)
     ]

@@ -1,0 +1,246 @@
+"""Fit and save a model, and read the new cases that a saved one is applied to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nonredundant.cli.features import read_embeddings, read_lesions
+from nonredundant.cli.tools import (
+    cores,
+    echo,
+    has_images,
+    read_cases,
+    read_labels,
+    repeated_ids,
+)
+from nonredundant.utils.files import replaced_file, write_text
+
+#: Number of features that the drivers of a prediction name.
+_DRIVERS = 3
+
+
+def fit_model(
+    cases: Any,
+    labels: Any,
+    extractor: Any,
+    *,
+    clinical: Any,
+    feature_set: str | None,
+    embeddings: Sequence[str],
+    **settings: Any,
+) -> Any:
+    """Fit a model, and its known features alone, on images or on a table of radiomics.
+
+    Parameters
+    ----------
+    cases : DataFrame or LesionTable
+        The cases.
+    labels : Series or DataFrame
+        Their outcome.
+    extractor : RadiomicsExtractor
+        For images.
+    clinical : transformer or None
+        What encodes clinical columns.
+    feature_set : str or None
+        The set; None: the default one of what there is.
+    embeddings : sequence of str
+        Names of given embeddings.
+    **settings
+        Further parameters of the model.
+
+    Returns
+    -------
+    FeatureSetClassifier
+        The model. It does not hold the embeddings of its training cohort.
+    """
+    from nonredundant.evaluation.classifier import FeatureSetClassifier
+    from nonredundant.folds.steps import EncodeClinical
+    from nonredundant.lesions.table import LesionTable
+
+    is_table = isinstance(cases, LesionTable)
+    block = f"{embeddings[0]}-MI" if embeddings else "DLR-MI"
+    default = "HCR" if is_table and not embeddings else f"HCR+{block}"
+    steps = [EncodeClinical(clinical)] if is_table and clinical is not None else []
+    model = FeatureSetClassifier(
+        feature_set or default,
+        extractor=None if is_table else extractor.set_params(clinical=clinical),
+        steps=steps,
+        reference=True,
+        **settings,
+    )
+    model.fit(cases, labels, groups=groups_of(cases))
+    if not is_table:
+        # Those of new cases are given with these; a file must not name or hold others.
+        for one in (model.extractor, model.extractor_):
+            one.set_params(embeddings=None)
+    return model
+
+
+def save_model(model: Any, output: Path, *, outcome: str) -> None:
+    """Write a model and its card, and tell what was fitted and how it did."""
+    import skops.io
+
+    from nonredundant.classifiers.builtin import long_name
+    from nonredundant.report.model_card import model_card
+
+    with replaced_file(output) as file:
+        skops.io.dump(model, file)
+    write_text(card_of(output), model_card(model, outcome=outcome))
+    n_fitted, name = model.fingerprint_["n_samples"], long_name(model.classifier_name_)
+    # The set as it was asked for; its clinical columns are told by the card.
+    echo(f"{model.feature_set} with {name}, fitted on {n_fitted} cases")
+    measured = model.performance()
+    if not measured.empty:
+        first, n_folds = measured.iloc[0], len(model.fold_models_)
+        echo(
+            f"{first['measure']} {first['estimate']:.3f} ({first['low']:.3f} to "
+            f"{first['high']:.3f}) in {n_folds} folds"
+        )
+    echo(f"written to {output}, its card to {card_of(output)}")
+
+
+def card_of(output: Path) -> Path:
+    """Return the file of a model's card."""
+    return output.with_suffix(".md")
+
+
+def check_event(fitted: Any, model: Path, event: str | None) -> None:
+    """Raise if the outcome of new cases is of another kind than that of the model.
+
+    Raises
+    ------
+    ValueError
+        If a model of times has no column of events, or one of classes has.
+    """
+    if len(fitted.classes_) and event is not None:
+        raise ValueError(f"{model} predicts classes, which have no --event: omit it")
+    if not len(fitted.classes_) and event is None:
+        raise ValueError(
+            f"{model} predicts times to an event: add --event COL, which is 1 where it was seen"
+        )
+
+
+def read_new_cases(
+    fitted: Any,
+    model: Path,
+    path: Path,
+    *,
+    root: Path | None,
+    jobs: int,
+    embedding: Sequence[str],
+    target: str | None = None,
+    event: str | None = None,
+) -> tuple[Any, Any, Any]:
+    """Read the cases that a model is applied to, as those that it was fitted on.
+
+    Parameters
+    ----------
+    fitted : FeatureSetClassifier
+        The model.
+    model, path : Path
+        Its file, and that of the cases.
+    root, jobs, embedding
+        Options of the command.
+    target, event : str or None
+        Columns of the outcome, if it is needed.
+
+    Returns
+    -------
+    cases : DataFrame or LesionTable
+        The cases.
+    lesions : LesionTable
+        Their lesions.
+    labels : Series, DataFrame or None
+        Their outcome; None without a target.
+
+    Raises
+    ------
+    ValueError
+        If the file lacks images, columns or embeddings of the model.
+    """
+    given = read_embeddings(embedding, [target, event])
+    _check_embeddings(given, fitted, model)
+    if hasattr(fitted, "extractor_"):
+        images = getattr(fitted.extractor_, "images", None)
+        outcome = [name for name in (target, event) if name]
+        cases = read_cases(path, *outcome, root=root, images=images)
+        labels = None if target is None else read_labels(cases, target, path, event)
+        fitted.extractor_.set_params(n_jobs=cores(jobs))
+        if given:
+            fitted.extractor_.set_params(embeddings=given)
+        return cases, fitted.extractor_.transform(cases), labels
+    if has_images(path):
+        raise ValueError(
+            f"{model} was not fitted on images and cannot read any: give a CSV with its "
+            "features, or fit a model on images with `nonredundant fit`"
+        )
+    from nonredundant.folds.steps import named_columns
+
+    steps = [] if fitted.steps_ is None else fitted.steps_.steps
+    table, labels = read_lesions(
+        path,
+        target,
+        event=event,
+        clinical=named_columns(steps),
+        columns=[name for name, block in fitted.blocks_.items() if block == "hcr"],
+        embeddings=given,
+    )
+    return table, table, labels
+
+
+def groups_of(cases: Any) -> Any:
+    """Return the ids of cases where an id has several rows; None elsewhere."""
+    samples = getattr(cases, "samples", cases)
+    ids = repeated_ids(samples)
+    return samples[ids] if ids else None
+
+
+def predictions(fitted: Any, lesions: Any, coverage: float) -> Any:
+    """Predict all cases: probabilities or risk, the set of classes, and what drove them.
+
+    Cells are empty for cases that could not be read, and columns are left out that the model
+    cannot give.
+    """
+    import pandas as pd
+
+    from nonredundant.evaluation.validation import describe_sets
+
+    fine = lesions.status == "ok"
+    read = lesions[fine.to_numpy()]
+    if len(fitted.classes_):
+        p = fitted.predict_proba(lesions)
+        found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
+        best = fitted.classes_[p[fine].argmax(1)]
+        found.insert(0, "predicted", pd.Series(best, found.index[fine]))
+    else:
+        risk = fitted.predict(read) if fine.any() else []
+        found = pd.DataFrame({"risk": pd.Series(risk, lesions.index[fine])}, lesions.index)
+    if hasattr(fitted, "predict_set") and fine.any():
+        sets = fitted.predict_set(read, coverage=coverage)
+        found["set"] = describe_sets(sets).reindex(found.index)
+    if hasattr(fitted, "contributions") and fine.any():
+        parts = fitted.contributions(read)
+        found["drivers"] = parts.apply(_drivers, axis=1).reindex(found.index)
+    return found
+
+
+def _drivers(contributions: Any) -> str:
+    """Write the features that move a prediction most, with what each adds to its log-odds."""
+    largest = contributions.abs().nlargest(_DRIVERS).index
+    return "; ".join(f"{name} {contributions[name]:+.2g}" for name in largest)
+
+
+def _check_embeddings(given: Any, fitted: Any, model: Path) -> None:
+    """Raise if an embedding of the model is missing, or one is given that it does not know."""
+    from nonredundant.lesions.blocks import embedding_names
+
+    needed = embedding_names(fitted.blocks_)
+    missing = [name for name in needed if name not in given]
+    if missing:
+        options = " ".join(f"--embedding {name}=FILE" for name in missing)
+        raise ValueError(f"{model} needs the embeddings {missing} of the cases: add {options}")
+    unknown = [name for name in given if name not in needed]
+    if unknown:
+        raise ValueError(f"{model} has no embeddings {unknown}: it has {needed or 'none'}")

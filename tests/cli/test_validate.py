@@ -1,0 +1,196 @@
+"""`fit`, `predict` and `validate` on tables, embeddings and times."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from typer.testing import CliRunner
+
+from nonredundant.cli import app
+from nonredundant.datasets import make_lesions
+
+#: The commands print warnings; as errors they would never get there.
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+def draw(folder, name, n, seed, first):
+    """Write radiomics of some patients, and an embedding that knows a hidden factor."""
+    rng = np.random.default_rng(seed)
+    size, hidden = rng.normal(size=(2, n))
+    ids = [f"{first + i}" for i in range(n)]
+    months = rng.exponential(np.exp(-size - hidden))
+    table = pd.DataFrame(
+        {
+            "patient": ids,
+            "original_shape_VoxelVolume": size,
+            "original_glcm_Contrast": rng.normal(size=n),
+            "sex": np.where(rng.uniform(size=n) < 0.5, "F", "M"),
+            "relapse": (size + 2 * hidden + rng.logistic(size=n) > 0).astype(int),
+            "months": np.minimum(months, 2) + 0.01,
+            "dead": (months < 2).astype(int),
+        }
+    )
+    table.to_csv(folder / f"{name}.csv", index=False)
+    mixed = np.column_stack([size, hidden]) @ np.random.default_rng(9).normal(size=(2, 12))
+    deep = pd.DataFrame(mixed + 0.2 * rng.normal(size=mixed.shape)).add_prefix("f")
+    deep.insert(0, "patient", ids)
+    deep.to_csv(folder / f"{name}_deep.csv", index=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Write a cohort, and another one of other patients."""
+    folder = tmp_path_factory.mktemp("validate")
+    draw(folder, "here", 90, 0, 100)
+    draw(folder, "there", 70, 1, 500)
+    return folder
+
+
+def run(folder, monkeypatch, arguments):
+    monkeypatch.chdir(folder)
+    return CliRunner().invoke(app, arguments.split())
+
+
+@pytest.fixture(scope="module")
+def fused(folder):
+    """A model of radiomics, an embedding and a clinical column, on disk."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        result = run(
+            folder,
+            monkeypatch,
+            "fit here.csv --target relapse --embedding M=here_deep.csv --clinical sex "
+            "--hcr original_* -o fused.skops --folds 3",
+        )
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_fit_tells_how_the_model_does_and_writes_its_card(folder, fused):
+    assert "HCR+M-MI with logistic regression, fitted on 90 cases" in fused
+    assert "in 3 folds" in fused
+    card = (folder / "fused.md").read_text(encoding="utf-8")
+    assert card.startswith("# Model card: relapse by Clinical+HCR+M-MI\n")
+    for text in ("| samples | 90 |", "AUC of the known features", "any external cohort", "2 hcr"):
+        assert text in card
+    assert str(folder) not in card
+
+
+def test_predict_gives_sets_drivers_and_cases_outside(folder, fused, monkeypatch):
+    new = pd.read_csv(folder / "there.csv").head(6).drop(columns="relapse")
+    new.loc[0, "sex"] = "X"
+    new.to_csv(folder / "new.csv", index=False)
+    command = "predict fused.skops new.csv -o p.csv --jobs 1 --embedding M="
+    result = run(folder, monkeypatch, f"{command}there_deep.csv --coverage 0.8")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(folder / "p.csv", index_col="sample")
+    assert set(found["set"]) <= {"0", "1", "0 | 1", "none"}
+    assert found["drivers"].str.contains(r"^\S+ [+-][\d.e-]+; ").all()
+    assert found["outside"].iloc[0] == "sex: category 'X' was not seen in training"
+    deep = pd.read_csv(folder / "there_deep.csv")
+    deep[deep.columns[1:]] += 50
+    deep.to_csv(folder / "far.csv", index=False)
+    result = run(folder, monkeypatch, f"{command}far.csv")
+    assert "12 of 12 columns of M out of range" in result.output
+
+
+def test_validate_writes_report_and_tables_and_fits_nothing(folder, fused, monkeypatch):
+    for name in (
+        "nonredundant.evaluation.FeatureSetClassifier.fit",
+        "sklearn.pipeline.Pipeline.fit",
+    ):
+        monkeypatch.setattr(name, None)
+    result = run(
+        folder,
+        monkeypatch,
+        "validate fused.skops there.csv --target relapse --embedding M=there_deep.csv -o v "
+        "--thresholds 0.25,0.5",
+    )
+    assert result.exit_code == 0, result.output
+    assert "on 70 others: AUC" in result.output
+    assert "beyond Clinical+HCR: AUC +" in result.output
+    gain = pd.read_csv(folder / "v" / "tables" / "gain.csv")
+    assert gain["low"].iloc[0] > 0
+    assert gain["threshold"].dropna().tolist() == [0.25, 0.5]
+    assert 'id="figure-benefit"' in (folder / "v" / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("predict fused.skops there.csv -o p.csv", "add --embedding M=FILE"),
+        ("predict fused.skops there.csv -o p.csv --embedding N=there_deep.csv", "needs the embed"),
+        ("validate fused.skops there.csv --target relapse --event dead", "have no --event"),
+        (
+            "validate fused.skops there.csv --target relapse --embedding M=there_deep.csv "
+            "--thresholds high",
+            "--thresholds high: write numbers",
+        ),
+        ("predict fused.skops few.csv -o p.csv --embedding M=there_deep.csv", "original_glcm_Con"),
+        ("predict fused.skops here_deep.csv -o p.csv --embedding M=here_deep.csv", "lacks the col"),
+    ],
+)
+def test_what_is_missing_is_named(folder, fused, monkeypatch, arguments, message):
+    there = pd.read_csv(folder / "there.csv")
+    there.drop(columns="original_glcm_Contrast").to_csv(folder / "few.csv", index=False)
+    result = run(folder, monkeypatch, arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_times_of_a_table_are_fitted_predicted_and_validated(folder, monkeypatch):
+    outcome = "--target months --event dead --embedding M={}_deep.csv"
+    result = run(folder, monkeypatch, f"fit here.csv {outcome.format('here')} -o t.skops --folds 3")
+    assert result.exit_code == 0, result.output
+    assert "concordance index 0." in result.output
+    result = run(
+        folder, monkeypatch, "predict t.skops there.csv -o r.csv --embedding M=there_deep.csv"
+    )
+    assert result.exit_code == 0, result.output
+    assert {"risk", "drivers", "outside"} <= set(pd.read_csv(folder / "r.csv"))
+    result = run(folder, monkeypatch, f"validate t.skops there.csv {outcome.format('there')} -o w")
+    assert result.exit_code == 0, result.output
+    scores = pd.read_csv(folder / "w" / "tables" / "scores.csv")
+    assert {"concordance index", "observed / expected", "slope"} == set(scores["measure"])
+    result = run(folder, monkeypatch, "validate t.skops there.csv --target months")
+    assert result.exit_code == 2
+    assert "add --event COL" in result.output
+
+
+def test_images_beside_an_embedding(tmp_path, monkeypatch):
+    cases, y, _ = make_lesions(12, radius=(5, 7), random_state=3)
+    rows = []
+    for label, row in cases.iterrows():
+        names = {}
+        for kind in ("image", "mask"):
+            names[kind] = f"{label}_{kind}.nii.gz"
+            voxels = np.asarray(row[kind]).astype("uint8" if kind == "mask" else "float32")
+            sitk.WriteImage(sitk.GetImageFromArray(voxels), str(tmp_path / names[kind]))
+        rows.append({"patient": label, **names})
+    table = pd.DataFrame(rows).assign(relapse=np.asarray(y))
+    table.to_csv(tmp_path / "cases.csv", index=False)
+    deep = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 4))).add_prefix("f")
+    deep.insert(0, "patient", table["patient"])
+    deep.to_csv(tmp_path / "deep.csv", index=False)
+    (tmp_path / "quick.yaml").write_text(
+        "setting:\n  binWidth: 0.25\nimageType:\n  Original: {}\n"
+        "featureClass:\n  firstorder: [Mean]\n  shape: [VoxelVolume]\n"
+    )
+    result = run(
+        tmp_path,
+        monkeypatch,
+        "fit cases.csv --target relapse --embedding M=deep.csv -o m.skops --folds 2 "
+        "--settings quick.yaml --patch 8 --jobs 1",
+    )
+    assert result.exit_code == 0, result.output
+    new = "m.skops cases.csv --embedding M=deep.csv --jobs 1"
+    result = run(tmp_path, monkeypatch, f"predict {new} -o p.csv")
+    assert result.exit_code == 0, result.output
+    assert pd.read_csv(tmp_path / "p.csv")["p_1"].between(0, 1).all()
+    result = run(tmp_path, monkeypatch, f"validate {new} --target relapse -o v")
+    assert result.exit_code == 0, result.output
+    result = run(tmp_path, monkeypatch, "predict m.skops cases.csv -o p.csv --jobs 1")
+    assert result.exit_code == 2
+    assert "needs the embeddings ['M']" in result.output

@@ -1,0 +1,237 @@
+"""A fitted model on a cohort that it has not seen."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import skops.io
+from cohorts_for_tests import CheapNetwork, make_patients, make_table, make_times
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from nonredundant.cli.model_files import load_model
+from nonredundant.evaluation import FeatureSetClassifier, validate_model
+from nonredundant.report import model_card
+from nonredundant.statistics import calibration_summary, concordance_index, net_benefit
+
+PLAIN = LogisticRegression(C=0.1)
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A fused model with its reference and fold models, fitted on 120 lesions."""
+    table, y = make_table(120)
+    made = FeatureSetClassifier(
+        "HCR+DLR", classifier=PLAIN, cvae=CheapNetwork(), reference=True, cv=4, random_state=0
+    )
+    return made.fit(table, y)
+
+
+@pytest.fixture(scope="module")
+def other():
+    """Another 200 lesions of the same kind."""
+    table, y = make_table(200, seed=1)
+    return table.replace(index=[f"other{i:03d}" for i in range(200)]), y
+
+
+@pytest.fixture(scope="module")
+def found(model, other):
+    return validate_model(model, *other, thresholds=[0.3, 0.6])
+
+
+def value(found, measure, name="HCR+DLR"):
+    rows = found.scores[(found.scores["model"] == name) & (found.scores["measure"] == measure)]
+    return rows.iloc[0]
+
+
+def test_scores_are_those_of_the_frozen_model(model, other, found):
+    table, y = other
+    p = model.predict_proba(table)[:, 1]
+    reference = FeatureSetClassifier("HCR", classifier=PLAIN, random_state=0)
+    known = reference.fit(*make_table(120)).predict_proba(table)[:, 1]
+    np.testing.assert_allclose(found.predictions["reference_p_1"], known)
+    auc, of_known = roc_auc_score(y, p), roc_auc_score(y, known)
+    assert value(found, "AUC")["estimate"] == pytest.approx(auc)
+    assert value(found, "AUC", "HCR")["estimate"] == pytest.approx(of_known)
+    first = found.gain.iloc[0]
+    assert first["estimate"] == pytest.approx(auc - of_known)
+    assert first["low"] > 0
+    expected = calibration_summary(y, p)
+    for measure, key in (("calibration in the large", "intercept"), ("calibration slope", "slope")):
+        row = value(found, measure)
+        assert row["estimate"] == expected[key]
+        assert (row["low"], row["high"]) == (expected[f"{key}_low"], expected[f"{key}_high"])
+    benefit = found.net_benefit[found.net_benefit["model"] == "HCR+DLR"]
+    at = net_benefit(y, p, [0.3, 0.6])
+    np.testing.assert_allclose(benefit["net_benefit"], at["net_benefit"])
+    over_all = at["net_benefit"] - at["treat_all"]
+    np.testing.assert_allclose(benefit["over_all"], over_all, atol=1e-12)
+    assert (benefit["low"] < benefit["net_benefit"]).all()
+
+
+def test_labels_of_the_cohort_change_no_prediction(model, other, found):
+    table, y = other
+    turned = validate_model(model, table, 1 - y)
+    names = ["p_0", "p_1", "reference_p_1", "set", "outside"]
+    pd.testing.assert_frame_equal(turned.predictions[names], found.predictions[names])
+
+
+def test_a_fold_model_did_not_see_its_fold(model):
+    table, y = make_table(120)
+    held = model.out_of_fold_
+    rows = held["fold"] == 2
+    again = FeatureSetClassifier("HCR", classifier=PLAIN, cv=4, random_state=0).fit(table, y)
+    assert np.array_equal(again.out_of_fold_["fold"], held["fold"])
+    alone = FeatureSetClassifier("HCR", classifier=PLAIN).fit(table[~rows], y[~rows])
+    expected = alone.predict_proba(table[rows])
+    np.testing.assert_allclose(again.out_of_fold_["response"][rows], expected)
+    np.testing.assert_allclose(held["reference"][rows], expected)
+
+
+def test_patients_are_on_one_side_of_the_folds():
+    table, y = make_table(60)
+    patients = np.arange(60) // 2
+    y = np.repeat(y[::2], 2)
+    made = FeatureSetClassifier("HCR", classifier=PLAIN, cv=3, random_state=0)
+    held = made.fit(table, y, groups=patients).out_of_fold_
+    assert all(len(np.unique(held["fold"][patients == one])) == 1 for one in range(30))
+    assert np.array_equal(held["group"], patients)
+
+
+def test_sets_cover_cases_alike_and_fail_visibly_elsewhere(model, other, found):
+    table, y = other
+    assert (found.coverage["high"] > 0.9).all()
+    assert found.coverage["estimate"][0] > 0.85
+    assert "90 % were promised." in found.answer()
+    seen = table.features["original_firstorder_Maximum"] + 4
+    shifted = table.replace(
+        features=table.features.assign(original_firstorder_Maximum=seen),
+        patches=table.patches + np.where(np.arange(8) < 4, 0, 3),
+    )
+    fails = validate_model(model, shifted, y)
+    assert fails.coverage["estimate"].min() < 0.3
+    assert "they fail here" in fails.answer()
+    assert "recalibrate before use here" in fails.answer()
+
+
+def test_a_saved_model_gives_the_same_sets_and_contributions(model, other, tmp_path):
+    table, _ = other
+    plain = FeatureSetClassifier("HCR", reference=True, cv=3, random_state=0)
+    plain.fit(*make_table(60))
+    skops.io.dump(plain, tmp_path / "m.skops")
+    again = load_model(tmp_path / "m.skops")
+    pd.testing.assert_frame_equal(again.predict_set(table), plain.predict_set(table))
+    parts = again.contributions(table)
+    intercept = again.model_[-1].intercept_[0]
+    p = again.predict_proba(table)[:, 1]
+    np.testing.assert_allclose(parts.sum(axis=1) + intercept, np.log(p / (1 - p)))
+    pd.testing.assert_frame_equal(again.performance(), plain.performance())
+    assert plain.reference_ is None
+
+
+def test_what_a_model_cannot_give_is_no_attribute(cohort):
+    table, y = cohort
+    forest = FeatureSetClassifier("HCR", classifier="RF", random_state=0).fit(table, y)
+    assert not hasattr(forest, "predict_set")
+    assert not hasattr(forest, "contributions")
+    assert forest.performance().empty
+    with pytest.raises(AttributeError) as raised:
+        forest.predict_set(table)
+    assert "fit it with cv=5" in str(raised.value.__cause__)
+    assert "Not measured" in model_card(forest)
+    with pytest.raises(ValueError, match="'cv' parameter of FeatureSetClassifier"):
+        FeatureSetClassifier("HCR", cv=1).fit(table, y)
+    with pytest.warns(UserWarning, match="the rarest class has too few samples for folds"):
+        few = FeatureSetClassifier("HCR", classifier=PLAIN, cv=5).fit(table[:9], [1] + [0] * 8)
+    assert few.out_of_fold_ is None
+
+
+def test_the_report_and_tables_tell_the_same(found, model, other, tmp_path):
+    page = found.to_html(tmp_path / "v.html").read_text(encoding="utf-8")
+    for line in found.answer().splitlines():
+        assert html.escape(line) in page
+    for text in ("figure-reliability", "figure-benefit", "HCR+DLR against HCR", "Conformal sets"):
+        assert text in page
+    folder = found.to_csv(tmp_path / "tables")
+    written = pd.read_csv(folder / "predictions.csv", index_col="sample")
+    np.testing.assert_allclose(written["p_1"], found.predictions["p_1"])
+    assert json.loads((folder / "settings.json").read_text())["n"] == 200
+    assert len(found.plot().axes) >= 2
+    card = model_card(model, outcome="relapse", validation=found)
+    assert found.answer() in card
+    assert "| Test data outside of cross-validation | yes |" in card
+    assert "other000" not in card
+    assert "case000" not in card
+
+
+def test_cases_that_could_not_be_read_are_left_out(model, other):
+    table, y = other
+    broken = table.replace(status=["the mask is empty", *["ok"] * 199])
+    some = validate_model(model, broken, y)
+    assert (some.settings["n"], some.settings["n_failed"]) == (199, 1)
+    assert some.predictions["p_1"].isna().tolist() == [True] + [False] * 199
+    assert "the mask is empty" in some.predictions["status"].iloc[0]
+
+
+def test_times_have_concordance_events_and_gain():
+    train, _, hottest = make_patients(80)
+    other, _, heat = make_patients(70, seed=3)
+    made = FeatureSetClassifier(
+        "HCR+DLR", cvae=CheapNetwork(), patients="max", reference=True, cv=3, random_state=0
+    )
+    made.fit(train, make_times(hottest))
+    times = make_times(heat, seed=5)
+    found = validate_model(made, other, times)
+    first = found.scores.iloc[0]
+    risk = made.predict(other)
+    assert first["estimate"] == pytest.approx(
+        concordance_index(times["event"], times["time"], risk)
+    )
+    assert first["low"] < first["estimate"] < first["high"]
+    ratio = value(found, "observed / expected", made.feature_set_)
+    assert ratio["low"] < 1.3
+    assert ratio["high"] > 0.7
+    assert found.gain["measure"].tolist() == ["concordance index"]
+    assert found.coverage.empty
+    assert "concordance index" in found.answer()
+    with pytest.raises(ValueError, match="two classes with probabilities"):
+        found.plot()
+    assert not hasattr(made, "predict_set")
+    assert made.contributions(other).shape[0] == 70
+
+
+def test_three_classes_have_sets_and_one_calibration_each():
+    table, y = make_table(120, n_classes=3)
+    names = np.array(["a", "b", "c"])
+    made = FeatureSetClassifier("HCR", classifier=PLAIN, cv=3, random_state=0)
+    made.fit(table, names[y])
+    other, truth = make_table(90, n_classes=3, seed=2)
+    found = validate_model(made, other, names[truth])
+    auc = roc_auc_score(truth, made.predict_proba(other), multi_class="ovr")
+    assert found.scores["estimate"].iloc[0] == pytest.approx(auc)
+    assert found.scores["class"].unique().tolist() == ["", "a", "b", "c"]
+    assert found.coverage["cases"].tolist() == ["all", "a", "b", "c"]
+    assert found.net_benefit.empty
+    assert "Curves" not in found.answer()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (np.zeros(200, dtype=int), r"each class needs two cases .* \{'1': 0\}"),
+        (np.full(200, 7), r"labels that the model does not know: \[7\]"),
+        ([0, 1], r"y has the shape \(2,\), and there are 200 cases"),
+    ],
+)
+def test_labels_that_do_not_fit_are_named(model, other, labels, message):
+    with pytest.raises(ValueError, match=message):
+        validate_model(model, other[0], labels)
+
+
+def test_only_fitted_models_are_validated(other):
+    with pytest.raises(TypeError, match="must be a fitted FeatureSetClassifier"):
+        validate_model(PLAIN, *other)
