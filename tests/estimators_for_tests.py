@@ -20,7 +20,7 @@ from nonredundant.classifiers.block_scaler import BlockScaler
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.cox import RidgeCox
 from nonredundant.classifiers.ridge_logistic import RidgeLogistic
-from nonredundant.classifiers.scoring import Recorded
+from nonredundant.classifiers.scoring import Recorded, RecordedNumbers
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.encoders import FrozenEncoder
@@ -162,6 +162,7 @@ PARAMETERS_ONLY = {
     Residualiser(): "takes two matrices, features and latents",
     KernelRidge(): "`fit` takes the folds of the rows and returns what was predicted without them",
     Recorded(np.zeros(2)): "answers with stored predictions",
+    RecordedNumbers(np.zeros(2)): "answers with stored predictions",
     EncodeClinical(["age"]): "takes lesions; it reads their samples, which a matrix has not",
     SelectHCR(Selection()): "takes lesions; its parameter is made for one comparison",
     FrozenEncoder(np.ravel): "takes lesions with patches and returns them",

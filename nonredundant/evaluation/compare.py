@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from nonredundant.classifiers.scoring import has_pairs
+from nonredundant.classifiers.scoring import asks_for_numbers, has_pairs
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.parameters import check_digests, check_parameters
@@ -157,7 +157,9 @@ def compare_feature_sets(
         Accept a test set that shares patients, images or voxels with the cohort, which is an
         error otherwise.
     scoring : str or sequence of str, default="roc_auc"
-        scikit-learn scoring names; the first is the primary one.
+        scikit-learn scoring names; the first is the primary one. With "r2", "spearman",
+        "neg_mean_absolute_error", "neg_mean_squared_error" or "neg_root_mean_squared_error" the
+        outcome is continuous: y contains numbers, which models predict.
     baselines : bool, default=True
         Add volume, maximum intensity, both, the dissemination of lesions where samples have
         several, clinical columns alone where there are any, and, if a set has learned features,
@@ -240,6 +242,7 @@ def compare_feature_sets(
         test=test,
         groups=groups,
         centre=centre,
+        continuous=asks_for_numbers(scoring),
         extractor=extractor,
         steps=steps,
     )

@@ -14,7 +14,7 @@ from sklearn.base import clone
 
 from nonredundant.classifiers.builtin import make_pipeline
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
-from nonredundant.classifiers.scoring import Recorded, inner_metric
+from nonredundant.classifiers.scoring import inner_metric, recorded
 from nonredundant.classifiers.tuning import TrainingRows, Tuned, respond, tune, weights_of
 from nonredundant.folds.fold_data import Parts
 from nonredundant.folds.outcome import Outcome
@@ -200,7 +200,7 @@ class FitTask:
         if not y.is_survival:
             # Some users' classifiers rank by `decision_function` otherwise than `predict_proba`.
             rows = np.arange(len(response))
-            scored = Recorded(response, len(y.classes), model.predict(held))
+            scored = recorded(response, len(y.classes), model.predict(held))
         return {
             metric: float(scorer(scored, rows, y.y))
             for metric, scorer in self.options.scorers.items()
