@@ -130,7 +130,8 @@ def compare_feature_sets(
         `"LR"`, `"SVM"`, `"RF"` are tuned by inner cross-validation; your own classifier is
         fitted as it is, on imputed and standardised columns. `FeatureSetComparison.answer`
         reports the first one. For times to an event the names are `"Cox"` (ridge) and `"RSF"`
-        (random survival forest). None: all built-in ones for the outcome.
+        (random survival forest), of numbers "Ridge" and "RFR" (ridge regression and random
+        forest). None: all built-in ones for the outcome.
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction: pooled in one or several of the ways
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a

@@ -168,8 +168,8 @@ def _numbers(y: Any, name: str, n: int) -> Outcome:
     words = np.flatnonzero(np.isnan(values))
     if len(words):
         raise ValueError(
-            f"{name} has {str(labels[words[0]])!r} at position {words[0]}, and the scoring asks for "
-            "numbers: name a metric of classes, such as 'roc_auc', or correct these cells"
+            f"{name} has {str(labels[words[0]])!r} at position {words[0]}, and the scoring asks "
+            "for numbers: name a metric of classes, such as 'roc_auc', or correct these cells"
         )
     _check_varies(values, name)
     quarter = (rankdata(values, method="ordinal") - 1) * len(QUARTERS) // n

@@ -16,6 +16,10 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.explained_variance import (
+    cross_validated_r2,
+    cross_validated_r2_difference,
+)
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.probability_differences import probability_differences
 from nonredundant.statistics.resampling import (
@@ -38,6 +42,8 @@ __all__ = [
     "concordance_index",
     "cross_validated_auc",
     "cross_validated_auc_difference",
+    "cross_validated_r2",
+    "cross_validated_r2_difference",
     "delong_interval",
     "delong_test",
     "development_size",

@@ -84,8 +84,8 @@ def _tests(settings: Any) -> Markup:
     ).format(cite("nadeau"))
     if settings.kind == "numbers":
         text = Markup(
-            "R² of predicted numbers are compared over folds by the influence of each sample, other "
-            "scores {}"
+            "R² of predicted numbers are compared over folds by the influence of each sample, "
+            "other scores {}"
         ).format(over_folds)
         if settings.n_test:
             text += ", and on the test set by the paired bootstrap"

@@ -46,8 +46,8 @@ def _numbers(comparison: Any) -> Drawing:
     return Drawing(
         "numbers",
         "Predicted numbers",
-        f"Predictions of the set of the primary comparison on {where_predicted(comparison.settings)}"
-        ", each sample's mean over the repeats, beside the truth. Dashed: as they should be.",
+        "Predictions of the set of the primary comparison on "
+        f"{where_predicted(comparison.settings)}, each sample's mean over the repeats, beside the truth. Dashed: as they should be.",
         _draw_numbers,
     )
 
