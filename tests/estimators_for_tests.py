@@ -22,7 +22,7 @@ from nonredundant.classifiers.cox import RidgeCox
 from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes
 from nonredundant.classifiers.nearest_neighbours import NearestNeighbours
 from nonredundant.classifiers.ridge_logistic import RidgeLogistic
-from nonredundant.classifiers.scoring import Recorded
+from nonredundant.classifiers.scoring import Recorded, RecordedNumbers
 from nonredundant.contrastive import VAE, ContrastiveCVAE, ContrastiveVAE, SepVAE
 from nonredundant.cvae import NonRedundantCVAE
 from nonredundant.encoders import FrozenEncoder
@@ -180,6 +180,7 @@ PARAMETERS_ONLY = {
     Residualiser(): "takes two matrices, features and latents",
     KernelRidge(): "`fit` takes the folds of the rows and returns what was predicted without them",
     Recorded(np.zeros(2)): "answers with stored predictions",
+    RecordedNumbers(np.zeros(2)): "answers with stored predictions",
     EncodeClinical(["age"]): "takes lesions; it reads their samples, which a matrix has not",
     StableFeatures([]): "takes lesions and repeats of them, joined by labels that a matrix has not",
     Harmonise(): "takes lesions; it reads their centres in their samples, which a matrix has not",

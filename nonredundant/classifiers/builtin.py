@@ -12,9 +12,13 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.pipeline import Pipeline
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone, is_classifier, is_regressor
-from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import SVC
 
 from nonredundant.classifiers.block_scaler import BlockScaler
@@ -31,6 +35,8 @@ WEIGHTS = (0.1, 0.2, 0.7)
 OWN = "classifier__"
 #: Trees of a forest, and of a forest that is fitted on an inner split.
 TREES, INNER_TREES = 200, 60
+#: What an outcome is.
+Kind = Literal["classes", "numbers", "times"]
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ class BuiltIn:
         Name in sentences.
     make : callable
         Makes the untrained classifier.
-    kind : {"classes", "times"}
-        What it predicts: classes, or the risk of a time to an event.
+    kind : {"classes", "numbers", "times"}
+        What it predicts: classes, numbers, or the risk of a time to an event.
     grid : tuple of dict
         Settings of its own parameters that inner cross-validation chooses from, the strongest
         penalty first.
@@ -66,7 +72,7 @@ class BuiltIn:
     name: str
     long_name: str
     make: Callable[[], Any] | None
-    kind: Literal["classes", "times"] = "classes"
+    kind: Kind = "classes"
     grid: tuple[dict[str, Any], ...] = ({},)
     scaled: bool = True
     forest: bool = False
@@ -119,6 +125,11 @@ def _nearest_neighbours() -> Any:
     return NearestNeighbours(n_neighbors=9, weights="distance", algorithm="brute")
 
 
+def _regression_forest() -> Any:
+    """Make a random forest of numbers."""
+    return RandomForestRegressor(TREES, min_samples_leaf=3, max_features=1 / 3)
+
+
 def _survival_forest() -> Any:
     """Make a random survival forest."""
     module = import_optional("sksurv.ensemble", extra="survival", purpose="the classifier 'RSF'")
@@ -165,6 +176,14 @@ _BUILT_INS = (
         by_default=False,
     ),
     BuiltIn(
+        "Ridge",
+        "ridge regression",
+        Ridge,
+        kind="numbers",
+        grid=tuple({"alpha": alpha} for alpha in (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)),
+    ),
+    BuiltIn("RFR", "random forest", _regression_forest, kind="numbers", forest=True),
+    BuiltIn(
         "Cox",
         "ridge Cox regression",
         RidgeCox,
@@ -181,9 +200,15 @@ _BUILT_INS = (
     ),
 )
 _BY_NAME = {one.name: one for one in _BUILT_INS}
-#: Names of the classifiers of classes, and of those of times to an event.
+#: Names of the classifiers of classes, of the models of times to an event, and of those of numbers.
 NAMES = tuple(one.name for one in _BUILT_INS if one.kind == "classes")
 SURVIVAL_NAMES = tuple(one.name for one in _BUILT_INS if one.kind == "times")
+NUMBER_NAMES = tuple(one.name for one in _BUILT_INS if one.kind == "numbers")
+_NAMES: dict[str, tuple[str, ...]] = {
+    "classes": NAMES,
+    "numbers": NUMBER_NAMES,
+    "times": SURVIVAL_NAMES,
+}
 
 
 def long_name(name: str) -> str:
@@ -224,10 +249,10 @@ def members_of(name: str) -> tuple[str, ...]:
     return _BY_NAME[name].members if name in _BY_NAME else ()
 
 
-def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, Any]:
+def resolve_classifiers(classifiers: Any, *, kind: Kind = "classes") -> dict[str, Any]:
     """Return a dict of name to classifier, which is None for a built-in one.
 
-    `classifiers` is None for the default ones, of times to an event if `times`.
+    `classifiers` is None for the default ones of this kind of outcome.
 
     Raises
     ------
@@ -236,7 +261,7 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
     TypeError
         If an entry is neither a name nor a classifier.
     """
-    names = SURVIVAL_NAMES if times else NAMES
+    names = _NAMES[kind]
     if classifiers is None:
         classifiers = [name for name in names if _BY_NAME[name].by_default]
     if isinstance(classifiers, str) or hasattr(classifiers, "fit"):
@@ -263,26 +288,31 @@ def resolve_classifiers(classifiers: Any, *, times: bool = False) -> dict[str, A
     return found
 
 
-def check_kinds(classifiers: Mapping[str, Any], *, times: bool) -> None:
+def check_kinds(classifiers: Mapping[str, Any], *, kind: Kind) -> None:
     """Raise if a classifier of the user's own does not predict this kind of outcome.
 
     Raises
     ------
     ValueError
-        If it predicts classes or numbers, where the outcome are times or classes.
+        If it predicts classes or numbers, where the outcome is something else.
     """
     for name, estimator in classifiers.items():
         if not hasattr(estimator, "__sklearn_tags__"):
             continue
-        if times and is_classifier(estimator):
+        if kind == "times" and is_classifier(estimator):
             raise ValueError(
                 f"{name!r} predicts classes, and y holds times to an event: choose from "
                 f"{SURVIVAL_NAMES}, or pass a model of times, such as those of scikit-survival"
             )
-        if not times and is_regressor(estimator):
+        if kind == "numbers" and is_classifier(estimator):
+            raise ValueError(
+                f"{name!r} predicts classes, and the scoring asks for numbers: pass a regressor, "
+                f"or choose from {NUMBER_NAMES}"
+            )
+        if kind == "classes" and is_regressor(estimator):
             raise ValueError(
                 f"{name!r} predicts numbers, and y holds classes: pass a classifier, or choose "
-                f"from {NAMES}"
+                f"from {NAMES}; to predict numbers name a metric of them, scoring='r2'"
             )
 
 
@@ -293,11 +323,16 @@ def _named_classifier(entry: Any) -> tuple[str, Any]:
     return (entry, None) if isinstance(entry, str) else (type(entry).__name__, entry)
 
 
-def check_sampler(sampler: Any, *, times: bool, graph: bool) -> None:
+def check_sampler(sampler: Any, *, kind: Kind, graph: bool) -> None:
     """Raise a ValueError if a sampler is unknown or cannot resample the training samples."""
     make_sampler(sampler, 0)
-    if sampler is not None and (times or graph):
-        what = "times to an event" if times else "graphs of lesions"
+    if sampler is not None and (kind != "classes" or graph):
+        others = {
+            "classes": "graphs of lesions",
+            "numbers": "numbers",
+            "times": "times to an event",
+        }
+        what = others[kind]
         raise ValueError(f"sampler={sampler!r} resamples rows of classes, not {what}")
 
 

@@ -7,26 +7,55 @@ from typing import Any
 
 import numpy as np
 from scipy.special import expit, softmax
-from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassifierMixin
+from scipy.stats import rankdata, spearmanr
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.metrics import check_scoring, get_scorer
 
 from nonredundant.statistics.survival import concordance_index
 
 #: The metric of times to an event.
 CONCORDANCE = "concordance_index"
+#: The metrics of numbers; naming one of them says that the outcome is continuous.
+SPEARMAN = "spearman"
+NUMBER_METRICS = (
+    "r2",
+    SPEARMAN,
+    "neg_mean_absolute_error",
+    "neg_mean_squared_error",
+    "neg_root_mean_squared_error",
+)
+
+
+def asks_for_numbers(scoring: Any) -> bool:
+    """Return whether a metric of a continuous outcome is among those that are named.
+
+    Examples
+    --------
+    >>> asks_for_numbers("r2"), asks_for_numbers(["roc_auc", "accuracy"])
+    (True, False)
+    """
+    entries = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
+    return any(isinstance(entry, str) and entry in NUMBER_METRICS for entry in entries)
 
 
 def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
     """Return the scorers by name; with more than two classes, AUC is one against the rest.
 
-    Times to an event, which have no classes, are scored by their concordance.
+    Numbers and times to an event have no classes. Numbers are scored by the metrics that say what
+    they are, times by their concordance.
 
     Raises
     ------
     ValueError
         If a name is unknown, none is given, or a metric of classes is used on times to an event.
     """
+    if not n_classes and asks_for_numbers(scoring):
+        names = [scoring] if isinstance(scoring, str) else list(scoring)
+        if unknown := [name for name in names if name not in NUMBER_METRICS]:
+            raise ValueError(
+                f"a continuous outcome is scored by {NUMBER_METRICS}, not by {unknown}"
+            )
+        return {n: _spearman_scorer if n == SPEARMAN else get_scorer(n) for n in names}
     if not n_classes:
         wanted = [scoring] if isinstance(scoring, str) else list(scoring)
         if wanted not in (["roc_auc"], [CONCORDANCE]):
@@ -151,6 +180,57 @@ class Recorded(ClassifierMixin, BaseEstimator):
         return self.predict_proba(X).argmax(axis=1)
 
 
+class RecordedNumbers(RegressorMixin, BaseEstimator):
+    """Return stored numbers as predictions, so that scorers can be applied to them.
+
+    Parameters
+    ----------
+    response : array of shape (n_samples, 1)
+        The numbers.
+    """
+
+    def __init__(self, response: Any) -> None:
+        self.response = response
+
+    def fit(self, X: Any, y: Any = None) -> RecordedNumbers:
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Ignored.
+
+        Returns
+        -------
+        self
+            The model.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the numbers of the rows.
+
+        Parameters
+        ----------
+        X : int array of shape (n_samples,)
+            Row numbers.
+
+        Returns
+        -------
+        array of shape (n_samples,)
+            The numbers.
+        """
+        return self.response[np.asarray(X).ravel(), 0]
+
+
+def recorded(response: np.ndarray, n_classes: int, predicted: Any = None) -> Any:
+    """Return a model whose predictions are stored responses: of classes, or of numbers if none."""
+    return Recorded(response, n_classes, predicted) if n_classes else RecordedNumbers(response)
+
+
 def inner_metric(
     scorers: dict[str, Any], n_classes: int
 ) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -160,7 +240,7 @@ def inner_metric(
         return _concordance
     if first == ("roc_auc" if n_classes == 2 else "roc_auc_ovr"):
         return _auc
-    return lambda y, response: float(scorer(Recorded(response, n_classes), np.arange(len(y)), y))
+    return lambda y, response: float(scorer(recorded(response, n_classes), np.arange(len(y)), y))
 
 
 def _concordance(y: np.ndarray, response: np.ndarray) -> float:
@@ -192,6 +272,14 @@ def _rank_auc(positive: np.ndarray, score: np.ndarray) -> float:
 def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
     """Score a fitted model by Harrell's concordance of its risks with the times."""
     return concordance_index(y["event"], y["time"], np.ravel(model.predict(X)))
+
+
+def _spearman_scorer(model: Any, X: Any, y: np.ndarray) -> float:
+    """Score predicted numbers by their rank correlation; 0 if all are equal, which rank nothing."""
+    predicted = np.ravel(model.predict(X))
+    if np.ptp(predicted) == 0:
+        return 0.0
+    return float(spearmanr(y, predicted).statistic)
 
 
 def has_pairs(y: np.ndarray) -> bool:

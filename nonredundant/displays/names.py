@@ -10,6 +10,8 @@ _METRICS = {
     "roc_auc": "AUC",
     "roc_auc_ovr": "AUC (one against the rest)",
     "concordance_index": "concordance index",
+    "r2": "R²",
+    "spearman": "rank correlation",
 }
 
 

@@ -182,6 +182,7 @@ def read_cohort(
     extractor: Any = None,
     steps: Any = (),
     centre: str | None = None,
+    continuous: bool = False,
     ids_are_groups: bool = False,
 ) -> Given:
     """Check cases, outcome, groups and steps before an image is read.
@@ -204,6 +205,8 @@ def read_cohort(
         Steps of each fold, after the encoding of the extractor's clinical columns.
     centre : str, optional
         The column of the cases that holds their centre.
+    continuous : bool
+        Whether labels are numbers to be predicted, not classes.
     ids_are_groups : bool
         Whether cases with the same id make a group where no groups are given. Otherwise repeated
         ids are refused.
@@ -240,7 +243,8 @@ def read_cohort(
     centres = None
     if centre is not None:
         centres = check_groups(_named_column([X], centre, "centre")[0], X, "centre")
-    outcome = read_outcome(y, y_held, len(X), 0 if held is None else len(held))
+    n_held = 0 if held is None else len(held)
+    outcome = read_outcome(y, y_held, len(X), n_held, continuous=continuous)
     return Given(X, held, outcome, steps, extractor, groups, held_groups, centres)
 
 

@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from nonredundant.classifiers.scoring import has_pairs
+from nonredundant.classifiers.scoring import asks_for_numbers, has_pairs
 from nonredundant.evaluation.centres import check_leave_centre_out
 from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design, reducer
@@ -138,7 +138,8 @@ def compare_feature_sets(
         of LR, SVM and RF; your own classifier is
         fitted as it is, on imputed and standardised columns. `FeatureSetComparison.answer`
         reports the first one. For times to an event the names are `"Cox"` (ridge) and `"RSF"`
-        (random survival forest). None: LR, SVM and RF, or Cox and RSF.
+        (random survival forest), of numbers `"Ridge"` and `"RFR"` (ridge regression and random
+        forest). None: LR, SVM and RF, Cox and RSF, or Ridge and RFR.
     patients : str, list of str, LesionPooling or LesionGraphClassifier, default="mean"
         How several lesions of a sample make one prediction: pooled in one or several of the ways
         of `LesionPooling` before the classifiers, or, with "graph" or a graph of your own, by a
@@ -169,7 +170,9 @@ def compare_feature_sets(
         Accept a test set that shares patients, images or voxels with the cohort, which is an
         error otherwise.
     scoring : str or sequence of str, default="roc_auc"
-        scikit-learn scoring names; the first is the primary one.
+        scikit-learn scoring names; the first is the primary one. With "r2", "spearman",
+        "neg_mean_absolute_error", "neg_mean_squared_error" or "neg_root_mean_squared_error" the
+        outcome is continuous: y contains numbers, which models predict.
     baselines : bool, default=True
         Add volume, maximum intensity, both, the dissemination of lesions where samples have
         several, clinical columns alone where there are any, and, if a set has learned features,
@@ -252,6 +255,7 @@ def compare_feature_sets(
         test=test,
         groups=groups,
         centre=centre,
+        continuous=asks_for_numbers(scoring),
         extractor=extractor,
         steps=steps,
     )

@@ -64,7 +64,7 @@ class Design:
             and the outcome is a time to an event.
         """
         cvae = resolve_network(cvae, sets, outcome)
-        check_kinds(self.estimators, times=outcome.is_survival)
+        check_kinds(self.estimators, kind=outcome.kind)
         if cvae is None:
             return None
         if self.experiment is not None:
@@ -126,17 +126,21 @@ def read_design(
     """
     protocol = None if experiment is None else get_experiment(experiment)
     level = resolve_patients(patients).for_outcome(outcome)
-    check_sampler(sampler, times=outcome.is_survival, graph=level.graph is not None)
+    check_sampler(sampler, kind=outcome.kind, graph=level.graph is not None)
     named = default_sets(embeddings) if feature_sets is None else feature_sets
     sets = resolve_feature_sets(
         protocol.sets if protocol else named, baselines=False, embeddings=embeddings
     )
     if protocol is None:
-        estimators = resolve_classifiers(classifiers, times=outcome.is_survival)
-    elif outcome.is_survival:
-        raise ValueError("the published experiments are about classes, not times to an event")
+        estimators = resolve_classifiers(classifiers, kind=outcome.kind)
+    elif outcome.kind != "classes":
+        raise ValueError(f"the published experiments are about classes, not {outcome.kind}")
     else:
         estimators = protocol.classifiers()
+    if class_weight is not None and outcome.kind != "classes":
+        raise ValueError(
+            f"class_weight={class_weight!r} weighs classes, and y holds {outcome.kind}"
+        )
     options = FitOptions(
         resolve_scoring(scoring, len(outcome.classes)),
         by_position(class_weight, outcome.classes),

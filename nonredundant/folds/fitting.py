@@ -15,7 +15,7 @@ from sklearn.base import clone
 from nonredundant.classifiers.builtin import make_pipeline, members_of
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
 from nonredundant.classifiers.late_fusion import LateFusion, LateFusionOfTimes, fuse
-from nonredundant.classifiers.scoring import Recorded, inner_metric
+from nonredundant.classifiers.scoring import inner_metric, recorded
 from nonredundant.classifiers.soft_vote import soft_vote
 from nonredundant.classifiers.tuning import TrainingRows, Tuned, respond, tune, weights_of
 from nonredundant.folds.feature_sets import blocks_of
@@ -203,7 +203,7 @@ class FitTask:
         if not y.is_survival:
             # Some users' classifiers rank by `decision_function` otherwise than `predict_proba`.
             rows = np.arange(len(response))
-            scored = Recorded(response, len(y.classes), model.predict(held))
+            scored = recorded(response, len(y.classes), model.predict(held))
         return {
             metric: float(scorer(scored, rows, y.y))
             for metric, scorer in self.options.scorers.items()

@@ -161,16 +161,16 @@ def resolve_network(cvae: Any, sets: Sequence[FeatureSet], outcome: Outcome) -> 
     Raises
     ------
     ValueError
-        If the network has a label term and the outcome is a time to an event.
+        If the network has a label term and the outcome are no classes.
     """
     if not any(one.variant is not None and not one.variant.embedding for one in sets):
         return None
     if cvae is None:
         cvae = NonRedundantCVAE()
-    if outcome.is_survival and cvae.get_params().get("gamma"):
+    if outcome.kind != "classes" and cvae.get_params().get("gamma"):
         raise ValueError(
-            f"cvae has gamma={cvae.gamma}, a label term of classes, and the outcome is a time to "
-            "an event: set gamma=0"
+            f"cvae has gamma={cvae.gamma}, a label term of classes, and y holds "
+            f"{'times to an event' if outcome.is_survival else 'numbers'}: set gamma=0"
         )
     return cvae
 

@@ -1,4 +1,4 @@
-"""The outcome of a comparison: classes, or times to an event of which some are censored."""
+"""The outcome of a comparison: classes, numbers, or times to an event, some of them censored."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
+from nonredundant.classifiers.builtin import Kind
 from nonredundant.lesions.labels import check_one_kind, check_spelling, check_unlabelled
 from nonredundant.statistics.survival import check_survival, describe_uncensored, null_residuals
 from nonredundant.utils.user_warnings import warn_user
 
 #: Names of samples without and with an observed event.
 STATES = ("censored", "event")
+#: Names of the quarters of a continuous outcome, which all folds hold alike.
+QUARTERS = ("lowest quarter", "second quarter", "third quarter", "highest quarter")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The checked outcome; `classes` is empty for times to an event.
+    """The checked outcome; `classes` is empty for numbers and for times to an event.
 
     Attributes
     ----------
     y : array of shape (n_samples,)
-        Positions of the classes, or a structured array of event and time.
+        Positions of the classes, numbers, or a structured array of event and time.
     strata : int array of shape (n_samples,)
-        Strata of the folds: the class, or whether the event was observed.
+        Strata of the folds: the class, the quarter of the number, or whether the event was
+        observed.
     classes : array
         The labels of the classes.
     test : Outcome or None
@@ -38,19 +43,27 @@ class Outcome:
     test: Outcome | None = None
 
     @property
+    def kind(self) -> Kind:
+        """What the outcome is."""
+        if self.is_survival:
+            return "times"
+        return "classes" if len(self.classes) else "numbers"
+
+    @property
     def is_survival(self) -> bool:
         """Whether the outcome is a time to an event."""
         return self.y.dtype.names is not None
 
     @property
     def for_network(self) -> np.ndarray:
-        """The labels for networks: the class; -1, unlabelled, for times to an event."""
-        return np.full(len(self.y), -1) if self.is_survival else self.y
+        """The labels for networks: the class; -1, unlabelled, for numbers and times."""
+        return self.y if self.kind == "classes" else np.full(len(self.y), -1)
 
     @property
     def states(self) -> np.ndarray:
         """Names of the strata."""
-        return np.asarray(STATES) if self.is_survival else self.classes
+        names = {"classes": self.classes, "numbers": QUARTERS, "times": STATES}
+        return np.asarray(names[self.kind])
 
     def take(self, kept: np.ndarray, kept_test: np.ndarray) -> Outcome:
         """Select samples of the cohort and of the test set."""
@@ -70,8 +83,8 @@ class Outcome:
     def target(self) -> np.ndarray:
         """The values that steps and selections which see the outcome are fitted to.
 
-        They are the positions of the classes, or the martingale residuals of the times to an
-        event among the samples of this outcome.
+        They are the positions of the classes, the numbers, or the martingale residuals of the
+        times to an event among the samples of this outcome.
         """
         return null_residuals(self.y["event"], self.y["time"]) if self.is_survival else self.y
 
@@ -80,7 +93,9 @@ class Outcome:
         n = len(self.y)
         if self.is_survival and not self.y["event"].any():
             raise ValueError(f"{name} has no event among the {n} samples that could be extracted")
-        if not self.is_survival and len(np.unique(self.y)) < 2:
+        if self.kind == "numbers":
+            _check_varies(self.y, name)
+        if self.kind == "classes" and len(np.unique(self.y)) < 2:
             left = self.classes[np.unique(self.y)].tolist()
             raise ValueError(
                 f"{name} has the classes {left} alone among the {n} samples that could be "
@@ -91,21 +106,24 @@ class Outcome:
 
     def truth(self) -> dict[str, np.ndarray]:
         """Return the columns of the true outcome in tables of predictions."""
-        columns = {"y": self.states[self.strata]}
+        columns = {"y": self.y if self.kind == "numbers" else self.states[self.strata]}
         if self.is_survival:
             columns["time"] = self.y["time"]
         return columns
 
 
-def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
-    """Check the outcome of the cohort and of the test set.
+def read_outcome(y: Any, y_test: Any, n: int, n_test: int, *, continuous: bool = False) -> Outcome:
+    """Check the outcome of the cohort and of the test set; `continuous` takes labels as numbers.
 
     Raises
     ------
     ValueError
-        If lengths differ, labels are missing, there is one class or no event, or the test set
-        does not match.
+        If lengths differ, labels are missing, there is one class, one number or no event, or the
+        test set does not match.
     """
+    if continuous:
+        test = None if y_test is None else _numbers(y_test, "the test set's y", n_test)
+        return replace(_numbers(y, "y", n), test=test)
     if _is_structured(y):
         test = None if y_test is None else _event_times(y_test, "the test set's y", n_test)
         return replace(_event_times(y, "y", n), test=test)
@@ -119,8 +137,8 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
     if len(classes) > max(20, len(labels) // 4):
         raise ValueError(
             f"y contains {len(classes)} different values in {len(labels)} samples: labels must be "
-            "classes; cut a continuous outcome into groups first, and give times to an event "
-            "with their events, as a structured array of both"
+            "classes. compare_feature_sets(scoring='r2') takes them as numbers to be predicted; "
+            "times to an event are given with their events, as a structured array of both"
         )
     if y_test is None:
         return Outcome(codes, codes, classes)
@@ -136,6 +154,34 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int) -> Outcome:
         raise ValueError(f"the test set contains only the class {only!r}; two are needed")
     codes_test = pd.Index(classes).get_indexer(held)
     return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
+
+
+def _numbers(y: Any, name: str, n: int) -> Outcome:
+    """Check the numbers of one cohort."""
+    if _is_structured(y):
+        raise ValueError(
+            f"{name} has events and times, and the scoring asks for one number per sample: leave "
+            "it out, or give the numbers alone"
+        )
+    labels = _labels(y, name, n, classes=False)
+    values = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(dtype=float)
+    words = np.flatnonzero(np.isnan(values))
+    if len(words):
+        raise ValueError(
+            f"{name} has {str(labels[words[0]])!r} at position {words[0]}, and the scoring asks "
+            "for numbers: name a metric of classes, such as 'roc_auc', or correct these cells"
+        )
+    _check_varies(values, name)
+    quarter = (rankdata(values, method="ordinal") - 1) * len(QUARTERS) // n
+    return Outcome(values, quarter.astype(np.int64), np.empty(0, dtype=object))
+
+
+def _check_varies(values: np.ndarray, name: str) -> None:
+    """Raise a ValueError if all numbers are equal."""
+    if values.min() == values.max():
+        raise ValueError(
+            f"{name} is {values[0]:g} in all {len(values)} samples: nothing can be predicted"
+        )
 
 
 def _is_structured(y: Any) -> bool:
@@ -171,7 +217,7 @@ def _classes(y: Any, labels: np.ndarray) -> np.ndarray:
     return classes
 
 
-def _labels(y: Any, name: str, n: int) -> np.ndarray:
+def _labels(y: Any, name: str, n: int, *, classes: bool = True) -> np.ndarray:
     """Convert labels to an array; raise if some are missing or their number is wrong."""
     if y is None:
         raise ValueError(f"{name} is None: give the labels of the {n} samples")
@@ -199,7 +245,8 @@ def _labels(y: Any, name: str, n: int) -> np.ndarray:
         )
     # NumPy writes the numbers of a list as text if there is text among them.
     check_one_kind(y if isinstance(y, list | tuple) else values, name)
-    check_unlabelled(values, name)
+    if classes:
+        check_unlabelled(values, name)
     return values.astype(str) if values.dtype == object else values
 
 

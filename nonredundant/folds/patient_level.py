@@ -88,6 +88,11 @@ class PatientLevel:
         """
         if self.graph is None:
             return self
+        if outcome.kind == "numbers":
+            raise TypeError(
+                "a graph of lesions predicts classes or times, not numbers: pool the lesions, "
+                "patients='mean'"
+            )
         kind = LesionGraphSurvival if outcome.is_survival else LesionGraphClassifier
         if self.is_default:
             return replace(self, graph=kind())

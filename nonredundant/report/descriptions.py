@@ -15,7 +15,9 @@ def class_shares(counts: Mapping[str, int]) -> str:
 
 
 def held_out_counts(comparison: Any) -> dict[str, int]:
-    """Count the classes of the held-out test set."""
+    """Count the classes of the held-out test set; nothing for numbers."""
+    if comparison.settings.kind == "numbers":
+        return {}
     own = comparison.predictions.drop_duplicates("sample")["y"].astype(str).value_counts()
     return {name: int(own.get(name, 0)) for name in comparison.settings.cohort.class_counts}
 

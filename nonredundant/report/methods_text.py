@@ -17,7 +17,7 @@ from nonredundant.report.references import REFERENCES, citation_text
 _CITED = re.compile(r"\[(\w+)\]")
 #: Tests of paired differences by the name of their method, with their references.
 _TESTS = {
-    "influence curve": "the influence curves of cross-validated AUCs [ledell]",
+    "influence curve": "the influence of each patient on the cross-validated score [ledell]",
     "t over centres": "Student's t-test over centres, each left out once",
     "corrected resampled t": "the corrected resampled t-test over folds [nadeau]",
     "DeLong": "DeLong's test [delong]",

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.classifiers.builtin import long_name
-from nonredundant.classifiers.scoring import CONCORDANCE
+from nonredundant.classifiers.scoring import CONCORDANCE, SPEARMAN
 from nonredundant.displays.names import estimate_name, metric_name, p_text
 from nonredundant.metrics.audit import SHARE
 from nonredundant.results.information import FOLD
@@ -33,7 +33,7 @@ _TESTS = {
 #: A calibration slope whose interval excludes 1 is told if it is as far from it as this.
 _SLOPES = (0.8, 1.25)
 #: The value of a metric at which predictions are no better than chance.
-_CHANCE = {"roc_auc": 0.5, "roc_auc_ovr": 0.5, CONCORDANCE: 0.5}
+_CHANCE = {"roc_auc": 0.5, "roc_auc_ovr": 0.5, CONCORDANCE: 0.5, "r2": 0.0, SPEARMAN: 0.0}
 
 
 class Finding(NamedTuple):

@@ -110,7 +110,8 @@ class ControlTask:
                 "n_permutations": N_PERMUTATIONS,
                 "random_state": rng,
             }
-            tests = three_tests(residuals, centred_outcome(truth), self.known, latents, **options)
+            centred = centred_outcome(truth, continuous=self._numbers)
+            tests = three_tests(residuals, centred, self.known, latents, **options)
         return float(np.max([test.p_value for test in tests]))
 
     def _order(self, rng: np.random.RandomState) -> np.ndarray:
@@ -128,7 +129,19 @@ class ControlTask:
         known = np.where(np.isnan(self.known), np.nanmedian(self.known, axis=0), self.known)
         # Three hospitals make three folds, not the usual five.
         cv = 5 if self.groups is None else min(5, len(np.unique(self.groups)))
-        return out_of_fold_residuals(known, truth, cv=cv, groups=self.groups, random_state=rng)
+        return out_of_fold_residuals(
+            known,
+            truth,
+            cv=cv,
+            groups=self.groups,
+            random_state=rng,
+            continuous=self._numbers,
+        )
+
+    @property
+    def _numbers(self) -> bool:
+        """Whether the outcome is continuous: classes are positions, times have fields."""
+        return self.truth.dtype.kind == "f"
 
 
 def random_functions(known: np.ndarray, n: int, rng: np.random.RandomState) -> np.ndarray:

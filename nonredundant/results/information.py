@@ -153,7 +153,7 @@ def _tests(study: Study, response: np.ndarray, tested: Tested) -> list[dict[str,
         "n_permutations": N_PERMUTATIONS,
         "random_state": study.folds[0].seed,
     }
-    outcome = centred_outcome(study.outcome.y[kept])
+    outcome = centred_outcome(study.outcome.y[kept], continuous=study.outcome.kind == "numbers")
     results = three_tests(left, outcome, known, latents, **options)
     share = unseen_share(left, latents, _relevance(left, outcome), strata=options["strata"])
     return [asdict(result) | {"unseen_share": share} for result in results]
@@ -228,19 +228,21 @@ def outcome_residuals(outcome: Outcome, responses: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     outcome : Outcome
-        Classes, or times to an event.
+        Classes, numbers, or times to an event.
     responses : array of shape (n_samples, n_columns)
-        Probabilities, margins or risks; NaN where there is no prediction.
+        Probabilities, margins, numbers or risks; NaN where there is no prediction.
 
     Returns
     -------
     array of shape (n_samples, 1) or (n_samples, n_classes)
-        Label minus probability; for more than two classes one against the rest; for times the
-        martingale residuals.
+        Label minus probability, for more than two classes one against the rest; number minus
+        prediction; for times the martingale residuals.
     """
     known = ~np.isnan(responses).any(axis=1)
     y = outcome.y[known]
-    if outcome.is_survival:
+    if outcome.kind == "numbers":
+        found = (y - responses[known, -1])[:, None]
+    elif outcome.is_survival:
         found = martingale_residuals(y["event"], y["time"], responses[known, -1])[:, None]
     else:
         found = class_residuals(y, responses[known])

@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from nonredundant.classifiers.builtin import Kind
+from nonredundant.classifiers.scoring import CONCORDANCE
 from nonredundant.extraction.case_table import MISSING
 from nonredundant.folds.centres import centre_names
 from nonredundant.folds.cohort import Cohort
@@ -51,7 +53,8 @@ class CohortSettings:
     patch_shape : list of int or None
         Channels, then the size of a patch in voxels; None without patches.
     class_counts : dict of str to int
-        Samples per class; "censored" and "event" for times to an event.
+        Samples per class, or per quarter of a continuous outcome; "censored" and "event" for times
+        to an event.
     quartiles : dict of str to list of float
         Quartiles of the total lesion volume ("volume") and of the maximum intensity ("maximum")
         per sample, where they are known.
@@ -105,7 +108,7 @@ class ComparisonSettings:
     n_test : int
         Number of samples in the held-out test set.
     classes : list of str
-        The classes; empty for times to an event.
+        The classes; empty for numbers and for times to an event.
     cohort : CohortSettings
         The cohort.
     failed : dict of str to str
@@ -182,6 +185,13 @@ class ComparisonSettings:
     seconds: dict[str, float] = field(default_factory=dict)
     n_centres: int = 0
     centres_left_out: bool = False
+
+    @property
+    def kind(self) -> Kind:
+        """What the outcome is."""
+        if self.classes:
+            return "classes"
+        return "times" if CONCORDANCE in self.scoring else "numbers"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as nested dicts, in the order of `settings.json`."""

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.classifiers.builtin import GRAPH
-from nonredundant.classifiers.scoring import CONCORDANCE, Recorded
+from nonredundant.classifiers.scoring import CONCORDANCE, SPEARMAN, recorded
 from nonredundant.folds.fitting import Fitted
 from nonredundant.folds.out_of_fold import OutOfFold
 from nonredundant.folds.outcome import Outcome
@@ -20,6 +20,10 @@ from nonredundant.statistics.cross_validation import (
 )
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.estimates import Difference, Estimate, not_estimable
+from nonredundant.statistics.explained_variance import (
+    cross_validated_r2,
+    cross_validated_r2_difference,
+)
 from nonredundant.statistics.heterogeneity import mean_over_centres
 from nonredundant.statistics.multiplicity import holm
 from nonredundant.statistics.resampling import (
@@ -31,7 +35,7 @@ from nonredundant.statistics.resampling import (
 from nonredundant.statistics.survival import compare_concordance, concordance_index
 
 N_RESAMPLES = 1000
-#: Names of the tests of the AUC of cross-validation, and of folds that are centres.
+#: Names of the tests of the AUC and the R² of cross-validation, and of folds that are centres.
 AUC_METHOD, CENTRE_METHOD = "influence curve", "t over centres"
 _SUMMARY = ["feature_set", "classifier", "metric", "mean", "sd", "low", "high", "reason"]
 _TESTS = [
@@ -61,14 +65,22 @@ SHARES = (
     "roc_auc_ovr",
     CONCORDANCE,
 )
+#: The least and the largest value of other metrics.
+_RANGES = {"r2": (-np.inf, 1.0), SPEARMAN: (-1.0, 1.0)}
+
+
+def _possible(metric: str, low: float, high: float) -> tuple[float, float]:
+    """Clip an interval to possible values, which keeps its coverage: t intervals are unbounded."""
+    least, most = (0.0, 1.0) if metric in SHARES else _RANGES.get(metric, (-np.inf, np.inf))
+    return float(np.clip(low, least, most)), float(np.clip(high, least, most))
 
 
 class FoldTests:
     """Intervals and paired tests of the scores of cross-validation.
 
-    The AUC of two classes is judged by `statistics.cross_validated_auc` and its paired
-    difference, every other score by the corrected resampled t-test. Where each fold is a centre,
-    centres are the units, and every score is judged by Student's t over them.
+    The AUC of two classes and the R² of numbers are judged by the influence of each sample and
+    their paired differences, every other score by the corrected resampled t-test. Where each fold
+    is a centre, centres are the units, and every score is judged by Student's t over them.
     """
 
     def __init__(self, study: Study, held: OutOfFold, scores: pd.DataFrame) -> None:
@@ -91,8 +103,9 @@ class FoldTests:
             if self.study.left_in is not None:
                 found = mean_over_centres(scores)
                 estimate = Estimate(found.estimate, found.low, found.high, found.reason)
-            elif self._by_auc(metric):
-                estimate = cross_validated_auc(
+            elif self._by_influence(metric):
+                judge = cross_validated_r2 if metric == "r2" else cross_validated_auc
+                estimate = judge(
                     self.study.outcome.y,
                     self.held.score(feature_set, classifier),
                     self.held.folds,
@@ -100,10 +113,7 @@ class FoldTests:
                 )
             else:
                 estimate = resampled_interval(scores, *self.sizes)
-            low, high = estimate.low, estimate.high
-            if metric in SHARES:
-                # A t interval is unbounded; clipping it to possible values keeps its coverage.
-                low, high = np.clip((low, high), 0.0, 1.0)
+            low, high = _possible(metric, estimate.low, estimate.high)
             spread = scores.std(ddof=1) if len(scores) > 1 else float("nan")
             rows.append((*names, estimate.estimate, spread, low, high, estimate.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
@@ -147,20 +157,23 @@ class FoldTests:
         differences = (self.wide[metric, *left] - self.wide[metric, *right]).to_numpy()
         if self.study.left_in is not None:
             return mean_over_centres(differences), CENTRE_METHOD
-        if self._by_auc(metric):
-            auc_difference = cross_validated_auc_difference(
+        if self._by_influence(metric):
+            judge = cross_validated_auc_difference
+            if metric == "r2":
+                judge = cross_validated_r2_difference
+            found = judge(
                 self.study.outcome.y,
                 self.held.score(*left),
                 self.held.score(*right),
                 self.held.folds,
                 groups=self.study.groups,
             )
-            return auc_difference, AUC_METHOD
+            return found, AUC_METHOD
         return resampled_test(differences, *self.sizes), "corrected resampled t"
 
-    def _by_auc(self, metric: str) -> bool:
-        """Return whether the metric is the AUC of two classes."""
-        return metric == "roc_auc" and len(self.study.outcome.classes) == 2
+    def _by_influence(self, metric: str) -> bool:
+        """Return whether the metric is the AUC of two classes, or R²."""
+        return metric == "r2" or (metric == "roc_auc" and len(self.study.outcome.classes) == 2)
 
 
 def _test_row(names: tuple[str, ...], difference: Difference, method: str) -> tuple:
@@ -262,9 +275,7 @@ class TestSet:
         for (feature_set, clf), response in self.mean.items():
             for metric in self.study.options.scorers:
                 estimate = self._interval(metric, response)
-                # Normal intervals are unbounded, the scores are not.
-                low, high = estimate.low, estimate.high
-                low, high = np.clip((low, high), 0, 1) if metric in SHARES else (low, high)
+                low, high = _possible(metric, estimate.low, estimate.high)
                 head = feature_set, clf, metric
                 rows.append((*head, estimate.estimate, np.nan, low, high, estimate.reason))
         return pd.DataFrame(rows, columns=_SUMMARY)
@@ -282,6 +293,7 @@ class TestSet:
             self.y,
             self.rows,
             self._metric(metric, response),
+            stratify=self.n_classes > 0,
             n_resamples=N_RESAMPLES,
             random_state=self.seed,
         )
@@ -315,6 +327,7 @@ class TestSet:
             self.rows,
             self.rows + n,
             lambda y, rows: of_a(y, rows) if rows[0] < n else of_b(y, rows - n),
+            stratify=self.n_classes > 0,
             n_resamples=N_RESAMPLES,
             random_state=self.seed,
         )
@@ -365,7 +378,7 @@ class TestSet:
 
         All sets are scored on the same resamples; each value is computed once.
         """
-        recorded, scorer = Recorded(response, self.n_classes), self.study.options.scorers[metric]
+        model, scorer = recorded(response, self.n_classes), self.study.options.scorers[metric]
         scored = self.scored.setdefault((metric, id(response)), {})
 
         def value(y: Any, rows: Any) -> float:
@@ -373,7 +386,7 @@ class TestSet:
             rows = np.asarray(rows, dtype=int)
             key = hash(rows.tobytes())
             if key not in scored:
-                scored[key] = float(scorer(recorded, rows, y))
+                scored[key] = float(scorer(model, rows, y))
             return scored[key]
 
         return value

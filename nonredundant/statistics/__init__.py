@@ -18,6 +18,10 @@ from nonredundant.statistics.cross_validation import (
 from nonredundant.statistics.delong import delong_interval, delong_test
 from nonredundant.statistics.development_size import development_size
 from nonredundant.statistics.estimates import Difference, Estimate
+from nonredundant.statistics.explained_variance import (
+    cross_validated_r2,
+    cross_validated_r2_difference,
+)
 from nonredundant.statistics.heterogeneity import (
     Heterogeneity,
     heterogeneity,
@@ -51,6 +55,8 @@ __all__ = [
     "conformal_p_values",
     "cross_validated_auc",
     "cross_validated_auc_difference",
+    "cross_validated_r2",
+    "cross_validated_r2_difference",
     "delong_interval",
     "delong_test",
     "development_size",

@@ -23,6 +23,7 @@ def out_of_fold_residuals(
     cv: Any = 5,
     groups: Any = None,
     random_state: Any = None,
+    continuous: bool | None = None,
 ) -> np.ndarray:
     """Compute what predictions from h leave unexplained of an outcome, out of fold.
 
@@ -32,7 +33,7 @@ def out_of_fold_residuals(
         Known features.
     y : array-like of shape (n_samples,)
         Classes; times, as a structured array or data frame of events and times; or a continuous
-        outcome: numbers with fractions, or with more than 20 distinct values.
+        outcome, see `continuous`.
     estimator : estimator or None, default=None
         Predicts y from h: a classifier (one with margins only is calibrated on them), a regressor,
         or a model of times whose `predict` is higher for earlier events. None: logistic
@@ -44,6 +45,9 @@ def out_of_fold_residuals(
         Kept on one side of each fold.
     random_state : int, RandomState or None, default=None
         Seed of the folds.
+    continuous : bool or None, default=None
+        Whether y contains numbers, not classes. None: if there are numbers with fractions, or more
+        than 20 distinct ones.
 
     Returns
     -------
@@ -80,7 +84,7 @@ def out_of_fold_residuals(
         risk = _out_of_fold(estimator, h, known, splits, "predict")
         return martingale_residuals(event, time, risk)[:, None]
     labels = _labels(y)
-    if _is_continuous(labels):
+    if _is_continuous(labels) if continuous is None else continuous:
         values = labels.astype(float)
         splits = _splits(h, None, cv, groups, random_state)
         estimator = _ridge() if estimator is None else estimator
@@ -93,12 +97,14 @@ def out_of_fold_residuals(
     return class_residuals(codes, _out_of_fold(estimator, h, codes, splits, method))
 
 
-def centred_outcome(y: Any) -> np.ndarray:
+def centred_outcome(y: Any, *, continuous: bool | None = None) -> np.ndarray:
     """Return an outcome as what a prediction without any feature leaves unexplained of it.
 
     Parameters
     ----------
     y : array-like of shape (n_samples,)
+        As for `out_of_fold_residuals`.
+    continuous : bool or None, default=None
         As for `out_of_fold_residuals`.
 
     Returns
@@ -121,7 +127,7 @@ def centred_outcome(y: Any) -> np.ndarray:
         event, time = check_survival(y, len(y))
         return null_residuals(event, time)[:, None]
     labels = _labels(y)
-    if _is_continuous(labels):
+    if _is_continuous(labels) if continuous is None else continuous:
         values = labels.astype(float)
         return (values - values.mean())[:, None]
     codes = np.unique(labels, return_inverse=True)[1]

@@ -26,19 +26,22 @@ def bootstrap_interval(
     x: Any,
     metric: Callable[..., float],
     *,
+    stratify: bool = True,
     n_resamples: int = 1000,
     random_state: Any = None,
 ) -> Estimate:
-    """Estimate a metric with its 95 % interval by the bootstrap within classes.
+    """Estimate a metric with its 95 % interval by the bootstrap, within classes if there are any.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels; each class keeps its size in every resample.
+        Labels, or numbers.
     x : array-like of shape (n, ...)
         Second argument of the metric, one row per case.
     metric : callable
         `metric(y, x) -> float`.
+    stratify : bool, default=True
+        Whether each class keeps its size in every resample; False for numbers.
     n_resamples : int, default=1000
         Number of resamples.
     random_state : int, RandomState or None, default=None
@@ -62,7 +65,7 @@ def bootstrap_interval(
     1.0
     """
     labels, values = np.asarray(y), np.asarray(x)
-    draws = _resamples(labels, values, n_resamples, random_state)
+    draws = _resamples(labels, values, stratify, n_resamples, random_state)
     resampled = [metric(labels[rows], values[rows]) for rows in draws]
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(resampled, [tail, 100 - tail])
@@ -79,21 +82,24 @@ def paired_bootstrap(
     b: Any,
     metric: Callable[..., float],
     *,
+    stratify: bool = True,
     n_resamples: int = 1000,
     random_state: Any = None,
 ) -> Difference:
     """Test the difference of a metric between two predictions of the same cases.
 
-    Each resample draws cases within classes, with both of their predictions.
+    Each resample draws cases, within classes if there are any, with both of their predictions.
 
     Parameters
     ----------
     y : array-like of shape (n,)
-        Labels.
+        Labels, or numbers.
     a, b : array-like of shape (n, ...)
         Two predictions of each case.
     metric : callable
         `metric(y, prediction) -> float`.
+    stratify : bool, default=True
+        Whether each class keeps its size in every resample; False for numbers.
     n_resamples : int, default=1000
         Number of resamples.
     random_state : int, RandomState or None, default=None
@@ -120,7 +126,7 @@ def paired_bootstrap(
     """
     labels, first, second = np.asarray(y), np.asarray(a), np.asarray(b)
     _same_length(labels, second)
-    draws = _resamples(labels, first, n_resamples, random_state)
+    draws = _resamples(labels, first, stratify, n_resamples, random_state)
     resampled = np.array(
         [metric(labels[rows], first[rows]) - metric(labels[rows], second[rows]) for rows in draws]
     )
@@ -244,16 +250,18 @@ def _same_length(labels: np.ndarray, values: np.ndarray) -> None:
 
 
 def _resamples(
-    labels: np.ndarray, values: np.ndarray, n_resamples: int, random_state: Any
+    labels: np.ndarray, values: np.ndarray, stratify: bool, n_resamples: int, random_state: Any
 ) -> list[np.ndarray]:
-    """Draw rows with replacement within each class."""
+    """Draw rows with replacement, within each class or among all."""
     from sklearn.utils import check_random_state
 
     _same_length(labels, values)
+    rng = check_random_state(random_state)
+    if not stratify:
+        return list(rng.randint(len(labels), size=(n_resamples, len(labels))))
     classes = np.unique(labels)
     if len(classes) < 2:
         raise ValueError(f"y must contain at least two classes, got {classes.tolist()}")
-    rng = check_random_state(random_state)
     members = [np.flatnonzero(labels == label) for label in classes]
     return [
         np.concatenate([rng.choice(rows, len(rows)) for rows in members])

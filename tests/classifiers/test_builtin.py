@@ -154,8 +154,8 @@ def test_four_of_a_class_are_resampled_by_smote():
 
 def test_a_classifier_that_knows_no_times_is_refused_for_them_and_the_other_way_round():
     with pytest.raises(ValueError, match="'mine' predicts classes, and y holds times"):
-        check_kinds({"mine": LogisticRegression()}, times=True)
+        check_kinds({"mine": LogisticRegression()}, kind="times")
     with pytest.raises(ValueError, match="'mine' predicts numbers, and y holds classes"):
-        check_kinds({"mine": Ridge()}, times=False)
-    check_kinds({"mine": CoxPHSurvivalAnalysis(), "Cox": None}, times=True)
-    check_kinds({"mine": LogisticRegression(), "LR": None}, times=False)
+        check_kinds({"mine": Ridge()}, kind="classes")
+    check_kinds({"mine": CoxPHSurvivalAnalysis(), "Cox": None}, kind="times")
+    check_kinds({"mine": LogisticRegression(), "LR": None}, kind="classes")

@@ -152,7 +152,7 @@ def _data_items(comparison: Any) -> list[Item]:
             "30",
             "13",
             "Class imbalance",
-            ", ".join(balance) or ("not corrected" if s.classes else "times to an event"),
+            ", ".join(balance) or ("not corrected" if s.classes else f"the outcome are {s.kind}"),
             bool(balance),
             bool(s.classes),
         ),

@@ -16,7 +16,8 @@ def _content(comparison: Any) -> list[Block]:
     lines = [_features(settings), _network(settings), _FOLDS, _tests(settings), _audit()]
     items = Markup("\n").join(Markup("<li>{}</li>").format(line) for line in lines)
     left_out = set() if settings.graph else {"thiery"}
-    left_out |= {"harrell", "kang"} if settings.classes else {"delong", "sun", "ledell"}
+    left_out |= set() if settings.kind == "times" else {"harrell", "kang"}
+    left_out |= set() if settings.kind == "classes" else {"delong", "sun", "ledell"}
     if not settings.n_test:
         left_out |= {"delong", "sun", "kang"}
     return [Markup("<ol>\n{}\n</ol>").format(items), reference_list(left_out)]
@@ -81,7 +82,14 @@ def _tests(settings: Any) -> Markup:
         "over folds by the corrected resampled t-test{}, which accounts for overlapping training "
         "sets"
     ).format(cite("nadeau"))
-    if not settings.classes:
+    if settings.kind == "numbers":
+        text = Markup(
+            "R² of predicted numbers are compared over folds by the influence of each sample, "
+            "other scores {}"
+        ).format(over_folds)
+        if settings.n_test:
+            text += ", and on the test set by the paired bootstrap"
+    elif settings.kind == "times":
         text = Markup("Predicted risks of an event are scored by Harrell's concordance{}; ").format(
             cite("harrell")
         )

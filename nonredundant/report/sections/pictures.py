@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sklearn.metrics import PredictionErrorDisplay
+
 from nonredundant.displays.latent_space import LatentSpaceDisplay
 from nonredundant.displays.roc import RocBandDisplay
 from nonredundant.displays.training import LossCurveDisplay
@@ -19,6 +21,7 @@ def _figures(comparison: Any) -> list[Drawing]:
     own = weights[weights["feature_set"] == comparison.primary["feature_set"]]
     wanted = [
         (len(comparison.settings.classes) == 2, _roc(comparison)),
+        (comparison.settings.kind == "numbers", _numbers(comparison)),
         (own["block"].nunique() == 2, _WEIGHTS),
         (bool(comparison.latents), _LATENTS),
         (comparison.atlas is not None, _ATLAS),
@@ -36,6 +39,31 @@ def _roc(comparison: Any) -> Drawing:
         "comparison. Bands: 95 % of the curves of bootstrap samples. Dotted: chance.",
         draw_with(RocBandDisplay),
     )
+
+
+def _numbers(comparison: Any) -> Drawing:
+    """Draw predicted beside true numbers."""
+    return Drawing(
+        "numbers",
+        "Predicted numbers",
+        "Predictions of the set of the primary comparison on "
+        f"{where_predicted(comparison.settings)}, each sample's mean over the repeats, beside the truth. Dashed: as they should be.",
+        _draw_numbers,
+    )
+
+
+def _draw_numbers(comparison: Any) -> Any:
+    """Draw the primary set's predictions with scikit-learn's display."""
+    primary, table = comparison.primary, comparison.predictions
+    own = table[
+        (table["feature_set"] == primary["feature_set"])
+        & (table["classifier"] == primary["classifier"])
+    ]
+    mean = own.groupby("sample")[["y", "score"]].mean()
+    display = PredictionErrorDisplay.from_predictions(
+        mean["y"], mean["score"], kind="actual_vs_predicted", subsample=None
+    )
+    return display.figure_
 
 
 _WEIGHTS = Drawing(

@@ -69,9 +69,11 @@ def _dimensions(settings: Any, items: Mapping[str, Item]) -> Reply:
     found = count(cohort.n_hcr, "hand-crafted feature")
     if settings.cvae:
         found += f" and {count(settings.cvae.get('dlr_size', 0), 'learned feature')}"
+    if settings.kind == "numbers":
+        return Reply(AUTHORS, f"{found}; {count(cohort.n_samples, 'sample')}")
     fewest = min(cohort.class_counts.values(), default=0)
-    kind = "smallest class" if settings.classes else "smaller group of events and censored"
-    return Reply(AUTHORS, f"{found}; {count(fewest, 'sample')} in the {kind}")
+    group = "smallest class" if settings.classes else "smaller group of events and censored"
+    return Reply(AUTHORS, f"{found}; {count(fewest, 'sample')} in the {group}")
 
 
 def _non_radiomic(settings: Any, items: Mapping[str, Item]) -> Reply:
