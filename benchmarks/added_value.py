@@ -4,12 +4,14 @@ Cohorts are read from `$NONREDUNDANT_DATA` as the fetchers describe; phantoms ar
 one comparison of the hand-crafted features, the deep ones and both, with the deep features made
 independent of the hand-crafted ones, by ridge logistic regression (times: Cox regression).
 `python benchmarks/added_value.py` prints the table and writes it into docs/benchmarks.md;
-`--only LUNG1 phantoms` restricts it to the rows whose names contain a word.
+`--only LUNG1 phantoms` restricts it to the rows whose names contain a word; `--rows FILE` keeps
+the finished rows there, and a run that was interrupted continues.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 import warnings
@@ -220,7 +222,7 @@ def _audited(audit: pd.DataFrame, block: str, method: str) -> str:
     return f"{row['estimate']:.2f} ({row['null_95']:.2f})"
 
 
-def section(rows: list[dict[str, str]], seconds: float) -> str:
+def section(rows: list[dict[str, str]]) -> str:
     """Write the table and how often made-up features were claimed."""
     table = pd.DataFrame(rows)
     made_up = table[table["deep features"] == "MadeUp"]
@@ -231,7 +233,8 @@ def section(rows: list[dict[str, str]], seconds: float) -> str:
         "regression (concordance). `FMCIB-control`: the embedding after all voxels outside of the "
         "tumour were drawn at random; `Untrained`: 256 maps of a network that nothing trained; "
         "`MadeUp`: noise, or curved functions of the leading components of h. "
-        f"{seconds / 60:.0f} minutes on a machine of two cores with other programs."
+        f"{table['minutes'].astype(float).sum():.0f} minutes on a machine of two cores with other "
+        "programs."
     )
     if len(made_up):
         text += (
@@ -245,15 +248,21 @@ def main() -> None:
     """Run the comparisons and write the section after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="Words in the names of rows.")
+    parser.add_argument("--rows", type=Path, help="Keeps the finished rows.")
     options = parser.parse_args()
-    start, rows = time.perf_counter(), []
+    kept = options.rows if options.rows and options.rows.exists() else None
+    found: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept else {}
     for row in all_rows():
-        if options.only and not any(word in f"{row.name} {row.deep}" for word in options.only):
+        name = f"{row.name} {row.deep}"
+        if name in found or (options.only and not any(word in name for word in options.only)):
             continue
-        rows.append(measure(row))
-        print(" | ".join(rows[-1].values()), flush=True)
-        text = section(rows, time.perf_counter() - start)
-        write_section("added_value.py", "What do deep features add?", text)
+        start = time.perf_counter()
+        found[name] = measure(row) | {"minutes": f"{(time.perf_counter() - start) / 60:.1f}"}
+        print(" | ".join(found[name].values()), flush=True)
+        if options.rows:
+            options.rows.write_text(json.dumps(found), "utf-8")
+    rows = [found[name] for row in all_rows() if (name := f"{row.name} {row.deep}") in found]
+    write_section("added_value.py", "What do deep features add?", section(rows))
 
 
 if __name__ == "__main__":
