@@ -204,8 +204,8 @@ def section(rows: list[dict[str, Any]], seconds: float) -> str:
         f"{len(SEEDS)} splits and seeds, logistic regression. `DLR`: 16 latents of "
         f"`NonRedundantCVAE` after {N_EPOCHS} epochs; `Pooled`: the means of the last maps of its "
         "encoder, trained without the independence term; `Untrained`: 256 maps of a network that "
-        "nothing trained; `Photographs`: 1,280 maps of EfficientNet-Lite0 trained on ImageNet, of three "
-        "slices; the last three reduced to 16 components by `NonRedundantEmbedding`. "
+        "nothing trained; `Photographs`: 1,280 maps of EfficientNet-Lite0 trained on ImageNet, of "
+        "three slices; the last three reduced to 16 components by `NonRedundantEmbedding`. "
         f"{seconds / 60:.0f} minutes on two cores.\n\n"
         f"{shown.reset_index().to_markdown(index=False)}\n\nMean gain over the cohorts: "
         + "; ".join(
