@@ -46,6 +46,7 @@ from nonredundant.report.formatting import format_p
 
 #: Lesions of the cohorts of images, and columns of made-up deep features.
 N_IMAGES, N_MADE_UP = 400, 16
+CUBE = (16, 16, 16)
 #: Folds are repeated in smaller cohorts.
 _LARGE = 200
 #: Published AUC of the network of Hosny et al. 2018.
@@ -121,18 +122,18 @@ def images(cohort: str, deep: str) -> tuple[LesionTable, Any]:
     settings: dict[str, Any] = {"n_jobs": 2}
     if cohort == "AdrenalMNIST3D":
         cases, y = fetch_adrenal(split="train", return_X_y=True)
-        settings |= {"feature_classes": ["shape"], "patch_shape": (32,) * 3}
+        settings |= {"feature_classes": ["shape"], "patch_shape": CUBE, "patch_spacing": 4.0}
     elif cohort == "PneumoniaMNIST":
         cases, y = fetch_pneumonia(split="train", return_X_y=True)
         settings |= {"bin_width": 25, "patch_shape": (28, 28), "whole_image": True}
     elif cohort == "sts":
         cases, y = fetch_sts(return_X_y=True)
-        settings |= {"modality": "PET"}
+        settings |= {"modality": "PET", "patch_shape": CUBE}
     else:
         effect = 0.0 if "no effect" in cohort else 2.7
         cases, y, _ = make_lesions(N_IMAGES, hidden_effect=effect, random_state=0)
         y = pd.Series(np.asarray(y), index=cases.index)
-        settings |= {"bin_count": 32}
+        settings |= {"bin_count": 32, "patch_shape": CUBE}
     if len(cases) > N_IMAGES:
         cases = cases.sample(N_IMAGES, random_state=0)
     with warnings.catch_warnings():
