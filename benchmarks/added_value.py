@@ -4,12 +4,14 @@ Cohorts are read from `$NONREDUNDANT_DATA` as the fetchers describe; phantoms ar
 one comparison of the hand-crafted features, the deep ones and both, with the deep features made
 independent of the hand-crafted ones, by ridge logistic regression (times: Cox regression).
 `python benchmarks/added_value.py` prints the table and writes it into docs/benchmarks.md;
-`--only LUNG1 phantoms` restricts it to the rows whose names contain a word.
+`--only LUNG1 phantoms` restricts it to the rows whose names contain a word; `--rows FILE` keeps
+the finished rows there, and a run that was interrupted continues.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import time
 import warnings
@@ -44,6 +46,9 @@ from nonredundant.report.formatting import format_p
 
 #: Lesions of the cohorts of images, and columns of made-up deep features.
 N_IMAGES, N_MADE_UP = 400, 16
+CUBE = (16, 16, 16)
+#: Folds are repeated in smaller cohorts.
+_LARGE = 200
 #: Published AUC of the network of Hosny et al. 2018.
 PUBLISHED = {"Maastro": 0.70, "M-SPORE": 0.71}
 
@@ -117,18 +122,18 @@ def images(cohort: str, deep: str) -> tuple[LesionTable, Any]:
     settings: dict[str, Any] = {"n_jobs": 2}
     if cohort == "AdrenalMNIST3D":
         cases, y = fetch_adrenal(split="train", return_X_y=True)
-        settings |= {"feature_classes": ["shape"], "patch_shape": (32,) * 3}
+        settings |= {"feature_classes": ["shape"], "patch_shape": CUBE, "patch_spacing": 4.0}
     elif cohort == "PneumoniaMNIST":
         cases, y = fetch_pneumonia(split="train", return_X_y=True)
         settings |= {"bin_width": 25, "patch_shape": (28, 28), "whole_image": True}
     elif cohort == "sts":
         cases, y = fetch_sts(return_X_y=True)
-        settings |= {"modality": "PET"}
+        settings |= {"modality": "PET", "patch_shape": CUBE}
     else:
         effect = 0.0 if "no effect" in cohort else 2.7
         cases, y, _ = make_lesions(N_IMAGES, hidden_effect=effect, random_state=0)
         y = pd.Series(np.asarray(y), index=cases.index)
-        settings |= {"bin_count": 32}
+        settings |= {"bin_count": 32, "patch_shape": CUBE}
     if len(cases) > N_IMAGES:
         cases = cases.sample(N_IMAGES, random_state=0)
     with warnings.catch_warnings():
@@ -171,7 +176,7 @@ def measure(row: Row) -> dict[str, str]:
             y,
             cvae=NonRedundantCVAE(dlr_size=16, max_epochs=100),
             feature_sets=["HCR", f"{row.deep}-MI", fused],
-            n_repeats=2,
+            n_repeats=1 if len(table) >= _LARGE else 2,
             classifiers=None if np.ndim(y) > 1 else "LR",
             baselines=False,
             controls=False,
@@ -191,6 +196,7 @@ def measure(row: Row) -> dict[str, str]:
         "cohort": row.name,
         "deep features": row.deep,
         "n": str(len(table)),
+        "folds": str(found.settings.n_folds),
         "HCR": _scored(own.loc["HCR"]),
         "deep": _scored(own.loc[block]),
         "both": _scored(own.loc[fused]),
@@ -220,18 +226,19 @@ def _audited(audit: pd.DataFrame, block: str, method: str) -> str:
     return f"{row['estimate']:.2f} ({row['null_95']:.2f})"
 
 
-def section(rows: list[dict[str, str]], seconds: float) -> str:
+def section(rows: list[dict[str, str]]) -> str:
     """Write the table and how often made-up features were claimed."""
     table = pd.DataFrame(rows)
     made_up = table[table["deep features"] == "MadeUp"]
     claimed = made_up["helps"].isin(["gain", "information"])
     text = (
         "Deep features d beside hand-crafted ones h: score of h, of d after what h explains of it "
-        "was removed, and of both, five folds, twice, by ridge logistic regression (AUC) or Cox "
+        "was removed, and of both, on held-out folds, by ridge logistic regression (AUC) or Cox "
         "regression (concordance). `FMCIB-control`: the embedding after all voxels outside of the "
         "tumour were drawn at random; `Untrained`: 256 maps of a network that nothing trained; "
         "`MadeUp`: noise, or curved functions of the leading components of h. "
-        f"{seconds / 60:.0f} minutes on a machine of two cores with other programs."
+        f"{table['minutes'].astype(float).sum():.0f} minutes on a machine of two cores with other "
+        "programs."
     )
     if len(made_up):
         text += (
@@ -245,15 +252,21 @@ def main() -> None:
     """Run the comparisons and write the section after each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="Words in the names of rows.")
+    parser.add_argument("--rows", type=Path, help="Keeps the finished rows.")
     options = parser.parse_args()
-    start, rows = time.perf_counter(), []
+    kept = options.rows if options.rows and options.rows.exists() else None
+    found: dict[str, Any] = json.loads(kept.read_text("utf-8")) if kept else {}
     for row in all_rows():
-        if options.only and not any(word in f"{row.name} {row.deep}" for word in options.only):
+        name = f"{row.name} {row.deep}"
+        if name in found or (options.only and not any(word in name for word in options.only)):
             continue
-        rows.append(measure(row))
-        print(" | ".join(rows[-1].values()), flush=True)
-        text = section(rows, time.perf_counter() - start)
-        write_section("added_value.py", "What do deep features add?", text)
+        start = time.perf_counter()
+        found[name] = measure(row) | {"minutes": f"{(time.perf_counter() - start) / 60:.1f}"}
+        print(" | ".join(found[name].values()), flush=True)
+        if options.rows:
+            options.rows.write_text(json.dumps(found), "utf-8")
+    rows = [found[name] for row in all_rows() if (name := f"{row.name} {row.deep}") in found]
+    write_section("added_value.py", "What do deep features add?", section(rows))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,10 @@ def fetch_lung1(
 def _hosny_table(cohort: str, data_home: str | os.PathLike[str] | None) -> pd.DataFrame:
     """Read a cohort, indexed by its ids as text."""
     path = _checked(f"hosny_{cohort}.csv.gz", data_home)
-    return pd.read_csv(path, dtype={"patient_id": str}).set_index("patient_id")
+    table = pd.read_csv(path, dtype={"patient_id": str})
+    # Five patients of Maastro have no id in the published file.
+    names = pd.Series([f"unnamed-{row}" for row in range(len(table))])
+    return table.assign(patient_id=table["patient_id"].fillna(names)).set_index("patient_id")
 
 
 def _embedding(file: str, data_home: str | os.PathLike[str] | None) -> pd.DataFrame:
