@@ -137,6 +137,12 @@ def read_design(
         raise ValueError(f"the published experiments are about classes, not {outcome.kind}")
     else:
         estimators = protocol.classifiers()
+    late = [one.name for one in sets if one.parts]
+    if late and outcome.kind == "numbers":
+        raise ValueError(
+            f"{late[0]!r} weighs log-odds or risks of its blocks, and y holds numbers: join the "
+            "blocks by '+'"
+        )
     if class_weight is not None and outcome.kind != "classes":
         raise ValueError(
             f"class_weight={class_weight!r} weighs classes, and y holds {outcome.kind}"
