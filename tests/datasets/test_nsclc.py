@@ -25,7 +25,8 @@ def home():
 )
 def test_hosny(home, cohort, n):
     found = fetch_hosny(cohort)
-    assert found.data.index.is_unique and not found.data.index.hasnans
+    assert found.data.index.is_unique
+    assert not found.data.index.hasnans
     assert len(found.data) == len(found.target) == len(found.cnn) == n
     assert found.data.shape[1] > 900
     assert not {"surv2yr", "cnn_alive_2y"} & set(found.data)

@@ -47,7 +47,8 @@ def _numbers(comparison: Any) -> Drawing:
         "numbers",
         "Predicted numbers",
         "Predictions of the set of the primary comparison on "
-        f"{where_predicted(comparison.settings)}, each sample's mean over the repeats, beside the truth. Dashed: as they should be.",
+        f"{where_predicted(comparison.settings)}, each sample's mean over the repeats, beside the "
+        "truth. Dashed: as they should be.",
         _draw_numbers,
     )
 
