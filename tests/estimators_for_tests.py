@@ -236,6 +236,9 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "RidgeCox": dict.fromkeys(
         [*_OF_LABELS, "check_estimators_nan_inf", "check_fit2d_1sample"], _TIMES
     ),
+    "LateFusion": {
+        "check_class_weight_classifiers": "weighs the classes of held-out scores; it passes none"
+    },
     "LateFusionOfTimes": dict.fromkeys(
         [*_OF_LABELS, "check_estimators_nan_inf", "check_fit2d_1sample"], _TIMES
     ),

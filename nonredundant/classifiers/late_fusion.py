@@ -125,9 +125,9 @@ class _Fusion(BaseEstimator):
         return np.einsum("nbc,b->nc", z, self.weights_) + self.intercept_
 
     def __sklearn_tags__(self) -> Any:
-        """Declare the input that the models take."""
+        """Declare that missing values are allowed where the models allow them."""
         tags = super().__sklearn_tags__()
-        tags.input_tags = get_tags(self.estimators[0]).input_tags
+        tags.input_tags.allow_nan = get_tags(self.estimators[0]).input_tags.allow_nan
         return tags
 
     @property
@@ -238,7 +238,8 @@ class LateFusion(ClassifierMixin, _Fusion):
         array of shape (n_samples,)
             The classes.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
 class LateFusionOfTimes(_Fusion):
