@@ -44,8 +44,8 @@ coding.head(4)
 
 # %% [markdown]
 # What counts is the patient of the next hospital. Each centre is left out once, and everything is
-# learned on the two others, the harmonisation included; the centre that is left out has no estimate,
-# and its features stay as they are.
+# learned on the two others, the harmonisation included; the centre that is left out has no
+# estimate, and its features stay as they are.
 
 # %%
 settings = {
