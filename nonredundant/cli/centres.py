@@ -32,3 +32,14 @@ def centre_steps(centre: str | None, *, harmonise: bool, leave_out: bool) -> lis
         if chosen and centre is None:
             raise ValueError(f"{option} needs the column of centres: --centre COL")
     return [Harmonise(centre, unseen="reference")] if harmonise and centre is not None else []
+
+
+def folds_of(folds: int, *, leave_out: bool) -> int | str:
+    """Return the folds: their number, or one per centre.
+
+    Examples
+    --------
+    >>> folds_of(5, leave_out=False), folds_of(5, leave_out=True)
+    (5, 'centre')
+    """
+    return "centre" if leave_out else folds

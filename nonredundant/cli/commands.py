@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nonredundant._version import __version__
-from nonredundant.cli.centres import centre_steps
+from nonredundant.cli.centres import centre_steps, folds_of
 from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
 from nonredundant.cli.outputs import prepare_file, prepare_folder
@@ -410,7 +410,7 @@ def evaluate(
             patients=parse_patients(patients),
             feature_sets=split_list(feature_sets) or None,
             classifiers=split_list(classifiers) or None,
-            cv="centre" if leave_centre_out else folds,
+            cv=folds_of(folds, leave_out=leave_centre_out),
             n_repeats=repeats,
             groups=grouping,
             centre=centre,

@@ -41,5 +41,5 @@ def sample_names(n_samples: int) -> pd.Index:
 
 def shared_generator(generators: list[np.random.Generator]) -> np.random.Generator:
     """Create the generator of what all samples share, independent of theirs."""
-    first = generators[0].bit_generator.seed_seq
+    first: Any = generators[0].bit_generator.seed_seq
     return np.random.default_rng(np.random.SeedSequence(first.entropy, spawn_key=(2**32 - 1,)))

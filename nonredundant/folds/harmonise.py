@@ -111,6 +111,8 @@ class Harmonise(  # type: ignore[call-arg]
     True
     """
 
+    _design_columns: list[str]
+
     _parameter_constraints: dict[str, Any] = {
         "centre": [str],
         "covariates": [list, tuple, None],
@@ -267,7 +269,7 @@ class Harmonise(  # type: ignore[call-arg]
 
     def _design(self, X: LesionTable, *, at_fit: bool) -> np.ndarray:
         """Return the covariates of each lesion as numbers; at fit those that vary."""
-        columns = []
+        columns: list[tuple[str, np.ndarray]] = []
         kept = [] if at_fit else self._design_columns
         for name in self.covariates or ():
             column = _covariate(X, name)
@@ -322,7 +324,7 @@ def centre_name(centre: Any) -> str:
     ('1', 'Lyon')
     """
     if isinstance(centre, Real) and not isinstance(centre, bool) and float(centre).is_integer():
-        return str(int(centre))
+        return str(int(float(centre)))
     return str(centre).strip()
 
 
