@@ -8,7 +8,6 @@ import pytest
 import skops.io
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import Pipeline as SamplingPipeline
-from radiomics.featureextractor import RadiomicsFeatureExtractor
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
@@ -19,6 +18,7 @@ from sklearn.utils import estimator_html_repr
 
 from nonredundant import NonRedundantCVAE, RadiomicsExtractor
 from nonredundant.datasets import fetch_sts, make_lesions
+from nonredundant.extraction import one_case
 
 CLASSES = ("firstorder", "shape")
 
@@ -46,13 +46,13 @@ def fitted(phantoms):
 
 def test_grid_search_over_the_whole_fusion_measures_each_case_once(phantoms, tmp_path, monkeypatch):
     calls = []
-    execute = RadiomicsFeatureExtractor.execute
+    measure = one_case.compute_features
 
-    def counted(self, *args, **kwargs):
+    def counted(*args, **kwargs):
         calls.append(1)
-        return execute(self, *args, **kwargs)
+        return measure(*args, **kwargs)
 
-    monkeypatch.setattr(RadiomicsFeatureExtractor, "execute", counted)
+    monkeypatch.setattr(one_case, "compute_features", counted)
     grid = {"cvae__dlr_size": [1, 2], "clf__C": [0.1, 1.0]}
     pipeline = Pipeline(make_steps(memory=str(tmp_path)))
     search = GridSearchCV(pipeline, grid, cv=2, scoring="roc_auc", error_score="raise")

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from nonredundant import LesionTable, NonRedundantCVAE, RadiomicsExtractor, compare_feature_sets
 from nonredundant.datasets import make_lesions
 from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.extraction import one_case
 from nonredundant.folds.feature_sets import check_feature_set, parse_feature_set
 from nonredundant.folds.references import choose_primary, references
 from nonredundant.folds.selection import SelectHCR, Selection
@@ -126,16 +127,14 @@ def test_a_model_predicts_cases_with_and_without_an_image(cohort):
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_search_measures_each_image_once(cohort, tmp_path, monkeypatch):
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
     calls = []
-    original = RadiomicsFeatureExtractor.execute
+    original = one_case.compute_features
 
-    def counted(self, image, *args, **kwargs):
+    def counted(image, *args, **kwargs):
         calls.append(1)
-        return original(self, image, *args, **kwargs)
+        return original(image, *args, **kwargs)
 
-    monkeypatch.setattr(RadiomicsFeatureExtractor, "execute", counted)
+    monkeypatch.setattr(one_case, "compute_features", counted)
     extractor = RadiomicsExtractor(**{**EXTRACTOR.get_params(), "memory": tmp_path})
     pipeline = make_pipeline(extractor, SimpleImputer(), StandardScaler(), LogisticRegression())
     other = {**IMAGES, "ct": {"bin_width": 20.0}}

@@ -15,23 +15,21 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nonredundant.extraction import RadiomicsExtractor
+from nonredundant.extraction import RadiomicsExtractor, one_case
 from nonredundant.io import CaseError
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Count the calls of pyradiomics."""
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
+    """Count the lesions that are measured."""
     found = []
-    original = RadiomicsFeatureExtractor.execute
+    original = one_case.compute_features
 
-    def counted(self, image, *args, **kwargs):
+    def counted(image, *args, **kwargs):
         found.append(image.GetSize())
-        return original(self, image, *args, **kwargs)
+        return original(image, *args, **kwargs)
 
-    monkeypatch.setattr(RadiomicsFeatureExtractor, "execute", counted)
+    monkeypatch.setattr(one_case, "compute_features", counted)
     return found
 
 
@@ -58,7 +56,7 @@ def test_positions_are_physical_and_in_z_y_x():
     )
 
 
-def test_a_grid_search_calls_pyradiomics_once_a_case(tmp_path, calls):
+def test_a_grid_search_measures_a_case_once(tmp_path, calls):
     cases = cohort(8)
     pipeline = make_pipeline(
         quick(memory=tmp_path / "cache"), StandardScaler(), LogisticRegression()
@@ -78,19 +76,17 @@ def test_equal_cases_are_measured_once(tmp_path, calls):
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, calls, monkeypatch):
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
     cases = cohort(4)
     extractor = quick(memory=tmp_path)
-    counted = RadiomicsFeatureExtractor.execute
+    counted = one_case.compute_features
 
-    def interrupted(self, *args, **kwargs):
+    def interrupted(*args, **kwargs):
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return counted(self, *args, **kwargs)
+        return counted(*args, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RadiomicsFeatureExtractor, "execute", interrupted)
+        patch.setattr(one_case, "compute_features", interrupted)
         with pytest.raises(KeyboardInterrupt):
             extractor.fit_transform(cases)
     assert len(calls) == 2

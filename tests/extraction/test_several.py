@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from cases_for_tests import image_of, quick
 from dicom_for_tests import write_pet
 
-from nonredundant.extraction import RadiomicsExtractor
+from nonredundant.extraction import RadiomicsExtractor, one_case
 from nonredundant.io import CaseError
 from nonredundant.lesions.images import image_names
 from nonredundant.utils.validation import InvalidParameterError
@@ -155,16 +155,14 @@ def test_masks_of_their_own_have_a_shape_each():
 
 
 def test_the_cache_holds_each_image_by_itself(tmp_path, monkeypatch):
-    from radiomics.featureextractor import RadiomicsFeatureExtractor
-
     calls = []
-    original = RadiomicsFeatureExtractor.execute
+    original = one_case.compute_features
 
-    def counted(self, image, *args, **kwargs):
+    def counted(image, *args, **kwargs):
         calls.append(image.GetSize())
-        return original(self, image, *args, **kwargs)
+        return original(image, *args, **kwargs)
 
-    monkeypatch.setattr(RadiomicsFeatureExtractor, "execute", counted)
+    monkeypatch.setattr(one_case, "compute_features", counted)
     pet, mask, ct = pair()
     alone = measured(quick(memory=tmp_path), table_of(image=pet, mask=mask))
     cases = table_of(image_pet=pet, image_ct=ct, mask=mask)
