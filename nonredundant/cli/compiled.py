@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.tree._tree import Tree
 
 
 def check_compiled(estimator: Any) -> None:
@@ -42,8 +41,9 @@ def check_compiled(estimator: Any) -> None:
 
 def _check_tree(tree: Any, n_features: Any, owner: Any) -> None:
     """Raise if a node of a tree leads out of it, or compares a column that there is not."""
-    if not isinstance(tree, Tree):
-        raise _damaged(owner, f"its tree is a {type(tree).__name__}")
+    kind = type(tree)
+    if (kind.__module__, kind.__name__) != ("sklearn.tree._tree", "Tree"):
+        raise _damaged(owner, f"its tree is a {kind.__name__}")
     if tree.node_count < 1 or tree.n_features != n_features:
         raise _damaged(owner, f"a tree has {tree.n_features} columns, its model {n_features}")
     here = np.arange(tree.node_count)

@@ -38,8 +38,8 @@ BY_CENTRE = [
 ]
 #: Which sets and which classifier a row is about.
 _PLACE = ["feature_set", "reference", "classifier", "metric"]
-HETEROGENEITY = [*_PLACE, "what", *Heterogeneity._fields]
-CODING = ["features", *CentreCoding._fields]
+HETEROGENEITY = [*_PLACE, "what", *Heterogeneity.__annotations__]
+CODING = ["features", *CentreCoding.__annotations__]
 _AUC_ONLY = "errors of one centre are known for the AUC of two classes only"
 
 
