@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -98,6 +99,8 @@ def claims(draws: int) -> tuple[pd.DataFrame, float]:
                     "gain": tests["estimate"],
                 }
             )
+        told = [f"{row['way']}: {row['claims']:d}" for row in rows[-len(ways) :]]
+        print(f"draw {seed}, claims: {'; '.join(told)}", file=sys.stderr, flush=True)
     frame = pd.DataFrame(rows).groupby("way", sort=False)
     summed, averaged = frame[["claims", "p"]].sum(), frame[["hcr", "gain"]].mean()
     found = summed.join(averaged)
@@ -124,7 +127,8 @@ def cohorts() -> tuple[LesionTable, pd.Series]:
     parts = {name: fetch_hosny(name) for name in HOSNY_COHORTS}
     data = pd.concat({name: part.data for name, part in parts.items()}, join="inner")
     data = data[[name for name in data if name.startswith("original_")]]
-    index = [f"{name} {label}" for name, label in data.index]
+    # One patient has no id.
+    index = [f"{name} {number}" for number, name in enumerate(data.index.get_level_values(0))]
     y = pd.concat([part.target for part in parts.values()]).set_axis(index)
     cnn = pd.concat([part.cnn for part in parts.values()]).set_axis(index)
     centre = pd.DataFrame({"centre": data.index.get_level_values(0)}, index=index)
