@@ -1,6 +1,6 @@
 """Models of one centre on patients of two others, and on patients of their own.
 
-Lung cancer, alive after two years (Hosny et al. 2018): about a hundred hand-crafted features of the
+Lung cancer, alive after two years (Hosny et al. 2018): the hand-crafted features of the
 original image, and the output of a network of theirs as the given embedding. The tables are read
 from the folder `nsclc` below `$NONREDUNDANT_DATA`.
 """
@@ -44,6 +44,8 @@ def fitted(table: LesionTable, y: np.ndarray, seed: int = 0) -> FeatureSetClassi
 
 def interval(row: Any, sign: str = "") -> str:
     """Write an estimate with its interval."""
+    if np.isnan(row["low"]):
+        return "not estimable"
     return f"{row['estimate']:{sign}.2f} ({row['low']:{sign}.2f} to {row['high']:{sign}.2f})"
 
 
@@ -59,6 +61,7 @@ def elsewhere(found: ModelValidation) -> list[str]:
         interval(scores.loc["calibration slope"]),
         interval(coverage),
         f"{coverage['mean_size']:.2f}",
+        f"{found.settings['n_outside']} of {found.settings['n']}",
     ]
 
 
@@ -99,15 +102,26 @@ def main() -> None:
                 others.append([name, other, *elsewhere(validate_model(model, *given))])
         homes.append([name, str(len(y)), *at_home(table, y)])
     heads = ["fitted on", "applied to", "AUC in folds", "AUC", "gain over HCR", "intercept"]
-    heads += ["slope", "coverage (.90)", "classes per set"]
-    home = ["centre", "n", "coverage (.90)", "of the dead", "of the living", "classes per set"]
+    heads += ["slope", "coverage (.90)", "classes per set", "outside"]
+    home = [
+        "centre",
+        "n",
+        "coverage (.90)",
+        "of the dead",
+        "of the living",
+        "classes per set",
+        "outside",
+    ]
     home += ["AUC", "intercept"]
     body = f"""
 Lung cancer, alive after two years: {", ".join(f"{k} {len(y)}" for k, (_, y) in cohorts.items())}
 patients; {cohorts["Maastro"][0].hcr.shape[1]} hand-crafted features of the original image and the
 output of the network of Hosny et al. as an embedding, HCR+CNN by logistic regression, five folds.
 Estimates with 95 % intervals; nothing is fitted on the second centre. The output is that of
-networks which the authors trained on other patients than those of Maastro and M-SPORE.
+networks which the authors trained on other patients than those of Maastro and M-SPORE. Its scale
+differs: 0.02 to 0.16 in HarvardRT, 0.02 to 1.00 in Maastro and 0.71 to 0.75 in M-SPORE, so models
+of the first and the last extrapolate elsewhere. Outside: cases that the model is told to be unlike
+its training cohort.
 
 {markdown_table(heads, others)}
 

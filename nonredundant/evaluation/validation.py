@@ -93,8 +93,8 @@ def validate_model(
     >>> table = LesionTable(pd.DataFrame({"uptake": y + rng.normal(size=200)}))
     >>> model = FeatureSetClassifier("HCR", cv=5, random_state=0).fit(table[:100], y[:100])
     >>> found = validate_model(model, table[100:], y[100:])
-    >>> found.scores[["measure", "estimate"]].round(2).iloc[0].tolist()
-    ['AUC', 0.83]
+    >>> found.scores.set_index("measure")["estimate"].round(2).to_dict()["AUC"]
+    0.8
     """
     check_coverage(coverage)
     if not isinstance(model, FeatureSetClassifier):

@@ -138,8 +138,9 @@ def calibration_of_times(
     if seen[known].sum() < _LEAST_CASES:
         return {"observed / expected": nothing, "slope": nothing}
     z = float(norm.ppf((1 + LEVEL) / 2))
-    ratio, spread = seen[known].sum() / expected.sum(), z / np.sqrt(seen[known].sum())
-    found = {"observed / expected": (ratio, ratio * np.exp(-spread), ratio * np.exp(spread))}
+    n_events = float(seen[known].sum())
+    ratio, spread = n_events / float(expected.sum()), float(np.exp(z / np.sqrt(n_events)))
+    found = {"observed / expected": (ratio, ratio / spread, ratio * spread)}
     slope = nothing
     if np.ptp(risk[known]) > 0:
         centred = risk[known] - np.average(risk[known], weights=expected[known])
