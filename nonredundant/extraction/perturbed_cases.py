@@ -63,7 +63,9 @@ def perturb_cases(
     measured = run_tasks(run_case, tasks, n_jobs=n_jobs, what="perturbing cases")
     # Closed with this generator, so that no process goes on after an error.
     with quiet(verbose), contextlib.closing(measured):
-        for i, results in progress(measured, total=len(tasks), verbose=verbose):
+        for i, results in progress(
+            measured, total=len(tasks), what="Perturbing", unit="case", verbose=verbose
+        ):
             if isinstance(results, WorkerDiedError):
                 reason = f"the process that perturbed it was killed ({results})"
                 results = [CaseFailure(reason, is_file_error=False)] * len(perturbations)
