@@ -161,7 +161,7 @@ def test_cases_of_which_none_can_be_read_are_named_with_exit_code_1(folder, monk
         (["fit", "cases.csv", "--target", "relapse", "-o", "m.pkl"], "must end in .skops"),
         (
             ["fit", "cases.csv", "--target", "relapse", "-o", "m.skops", "--classifier", "Cox"],
-            "unknown classifier 'Cox': choose from ('LR', 'SVM', 'RF', 'EN', 'GB', 'KNN', 'ensemble')",
+            "unknown classifier 'Cox': choose from ('LR', 'SVM', 'RF', 'EN'",
         ),
         (
             ["fit", "cases.csv", "--target", "patient", "--event", "relapse", "-o", "m.skops"],
