@@ -12,6 +12,7 @@ from nonredundant.cli import app
 #: The commands print warnings; as errors they would never get there.
 pytestmark = pytest.mark.filterwarnings("default")
 FAST = ["--classifiers", "LR", "--folds", "3", "--repeats", "1", "--jobs", "1", "--no-baselines"]
+FAST += ["--no-controls"]
 
 
 @pytest.fixture(scope="module")
