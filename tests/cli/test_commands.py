@@ -225,7 +225,7 @@ def test_stable_features_of_perturbed_images_and_of_second_scans(folder, monkeyp
 def test_a_model_is_saved_applied_and_knows_its_cohort(folder, monkeypatch):
     fitted = run(
         folder, monkeypatch, "fit", "cases.csv", "--target", "relapse", "-o", "model.skops",
-        "--epochs", "2", *QUICK,
+        "--epochs", "2", "--folds", "0", *QUICK,
     )  # fmt: skip
     assert fitted.exit_code == 0, fitted.output
     cases = pd.read_csv(folder / "cases.csv").head(3)
@@ -431,7 +431,7 @@ def test_predict_takes_the_columns_of_fit_by_name_and_names_unseen_categories(fo
     cases.to_csv(folder / "sexes.csv", index=False)
     fitted = run(
         folder, monkeypatch, "fit", "sexes.csv", "--target", "relapse", "-o", "clinical.skops",
-        "--feature-set", "HCR", "--clinical", "age,sex", *QUICK,
+        "--feature-set", "HCR", "--clinical", "age,sex", "--folds", "0", *QUICK,
     )  # fmt: skip
     assert fitted.exit_code == 0, fitted.output
     new = cases.head(4)[["sex", "mask", "age", "patient", "image"]]
