@@ -86,7 +86,7 @@ def cross_validated_r2_difference(
     The influence of a case is the difference of its two squared errors, over the sum of squares of
     its fold, less what that fold's difference leads one to expect of it; its standard error takes
     the fitted models as given. What training adds is that of `trained_difference`
-    (`benchmarks/numbers.py`).
+    (`benchmarks/explained_variance.py`).
 
     Examples
     --------
