@@ -200,7 +200,7 @@ def test_python_of_a_page_runs_and_prints_what_it_shows(page, cohort, request, m
         monkeypatch.setitem(nr.compare_feature_sets.__kwdefaults__, "n_repeats", 1)
     else:
         request.getfixturevalue("quick")
-    if page.stem == "embeddings" and not WRITE:
+    if page.stem in ("embeddings", "numbers") and not WRITE:
         # The default sets are those of the embeddings.
         monkeypatch.setitem(nr.compare_feature_sets.__kwdefaults__, "feature_sets", None)
     if page.stem == "README":

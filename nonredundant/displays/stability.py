@@ -135,6 +135,7 @@ class StabilityDisplay:
             min(0.0, float(known["icc"].min(skipna=True)) - 0.05 if len(known) else 0.0), 1.02
         )
         ax.set_xlabel(f"{self.kind} with 95 % interval")
+        ax.set_ylabel("kind of features")
         look.despine(ax)
         kinds = (
             ("stable", "o", look.HCR_COLOUR, look.HCR_COLOUR),

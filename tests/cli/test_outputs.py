@@ -23,7 +23,8 @@ def idle(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(commands, "_extractor", work)
     monkeypatch.setattr(demo, "run_demo", work)
-    monkeypatch.setattr(commands, "load_model", lambda path: SimpleNamespace(extractor_=None))
+    model = SimpleNamespace(extractor_=None, blocks_={})
+    monkeypatch.setattr(commands, "load_model", lambda path: model)
     cases = {"patient": ["a", "b"], "image": ["a.nii", "b.nii"], "mask": ["c.nii", "d.nii"]}
     pd.DataFrame({**cases, "relapse": [0, 1]}).to_csv("cases.csv", index=False)
     (tmp_path / "file").write_text("")

@@ -140,6 +140,13 @@ DRAWN = {
         _markers,
         [4 + 4 + 2 + 2],
     ),
+    "NetBenefitDisplay": (
+        lambda data, ax=None: displays.NetBenefitDisplay.from_predictions(
+            [0, 1, 0, 1], {"HCR": [0.1, 0.8, 0.6, 0.9]}, ax=ax
+        ),
+        _count("lines"),
+        [3],
+    ),
     "PatientGraphDisplay": (_from_graph(), _graph_parts, [(5, 10, 3, 1)]),
     "PatientGraphDisplay without an image": (
         _from_graph(image=None),

@@ -64,7 +64,7 @@ def test_several_lesions_a_sample_are_averaged():
         ({"y": np.linspace(0, 1, 90)}, "90 different values"),
         ({"feature_sets": []}, "feature_sets is empty"),
         ({"feature_sets": ["XYZ"]}, "unknown feature set 'XYZ'"),
-        ({"classifiers": ["KNN"]}, "unknown classifier 'KNN'"),
+        ({"classifiers": ["XGB"]}, "unknown classifier 'XGB'"),
         ({"classifiers": []}, "classifiers is empty"),
         ({"classifiers": [LogisticRegression(), LogisticRegression()]}, "two classifiers"),
         ({"scoring": "beauty"}, "unknown scoring 'beauty'"),
