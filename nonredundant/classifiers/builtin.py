@@ -182,7 +182,14 @@ _BUILT_INS = (
         kind="numbers",
         grid=tuple({"alpha": alpha} for alpha in (30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03)),
     ),
-    BuiltIn("RFR", "random forest", _regression_forest, kind="numbers", forest=True),
+    BuiltIn(
+        "RFR",
+        "random forest",
+        _regression_forest,
+        kind="numbers",
+        scaled=False,
+        forest=True,
+    ),
     BuiltIn(
         "Cox",
         "ridge Cox regression",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,9 @@ def asks_for_numbers(scoring: Any) -> bool:
     >>> asks_for_numbers("r2"), asks_for_numbers(["roc_auc", "accuracy"])
     (True, False)
     """
-    entries = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
+    entries = (
+        scoring if isinstance(scoring, Iterable) and not isinstance(scoring, str) else [scoring]
+    )
     return any(isinstance(entry, str) and entry in NUMBER_METRICS for entry in entries)
 
 
@@ -275,9 +277,9 @@ def concordance_scorer(model: Any, X: Any, y: np.ndarray) -> float:
 
 
 def _spearman_scorer(model: Any, X: Any, y: np.ndarray) -> float:
-    """Score predicted numbers by their rank correlation; 0 if all are equal, which rank nothing."""
+    """Score predicted numbers by their rank correlation; 0 if all of either are equal."""
     predicted = np.ravel(model.predict(X))
-    if np.ptp(predicted) == 0:
+    if np.ptp(predicted) == 0 or np.ptp(y) == 0:
         return 0.0
     return float(spearmanr(y, predicted).statistic)
 

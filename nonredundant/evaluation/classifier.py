@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from numbers import Integral
 from typing import Any
 
@@ -29,7 +30,8 @@ from nonredundant.evaluation.predictor import Predictor
 from nonredundant.evaluation.training_facts import fitted_baseline, training_facts
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.splits import whole_cohort
-from nonredundant.folds.steps import EncodeClinical, check_clinical_cells
+from nonredundant.folds.stable_features import StableFeatures
+from nonredundant.folds.steps import EncodeClinical, check_clinical_cells, check_steps
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
@@ -445,7 +447,10 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         """Return the state; that of a fitted model has a format number and checksums."""
         state = dict(super().__getstate__())
-        return seal(state) if "model_" in state else state
+        if "model_" not in state:
+            return state
+        steps = check_steps(state["steps"], "FeatureSetClassifier")
+        return seal({**state, "steps": [(name, _without_repeats(step)) for name, step in steps]})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Restore the state; parameters that did not exist when it was saved get defaults.
@@ -600,6 +605,15 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
     def _root(self) -> Any:
         """Return the folder that relative paths start from."""
         return getattr(getattr(self, "extractor_", None), "root", None)
+
+
+def _without_repeats(step: Any) -> Any:
+    """Return a step without repeats of the training cohort, which a file should not hold."""
+    if not isinstance(step, StableFeatures):
+        return step
+    step = copy.copy(step)
+    step.repeats = None
+    return step
 
 
 def _read_target(y: Any, X: Any) -> Any:

@@ -354,7 +354,7 @@ class _Splits:
         if not self.left_in:
             return []
         shown = "; ".join(f"{name} has {reason}" for name, reason in self.left_in.items())
-        return [f"centres that are always trained on, as no AUC is estimable there: {shown}"]
+        return [f"centres that are always trained on, as no score is estimable there: {shown}"]
 
     def of(self, read: Read) -> list[Fold]:
         """Split the samples that could be read; errors name those that could not."""

@@ -134,7 +134,7 @@ def validate_model(
             "n": int(fine.sum()),
             "n_failed": int((~fine).sum()),
             "n_trained": model.fingerprint_["n_samples"],
-            "n_outside": int((cases["outside"] != "").sum()),
+            "n_outside": int(((cases["outside"] != "").to_numpy() & fine).sum()),
             "coverage": coverage,
             "made": pd.Timestamp.now().isoformat(timespec="seconds"),
         },

@@ -97,7 +97,7 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
     [12, 9, 1]
     """
     inside = depth > 0
-    n = max(round((1 + volume) * int(inside.sum())), 1)
+    n = min(max(round((1 + volume) * int(inside.sum())), 1), depth.size)
     ranked = depth + _TIE * rng.random(depth.shape)
     return ranked >= np.partition(ranked, -n, axis=None)[-n]
 

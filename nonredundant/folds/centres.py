@@ -66,7 +66,10 @@ def centre_names(centres: Any) -> np.ndarray:
 
 
 def _few(outcome: Outcome, rows: np.ndarray) -> str:
-    """Return which classes have too few samples among some; empty if none has."""
+    """Return what is too few among some samples to score there; empty if nothing is."""
+    if outcome.kind == "numbers":
+        n, varies = int(rows.sum()), np.ptp(outcome.y[rows]) > 0
+        return "" if varies and n >= LEAST_OF_CLASS else f"{n} samples of different outcome"
     found = []
     for k in np.unique(outcome.strata):
         n = int((outcome.strata[rows] == k).sum())
@@ -118,7 +121,9 @@ def removed_outcomes(steps: list[Step], table: LesionTable, outcome: Outcome) ->
     list of str
         A message per step of `Harmonise`, if there is something to tell.
     """
-    told = []
+    told: list[str] = []
+    if outcome.kind == "numbers":
+        return told
     for _, step in steps:
         if not isinstance(step, Harmonise) or step.centre not in table.samples:
             continue

@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.splits import Fold, cross_fitting_splits, inner_splits
-from nonredundant.folds.steps import apply_steps, fit_steps, joined_parts
+from nonredundant.folds.steps import apply_steps, fit_steps, joined_parts, sees_labels
 from nonredundant.lesions.table import LesionTable
 from nonredundant.utils.context import one_thread, recorded_warnings
 
@@ -119,12 +119,19 @@ class FoldData:
     def within(self, rows: np.ndarray) -> FoldData:
         """Return the fold with some of its training samples, by their positions among these.
 
-        Where a step sees labels all steps are fitted again, on these samples alone.
+        The first step that sees labels, and those after it, are fitted again, on these samples
+        alone; the steps before it stay as the fold fitted them.
         """
         fold = replace(self.fold, train=self.fold.train[rows])
-        if self.cohort.depends_on_labels:
-            return prepare(self.cohort, fold)
-        return replace(self, fold=fold)
+        if not self.cohort.depends_on_labels or self.pipeline is None:
+            return replace(self, fold=fold)
+        steps, table = self.cohort.steps, self.cohort.table
+        first = next(i for i, (_, step) in enumerate(steps) if sees_labels(step))
+        if first:
+            with recorded_warnings():
+                table = apply_steps(self.pipeline[:first], table)
+        rest = replace(self.cohort, table=table, steps=steps[first:])
+        return replace(prepare(rest, fold), cohort=self.cohort)
 
     def digest(self, voxels: str) -> str:
         """Return a digest of all that networks and classifiers may see of the samples.

@@ -146,9 +146,11 @@ class SelectFeatures(  # type: ignore[call-arg]
                 f"varies among the {len(table)} training samples"
             )
         positions, scores = self._choose(columns.to_numpy(dtype=float), target)
-        names = list(map(str, columns.columns))
+        names = list(columns.columns)
         self.columns_ = [names[position] for position in positions]
-        self.scores_ = dict(zip(names, np.asarray(scores, dtype=float).tolist(), strict=True))
+        self.scores_ = dict(
+            zip(map(str, names), np.asarray(scores, dtype=float).tolist(), strict=True)
+        )
         return self
 
     def transform(self, X: Any) -> Any:
@@ -223,7 +225,9 @@ class SelectFeatures(  # type: ignore[call-arg]
             return null_residuals(*check_survival(y, n))
         y = column_or_1d(y, warn=True)
         check_consistent_length(y, np.empty(n))
-        if type_of_target(y, input_name="y", raise_unknown=True) == "continuous":
+        kind = type_of_target(y, input_name="y", raise_unknown=True)
+        # Numbers are floats even if all are whole; classes are text or integers.
+        if kind == "continuous" or (y.dtype.kind == "f" and len(np.unique(y)) > 2):
             return y.astype(float)
         check_classification_targets(y)
         classes, codes = np.unique(y, return_inverse=True)

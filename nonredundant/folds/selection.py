@@ -107,7 +107,7 @@ def pick_columns(frame: pd.DataFrame, y: np.ndarray, k: int) -> list[str]:
     if not varying.shape[1]:
         return []
     positions, _ = univariate(varying.to_numpy(dtype=float), y, k)
-    return [str(varying.columns[position]) for position in positions]
+    return [varying.columns[position] for position in positions]
 
 
 def varying_columns(frame: pd.DataFrame) -> pd.DataFrame:

@@ -166,6 +166,18 @@ class StableFeatures(  # type: ignore[call-arg]
             "lower the threshold, set bound='estimate', or measure more samples again"
         )
 
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Describe the step without the cases of its repeats."""
+        if self.repeats is None:
+            return super().__repr__(N_CHAR_MAX)
+        params = {**self.get_params(deep=False), "repeats": len(self.repeats)}
+        return BaseEstimator.__repr__(type(self)(**params), N_CHAR_MAX)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state; that of a fitted step has no repeats, which are patients' data."""
+        state = dict(super().__getstate__())
+        return {**state, "repeats": None} if "columns_" in state else state
+
     def transform(self, X: LesionTable) -> LesionTable:
         """Keep the stable hand-crafted features, and all other columns.
 

@@ -216,11 +216,14 @@ def read_voxels(path: Path, n_voxels: int) -> np.ndarray | None:
         return None
     if header.n_voxels != n_voxels or header.scale not in ((0, 0), (1, 0)):
         return None
+    if header.start < _ANALYZE:
+        # Where its voxels begin is for ITK to say.
+        return None
     content = np.empty(header.n_bytes, dtype=np.uint8)
     size = 0
     for chunk in _chunks(path, header, compressed=True):
         first = max(size - header.start, 0)
-        part = chunk[max(header.start - size, 0) :][: header.n_bytes - first]
+        part = chunk[max(header.start - size, 0) :][: max(header.n_bytes - first, 0)]
         content[first : first + len(part)] = np.frombuffer(part, dtype=np.uint8)
         size += len(chunk)
     _check_size(path, header, size)
@@ -344,7 +347,8 @@ def _parse(head: bytes) -> _Header | None:
     return _Header(
         start=int(start) if math.isfinite(start) else 0,
         n_voxels=n_voxels,
-        n_bytes=n_voxels * bits // 8,
+        # The type of the voxels says their size; ITK does not read `bitpix`, which may contradict.
+        n_bytes=n_voxels * (np.dtype(_KINDS[code]).itemsize if code in _KINDS else bits // 8),
         kind=np.dtype(order + _KINDS[code]) if code in _KINDS else None,
         is_single=head[_SINGLE[length][0] :].startswith(_SINGLE[length][1]),
         scale=scale,

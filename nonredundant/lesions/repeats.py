@@ -115,7 +115,11 @@ def measured_values(
         frame = frame[list(columns)]
     if isinstance(repeat, LesionTable):
         clinical = [name for name in repeat.columns_of("clinical") if name in frame.columns]
-        frame = pool_samples(repeat, frame.drop(columns=clinical))
+        own = frame.drop(columns=clinical)
+        lost = np.unique(repeat.sample[own.isna().all(axis=1).to_numpy()])
+        frame = pool_samples(repeat, own)
+        # The mean over other lesions is another quantity, not another measurement.
+        frame.iloc[lost] = np.nan
     if frame.index.has_duplicates:
         twice = frame.index[frame.index.duplicated()].unique().tolist()
         raise ValueError(

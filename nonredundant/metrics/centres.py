@@ -129,10 +129,10 @@ def centre_folds(centre: Any, groups: Any, seed: int) -> list[tuple[np.ndarray, 
     list of (train, test)
         Positions among all samples.
     """
-    numbers, kept, _ = _usable(centre)
+    numbers, kept, _ = _usable(centre, groups)
     if not len(kept):
         return []
-    n_splits = min(_MOST_FOLDS, int(np.bincount(numbers[kept]).min()))
+    n_splits = _MOST_FOLDS
     splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
     split = splitter(n_splits, shuffle=True, random_state=seed).split(
         kept[:, None], numbers[kept], None if groups is None else np.asarray(groups)[kept]
@@ -163,9 +163,9 @@ def coding_of(
         Balanced accuracy, its null and p-value.
     """
     nan = float("nan")
-    numbers, kept, detail = _usable(centre)
+    numbers, kept, detail = _usable(centre, groups)
     if not folds:
-        reason = f"fewer than two centres have {LEAST_SAMPLES} samples or more"
+        reason = f"fewer than two centres have {LEAST_SAMPLES} independent samples or more"
         return CentreCoding(nan, nan, nan, nan, 0, 0, reason)
     units = np.arange(len(kept)) if groups is None else np.asarray(groups)[kept]
     units = np.unique(units, return_inverse=True)[1]
@@ -195,15 +195,20 @@ def coding_of(
     )
 
 
-def _usable(centre: Any) -> tuple[np.ndarray, np.ndarray, str]:
-    """Return numbers of centres, the samples of those with enough of them, and the others."""
+def _usable(centre: Any, groups: Any) -> tuple[np.ndarray, np.ndarray, str]:
+    """Return numbers of centres, the samples of those with enough groups, and the others."""
     names = pd.Series(np.asarray(centre)).astype(str)
-    counts = names.value_counts().sort_index()
+    units = pd.Series(np.arange(len(names)) if groups is None else np.asarray(groups))
+    counts = units.groupby(names.to_numpy()).nunique().sort_index()
     enough = counts.index[counts >= LEAST_SAMPLES]
     numbers = pd.Index(enough).get_indexer(names)
     kept = np.flatnonzero(numbers >= 0) if len(enough) > 1 else np.empty(0, dtype=int)
     few = [f"{name} ({n})" for name, n in counts.items() if n < LEAST_SAMPLES]
-    detail = f"left out, with fewer than {LEAST_SAMPLES} samples: {', '.join(few)}" if few else ""
+    detail = (
+        f"left out, with fewer than {LEAST_SAMPLES} independent samples: {', '.join(few)}"
+        if few
+        else ""
+    )
     return numbers, kept, detail
 
 

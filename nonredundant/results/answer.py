@@ -143,6 +143,8 @@ class Evidence(NamedTuple):
     corrected : bool
         Whether p-values are those after Holm's correction, as for all but the comparison that was
         chosen before any result was seen.
+    selected : bool
+        Whether a step of the folds selected hand-crafted features.
     """
 
     chosen: Mapping[str, str]
@@ -153,6 +155,7 @@ class Evidence(NamedTuple):
     where: str
     added: str = "learned"
     corrected: bool = False
+    selected: bool = False
 
     def p(self, row: pd.Series) -> float:
         """Return the p-value of a test that a statement rests on."""
@@ -219,7 +222,7 @@ def _opening(found: Evidence, verdict: str, test: pd.Series) -> str:
     set_name, reference = found.chosen["feature_set"], str(test["reference"])
     metric, known = metric_name(found.chosen["metric"]), reference
     better = f"{set_name} predicts better than {reference}"
-    if _SELECTION.search(reference):
+    if _SELECTION.search(reference) or (found.selected and "HCR" in reference):
         # A gain over a selection is no gain over radiomics.
         known = "the known features"
         better += ", a selection of the hand-crafted features (not than all of them)"

@@ -91,6 +91,8 @@ def centre_table(study: Study, results: FitResults, scores: pd.DataFrame) -> pd.
 def _head(outcome: Outcome, names: np.ndarray, centre: str) -> dict[str, Any]:
     """Return a centre with its number of samples and of events."""
     own = outcome.strata[names == centre]
+    if outcome.kind == "numbers":
+        return {"centre": centre, "n": len(own), "events": np.nan}
     k = len(outcome.states)
     # Of more than two classes there is no event; the rarest one limits what can be said.
     events = np.bincount(own, minlength=k)[-1] if k == 2 else np.bincount(own, minlength=k).min()
@@ -109,16 +111,17 @@ def _errors(study: Study, results: FitResults, place: dict[str, str], fold: Fold
     if not of_auc or own is None:
         return {"reason": _AUC_ONLY}
     y = study.outcome.y[fold.test]
-    interval = delong_interval(y, own)
+    groups = None if study.groups is None else study.groups[fold.test]
+    interval = delong_interval(y, own, groups=groups)
     reason = interval.reason
     found = {
-        "error": float(np.sqrt(auc_covariance(y, own)[0, 0])),
+        "error": float(np.sqrt(auc_covariance(y, own, groups=groups)[0, 0])),
         "low": interval.low,
         "high": interval.high,
     }
     if other is not None:
-        (aa, ab), (_, bb) = auc_covariance(y, own, other)
-        test = delong_test(y, own, other)
+        (aa, ab), (_, bb) = auc_covariance(y, own, other, groups=groups)
+        test = delong_test(y, own, other, groups=groups)
         found |= {
             "difference": test.estimate,
             "difference_error": float(np.sqrt(max(aa + bb - 2 * ab, 0.0))),
@@ -127,6 +130,9 @@ def _errors(study: Study, results: FitResults, place: dict[str, str], fold: Fold
             "p_value": test.p_value,
         }
         reason = reason or test.reason
+    if np.isnan(interval.low) and groups is not None:
+        # Too few groups have no error, whatever their cases say.
+        found |= {name: np.nan for name in ("error", "difference_error") if name in found}
     return found | {"reason": reason}
 
 

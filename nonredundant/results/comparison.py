@@ -337,6 +337,7 @@ class FeatureSetComparison:
             if chosen["feature_set"] in self.settings.learned_blocks
             else "hand-crafted",
             corrected=chosen["classifier"] != self.primary["classifier"],
+            selected=not self.selection_stability.empty,
         )
 
     @property

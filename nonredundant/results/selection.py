@@ -10,7 +10,6 @@ import pandas as pd
 from nonredundant.folds.fold_data import FoldData
 from nonredundant.folds.study import Study
 from nonredundant.lesions.blocks import LEFT_OUT
-from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.selection_stability import selection_stability
 
 SELECTED = ["step", "feature", "n_chosen", "n_fits", "share"]
@@ -49,12 +48,14 @@ def selection_tables(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     chosen = [_chosen(data) for data in study.data]
     # A step may keep all columns in some folds.
-    steps = dict.fromkeys(name for fold in chosen for name, (_, fewer) in fold.items() if fewer)
-    features = list(dict.fromkeys(one for data in study.data for one in _candidates(data.table)))
+    steps = dict.fromkeys(
+        name for fold in chosen for name, (kept, given) in fold.items() if len(kept) < len(given)
+    )
     rows, stability = [], []
     for step in steps:
-        folds = [fold[step][0] for fold in chosen if step in fold]
-        matrix = np.array([np.isin(features, fold) for fold in folds], dtype=bool)
+        folds = [fold[step] for fold in chosen if step in fold]
+        features = list(dict.fromkeys(one for _, given in folds for one in given))
+        matrix = np.array([np.isin(features, kept) for kept, _ in folds], dtype=bool)
         found = selection_stability(matrix)
         sizes = matrix.sum(axis=1)
         stability.append(
@@ -69,22 +70,24 @@ def selection_tables(study: Study) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.DataFrame(rows, columns=SELECTED), pd.DataFrame(stability, columns=STABILITY)
 
 
-def _candidates(table: LesionTable) -> list[str]:
-    """Return the columns that steps could choose from."""
-    return [*table.columns_of("hcr"), *table.columns_of(LEFT_OUT)]
+def _candidates(data: FoldData) -> list[str]:
+    """Return the columns that the first step could choose from."""
+    table, before = data.table, data.cohort.table.blocks
+    every = [*table.columns_of("hcr"), *table.columns_of(LEFT_OUT)]
+    return [name for name in every if before.get(name, "hcr") == "hcr"]
 
 
-def _chosen(data: FoldData) -> dict[str, tuple[list[str], bool]]:
-    """Return what the steps of a fold kept of what they were given, and whether this was less.
+def _chosen(data: FoldData) -> dict[str, tuple[list[str], list[str]]]:
+    """Return what each step of a fold kept, and what it was given.
 
     Other steps may have `columns_`, too: those that they changed.
     """
     steps: list[tuple[str, Any]] = [] if data.pipeline is None else data.pipeline.steps
-    given, found = _candidates(data.table), {}
+    given, found = _candidates(data), {}
     for name, step in steps:
         columns = set(getattr(step, "columns_", ()))
         if columns and columns.issuperset(data.table.columns_of("hcr")):
             kept = [one for one in given if one in columns]
-            found[name] = kept, len(kept) < len(given)
+            found[name] = kept, given
             given = kept
     return found

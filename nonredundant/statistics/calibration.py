@@ -98,7 +98,8 @@ def calibration_of_times(
     The expected number of events of a patient is the cumulative baseline hazard at the end of
     follow-up times exp(risk). Observed events are then counts with these expectations, which needs
     neither a horizon nor a complete follow-up (Crowson, Atkinson & Therneau 2016, doi
-    10.1177/0962280213497434).
+    10.1177/0962280213497434). Follow-up ends where that of the baseline ends: nothing is known of
+    the hazard after it.
 
     Parameters
     ----------
@@ -129,6 +130,8 @@ def calibration_of_times(
 
     seen, ends, risk = (np.asarray(values, dtype=float) for values in (event, time, risk))
     times, hazard = (np.asarray(values, dtype=float) for values in baseline)
+    # Nothing is predicted beyond the follow-up of the baseline.
+    seen, ends = seen * (ends <= times[-1]), np.minimum(ends, times[-1])
     place = np.searchsorted(times, ends, side="right") - 1
     before = np.where(place >= 0, hazard[place], 0.0)
     nothing = (float("nan"),) * 3

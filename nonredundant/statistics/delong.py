@@ -240,7 +240,7 @@ def delong_test(y: Any, a: Any, b: Any, *, groups: Any = None) -> Difference:
     return t_difference(difference, error, np.inf if groups is None else rarer - 1)
 
 
-def auc_covariance(y: Any, *scores: Any) -> np.ndarray:
+def auc_covariance(y: Any, *scores: Any, groups: Any = None) -> np.ndarray:
     """Compute the covariance of the AUCs of scores of the same cases, which are taken as given.
 
     Parameters
@@ -249,6 +249,8 @@ def auc_covariance(y: Any, *scores: Any) -> np.ndarray:
         Labels, 1 or True for positive; two of each class or more.
     *scores : array-like of shape (n,)
         Scores of each case.
+    groups : array-like of shape (n,), optional
+        Cases of one group are not independent.
 
     Returns
     -------
@@ -262,7 +264,8 @@ def auc_covariance(y: Any, *scores: Any) -> np.ndarray:
     """
     positive, *checked = check_scored(y, *scores)
     check_size(positive)
-    return covariance(*placements(positive, np.vstack([levels(one) for one in checked]))[1:])
+    parts = placements(positive, np.vstack([levels(one) for one in checked]))[1:]
+    return _covariance(positive, groups, list(parts))
 
 
 def _covariance(y: np.ndarray, groups: Any, parts: list[np.ndarray]) -> np.ndarray:
