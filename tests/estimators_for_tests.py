@@ -160,6 +160,7 @@ ESTIMATORS = [
     CategoryIndicators(),
     SelectFeatures("mrmr", k=2),
     LateFusion([LogisticRegression(), LogisticRegression(C=0.1)]),
+    LateFusionOfTimes([RidgeCox(), RidgeCox(alpha=0.1)]),
     NearestNeighbours(weights="distance", algorithm="brute"),
 ]
 #: Those that need other input than the checks make, with a layer that converts it.

@@ -137,7 +137,7 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int, *, continuous: bool =
     if len(classes) > max(20, len(labels) // 4):
         raise ValueError(
             f"y contains {len(classes)} different values in {len(labels)} samples: labels must be "
-            "classes. compare_feature_sets(scoring='r2') takes them as numbers to be predicted; "
+            "classes. A continuous outcome is compared by compare_feature_sets(scoring='r2'); "
             "times to an event are given with their events, as a structured array of both"
         )
     if y_test is None:

@@ -100,7 +100,7 @@ def test_report_and_text(found, tmp_path):
     found.to_html(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text("utf-8")
     assert "Predicted numbers" in page
-    assert "ROC" not in page
+    assert "ROC curves" not in page
     assert "Harrell" not in page
     assert "event" not in found.methods_text()
 
