@@ -1,7 +1,8 @@
 """Simulate the R² of cross-validation: coverage of its interval and of that of a difference.
 
 Cohorts are drawn with known features h and deep features e; ridge regressions of h and of both
-predict a number. `python benchmarks/explained_variance.py` writes the section of docs/benchmarks.md.
+predict a number. `python benchmarks/explained_variance.py` writes its section of
+docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -70,7 +71,8 @@ def main() -> None:
         "0.95, and without a gain (the first of three rows) 0.05 may be claimed at most.\n\n"
     )
     table = pd.DataFrame(rows).to_markdown(index=False)
-    write_section("explained_variance.py", "A continuous outcome: R² and its differences", text + table)
+    title = "A continuous outcome: R² and its differences"
+    write_section("explained_variance.py", title, text + table)
 
 
 if __name__ == "__main__":

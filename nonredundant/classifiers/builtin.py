@@ -270,18 +270,9 @@ def resolve_classifiers(classifiers: Any, *, kind: Kind = "classes") -> dict[str
     """
     names = _NAMES[kind]
     if classifiers is None:
-        classifiers = [name for name in names if _BY_NAME[name].by_default]
-    if isinstance(classifiers, str) or hasattr(classifiers, "fit"):
-        classifiers = [classifiers]
-    if isinstance(classifiers, Mapping):
-        classifiers = [*classifiers.items()]
-    if not isinstance(classifiers, Iterable):
-        raise TypeError(
-            f"classifiers must be names among {names}, estimators, or a dict of both, got "
-            f"{classifiers!r}"
-        )
+        return {name: None for name in names if _BY_NAME[name].by_default}
     found: dict[str, Any] = {}
-    for entry in classifiers:
+    for entry in _entries(classifiers, names):
         name, estimator = _named_classifier(entry)
         if estimator is None and name not in names:
             raise ValueError(f"unknown classifier {name!r}: choose from {names} or pass one")
@@ -321,6 +312,20 @@ def check_kinds(classifiers: Mapping[str, Any], *, kind: Kind) -> None:
                 f"{name!r} predicts numbers, and y holds classes: pass a classifier, or choose "
                 f"from {NAMES}; to predict numbers name a metric of them, scoring='r2'"
             )
+
+
+def _entries(classifiers: Any, names: tuple[str, ...]) -> Iterable[Any]:
+    """Return the entries of one classifier, several, or a dict of them."""
+    if isinstance(classifiers, str) or hasattr(classifiers, "fit"):
+        return [classifiers]
+    if isinstance(classifiers, Mapping):
+        return classifiers.items()
+    if not isinstance(classifiers, Iterable):
+        raise TypeError(
+            f"classifiers must be names among {names}, estimators, or a dict of both, got "
+            f"{classifiers!r}"
+        )
+    return classifiers
 
 
 def _named_classifier(entry: Any) -> tuple[str, Any]:

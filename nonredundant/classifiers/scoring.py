@@ -51,20 +51,8 @@ def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
     ValueError
         If a name is unknown, none is given, or a metric of classes is used on times to an event.
     """
-    if not n_classes and asks_for_numbers(scoring):
-        names = [scoring] if isinstance(scoring, str) else list(scoring)
-        if unknown := [name for name in names if name not in NUMBER_METRICS]:
-            raise ValueError(
-                f"a continuous outcome is scored by {NUMBER_METRICS}, not by {unknown}"
-            )
-        return {n: _spearman_scorer if n == SPEARMAN else get_scorer(n) for n in names}
     if not n_classes:
-        wanted = [scoring] if isinstance(scoring, str) else list(scoring)
-        if wanted not in (["roc_auc"], [CONCORDANCE]):
-            raise ValueError(
-                f"times to an event are scored by {CONCORDANCE!r} alone, got scoring={scoring!r}"
-            )
-        return {CONCORDANCE: concordance_scorer}
+        return _without_classes([scoring] if isinstance(scoring, str) else list(scoring))
     if not isinstance(scoring, Mapping):
         entries = [scoring] if isinstance(scoring, str) or callable(scoring) else scoring
         scoring = {_name_of(entry, n_classes): entry for entry in entries}
@@ -72,6 +60,19 @@ def resolve_scoring(scoring: Any, n_classes: int) -> dict[str, Any]:
     if not scorers:
         raise ValueError("scoring is empty: name at least one metric, for instance 'roc_auc'")
     return scorers
+
+
+def _without_classes(names: list[Any]) -> dict[str, Any]:
+    """Return the scorers of numbers, if the names ask for them, or of times to an event."""
+    if asks_for_numbers(names):
+        if unknown := [name for name in names if name not in NUMBER_METRICS]:
+            raise ValueError(
+                f"a continuous outcome is scored by {NUMBER_METRICS}, not by {unknown}"
+            )
+        return {n: _spearman_scorer if n == SPEARMAN else get_scorer(n) for n in names}
+    if names not in (["roc_auc"], [CONCORDANCE]):
+        raise ValueError(f"times to an event are scored by {CONCORDANCE!r} alone, not by {names}")
+    return {CONCORDANCE: concordance_scorer}
 
 
 def _name_of(entry: Any, n_classes: int) -> str:

@@ -341,7 +341,7 @@ def evaluate(
     """Compare hand-crafted, deep and fused features by cross-validation, and write a report."""
     from nonredundant.evaluation.cohort import NoCaseError
     from nonredundant.evaluation.compare import compare_feature_sets
-    from nonredundant.folds.steps import EncodeClinical
+    from nonredundant.folds.steps import clinical_steps
 
     names, images = split_list(clinical), parse_images(image)
     needed = [target, *names, *([event] if event else [])]
@@ -369,10 +369,7 @@ def evaluate(
         remove_cache(cache)
     samples = getattr(table, "samples", table)
     encoder = clinical_columns(samples, names)
-    steps: list[Any] = []
-    if encoder is not None and samples is not table:
-        steps.append(EncodeClinical(encoder))
-    steps += of_centres
+    steps = [*(clinical_steps(encoder) if samples is not table else []), *of_centres]
     extractor = _extractor(
         modality,
         settings,
@@ -546,10 +543,10 @@ def predict(
 
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
+    prepare_file(output, cases, model)
     table, lesions, _ = read_new_cases(
         fitted, model, cases, root=root, jobs=jobs, embedding=embedding or []
     )
-    prepare_file(output, cases, model)
     found = predictions(fitted, lesions, coverage)
     found["status"] = lesions.status
     found["outside"] = fitted.outside(table, lesions=lesions)

@@ -24,6 +24,13 @@ class IntraclassCorrelation(NamedTuple):
         Number of subjects that count.
     n_repeats : float array of shape (n_columns,)
         Mean number of their measurements.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> found = intraclass_correlation(np.array([[1.0, 1.1], [2.0, 1.9], [3.0, 3.0]]))
+    >>> int(found.n_subjects.item()), float(found.n_repeats.item())
+    (3, 2.0)
     """
 
     icc: np.ndarray
