@@ -20,7 +20,7 @@ from nonredundant import NonRedundantCVAE, RadiomicsExtractor, compare_feature_s
 from nonredundant.datasets import fetch_adrenal, fetch_pneumonia
 
 #: Training lesions, and epochs of the networks.
-N_TRAIN, N_EPOCHS = 400, 100
+N_TRAIN, N_EPOCHS = 300, 50
 #: Sizes of d, and weights of the independence term, of the package's own network.
 SIZES, WEIGHTS = (16, 32, 64), (0.05, 1.0)
 
