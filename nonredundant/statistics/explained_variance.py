@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.statistics.cross_validation import StandardError, trained_difference
+from nonredundant.statistics.cross_validation import (
+    StandardError,
+    held_out_columns,
+    independent_units,
+    trained_difference,
+    variance_over_units,
+)
 from nonredundant.statistics.estimates import Difference, Estimate
 
 
@@ -49,7 +55,8 @@ def cross_validated_r2(y: Any, predicted: Any, folds: Any, *, groups: Any = None
     >>> 0.85 < found.low < found.estimate < found.high <= 1
     True
     """
-    truth, (values,), places = _check(y, folds, predicted)
+    truth = np.asarray(y, dtype=float)
+    (values,), places = held_out_columns(len(truth), folds, predicted, what="predictions")
     r2, influence = _influence(truth, values, places)
     found = trained_difference(r2, _standard_error(influence, places, groups))
     # A t interval is unbounded; an R² is not.
@@ -99,32 +106,13 @@ def cross_validated_r2_difference(
     >>> found.estimate > 0.9 and found.p_value < 0.001
     True
     """
-    truth, (first, second), places = _check(y, folds, a, b)
+    truth = np.asarray(y, dtype=float)
+    (first, second), places = held_out_columns(len(truth), folds, a, b, what="predictions")
     (left, of_left), (right, of_right) = (
         _influence(truth, values, places) for values in (first, second)
     )
     error = _standard_error(of_left - of_right, places, groups)
     return trained_difference(left - right, error)
-
-
-def _check(y: Any, folds: Any, *predicted: Any) -> tuple[np.ndarray, list[np.ndarray], np.ndarray]:
-    """Return numbers, predictions with one column per repeat, and their folds."""
-    truth, places = np.asarray(y, dtype=float), np.asarray(folds)
-    places = places[:, None] if places.ndim == 1 else places
-    parts = []
-    for one in predicted:
-        values = np.asarray(one, dtype=float)
-        values = values[:, None] if values.ndim == 1 else values
-        if values.shape != places.shape or len(values) != len(truth):
-            raise ValueError(
-                f"y has {len(truth)} numbers, predictions shape {values.shape}, folds "
-                f"{places.shape}"
-            )
-        n_bad = int((~np.isfinite(values[places >= 0])).sum())
-        if n_bad:
-            raise ValueError(f"{n_bad} held-out predictions are not finite numbers")
-        parts.append(values)
-    return truth, parts, places
 
 
 def _influence(y: np.ndarray, predicted: np.ndarray, folds: np.ndarray) -> tuple[float, np.ndarray]:
@@ -147,15 +135,10 @@ def _influence(y: np.ndarray, predicted: np.ndarray, folds: np.ndarray) -> tuple
 def _standard_error(influence: np.ndarray, folds: np.ndarray, groups: Any) -> StandardError:
     """Return the standard error of an estimate from the influence of each sample on it."""
     held = (folds >= 0).any(axis=1)
-    units = (
-        np.arange(len(influence)) if groups is None else np.unique(groups, return_inverse=True)[1]
-    )
-    sums = np.bincount(units[held], influence[held])[np.unique(units[held])]
-    n = len(sums)
+    units = independent_units(len(influence), groups)[held]
+    n = len(np.unique(units))
     if n < 3:
         nan = float("nan")
         return StandardError(nan, nan, nan, f"{n} independent cases are too few")
-    variance = np.square(sums - sums.mean()).sum() * n / (n - 1)
-    single = np.square(influence[held]).sum()
-    cases = np.clip(held.sum() * single / variance, n, held.sum()) if variance > 0 else n
-    return StandardError(float(np.sqrt(variance)), float(n - 1), float(cases))
+    variance, cases = variance_over_units(influence[held], units)
+    return StandardError(float(np.sqrt(variance)), float(n - 1), cases)
