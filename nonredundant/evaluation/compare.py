@@ -335,7 +335,12 @@ class _Splits:
             check_leave_centre_out(given.centres, given.steps)
         else:
             self.cv = read_cv(cv, np.ones(len(outcome.y), dtype=bool))
-        self.make = partial(make_folds, seed=seed, names=outcome.states)
+        self.make = partial(
+            make_folds,
+            seed=seed,
+            names=outcome.states,
+            every_class=outcome.kind != "numbers",
+        )
         splits = self._splits(given.centres, outcome, np.ones(len(outcome.y), dtype=bool))
         self.tried = self.make(
             outcome.strata, cv=splits, n_repeats=n_repeats or 1, groups=given.groups

@@ -64,6 +64,7 @@ def make_folds(
     groups: np.ndarray | None = None,
     seed: int = 0,
     names: Any = None,
+    every_class: bool = True,
     kept: np.ndarray | None = None,
     tried: Sequence[Fold] = (),
 ) -> list[Fold]:
@@ -83,6 +84,9 @@ def make_folds(
         Seed of the shuffles and of the folds' seeds.
     names : array-like, optional
         Names of the classes, for messages; the positions by default.
+    every_class : bool
+        Whether each class has to be on both sides of a fold. Quarters of a number need not be: they
+        balance the folds, and are not what is scored.
     kept : bool array, optional
         Which of the samples that were given `y` is about; all by default.
     tried : sequence of Fold
@@ -119,7 +123,10 @@ def make_folds(
     folds = []
     for i, (train, test) in enumerate(splits):
         repeat, fold = divmod(i, n_splits)
-        _check_split(y, groups, train, test, f"fold {fold} of repeat {repeat}", named)
+        place = f"fold {fold} of repeat {repeat}"
+        _check_sides(groups, train, test, place)
+        if every_class:
+            _check_classes(y, train, test, place, named)
         own = _seed_of(seed, repeat, fold)
         folds.append(Fold(repeat, fold, np.sort(train), np.sort(test), own))
     return folds
@@ -275,15 +282,10 @@ def _splits_per_repeat(cv: Any, n: int) -> int:
     return n // int(repeats) if isinstance(repeats, Integral) and repeats else n
 
 
-def _check_split(
-    y: np.ndarray,
-    groups: np.ndarray | None,
-    train: np.ndarray,
-    test: np.ndarray,
-    where: str,
-    names: np.ndarray,
+def _check_sides(
+    groups: np.ndarray | None, train: np.ndarray, test: np.ndarray, where: str
 ) -> None:
-    """Raise a ValueError if a split leaks samples or groups, or cannot be scored."""
+    """Raise a ValueError if a split leaks samples or groups."""
     shared = np.intersect1d(train, test)
     if len(shared):
         raise ValueError(
@@ -296,6 +298,12 @@ def _check_split(
                 f"{where}: groups {both[:5].tolist()} are on both sides; use a splitter that "
                 "keeps groups whole, such as StratifiedGroupKFold, or an int"
             )
+
+
+def _check_classes(
+    y: np.ndarray, train: np.ndarray, test: np.ndarray, where: str, names: np.ndarray
+) -> None:
+    """Raise a ValueError if a class is missing on either side of a split."""
     for side, rows in (("training", train), ("test", test)):
         missing = np.setdiff1d(y, y[rows])
         if len(missing):

@@ -8,8 +8,10 @@ import pytest
 from scipy.stats import spearmanr
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import r2_score
+from sklearn.model_selection import KFold
 
 from nonredundant import LesionTable, NonRedundantCVAE, compare_feature_sets
+from nonredundant.classifiers.builtin import grid_of
 from nonredundant.folds.outcome import read_outcome
 
 
@@ -148,3 +150,20 @@ def test_graphs_and_label_terms_are_of_classes():
     table = X.replace(patches=np.zeros((80, 1, 8, 8), dtype=np.float32))
     with pytest.raises(ValueError, match="y holds numbers: set gamma=0"):
         compare(table, y, feature_sets=["HCR", "HCR+DLR-MI"], cvae=NonRedundantCVAE(gamma=1.0))
+
+
+def test_a_fold_of_equal_numbers_ranks_nothing():
+    X, _ = cohort(40)
+    counts = np.where(np.arange(40) % 7 == 0, np.arange(40.0), 0.0)
+    found = compare(X, counts, feature_sets=["HCR"], scoring="spearman", cv=5)
+    assert found.summary["mean"].notna().all()
+
+
+def test_forests_of_numbers_have_no_weight_of_a_block():
+    assert grid_of("RFR", learned=True) == grid_of("RF", learned=True) == [{}]
+
+
+def test_folds_of_numbers_need_not_have_every_quarter():
+    X, y = cohort(48)
+    found = compare(X, y, feature_sets=["HCR"], cv=KFold(8))
+    assert found.scores["score"].notna().all()

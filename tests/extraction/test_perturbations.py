@@ -260,3 +260,9 @@ def test_what_cannot_be_perturbed_is_refused():
         several.perturb(cohort(1), 2)
     with pytest.raises(InvalidParameterError, match="amounts"):
         draw_perturbations(2, "US")
+
+
+def test_a_lesion_cannot_outgrow_its_image():
+    mask = np.ones((6, 6, 6), dtype=bool)
+    mask[0, 0, 0] = False
+    assert grown(depth_of(mask, np.ones(3)), 0.5, np.random.default_rng(0)).all()

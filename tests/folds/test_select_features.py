@@ -12,7 +12,7 @@ from sklearn.feature_selection import SelectKBest, VarianceThreshold
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 
-from nonredundant import LesionTable, SelectFeatures
+from nonredundant import Harmonise, LesionTable, SelectFeatures
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.feature_sets import parse_feature_set
 from nonredundant.folds.fold_data import prepare
@@ -287,3 +287,66 @@ def test_how_often_a_feature_is_chosen_is_in_the_tables_the_files_and_the_report
 def test_principal_components_are_no_selector():
     with pytest.raises(ValueError, match="method"):
         SelectFeatures(PCA()).fit(*radiomics())
+
+
+@pytest.mark.parametrize("method", ["mrmr", "lasso", "boruta"])
+def test_whole_numbers_are_numbers_if_they_are_floats(method):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 12))).add_prefix("f")
+    days = np.round(60 + 10 * (2 * frame["f3"] + 1.5 * frame["f7"] + rng.normal(size=80)))
+    step = SelectFeatures(method, k=2, random_state=0).fit(LesionTable(frame), days.to_numpy())
+    assert set(step.columns_) == {"f3", "f7"}
+
+
+def test_columns_need_no_names_of_text():
+    rng = np.random.default_rng(0)
+    table = LesionTable(pd.DataFrame(rng.normal(size=(40, 5))))
+    found = SelectFeatures("mrmr", k=2).fit(table, np.tile([0, 1], 20)).transform(table)
+    assert found.hcr.shape == (40, 2)
+
+
+def test_a_second_selection_is_judged_among_what_it_was_given():
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(rng.normal(size=(60, 40))).add_prefix("f")
+    steps = [
+        ("first", SelectFeatures("correlation", k=10)),
+        ("second", SelectFeatures("univariate", k=4)),
+    ]
+    y = np.tile([0, 1], 30)
+    found = compare(LesionTable(frame), y, feature_sets=["HCR"], steps=Pipeline(steps))
+    chosen = found.selected.groupby("step")["feature"].nunique()
+    second = found.selection_stability.set_index("step").loc["second"]
+    # Of what the first one chose in any fold, not of all forty.
+    assert chosen["second"] <= second["n_features"] == chosen["first"] < 40
+
+
+def test_a_gain_over_a_selection_is_called_so():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(120, 4))).add_prefix("f")
+    y = (frame.sum(axis=1) > 0).astype(int).to_numpy()
+    table = LesionTable(frame, embeddings={"Copy": frame.add_prefix("e")})
+    steps = [SelectFeatures("univariate", k=1)]
+    found = compare(table, y, feature_sets=["HCR", "HCR+Copy"], steps=steps)
+    assert "a selection of the hand-crafted features (not than all of them)" in found.answer()
+
+
+@pytest.mark.filterwarnings("ignore:centres with fewer than 10", "ignore:Harmonise leaves samples")
+def test_steps_before_one_that_sees_labels_are_not_fitted_to_inner_splits():
+    seen = []
+
+    class Counting(Harmonise):
+        def fit_transform(self, X, y=None):
+            seen.append(len(X))
+            return super().fit_transform(X, y)
+
+    table, y = radiomics(60)
+    centre = pd.DataFrame({"centre": np.repeat(["A", "B", "C"], [30, 28, 2])}, index=table.index)
+    found = compare(
+        table.replace(samples=centre),
+        y[:60],
+        feature_sets=["HCR"],
+        steps=[Counting(unseen="reference"), SelectFeatures("mrmr", k=2)],
+        cv=3,
+    )
+    assert seen == [40, 40, 40]
+    assert found.scores["score"].notna().all()

@@ -9,7 +9,9 @@ import skops.io
 from sklearn.base import clone
 
 from nonredundant import LesionTable, StableFeatures, compare_feature_sets
+from nonredundant.cli.model_files import load_model
 from nonredundant.cli.trusted import TRUSTED_CLASSES
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.stability import intraclass_correlation
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -159,3 +161,30 @@ def test_wrong_input_is_named():
     step = StableFeatures(frames).fit(table)
     with pytest.raises(ValueError, match="1 of 2 stable features are not in the table"):
         step.transform(table_of(frames[0][COLUMNS[1:]]))
+
+
+def test_neither_a_report_nor_a_model_holds_the_patients_of_the_repeats(tmp_path):
+    frames, y = repeated()
+    repeats = [pd.concat([one, one.iloc[:1].set_axis(["Mustermann"])]) for one in frames]
+    steps = [StableFeatures(repeats)]
+    found = compare_feature_sets(
+        table_of(frames[0]),
+        y,
+        steps=steps,
+        feature_sets=["HCR"],
+        classifiers="LR",
+        baselines=False,
+        controls=False,
+        n_repeats=1,
+        random_state=0,
+    )
+    assert "Mustermann" not in str(found.settings.to_dict())
+    model = FeatureSetClassifier("HCR", steps=steps, random_state=0).fit(table_of(frames[0]), y)
+    skops.io.dump(model, tmp_path / "model.skops")
+    again = load_model(tmp_path / "model.skops")
+    assert again.steps[0][1].repeats is None
+    np.testing.assert_array_equal(
+        again.predict_proba(table_of(frames[0])), model.predict_proba(table_of(frames[0]))
+    )
+    # The model itself can be fitted again.
+    assert model.steps is steps

@@ -100,3 +100,13 @@ def test_rules_out_of_range_are_refused():
         repeat_stability(repeats(), threshold=75)
     with pytest.raises(TypeError, match="list of tables"):
         repeat_stability(repeats()[0])
+
+
+def test_a_lesion_that_one_repeat_lost_is_no_disagreement():
+    rng = np.random.default_rng(0)
+    pairs = np.column_stack([rng.normal(100, 15, size=40), rng.normal(5, 1, size=40)])
+    volume = pd.DataFrame({"original_shape_VoxelVolume": pairs.ravel()})
+    lost = volume.copy()
+    lost.iloc[1::6] = np.nan
+    tables = [LesionTable(one, sample=np.repeat(np.arange(40), 2)) for one in (volume, lost)]
+    assert repeat_stability(tables).table["icc"].item() == pytest.approx(1)

@@ -192,3 +192,14 @@ def test_parts_of_a_compressed_file_and_what_follows_it(tmp_path):
     path.write_bytes(whole[:-8] + bytes(4) + whole[-4:])
     with pytest.raises(ImageFileError, match="disagrees with its checksum"):
         read_file(path)
+
+
+@pytest.mark.parametrize(("place", "kind", "value"), [(108, "<f", 0.0), (72, "<h", 8)])
+def test_odd_headers_of_compressed_files_are_read_as_itk_reads_them(tmp_path, place, kind, value):
+    path = write(tmp_path / "image.nii.gz", noise(np.float32))
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    # Where voxels begin (0: wherever the reader thinks), and bits per voxel, which contradict.
+    struct.pack_into(kind, content, place, value)
+    path.write_bytes(gzip.compress(bytes(content)))
+    expected = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_file(path)), expected)

@@ -59,3 +59,10 @@ def test_copies_of_a_patient_tell_the_centre_only_where_they_are_broken_up():
     centre = rng.permutation(np.arange(20) % 2)[patient].astype(str)
     assert centre_coding(values, centre).estimate > 0.9
     assert centre_coding(values, centre, groups=patient).p_value > 0.05
+
+
+def test_groups_that_are_the_centres_leave_nothing_to_predict():
+    values, centre = draw(0, shift=6.0)
+    found = centre_coding(values, centre, groups=centre)
+    assert np.isnan(found.estimate)
+    assert "fewer than two centres have 5 independent samples" in found.detail

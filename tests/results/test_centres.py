@@ -8,7 +8,7 @@ import pytest
 from cohorts_for_tests import compare, compare_patients, make_patients, make_table, make_times
 from sklearn.metrics import roc_auc_score
 
-from nonredundant import Harmonise
+from nonredundant import Harmonise, LesionTable
 from nonredundant.displays import FeatureSetComparisonDisplay
 from nonredundant.report import write_report
 
@@ -166,3 +166,36 @@ def test_the_report_shows_the_centres(left_out, tmp_path):
     assert names[0].startswith("A (")
     tables = left_out.to_csv(tmp_path / "tables")
     assert len(pd.read_csv(tables / "by_centre.csv")) == 8
+
+
+def test_rows_of_one_patient_are_one_unit_of_its_centre():
+    table, y = make_table(60)
+    rows = np.repeat(np.arange(60), 4)
+    centre = np.array(list("ABC"))[np.arange(60) // 20]
+    samples = pd.DataFrame({"hospital": centre[rows], "patient": rows})
+    many = LesionTable(table.features.iloc[rows].reset_index(drop=True), samples=samples)
+    options = {"feature_sets": ["HCR"], "cv": "centre", "centre": "hospital", "audit": False}
+    found = [compare(many, y[rows], **options, groups=one) for one in (None, "patient")]
+    alone, grouped = (one.by_centre["error"].to_numpy(dtype=float) for one in found)
+    # Four copies of a patient say as much as one: the error is that of a quarter of the rows.
+    np.testing.assert_allclose(grouped, 2 * alone, rtol=0.15)
+
+
+def test_numbers_are_scored_in_every_centre_whatever_their_quarters():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(48, 3))).add_prefix("f")
+    centre = np.repeat(list("ABCD"), 12)
+    y = 10 * frame["f0"] + 5 * rng.normal(size=48) + np.repeat([0, 6, 12, 40], 12)
+    table = LesionTable(frame, samples=pd.DataFrame({"hospital": centre}))
+    found = compare(
+        table,
+        y,
+        feature_sets=["HCR"],
+        classifiers="Ridge",
+        scoring="r2",
+        cv="centre",
+        centre="hospital",
+        audit=False,
+    )
+    assert found.by_centre["score"].notna().sum() == 4
+    assert found.by_centre["events"].isna().all()

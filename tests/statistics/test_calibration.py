@@ -107,3 +107,16 @@ def test_times_are_calibrated_against_their_own_hazard():
     assert low["observed / expected"][0] == pytest.approx(2 * right["observed / expected"][0])
     few = calibration_of_times(event[:12], end[:12] * 0, risk[:12], (at, at / 10))
     assert np.isnan(few["slope"]).all()
+
+
+def test_follow_up_beyond_the_baseline_changes_nothing():
+    rng = np.random.default_rng(0)
+    risk = rng.normal(size=600)
+    time = rng.exponential(10 * np.exp(-risk))
+    at = np.linspace(0.01, 5, 500)
+    short, long = (
+        calibration_of_times(time <= end, np.minimum(time, end), risk, (at, at / 10))
+        for end in (5.0, 20.0)
+    )
+    for measure, values in short.items():
+        assert long[measure] == pytest.approx(values)
