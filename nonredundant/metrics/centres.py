@@ -39,7 +39,7 @@ class CentreCoding(NamedTuple):
     --------
     >>> import numpy as np
     >>> centre_coding(np.zeros((4, 2)), list("abab")).detail
-    'fewer than two centres have 5 samples or more'
+    'fewer than two centres have 5 independent samples or more'
     """
 
     estimate: float

@@ -46,10 +46,10 @@ def test_small_centres_are_left_out_and_named():
     centre = np.where(np.arange(80) < 3, "tiny", centre)
     found = centre_coding(values, centre)
     assert (found.n_centres, found.n_samples) == (3, 77)
-    assert found.detail == "left out, with fewer than 5 samples: tiny (3)"
+    assert found.detail == "left out, with fewer than 5 independent samples: tiny (3)"
     alone = centre_coding(values, np.where(np.arange(80) < 3, "tiny", "a"))
     assert np.isnan(alone.estimate)
-    assert alone.detail == "fewer than two centres have 5 samples or more"
+    assert alone.detail == "fewer than two centres have 5 independent samples or more"
 
 
 def test_copies_of_a_patient_tell_the_centre_only_where_they_are_broken_up():
