@@ -33,6 +33,8 @@ GRAPH = "graph"
 WEIGHTS = (0.1, 0.2, 0.7)
 #: Prefix of the classifier's parameters in the pipeline of `make_pipeline`.
 OWN = "classifier__"
+#: The scale of the learned block among the settings of that pipeline.
+WEIGHT = "blocks__weight"
 #: Trees of a forest, and of a forest that is fitted on an inner split.
 TREES, INNER_TREES = 200, 60
 #: What an outcome is.
@@ -446,4 +448,4 @@ def grid_of(name: str, *, learned: bool) -> list[dict[str, Any]]:
     points = [{OWN + key: value for key, value in point.items()} for point in one.grid]
     if not one.scaled or not learned:
         return points
-    return [{"blocks__weight": weight, **point} for weight in WEIGHTS for point in points]
+    return [{WEIGHT: weight, **point} for weight in WEIGHTS for point in points]

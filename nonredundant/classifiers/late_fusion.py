@@ -328,7 +328,11 @@ def fuse(
         part[own] = block
     scores, rows = None, np.empty(0, dtype=int)
     if all(len(one.rows) for one in tuned.values()):
-        scores = np.stack([_held_out(one, len(y)) for one in tuned.values()], axis=1)
+        held = [
+            mean_held_out(scores_of(held_probabilities(one)), one.rows, len(y))
+            for one in tuned.values()
+        ]
+        scores = np.stack(held, axis=1)
         rows = np.flatnonzero(~np.isnan(scores).any(axis=(1, 2)))
         scores = scores[rows]
     kind = LateFusion if y.dtype.names is None else LateFusionOfTimes
@@ -343,12 +347,11 @@ def fuse(
     return Tuned(model, chosen, rows, responses)
 
 
-def _held_out(tuned: Tuned, n: int) -> np.ndarray:
-    """Return the mean score of each training row over the inner splits that left it out."""
-    scores = scores_of(held_probabilities(tuned))
-    total, count = np.zeros((n, scores.shape[1])), np.zeros(n)
-    np.add.at(total, tuned.rows, scores)
-    np.add.at(count, tuned.rows, 1)
+def mean_held_out(values: np.ndarray, rows: np.ndarray, n: int) -> np.ndarray:
+    """Return the mean of the values of each of n rows, NaN for a row without any."""
+    total, count = np.zeros((n, values.shape[1])), np.zeros(n)
+    np.add.at(total, rows, values)
+    np.add.at(count, rows, 1)
     count[count == 0] = np.nan
     return total / count[:, None]
 

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
-from nonredundant.classifiers.late_fusion import held_probabilities
+from nonredundant.classifiers.late_fusion import held_probabilities, mean_held_out
 from nonredundant.classifiers.tuning import Tuned
 
 
@@ -25,14 +25,16 @@ def soft_vote(members: Mapping[str, Tuned], X: np.ndarray, y: np.ndarray) -> Tun
     Returns
     -------
     Tuned
-        The vote, with the mean of their inner held-out probabilities in the splits that all of
-        them used.
+        The vote, with the mean of their inner held-out probabilities of each row.
     """
     frozen = [(name, FrozenEstimator(one.model)) for name, one in members.items()]
     model = VotingClassifier(frozen, voting="soft").fit(X, y)
-    n = min(len(one.rows) for one in members.values())
-    held = np.empty(0)
-    if n:
-        held = np.mean([held_probabilities(one)[:n] for one in members.values()], axis=0)
+    held, rows = np.empty(0), np.empty(0, dtype=int)
+    if all(len(one.rows) for one in members.values()):
+        means = [
+            mean_held_out(held_probabilities(one), one.rows, len(y)) for one in members.values()
+        ]
+        rows = np.flatnonzero(~np.isnan(means).any(axis=(0, 2)))
+        held = np.mean(means, axis=0)[rows]
     chosen = {f"{name}: {key}": v for name, one in members.items() for key, v in one.chosen.items()}
-    return Tuned(model, chosen, next(iter(members.values())).rows[:n], held)
+    return Tuned(model, chosen, rows, held)

@@ -17,22 +17,28 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from nonredundant.classifiers.builtin import (
     INNER_TREES,
     OWN,
+    WEIGHT,
     grid_of,
     is_forest,
     needs_calibration,
 )
 from nonredundant.classifiers.calibrated_margin import CalibratedMargin
+from nonredundant.classifiers.ridge_logistic import RidgeLogistic
 
 #: Inner splits of a classifier without settings to choose from: about the first repeat.
 _FEW_SPLITS = 5
+#: Where scikit-learn's forests keep the responses to left-out rows.
+_OUT_OF_BAG = ("oob_decision_function_", "oob_prediction_")
 
 
 @dataclass
@@ -62,6 +68,8 @@ class TrainingRows:
     nested : sequence of (array, int), or None
         For each split, the columns that were selected on its training part, and the number of
         known ones; None if no label was used to obtain X.
+    grouped : bool
+        Whether some rows belong together, so that a row is not new to what has seen another one.
     """
 
     X: np.ndarray
@@ -69,6 +77,7 @@ class TrainingRows:
     n_base: int
     splits: Sequence[tuple[np.ndarray, np.ndarray]]
     nested: Sequence[tuple[np.ndarray, int]] | None = None
+    grouped: bool = False
 
     def first(self, n: int) -> TrainingRows:
         """Return the rows with their first `n` splits."""
@@ -122,6 +131,8 @@ def tune(
             UserWarning,
             stacklevel=2,
         )
+    if rows.splits and not own and _has_out_of_bag(pipeline, rows):
+        return _out_of_bag(pipeline, rows)
     if len(grid) == 1:
         rows = rows.first(_FEW_SPLITS)
     responses = [_responses(pipeline, rows, i, grid, name) for i in range(len(rows.splits))]
@@ -135,6 +146,27 @@ def tune(
     return Tuned(
         model.fit(rows.X, rows.y), chosen, held, np.empty(0) if margins is None else margins
     )
+
+
+def _has_out_of_bag(pipeline: Any, rows: TrainingRows) -> bool:
+    """Check whether the samples that the trees of a forest do not draw are new to them.
+
+    They are not where a row has others of its group or copies by a sampler, or where all labels
+    were seen to obtain the columns.
+    """
+    forests = RandomForestClassifier | RandomForestRegressor
+    is_new = not rows.grouped and rows.nested is None and "sampler" not in pipeline.named_steps
+    return is_new and isinstance(pipeline.named_steps["classifier"], forests)
+
+
+def _out_of_bag(pipeline: Any, rows: TrainingRows) -> Tuned:
+    """Fit a forest, which has no settings to choose from, with its responses to left-out rows."""
+    model = clone(pipeline).set_params(**{f"{OWN}oob_score": True}).fit(rows.X, rows.y)
+    forest = model.named_steps["classifier"].set_params(oob_score=False)
+    found = vars(forest)
+    # A saved model has no use for predictions of its training rows.
+    left_out = [found.pop(name) for name in _OUT_OF_BAG if name in found]
+    return Tuned(model, {}, np.arange(len(rows.y)), left_out[0].reshape(len(rows.y), -1))
 
 
 def _best_setting(
@@ -172,19 +204,35 @@ def _responses(
     imputer = clone(steps["impute"]).fit(X[train])
     scaler = clone(steps["blocks"]).set_params(n_base=n_base).fit(imputer.transform(X[train]))
     seen, held = imputer.transform(X[train]), imputer.transform(X[test])
-    found = []
-    for point in grid:
-        scaler.set_weight(point.get("blocks__weight", scaler.weight))
-        x, labels = scaler.transform(seen), rows.y[train]
+    found: list[np.ndarray] = []
+    for weight, points in groupby(grid, key=lambda point: point.get(WEIGHT, scaler.weight)):
+        scaler.set_weight(weight)
+        x, labels, other = scaler.transform(seen), rows.y[train], scaler.transform(held)
         if "sampler" in steps:
             x, labels = clone(steps["sampler"]).fit_resample(x, labels)
-        model = clone(steps["classifier"])
-        own = {k.removeprefix(OWN): v for k, v in point.items() if k.startswith(OWN)}
-        model.set_params(**own)
-        if is_forest(name) and "n_estimators" in model.get_params():
-            model.set_params(n_estimators=min(INNER_TREES, model.n_estimators))
-        found.append(respond(model.fit(x, labels), scaler.transform(held)))
+        own = [
+            {k.removeprefix(OWN): v for k, v in point.items() if k.startswith(OWN)}
+            for point in points
+        ]
+        found.extend(_path(clone(steps["classifier"]), own, x, labels, other, name))
     return found
+
+
+def _path(
+    model: Any,
+    settings: Sequence[dict[str, Any]],
+    x: np.ndarray,
+    labels: np.ndarray,
+    held: np.ndarray,
+    name: str,
+) -> list[np.ndarray]:
+    """Compute the responses of a classifier to held-out rows at each of its settings."""
+    if is_forest(name) and "n_estimators" in model.get_params():
+        model.set_params(n_estimators=min(INNER_TREES, model.n_estimators))
+    if isinstance(model, RidgeLogistic) and all(set(one) == {"C"} for one in settings):
+        if len(np.unique(labels)) == 2:
+            return list(model.predict_path(x, labels, [one["C"] for one in settings], held))
+    return [respond(clone(model).set_params(**one).fit(x, labels), held) for one in settings]
 
 
 def respond(model: Any, X: Any) -> np.ndarray:

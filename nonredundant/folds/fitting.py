@@ -127,6 +127,8 @@ class FitTask:
     nested : list of Blocks or None
         For each inner split, the columns of the training samples as its training part selects and
         encodes them; None if no label was used to obtain the columns.
+    grouped : bool
+        Whether some training samples must stay together.
     """
 
     feature_set: str
@@ -140,6 +142,7 @@ class FitTask:
     splits: Sequence[tuple[np.ndarray, np.ndarray]]
     options: FitOptions
     nested: Sequence[Blocks] | None = None
+    grouped: bool = False
 
     @property
     def name(self) -> str:
@@ -247,7 +250,7 @@ class FitTask:
         return tune(
             name,
             pipeline,
-            TrainingRows(train.matrix, y.y, train.n_known, self.splits, columns),
+            TrainingRows(train.matrix, y.y, train.n_known, self.splits, columns, self.grouped),
             learned=train.is_fused,
             own=self.estimator is not None,
             metric=inner_metric(self.options.scorers, len(y.classes)),

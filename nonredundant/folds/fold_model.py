@@ -161,6 +161,7 @@ class FoldModel:
             data.splits,
             self.options,
             self.nested(representation),
+            data.train_groups is not None,
         )
         name = representation.feature_set.name
         return [FitTask(name, key, estimator, *shared) for key, estimator in estimators.items()]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.classifiers.builtin import OWN
+from nonredundant.classifiers.builtin import OWN, WEIGHT
 from nonredundant.folds.audit import Audit
 from nonredundant.folds.fitting import Fitted
 from nonredundant.folds.networks import Learned
@@ -33,7 +33,7 @@ from nonredundant.results.significance import (
 from nonredundant.results.stability import stability_table
 
 #: Chosen values that have columns of their own.
-_OWN_COLUMNS = (f"{OWN}C", f"{OWN}alpha", "blocks__weight")
+_OWN_COLUMNS = (f"{OWN}C", f"{OWN}alpha", WEIGHT)
 
 
 def score_table(fitted: list[Fitted]) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def choice_table(fitted: list[Fitted]) -> pd.DataFrame:
             **_place(fit),
             "C": fit.chosen.get("classifier__C", np.nan),
             "alpha": fit.chosen.get("classifier__alpha", np.nan),
-            "block_weight": fit.chosen.get("blocks__weight", np.nan),
+            "block_weight": fit.chosen.get(WEIGHT, np.nan),
             "others": "; ".join(
                 f"{name.replace(OWN, '')} = {value}"
                 for name, value in fit.chosen.items()

@@ -67,7 +67,8 @@ def test_held_out_scores_are_averaged_over_the_splits_that_left_a_row_out():
     assert found.model.scores[:, 0, 0] == pytest.approx([0, np.log(1.5), 0])
     assert found.chosen == {"a: C": 1.0, "b: C": 1.0}
     vote = soft_vote(dict(zip("ab", tuned, strict=True)), X[:, :1], y)
-    np.testing.assert_allclose(vote.responses, tuned[0].responses)
+    assert vote.rows.tolist() == [0, 1, 2]
+    np.testing.assert_allclose(vote.responses[:, 1], [0.5, 0.6, 0.5])
 
 
 def test_scores_are_log_odds_of_probabilities_and_margins_as_they_are():
