@@ -73,6 +73,8 @@ html_theme_options = {
     "switcher": {"json_url": "_static/switcher.json", "version_match": version},
     "navbar_end": ["version-switcher", "theme-switcher", "navbar-icon-links"],
     "navbar_align": "left",
+    # A field instead of this icon would push the header into a second line at 1,200 pixels.
+    "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 5,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
