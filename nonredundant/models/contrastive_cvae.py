@@ -52,10 +52,12 @@ default="dcor"
         decoder, which makes d independent of h at less cost in reconstruction. "auto": "plain"
         if the term is itself trained (the density ratio), because gates make it easier to mislead
         the discriminator, else "gated".
-    independent_of : "auto" or tuple of {"hcr", "clinical"}, default="auto"
-        The blocks of features that make up h. "auto": all that is known, the clinical columns
-        with the hand-crafted ones where the table has any. Without features h is empty.
-        "clinical" raises an error if the table has no clinical columns.
+    independent_of : "auto" or tuple of str, default="auto"
+        What h consists of: the blocks "hcr" and "clinical", and columns of
+        `LesionTable.samples` by name, such as the centre of a sample, as for `NonRedundantCVAE`.
+        "auto": all known features, the clinical columns with the hand-crafted ones where the
+        table has any. Without features h is empty. "clinical" raises an error if the table has no
+        clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
         other, estimated by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv
@@ -95,6 +97,8 @@ default="dcor"
         `disentangle` also `total_correlation`, and with a `validation_fraction` `valid_*`.
     hcr_scaler_ : FeatureScaler
         Computes h from the features: medians, ranks on a normal scale, principal components.
+    category_shares_ : dict of str to dict of str to float
+        The columns of samples in h, with the share of each category of the training lesions.
     classes_ : array
         The classes, background first.
     n_dlr_ : int

@@ -31,6 +31,12 @@ from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
 from nonredundant.models.residualiser import Residualiser
+from nonredundant.models.sample_categories import (
+    KNOWN_BLOCKS,
+    category_columns,
+    category_shares,
+    split_condition,
+)
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.context import unchanged_on_failure
 from nonredundant.utils.validation import Interval, StrOptions
@@ -77,21 +83,13 @@ class ConditionedVAE(VAEEstimator):
     # Conditions ----------------------------------------------------------------------------
 
     def _check_blocks(self, cohort: Cohort) -> None:
-        """Find the blocks that make up h, and check that the table has those that are named."""
+        """Find what makes up h, and check that the table has what is named."""
         if self.independent_of == "auto":
             there = set(cohort.blocks.values())
             self.independent_of_ = ("hcr", "clinical") if "clinical" in there else ("hcr",)
             return
-        blocks = tuple(self.independent_of)
-        if not blocks or not set(blocks) <= {"hcr", "clinical"}:
-            raise ValueError(f"independent_of must name 'hcr', 'clinical' or both, got {blocks!r}")
-        if "clinical" in blocks and "clinical" not in cohort.blocks.values():
-            raise ValueError(
-                f"independent_of={blocks!r} names 'clinical', but none of the {len(cohort.blocks)} "
-                "columns is clinical: extract clinical columns with "
-                "RadiomicsExtractor(clinical=[...]), or leave 'clinical' out"
-            )
-        self.independent_of_ = blocks
+        self.independent_of_ = tuple(self.independent_of)
+        split_condition(self.independent_of_, cohort.samples, cohort.blocks)
 
     def _fit_scalers(self, cohort: Cohort) -> None:
         """Fit the scalers that compute h and impute the features of the output."""
@@ -100,13 +98,19 @@ class ConditionedVAE(VAEEstimator):
         usable = cohort.features[cohort.usable]
         self.hcr_scaler_ = FeatureScaler(self.hcr_size if hcr else None).fit(usable[hcr])
         self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
+        columns = [name for name in self.independent_of_ if name not in KNOWN_BLOCKS]
+        self.category_shares_ = category_shares(cohort.samples[cohort.usable], columns)
 
     def _condition(self, cohort: Cohort) -> np.ndarray:
-        """Return h: the scaled features of the blocks that d is kept independent of."""
+        """Return h: the scaled features and the categories that d is kept independent of."""
         if cohort.h is None:
             scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
-            parts = [scalers[block].transform(cohort.features) for block in self.independent_of_]
-            cohort.h = np.hstack(parts)
+            parts = [
+                scaler.transform(cohort.features)
+                for block, scaler in scalers.items()
+                if block in self.independent_of_
+            ]
+            cohort.h = np.hstack([*parts, category_columns(cohort.samples, self.category_shares_)])
         return cohort.h
 
     def _condition_frame(self, cohort: Cohort) -> pd.DataFrame:
@@ -273,10 +277,13 @@ default="dcor"
         if the term is itself trained (the density ratio), because gates make it easier to mislead
         the discriminator, else "gated"; also for `kappa=0`. None: h does not enter the
         networks.
-    independent_of : "auto" or tuple of {"hcr", "clinical"}, default="auto"
-        The blocks of features that make up h. "auto": all that is known, the clinical columns
-        with the hand-crafted ones where the table has any. Without features h is empty.
-        "clinical" raises an error if the table has no clinical columns.
+    independent_of : "auto" or tuple of str, default="auto"
+        What h consists of: the blocks "hcr" and "clinical", and columns of
+        `LesionTable.samples` by name, such as the centre of a sample, whose categories become
+        columns of h. "auto": all known features, the clinical columns with the hand-crafted ones
+        where the table has any. Without features h is empty. A sample of a category that is not
+        among the training samples has the mean of these columns, so that what its own category
+        does to d is not removed. "clinical" raises an error if the table has no clinical columns.
     disentangle : float, default=0
         Weight of the total correlation of the latents, which keeps them independent of each
         other, estimated by the density-ratio trick of FactorVAE (Kim & Mnih 2018, arXiv
@@ -337,6 +344,8 @@ default="dcor"
         `disentangle` also `total_correlation`, and with a `validation_fraction` `valid_*`.
     hcr_scaler_ : FeatureScaler
         Computes h from the features: medians, ranks on a normal scale, principal components.
+    category_shares_ : dict of str to dict of str to float
+        The columns of samples in h, with the share of each category of the training lesions.
     classes_ : array
         The classes of the label term (with `gamma > 0` only).
     residualiser_ : Residualiser or None

@@ -16,17 +16,17 @@ from nonredundant.lesions.features import read_table
 from nonredundant.lesions.scaler import FeatureScaler
 from nonredundant.lesions.table import LesionTable
 from nonredundant.models.residualiser import Residualiser
+from nonredundant.models.sample_categories import (
+    KNOWN_BLOCKS,
+    category_columns,
+    category_shares,
+    split_condition,
+)
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.user_warnings import warn_user
-from nonredundant.utils.validation import (
-    Interval,
-    InvalidParameterError,
-    StrOptions,
-)
+from nonredundant.utils.validation import Interval, StrOptions
 
-#: The blocks whose columns can be made independent of, and are passed on.
-_KNOWN = ("hcr", "clinical")
 #: With more rows and columns than this, the leading components are found by random projections.
 _EXACT_SIZE = 1000
 #: A column varies if its spread is above this share of its largest value.
@@ -49,9 +49,10 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Number of principal components; fewer if there are fewer lesions or columns.
     embedding : str or None, default=None
         Name of the embedding in the table; None: the only one.
-    independent_of : "auto", tuple of {"hcr", "clinical"} or None, default="auto"
-        The blocks that make up h: "auto" is both, as far as the table has them. None: the
-        components are returned as they are.
+    independent_of : "auto", tuple of str or None, default="auto"
+        What h consists of: the blocks "hcr" and "clinical", and columns of
+        `LesionTable.samples` by name, such as the centre of a sample. "auto" is both blocks, as
+        far as the table has them. None: the components are returned as they are.
     output : {"fused", "dlr"}, default="fused"
         "fused": the usable known columns in their own units, then r. "dlr": r alone.
 
@@ -74,6 +75,8 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         The regressions; None without h.
     known_scaler_ : FeatureScaler
         Finds the known columns that vary, and imputes them.
+    category_shares_ : dict of str to dict of str to float
+        The columns of samples in h, with the share of each category of the training lesions.
     feature_names_in_ : array of str
         Columns at `fit`.
     n_features_in_ : int
@@ -156,6 +159,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         self._validate_params()  # type: ignore[attr-defined]
         table = read_table(self, X, reset=True)
         self.embedding_, columns = self._find(X)
+        self.category_shares_: dict[str, dict[str, float]] = {}
         blocks = self._known_blocks(table) if isinstance(X, LesionTable) else {}
         self._known_columns = list(blocks)
         with_clinical = [name for name, block in blocks.items() if block == "clinical"]
@@ -172,8 +176,9 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         known = table.features[self._known_columns]
         self.known_scaler_ = FeatureScaler().fit(known)
         d = self._components_of(values)
-        self._fit_residualiser(known[there], d[there], table.sample[there])
-        found = self._residuals(known[there], d[there])
+        h = self._condition(self.known_scaler_.impute(known), table)[there]
+        self._fit_residualiser(h, d[there], table.sample[there])
+        found = self._residuals(h, d[there])
         self.median_ = np.median(found, axis=0)
         return self
 
@@ -200,7 +205,8 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         table = read_table(self, X, reset=False)
         known = table.features[self._known_columns]
         values = table.features[self._embedding_columns].to_numpy(dtype=np.float64)
-        r = self._residuals(known, self._components_of(values))
+        h = self._condition(self.known_scaler_.impute(known), table)
+        r = self._residuals(h, self._components_of(values))
         missing = np.isnan(values).all(axis=1)
         if missing.any():
             labels = table.features.index[missing].unique()[:5].tolist()
@@ -236,7 +242,8 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            If X has another number of columns, or lacks the known columns.
+            If X has another number of columns, or lacks the known columns, or if columns of samples
+            are part of h.
         """
         check_is_fitted(self, "components_")
         values = X.features if isinstance(X, LesionTable) else X
@@ -250,6 +257,11 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
                 raise ValueError(
                     "the residuals alone do not tell the embedding, which depends on the known "
                     "columns: set output='fused'"
+                )
+            if any(self.category_shares_.values()):
+                raise ValueError(
+                    "the residuals do not tell the embedding, which depends on "
+                    f"{list(self.category_shares_)} of the samples, no column of X"
                 )
             d = self.residualiser_.inverse(self._condition(h), d)
         found = np.tile(self.constant_, (len(values), 1))
@@ -307,15 +319,11 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def _known_blocks(self, table: LesionTable) -> dict[str, str]:
         """Return the known columns and their blocks, and check the blocks that are named."""
+        columns: tuple[str, ...] = ()
         if isinstance(self.independent_of, tuple | list):
-            blocks = list(self.independent_of)
-            lacking = [block for block in blocks if block in _KNOWN and not table.columns_of(block)]
-            if not blocks or not set(blocks) <= set(_KNOWN) or lacking:
-                raise InvalidParameterError(
-                    f"independent_of must name 'hcr', 'clinical' or both, of which the table has "
-                    f"columns, got {self.independent_of!r}"
-                )
-        return {name: kind for name, kind in table.blocks.items() if kind in _KNOWN}
+            _, columns = split_condition(self.independent_of, table.samples, table.blocks)
+        self.category_shares_ = category_shares(table.samples.iloc[table.sample], columns)
+        return {name: kind for name, kind in table.blocks.items() if kind in KNOWN_BLOCKS}
 
     # Components ----------------------------------------------------------------------------
 
@@ -366,33 +374,30 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     # Residuals -----------------------------------------------------------------------------
 
-    def _fit_residualiser(self, known: pd.DataFrame, d: np.ndarray, sample: np.ndarray) -> None:
-        """Fit the regressions of the components on the known columns."""
-        self.residualiser_, self.share_explained_ = None, float("nan")
-        blocks = _KNOWN if self.independent_of == "auto" else self.independent_of or ()
+    def _condition(self, known: np.ndarray, table: LesionTable | None = None) -> pd.DataFrame:
+        """Return h, the known columns and categories that the components are made independent of."""
+        blocks = KNOWN_BLOCKS if self.independent_of == "auto" else self.independent_of or ()
         clinical = set(self._clinical_columns)
-        self._given = np.array(
-            [
-                ("clinical" if name in clinical else "hcr") in blocks
-                for name in self.known_scaler_.names_out_
-            ],
-            dtype=bool,
-        )
-        if not self._given.any():
-            return
-        model = Residualiser().fit(self._condition(self.known_scaler_.impute(known)), d, sample)
-        self.residualiser_, self.share_explained_ = model, model.share_explained
+        given = [
+            ("clinical" if name in clinical else "hcr") in blocks
+            for name in self.known_scaler_.names_out_
+        ]
+        h = known[:, np.array(given, dtype=bool)]
+        if table is not None:
+            samples = table.samples.iloc[table.sample]
+            h = np.hstack([h, category_columns(samples, self.category_shares_)])
+        return pd.DataFrame(h).add_prefix("h")
 
-    def _condition(self, known: np.ndarray) -> pd.DataFrame:
-        """Return h, the known columns that the components are made independent of."""
-        return pd.DataFrame(known[:, self._given]).add_prefix("h")
+    def _fit_residualiser(self, h: pd.DataFrame, d: np.ndarray, sample: np.ndarray) -> None:
+        """Fit the regressions of the components on h, if it has columns."""
+        self.residualiser_, self.share_explained_ = None, float("nan")
+        if h.shape[1]:
+            self.residualiser_ = Residualiser().fit(h, d, sample)
+            self.share_explained_ = self.residualiser_.share_explained
 
-    def _residuals(self, known: pd.DataFrame, d: np.ndarray) -> np.ndarray:
-        """Return what the known columns do not predict of the components."""
-        if self.residualiser_ is None:
-            return d
-        h = self._condition(self.known_scaler_.impute(known))
-        return self.residualiser_.transform(h, d)
+    def _residuals(self, h: pd.DataFrame, d: np.ndarray) -> np.ndarray:
+        """Return what h does not predict of the components."""
+        return d if self.residualiser_ is None else self.residualiser_.transform(h, d)
 
 
 def leading_components(z: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

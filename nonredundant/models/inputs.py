@@ -24,8 +24,9 @@ class Cohort:
     """Input rows of a network.
 
     `x` are the patches (n, C, ...), `sample` is the sample of each row, `usable` marks the rows
-    that have an image, and `blocks` gives the block of each column of `features`. `h` are the
-    conditions that the model which reads the cohort computes from them, once.
+    that have an image, and `blocks` gives the block of each column of `features`; `samples` is
+    what else is known of the sample of each row. `h` are the conditions that the model which reads
+    the cohort computes from them, once.
     """
 
     x: np.ndarray
@@ -34,6 +35,7 @@ class Cohort:
     usable: np.ndarray
     features: pd.DataFrame
     blocks: dict[str, str]
+    samples: pd.DataFrame
     h: np.ndarray | None = None
 
     @property
@@ -80,7 +82,15 @@ def cohort_of_table(table: LesionTable) -> Cohort:
         usable &= map_rows(has_channel, table.patches).any(axis=1)
     if not usable.any():
         raise ValueError("no lesion of the table has an image; see table.status for the reasons")
-    return Cohort(table.patches, table.masks, table.sample, usable, table.features, table.blocks)
+    return Cohort(
+        table.patches,
+        table.masks,
+        table.sample,
+        usable,
+        table.features,
+        table.blocks,
+        table.samples.iloc[table.sample],
+    )
 
 
 def _is_broken(part: np.ndarray) -> np.ndarray:
@@ -108,7 +118,7 @@ def cohort_of_matrix(X: np.ndarray) -> Cohort:
     """Return the cohort of a plain matrix: one-voxel patches without features."""
     n = len(X)
     frame = pd.DataFrame(index=pd.RangeIndex(n))
-    return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {})
+    return Cohort(X, None, np.arange(n), np.ones(n, dtype=bool), frame, {}, frame)
 
 
 def intensity_statistics(cohort: Cohort, rows: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,0 +1,118 @@
+"""Categories of samples, such as their centre, as columns of a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from nonredundant.utils.close_names import suggest_names
+from nonredundant.utils.validation import InvalidParameterError
+
+#: The blocks of features that can be made independent of.
+KNOWN_BLOCKS = ("hcr", "clinical")
+
+
+def split_condition(
+    names: Sequence[str], samples: pd.DataFrame, features: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Divide what `independent_of` names into blocks of features and columns of samples.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Blocks, and columns of `LesionTable.samples`.
+    samples : DataFrame of shape (n_samples, n_columns)
+        The columns of the samples.
+    features : mapping of str to str
+        The block of each feature.
+
+    Returns
+    -------
+    blocks, columns : tuple of str
+        The two parts.
+
+    Raises
+    ------
+    InvalidParameterError
+        If nothing is named, or a name is neither, or a block has no features.
+    """
+    blocks = tuple(name for name in names if name in KNOWN_BLOCKS)
+    columns = tuple(name for name in names if name not in KNOWN_BLOCKS)
+    there = list(map(str, samples.columns))
+    unknown = [name for name in columns if name not in there]
+    if unknown or not len(names):
+        raise InvalidParameterError(
+            "independent_of must name 'hcr', 'clinical', or columns of LesionTable.samples such "
+            f"as the centre, got {tuple(names)!r}; the columns are {there}"
+            f"{suggest_names(unknown, [*KNOWN_BLOCKS, *there])}"
+        )
+    if "clinical" in blocks and "clinical" not in features.values():
+        raise InvalidParameterError(
+            f"independent_of={tuple(names)!r} names 'clinical', but none of the {len(features)} "
+            "columns is clinical: extract clinical columns with "
+            "RadiomicsExtractor(clinical=[...]), or leave 'clinical' out"
+        )
+    return blocks, columns
+
+
+def category_shares(samples: pd.DataFrame, columns: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Return the share of each category of the training rows, by column.
+
+    Parameters
+    ----------
+    samples : DataFrame of shape (n_rows, n_columns)
+        What is known of the sample of each row.
+    columns : sequence of str
+        The columns to read.
+
+    Returns
+    -------
+    dict of str to dict of str to float
+        The shares; of a column with one category none, as nothing depends on it.
+    """
+    found = {}
+    for name in columns:
+        counts = samples[name].dropna().astype(str).value_counts(normalize=True).sort_index()
+        found[name] = counts.to_dict() if len(counts) > 1 else {}
+    return found
+
+
+def category_columns(
+    samples: pd.DataFrame, shares: Mapping[str, Mapping[str, float]]
+) -> np.ndarray:
+    """Return a column per category, 1 or 0, standardised by the share of the training rows.
+
+    Parameters
+    ----------
+    samples : DataFrame of shape (n_rows, n_columns)
+        What is known of the sample of each row.
+    shares : mapping
+        The result of `category_shares`.
+
+    Returns
+    -------
+    array of shape (n_rows, n_categories)
+        The columns; rows without a category, or with one that is not among the training rows, are
+        0, the mean.
+
+    Raises
+    ------
+    ValueError
+        If the samples lack a column.
+    """
+    parts = [np.empty((len(samples), 0))]
+    for name, share in shares.items():
+        if name not in samples.columns:
+            raise ValueError(
+                f"the model was made independent of the column {name!r} of the samples, which X "
+                f"lacks: add it to LesionTable.samples; its columns are {list(samples.columns)}"
+            )
+        labels = samples[name].astype(str).to_numpy()[:, None]
+        categories = np.array(list(share), dtype=object)[None, :]
+        own = (labels == categories).reshape(len(samples), len(share)).astype(float)
+        mean = np.array(list(share.values()))
+        scaled = (own - mean) / np.sqrt(mean * (1 - mean))
+        parts.append(np.where(own.any(axis=1, keepdims=True), scaled, 0.0))
+    return np.hstack(parts)
