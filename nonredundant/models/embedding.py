@@ -375,7 +375,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
     # Residuals -----------------------------------------------------------------------------
 
     def _condition(self, known: np.ndarray, table: LesionTable | None = None) -> pd.DataFrame:
-        """Return h, the known columns and categories that the components are made independent of."""
+        """Return h, the columns and categories that components are made independent of."""
         blocks = KNOWN_BLOCKS if self.independent_of == "auto" else self.independent_of or ()
         clinical = set(self._clinical_columns)
         given = [

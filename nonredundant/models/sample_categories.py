@@ -75,7 +75,8 @@ def category_shares(samples: pd.DataFrame, columns: Sequence[str]) -> dict[str, 
     found = {}
     for name in columns:
         counts = samples[name].dropna().astype(str).value_counts(normalize=True).sort_index()
-        found[name] = counts.to_dict() if len(counts) > 1 else {}
+        shares = {str(category): float(share) for category, share in counts.items()}
+        found[name] = shares if len(shares) > 1 else {}
     return found
 
 
