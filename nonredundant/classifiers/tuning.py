@@ -131,17 +131,31 @@ def tune(
             UserWarning,
             stacklevel=2,
         )
-    if rows.splits and not own and _has_out_of_bag(pipeline, rows):
+    if not own and _has_out_of_bag(pipeline, rows):
         return _out_of_bag(pipeline, rows)
     if len(grid) == 1:
         rows = rows.first(_FEW_SPLITS)
+    calibrated = needs_calibration(name) and not own
+    return _chosen(name, pipeline, rows, grid, metric, calibrated=calibrated)
+
+
+def _chosen(
+    name: str,
+    pipeline: Any,
+    rows: TrainingRows,
+    grid: Sequence[dict[str, Any]],
+    metric: Callable[[np.ndarray, np.ndarray], float],
+    *,
+    calibrated: bool,
+) -> Tuned:
+    """Fit the setting of the grid with the best responses in the inner splits."""
     responses = [_responses(pipeline, rows, i, grid, name) for i in range(len(rows.splits))]
     best = _best_setting(responses, rows, metric)
     chosen = {} if best is None else grid[best]
     held = np.concatenate([test for _, test in rows.splits] or [np.empty(0, dtype=int)])
     margins = np.concatenate([row[best or 0] for row in responses]) if responses else None
     model = clone(pipeline).set_params(**chosen)
-    if needs_calibration(name) and not own:
+    if calibrated:
         model = CalibratedMargin(model, margins, rows.y[held])
     return Tuned(
         model.fit(rows.X, rows.y), chosen, held, np.empty(0) if margins is None else margins
@@ -156,7 +170,7 @@ def _has_out_of_bag(pipeline: Any, rows: TrainingRows) -> bool:
     """
     forests = RandomForestClassifier | RandomForestRegressor
     is_new = not rows.grouped and rows.nested is None and "sampler" not in pipeline.named_steps
-    return is_new and isinstance(pipeline.named_steps["classifier"], forests)
+    return bool(rows.splits) and is_new and isinstance(pipeline.named_steps["classifier"], forests)
 
 
 def _out_of_bag(pipeline: Any, rows: TrainingRows) -> Tuned:
