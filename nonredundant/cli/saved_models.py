@@ -206,23 +206,24 @@ def predictions(fitted: Any, lesions: Any, coverage: float) -> Any:
     import pandas as pd
 
     from nonredundant.evaluation.validation import describe_sets
+    from nonredundant.lesions.labels import among_all
 
-    fine = lesions.status == "ok"
-    read = lesions[fine.to_numpy()]
+    fine = (lesions.status == "ok").to_numpy()
+    read = lesions[fine]
     if len(fitted.classes_):
         p = fitted.predict_proba(lesions)
         found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
-        best = fitted.classes_[p[fine].argmax(1)]
-        found.insert(0, "predicted", pd.Series(best, found.index[fine]))
+        best = pd.Series(fitted.classes_[p[fine].argmax(1)])
+        found.insert(0, "predicted", among_all(best, fine, found.index))
     else:
-        risk = fitted.predict(read) if fine.any() else []
-        found = pd.DataFrame({"risk": pd.Series(risk, lesions.index[fine])}, lesions.index)
+        risk = pd.Series(fitted.predict(read) if fine.any() else [], dtype=float)
+        found = pd.DataFrame({"risk": among_all(risk, fine, lesions.index)})
     if hasattr(fitted, "predict_set") and fine.any():
         sets = fitted.predict_set(read, coverage=coverage)
-        found["set"] = describe_sets(sets).reindex(found.index)
+        found["set"] = among_all(describe_sets(sets), fine, found.index)
     if hasattr(fitted, "contributions") and fine.any():
-        parts = fitted.contributions(read)
-        found["drivers"] = parts.apply(_drivers, axis=1).reindex(found.index)
+        drivers = fitted.contributions(read).apply(_drivers, axis=1)
+        found["drivers"] = among_all(drivers, fine, found.index)
     return found
 
 

@@ -33,7 +33,7 @@ from nonredundant.folds.splits import whole_cohort
 from nonredundant.folds.stable_features import StableFeatures
 from nonredundant.folds.steps import EncodeClinical, check_clinical_cells, check_steps
 from nonredundant.lesions.features import check_columns, check_usable, read_table
-from nonredundant.lesions.labels import align
+from nonredundant.lesions.labels import align, among_all
 from nonredundant.lesions.table import LesionTable
 from nonredundant.nn.state import seal, unseal
 from nonredundant.statistics.conformal import conformal_p_values
@@ -248,7 +248,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.baseline_ = fitted_baseline(predictor, cohort.table, cohort.outcome)
         self.facts_ = training_facts(cohort, seed)
         self.fingerprint_ = fingerprint(
-            cohort.table, X, self._root(), whole.data.table.columns_of("clinical")
+            cohort.table, X[read.kept], self._root(), whole.data.table.columns_of("clinical")
         )
         return self
 
@@ -422,8 +422,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         table = self.extract(X)
         fine = (table.status == "ok").to_numpy()
-        found = self.predictor_.contributions(table[fine]) if fine.any() else pd.DataFrame()
-        return found.reindex(table.index)
+        if not fine.any():
+            return pd.DataFrame(index=table.index)
+        return among_all(self.predictor_.contributions(table[fine]), fine, table.index)
 
     def performance(self) -> pd.DataFrame:
         """Return the scores of the training samples by the models of the folds, with intervals.

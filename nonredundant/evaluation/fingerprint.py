@@ -19,6 +19,7 @@ from nonredundant.io.errors import CaseError
 from nonredundant.io.images import read_spacing
 from nonredundant.lesions.features import non_numeric_columns
 from nonredundant.lesions.images import settings_by_image
+from nonredundant.lesions.labels import check_same_cases
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -49,8 +50,10 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
 
 def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
     """List the quantities in which each case is outside of the training ranges; empty if none."""
+    check_same_cases(X, table)
     now = _acquisition(table, X, root)
-    reasons: dict[Any, list[str]] = {label: [] for label in table.index}
+    # By row: several may have the same label.
+    reasons: list[list[str]] = [[] for _ in table.index]
     units = {"levels": "grey levels", "spacing": "mm voxels"}
     for name in now:
         image, _, kind = name.rpartition("_")
@@ -58,11 +61,11 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
         if name in marks:
             low, high = marks[name]
             margin = _MARGIN * (high - low) + 1e-6 * abs(high)
-            for label, value in zip(table.index, now[name], strict=True):
+            for own, value in zip(reasons, now[name], strict=True):
                 if not low - margin <= value <= high + margin and not np.isnan(value):
-                    reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
-    for label, unseen in _unseen_categories(marks, X):
-        reasons[label].append(unseen)
+                    own.append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
+    for row, unseen in _unseen_categories(marks, X):
+        reasons[row].append(unseen)
     blocks = {"features": (table.hcr, marks["low"], marks["high"])}
     for name, (low, high) in marks.get("embeddings", {}).items():
         blocks[f"columns of {name}"] = table.embeddings[name], low, high
@@ -70,10 +73,10 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
         margin = _MARGIN * (high - low)
         values = pool_samples(table, columns).to_numpy()
         odd = (values < low - margin) | (values > high + margin)
-        for label, row in zip(table.index, odd, strict=True):
+        for own, row in zip(reasons, odd, strict=True):
             if row.size and row.mean() > _SHARE_OUTSIDE:
-                reasons[label].append(f"{int(row.sum())} of {len(row)} {what} out of range")
-    return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
+                own.append(f"{int(row.sum())} of {len(row)} {what} out of range")
+    return pd.Series(["; ".join(parts) for parts in reasons], table.index, dtype=str)
 
 
 def _range(table: LesionTable, columns: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -102,15 +105,15 @@ def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
     return [name for name in words if any(str(name) in one for one in made)]
 
 
-def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[Any, str]]:
-    """List the samples with a category that was not seen in training, and which."""
+def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[int, str]]:
+    """List the rows with a category that was not seen in training, and which."""
     found, X = [], _cells(X)
     for name, seen in marks.get("categories", {}).items():
         if not isinstance(X, pd.DataFrame) or name not in X.columns:
             continue
-        cells = X[name].dropna().astype(str)
-        for label, cell in cells[~cells.isin(seen)].items():
-            found.append((label, f"{name}: category {cell!r} was not seen in training"))
+        cells = X[name].reset_index(drop=True).dropna().astype(str)
+        for row, cell in cells[~cells.isin(seen)].items():
+            found.append((int(row), f"{name}: category {cell!r} was not seen in training"))
     return found
 
 
@@ -130,24 +133,23 @@ def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]
     if not isinstance(X, pd.DataFrame):
         return found
     if "" in by_image:
-        return found | {"spacing": _voxel_sizes(read_rows(X, root), X, table)}
+        return found | {"spacing": _voxel_sizes(read_rows(X, root))}
     rows = read_image_rows(X, list(by_image), root)
     for image in by_image:
         sources = [row.parts[image] for row in rows]
-        found[f"{image}_spacing"] = _voxel_sizes(sources, X, table)
+        found[f"{image}_spacing"] = _voxel_sizes(sources)
     return found
 
 
-def _voxel_sizes(rows: list[Sources], X: pd.DataFrame, table: LesionTable) -> np.ndarray:
+def _voxel_sizes(rows: list[Sources]) -> np.ndarray:
     """Return the cube root of the voxel volume of each image in mm; NaN if it cannot be read."""
     sizes = []
-    sources = dict(zip(X.index, rows, strict=True))
-    for label in table.index:
-        if sources[label].image is None:
+    for row in rows:
+        if row.image is None:
             sizes.append(np.nan)
             continue
         try:
-            spacing = read_spacing(sources[label].image, spacing=sources[label].spacing)
+            spacing = read_spacing(row.image, spacing=row.spacing)
         except CaseError:
             # The extraction has reported what is wrong with it.
             sizes.append(np.nan)

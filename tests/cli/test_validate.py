@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from cohorts_for_tests import make_table
 from typer.testing import CliRunner
 
 from nonredundant.cli import app
+from nonredundant.cli.saved_models import predictions
 from nonredundant.datasets import make_lesions
+from nonredundant.evaluation import FeatureSetClassifier
 
 #: The commands print warnings; as errors they would never get there.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -194,3 +197,13 @@ def test_images_beside_an_embedding(tmp_path, monkeypatch):
     result = run(tmp_path, monkeypatch, "predict m.skops cases.csv -o p.csv --jobs 1")
     assert result.exit_code == 2
     assert "needs the embeddings ['M']" in result.output
+
+
+def test_labels_keep_their_type_beside_cases_that_failed(tmp_path):
+    table, y = make_table(60)
+    model = FeatureSetClassifier("HCR", classifier="LR", random_state=0).fit(table, y)
+    broken = table.replace(status=["the mask is empty", *["ok"] * 59])
+    predictions(model, broken, 0.9).to_csv(tmp_path / "p.csv")
+    written = pd.read_csv(tmp_path / "p.csv", dtype=str)["predicted"]
+    assert written.isna().tolist() == [True] + [False] * 59
+    assert set(written[1:]) == {"0", "1"}

@@ -235,3 +235,35 @@ def test_labels_that_do_not_fit_are_named(model, other, labels, message):
 def test_only_fitted_models_are_validated(other):
     with pytest.raises(TypeError, match="must be a fitted FeatureSetClassifier"):
         validate_model(PLAIN, *other)
+
+
+def test_rows_of_one_patient_keep_their_own_values(model, other):
+    table, y = other
+    far = table.features.copy()
+    far.iloc[1] += 1e3
+    ids = [f"P{i // 2}" for i in range(200)]
+    twice = table.replace(
+        features=far, index=ids, status=["ok", "ok", "the mask is empty", *["ok"] * 197]
+    )
+    rows = validate_model(model, twice, y).predictions
+    plain = validate_model(model, twice.replace(index=range(200)), y).predictions
+    assert rows.index.tolist() == ids
+    pd.testing.assert_frame_equal(rows.reset_index(drop=True), plain)
+    assert rows["outside"].iloc[:3].tolist() == ["", "8 of 8 features out of range", ""]
+    assert model.contributions(twice).isna().all(axis=1).tolist() == (rows["p_1"].isna()).tolist()
+
+
+def test_lesions_of_other_cases_are_refused(model, other):
+    table, y = other
+    with pytest.raises(ValueError, match=r"are not those of the 200 cases .* \['other001'"):
+        validate_model(model, table, y, lesions=table[1:])
+    with pytest.raises(ValueError, match="are not those of the 200 cases"):
+        model.outside(table, lesions=table[::-1])
+
+
+@pytest.mark.parametrize("kind", [bool, float, str])
+def test_labels_that_are_written_otherwise_are_the_same(model, other, found, kind):
+    table, y = other
+    pd.testing.assert_frame_equal(
+        validate_model(model, table, y.astype(kind)).gain[:1], found.gain[:1]
+    )
