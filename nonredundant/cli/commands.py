@@ -540,6 +540,8 @@ def predict(
 ) -> int:
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
     from nonredundant.cli.saved_models import predictions, read_new_cases
+    from nonredundant.evaluation.validation import missing_columns
+    from nonredundant.results.validation import describe_missing
 
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
@@ -555,6 +557,9 @@ def predict(
         name = printable(label)
         echo_stderr(f"Warning: {name} lies outside of the training cohort: {one_line(reason)}")
     n_predicted = int((lesions.status == "ok").sum())
+    missing = describe_missing(missing_columns(fitted, lesions), n_predicted)
+    if missing:
+        echo_stderr(f"Warning: {missing}")
     echo(f"{n_predicted} of {len(found)} cases predicted\nwritten to {output}")
     return report_failures(lesions.status)
 

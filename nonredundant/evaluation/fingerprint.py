@@ -37,6 +37,11 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
     low, high = _range(table, table.hcr)
     marks: dict[str, Any] = {"n_samples": len(table), "low": low, "high": high}
     marks["embeddings"] = {name: _range(table, own) for name, own in table.embeddings.items()}
+    # The largest share of the columns of a block that a sample lacked.
+    marks["lacking"] = {
+        name: float(pool_samples(table, own).isna().mean(axis=1).max()) if own.shape[1] else 0.0
+        for name, own in {"": table.hcr, **table.embeddings}.items()
+    }
     cells = _cells(X)
     marks["categories"] = {
         name: sorted(cells[name].dropna().astype(str).unique().tolist())
@@ -66,17 +71,56 @@ def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> 
                     own.append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
     for row, unseen in _unseen_categories(marks, X):
         reasons[row].append(unseen)
-    blocks = {"features": (table.hcr, marks["low"], marks["high"])}
-    for name, (low, high) in marks.get("embeddings", {}).items():
-        blocks[f"columns of {name}"] = table.embeddings[name], low, high
-    for what, (columns, low, high) in blocks.items():
+    fine = (table.status == "ok").to_numpy()
+    for name, (columns, low, high) in _blocks(marks, table).items():
+        what = f"columns of {name}" if name else "features"
         margin = _MARGIN * (high - low)
         values = pool_samples(table, columns).to_numpy()
         odd = (values < low - margin) | (values > high + margin)
-        for own, row in zip(reasons, odd, strict=True):
-            if row.size and row.mean() > _SHARE_OUTSIDE:
-                own.append(f"{int(row.sum())} of {len(row)} {what} out of range")
+        gone = np.isnan(values) & np.isfinite(low) & fine[:, None]
+        usual = max(_SHARE_OUTSIDE, marks.get("lacking", {}).get(name, 0.0))
+        for own, out, missing in zip(reasons, odd, gone, strict=True):
+            if out.size and out.mean() > _SHARE_OUTSIDE:
+                own.append(f"{int(out.sum())} of {len(out)} {what} out of range")
+            if missing.size and missing.mean() > usual:
+                own.append(f"{int(missing.sum())} of {len(missing)} {what} missing")
     return pd.Series(["; ".join(parts) for parts in reasons], table.index, dtype=str)
+
+
+def missing_throughout(
+    marks: dict[str, Any], table: LesionTable, cells: Sequence[str]
+) -> list[str]:
+    """List the columns that the training cohort had, and that no sample of a table has.
+
+    Parameters
+    ----------
+    marks : dict
+        The fingerprint of the training cohort.
+    table : LesionTable
+        Samples that could be read.
+    cells : sequence of str
+        Columns of `table.samples` that a model reads.
+
+    Returns
+    -------
+    list of str
+        Names of features, of columns of embeddings and of these columns.
+    """
+    found = []
+    for columns, low, _ in _blocks(marks, table).values():
+        gone = columns.isna().all(axis=0).to_numpy() & np.isfinite(low)
+        found += columns.columns[gone].tolist()
+    found += [name for name, column in table.clinical.items() if column.isna().all()]
+    there = [name for name in dict.fromkeys(cells) if name in table.samples]
+    return found + [name for name in there if table.samples[name].isna().all()]
+
+
+def _blocks(marks: dict[str, Any], table: LesionTable) -> dict[str, tuple[Any, Any, Any]]:
+    """Return the columns of each block with their least and largest values; "" is HCR."""
+    blocks = {"": (table.hcr, marks["low"], marks["high"])}
+    for name, (low, high) in marks.get("embeddings", {}).items():
+        blocks[name] = table.embeddings[name], low, high
+    return blocks
 
 
 def _range(table: LesionTable, columns: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,9 @@ from nonredundant.evaluation.availability import check_coverage
 from nonredundant.evaluation.classifier import FeatureSetClassifier
 from nonredundant.evaluation.cohort import NoCaseError
 from nonredundant.evaluation.external_cohort import ExternalCohort
+from nonredundant.evaluation.fingerprint import missing_throughout
 from nonredundant.evaluation.groups import read_groups
+from nonredundant.folds.steps import named_columns
 from nonredundant.lesions.labels import (
     align,
     among_all,
@@ -141,10 +143,34 @@ def validate_model(
             "n_failed": int((~fine).sum()),
             "n_trained": model.fingerprint_["n_samples"],
             "n_outside": int(((cases["outside"] != "").to_numpy() & fine).sum()),
+            "missing": missing_columns(model, kept),
             "coverage": coverage,
             "made": pd.Timestamp.now().isoformat(timespec="seconds"),
         },
     )
+
+
+def missing_columns(model: FeatureSetClassifier, table: LesionTable) -> list[str]:
+    """List what no case has of what the training cohort had, and a model imputes.
+
+    Parameters
+    ----------
+    model : FeatureSetClassifier
+        A fitted model.
+    table : LesionTable
+        What it extracted of new cases.
+
+    Returns
+    -------
+    list of str
+        Features, and columns of `samples` that clinical features are made of; none if no case
+        could be read.
+    """
+    read = table[(table.status == "ok").to_numpy()]
+    if not len(read):
+        return []
+    cells = named_columns([] if model.steps_ is None else model.steps_.steps)
+    return missing_throughout(model.fingerprint_, read, cells)
 
 
 def _read_truth(model: FeatureSetClassifier, y: Any, n: int) -> dict[str, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from nonredundant.displays.net_benefit import NetBenefitDisplay
 from nonredundant.report.validation_page import write_validation_page
 from nonredundant.utils.files import make_folder, write_text
 
+#: Number of columns that a message names.
+_SHOWN = 10
 _TABLES = ("scores", "gain", "net_benefit", "coverage", "predictions", "training")
 
 
@@ -48,7 +51,8 @@ class ModelValidation:
     training : DataFrame
         `FeatureSetClassifier.performance`: the scores in the folds of the training cohort.
     settings : dict
-        Names of model, reference and classifier, numbers of cases, and the date.
+        Names of model, reference and classifier, numbers of cases, columns that are missing in all
+        of them, which the model imputes, and the date.
 
     Examples
     --------
@@ -75,6 +79,7 @@ class ModelValidation:
         """Say in words how the model does on this cohort, one sentence or two a line."""
         lines = [self._discrimination(), self._gain(), self._calibration(), self._coverage()]
         n_outside, n = self.settings["n_outside"], self.settings["n"]
+        lines.append(describe_missing(self.settings["missing"], n))
         if n_outside:
             lines.append(
                 f"{n_outside} of {n} cases lie outside of the training cohort: the model does not "
@@ -253,6 +258,21 @@ class ModelValidation:
             return f"{text}."
         names = ", ".join(f"{one} cases" if one == "all" else f"class {one}" for one in short.cases)
         return f"{text}: they fail here ({names}), as this cohort is unlike that of the training."
+
+
+def describe_missing(names: Sequence[str], n: int) -> str:
+    """Say which columns of a model no case has; nothing if there are none.
+
+    Examples
+    --------
+    >>> describe_missing(["age", "volume"], 70)
+    'The model imputes 2 columns, which are missing in all 70 cases: age, volume.'
+    """
+    if not names:
+        return ""
+    what = "1 column, which is" if len(names) == 1 else f"{len(names)} columns, which are"
+    shown = f"{', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}"
+    return f"The model imputes {what} missing in all {n} cases: {shown}."
 
 
 def _interval(row: Any, sign: str = "") -> str:

@@ -207,3 +207,15 @@ def test_labels_keep_their_type_beside_cases_that_failed(tmp_path):
     written = pd.read_csv(tmp_path / "p.csv", dtype=str)["predicted"]
     assert written.isna().tolist() == [True] + [False] * 59
     assert set(written[1:]) == {"0", "1"}
+
+
+def test_columns_that_no_new_case_has_are_named(folder, fused, monkeypatch):
+    new = pd.read_csv(folder / "there.csv").assign(original_glcm_Contrast=np.nan, sex="")
+    new.to_csv(folder / "gaps.csv", index=False)
+    told = "imputes 2 columns, which are missing in all 70 cases: original_glcm_Contrast, sex."
+    deep = "--embedding M=there_deep.csv"
+    result = run(folder, monkeypatch, f"predict fused.skops gaps.csv -o p.csv {deep}")
+    assert f"Warning: The model {told}" in result.output
+    run(folder, monkeypatch, f"validate fused.skops gaps.csv --target relapse -o gaps {deep}")
+    assert told in (folder / "gaps" / "tables" / "answer.txt").read_text(encoding="utf-8")
+    assert told in (folder / "gaps" / "index.html").read_text(encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
@@ -53,3 +54,14 @@ def test_cases_that_failed_are_no_part_of_the_training_cohort():
         model.fit(cases, y)
     assert model.fingerprint_["categories"] == {"sex": ["F", "M"]}
     assert (model.outside(cases.drop(cases.index[3])) == "").all()
+
+
+def test_gaps_as_wide_as_those_of_the_training_cohort_are_no_news(cohort):
+    table, y = cohort
+    features = table.features.copy()
+    features.iloc[5, :4] = np.nan
+    model = FeatureSetClassifier("HCR").fit(table.replace(features=features), y)
+    assert (model.outside(table.replace(features=features)) == "").all()
+    features.iloc[6, :5] = np.nan
+    said = model.outside(table.replace(features=features))
+    assert said[said != ""].to_dict() == {"case006": "5 of 8 features missing"}

@@ -267,3 +267,19 @@ def test_labels_that_are_written_otherwise_are_the_same(model, other, found, kin
     pd.testing.assert_frame_equal(
         validate_model(model, table, y.astype(kind)).gain[:1], found.gain[:1]
     )
+
+
+def test_what_no_case_has_is_named_and_cases_without_most_features_are_outside(model, other):
+    table, y = other
+    name = "original_glcm_F1"
+    gone = table.replace(features=table.features.assign(**{name: np.nan}))
+    found = validate_model(model, gone, y)
+    assert found.settings["missing"] == [name]
+    told = f"The model imputes 1 column, which is missing in all 200 cases: {name}."
+    assert told in found.answer()
+    assert (found.predictions["outside"] == "").sum() > 190
+    empty = table.features.copy()
+    empty.iloc[4] = np.nan
+    some = validate_model(model, table.replace(features=empty), y)
+    assert some.settings["missing"] == []
+    assert some.predictions["outside"].iloc[4] == "8 of 8 features missing"
