@@ -83,6 +83,7 @@ def save_model(model: Any, output: Path, *, outcome: str) -> None:
     import skops.io
 
     from nonredundant.classifiers.builtin import long_name
+    from nonredundant.report.formatting import format_estimate
     from nonredundant.report.model_card import model_card
 
     with replaced_file(output) as file:
@@ -94,10 +95,7 @@ def save_model(model: Any, output: Path, *, outcome: str) -> None:
     measured = model.performance()
     if not measured.empty:
         first, n_folds = measured.iloc[0], len(model.fold_models_)
-        echo(
-            f"{first['measure']} {first['estimate']:.3f} ({first['low']:.3f} to "
-            f"{first['high']:.3f}) in {n_folds} folds"
-        )
+        echo(f"{first['measure']} {format_estimate(first)} in {n_folds} folds")
     echo(f"written to {output}, its card to {card_of(output)}")
 
 

@@ -25,7 +25,7 @@ from nonredundant.evaluation.cohort_fit import CohortFit, HeldOut
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.parameters import check_estimator
-from nonredundant.evaluation.performance import training_performance
+from nonredundant.evaluation.performance import COLUMNS, training_performance
 from nonredundant.evaluation.predictor import Predictor
 from nonredundant.evaluation.training_facts import fitted_baseline, training_facts
 from nonredundant.folds.outcome import Outcome
@@ -432,11 +432,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            `measure, estimate, low, high`; empty if `cv` was None, and nothing was measured.
+            `measure, estimate, low, high, reason`, which says why something is not estimable; empty
+            if `cv` was None, and nothing was measured.
         """
         check_is_fitted(self, "model_")
         if self.out_of_fold_ is None:
-            return pd.DataFrame(columns=["measure", "estimate", "low", "high"])
+            return pd.DataFrame(columns=COLUMNS)
         return training_performance(self.out_of_fold_, len(self.classes_))
 
     def __sklearn_tags__(self) -> Any:

@@ -127,8 +127,7 @@ def _performance(model: Any, validation: Any) -> list[str]:
         parts.append("Not measured: the model was fitted without folds.")
     else:
         rows = [
-            (row.measure, format_number(row.estimate), format_interval(row.low, row.high))
-            for row in found.itertuples()
+            (row.measure, format_number(row.estimate), _interval(row)) for row in found.itertuples()
         ]
         n = len(model.fold_models_)
         parts += [
@@ -145,6 +144,12 @@ def _performance(model: Any, validation: Any) -> list[str]:
     if validation is not None:
         parts += ["On an external cohort:", validation.answer()]
     return parts
+
+
+def _interval(row: Any) -> str:
+    """Return the interval of an estimate, or why there is none."""
+    interval = format_interval(row.low, row.high)
+    return f"{interval}: {row.reason}" if row.reason else interval
 
 
 def _limits(model: Any, validation: Any) -> list[str]:

@@ -20,6 +20,7 @@ from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.report.agreement import rows_with
 from nonredundant.report.descriptions import where_tested
 from nonredundant.report.exports import COLUMN_WIDTHS, save_figures, save_tables
+from nonredundant.report.formatting import NOT_ESTIMABLE
 from nonredundant.report.methods_text import methods_text
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
@@ -218,7 +219,9 @@ class FeatureSetComparison:
     def _repr_html_(self) -> str:
         """Return the answer and the scores for a notebook."""
         columns = ["feature_set", "classifier", "metric", "mean", "low", "high"]
-        table = self.summary[columns].to_html(index=False, float_format="{:.3f}".format)
+        table = self.summary[columns].to_html(
+            index=False, float_format="{:.3f}".format, na_rep=NOT_ESTIMABLE
+        )
         return f"<p>{html.escape(self.answer())}</p>\n{table}"
 
     @property

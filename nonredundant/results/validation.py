@@ -17,6 +17,7 @@ from nonredundant.displays import style as look
 from nonredundant.displays.calibration import CalibrationBandDisplay
 from nonredundant.displays.names import p_text
 from nonredundant.displays.net_benefit import NetBenefitDisplay
+from nonredundant.report.formatting import format_estimate, format_interval
 from nonredundant.report.validation_page import write_validation_page
 from nonredundant.utils.files import make_folder, write_text
 
@@ -192,35 +193,28 @@ class ModelValidation:
         s, first = self.settings, self.scores.iloc[0]
         found = (
             f"{s['feature_set']} with {long_name(s['classifier'])}, fitted on {s['n_trained']} "
-            f"cases, on {s['n']} others: {first['measure']} {first['estimate']:.3f}"
-            f"{_interval(first)}"
+            f"cases, on {s['n']} others: {first['measure']} {format_estimate(first)}"
         )
         if self.training.empty:
             return f"{found}."
         before = self.training.iloc[0]
-        return (
-            f"{found}; in the folds of its training cohort {before['estimate']:.3f}"
-            f"{_interval(before)}."
-        )
+        return f"{found}; in the folds of its training cohort {format_estimate(before)}."
 
     def _gain(self) -> str:
         """Tell what the learned features add."""
         if self.gain.empty:
             return ""
         first, reference = self.gain.iloc[0], self.settings["reference"]
-        estimate = f"{first['measure']} {first['estimate']:+.3f}"
+        estimate = f"{first['measure']} {format_estimate(first, signed=True)}"
         if np.isnan(first["low"]):
-            return f"Its learned features beyond {reference}: {estimate} ({first['reason']})."
+            return f"Its learned features beyond {reference}: {estimate}."
         p = p_text(first["p_value"])
         verdict = "whether they help here is open"
         if first["low"] > 0:
             verdict = "they help here"
         elif first["high"] < 0:
             verdict = "they harm here"
-        return (
-            f"Its learned features beyond {reference}: {estimate}{_interval(first, '+')}, {p}; "
-            f"{verdict}."
-        )
+        return f"Its learned features beyond {reference}: {estimate}, {p}; {verdict}."
 
     def _calibration(self) -> str:
         """Tell whether predictions are too high or too extreme."""
@@ -275,11 +269,9 @@ def describe_missing(names: Sequence[str], n: int) -> str:
     return f"The model imputes {what} missing in all {n} cases: {shown}."
 
 
-def _interval(row: Any, sign: str = "") -> str:
-    """Write an interval in brackets; nothing if it is not estimable."""
-    if np.isnan(row["low"]) or np.isnan(row["high"]):
-        return ""
-    return f" ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+def _interval(row: Any) -> str:
+    """Write an interval in brackets."""
+    return f" ({format_interval(row['low'], row['high'])})"
 
 
 def _verdict(row: Any, name: str, above: str, below: str) -> str:

@@ -219,3 +219,14 @@ def test_columns_that_no_new_case_has_are_named(folder, fused, monkeypatch):
     run(folder, monkeypatch, f"validate fused.skops gaps.csv --target relapse -o gaps {deep}")
     assert told in (folder / "gaps" / "tables" / "answer.txt").read_text(encoding="utf-8")
     assert told in (folder / "gaps" / "index.html").read_text(encoding="utf-8")
+
+
+def test_fit_says_in_words_that_an_interval_is_not_estimable(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 30)
+    volume = 100.0 * y + rng.normal(size=60)
+    table = pd.DataFrame({"patient": range(60), "relapse": y, "original_shape_VoxelVolume": volume})
+    table.to_csv(tmp_path / "all.csv", index=False)
+    result = run(tmp_path, monkeypatch, "fit all.csv --target relapse -o m.skops --folds 3")
+    assert "AUC 1.000 (interval not estimable: every pair of held-out" in result.output
+    assert "nan" not in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from cohorts_for_tests import CheapNetwork, make_patients, make_table, make_time
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from nonredundant import LesionTable
 from nonredundant.cli.model_files import load_model
 from nonredundant.evaluation import FeatureSetClassifier, validate_model
+from nonredundant.evaluation.performance import training_performance
 from nonredundant.report import model_card
+from nonredundant.report.formatting import format_estimate
 from nonredundant.statistics import calibration_summary, concordance_index, net_benefit
 
 PLAIN = LogisticRegression(C=0.1)
@@ -283,3 +287,35 @@ def test_what_no_case_has_is_named_and_cases_without_most_features_are_outside(m
     some = validate_model(model, table.replace(features=empty), y)
     assert some.settings["missing"] == []
     assert some.predictions["outside"].iloc[4] == "8 of 8 features missing"
+
+
+def test_scores_without_an_interval_say_why():
+    y = np.tile([0, 1], 30)
+    rng = np.random.default_rng(0)
+    table = LesionTable(pd.DataFrame({"uptake": 100.0 * y + rng.normal(size=60)}))
+    made = FeatureSetClassifier("HCR", cv=3, random_state=0).fit(table, y)
+    reasons = made.performance().set_index("measure")["reason"]
+    assert reasons["AUC"] == "every pair of held-out cases is ordered alike"
+    assert reasons["calibration slope"] == "too few cases, or separated classes"
+    found = validate_model(made, table, y)
+    told = "1.000 (interval not estimable: every pair of held-out cases is ordered alike)"
+    assert f"in the folds of its training cohort {told}." in found.answer()
+    card = model_card(made, validation=found)
+    assert "| AUC | 1.000 | not estimable: every pair of held-out cases is ordered alike |" in card
+    for text in (found.answer(), card):
+        assert re.search(r"\bnan\b", text) is None
+
+
+def test_folds_of_one_class_each_are_told():
+    held = {
+        "y": np.array([0, 0, 1, 1]),
+        "fold": np.array([0, 0, 1, 1]),
+        "response": np.array([[0.4, 0.6], [0.7, 0.3], [0.2, 0.8], [0.5, 0.5]]),
+    }
+    first = training_performance(held, 2).iloc[0]
+    assert np.isnan(first["estimate"])
+    assert first["reason"] == "no fold holds every class, or an event"
+    assert format_estimate(first) == f"not estimable: {first['reason']}"
+    held["y"] = np.array([0, 0, 1, 2])
+    held["response"] = np.eye(4)[:, :3]
+    assert training_performance(held, 3)["reason"].tolist() == [first["reason"]]
