@@ -15,6 +15,7 @@ from nonredundant.cli.tools import (
     read_labels,
     repeated_ids,
 )
+from nonredundant.report.model_card import HEADING
 from nonredundant.utils.files import replaced_file, write_text
 
 #: Number of features that the drivers of a prediction name.
@@ -29,6 +30,7 @@ def fit_model(
     clinical: Any,
     feature_set: str | None,
     embeddings: Sequence[str],
+    steps: Sequence[Any] = (),
     **settings: Any,
 ) -> Any:
     """Fit a model, and its known features alone, on images or on a table of radiomics.
@@ -47,6 +49,8 @@ def fit_model(
         The set; None: the default one of what there is.
     embeddings : sequence of str
         Names of given embeddings.
+    steps : sequence of transformer
+        What is learned after clinical columns are encoded.
     **settings
         Further parameters of the model.
 
@@ -62,11 +66,11 @@ def fit_model(
     is_table = isinstance(cases, LesionTable)
     block = f"{embeddings[0]}-MI" if embeddings else "DLR-MI"
     default = "HCR" if is_table and not embeddings else f"HCR+{block}"
-    steps = [EncodeClinical(clinical)] if is_table and clinical is not None else []
+    encoders = [EncodeClinical(clinical)] if is_table and clinical is not None else []
     model = FeatureSetClassifier(
         feature_set or default,
         extractor=None if is_table else extractor.set_params(clinical=clinical),
-        steps=steps,
+        steps=[*encoders, *steps],
         reference=True,
         **settings,
     )
@@ -102,6 +106,26 @@ def save_model(model: Any, output: Path, *, outcome: str) -> None:
 def card_of(output: Path) -> Path:
     """Return the file of a model's card."""
     return output.with_suffix(".md")
+
+
+def check_card(output: Path) -> Path:
+    """Return the file of a model's card; raise if it is another file, which would be lost.
+
+    Raises
+    ------
+    ValueError
+        If there is such a file that is no card.
+    """
+    card = card_of(output)
+    if card.is_file():
+        with card.open("rb") as file:
+            start = file.read(len(HEADING))
+        if start and start != HEADING.encode():
+            raise ValueError(
+                f"the card of {output} would overwrite {card}, which is no card of a model: choose "
+                "another name of the model, or move that file"
+            )
+    return card
 
 
 def check_event(fitted: Any, model: Path, event: str | None) -> None:
@@ -158,12 +182,18 @@ def read_new_cases(
     ValueError
         If the file lacks images, columns or embeddings of the model.
     """
+    from nonredundant.folds.harmonise import Harmonise
+    from nonredundant.folds.steps import named_columns
+
     given = read_embeddings(embedding, [target, event])
     _check_embeddings(given, fitted, model)
+    steps = getattr(getattr(fitted, "steps_", None), "steps", [])
+    # Centres are text as written, as at the fit.
+    centre = next((step.centre for _, step in steps if isinstance(step, Harmonise)), None)
     if hasattr(fitted, "extractor_"):
         images = getattr(fitted.extractor_, "images", None)
         outcome = [name for name in (target, event) if name]
-        cases = read_cases(path, *outcome, root=root, images=images)
+        cases = read_cases(path, *outcome, centre=centre, root=root, images=images)
         labels = None if target is None else read_labels(cases, target, path, event)
         fitted.extractor_.set_params(n_jobs=cores(jobs))
         if given:
@@ -174,13 +204,11 @@ def read_new_cases(
             f"{model} was not fitted on images and cannot read any: give a CSV with its "
             "features, or fit a model on images with `nonredundant fit`"
         )
-    from nonredundant.folds.steps import named_columns
-
-    steps = [] if fitted.steps_ is None else fitted.steps_.steps
     table, labels = read_lesions(
         path,
         target,
         event=event,
+        centre=centre,
         clinical=named_columns(steps),
         columns=[name for name, block in fitted.blocks_.items() if block == "hcr"],
         embeddings=given,

@@ -246,7 +246,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.chosen_ = dict(fitted.chosen)
         self._keep(predictor, whole.fits[1][0] if len(whole.fits) > 1 else None, held)
         self.baseline_ = fitted_baseline(predictor, cohort.table, cohort.outcome)
-        self.facts_ = training_facts(cohort, seed)
+        self.facts_ = training_facts(cohort, seed, getattr(predictor.steps, "steps", []))
         self.fingerprint_ = fingerprint(
             cohort.table, X[read.kept], self._root(), whole.data.table.columns_of("clinical")
         )

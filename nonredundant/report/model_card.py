@@ -13,6 +13,9 @@ from typing import Any
 from nonredundant.report.formatting import count, format_interval, format_number
 from nonredundant.report.sections.checklist import METRICS
 
+#: How every card starts.
+HEADING = "# Model card"
+
 
 def model_card(model: Any, *, outcome: str = "the outcome", validation: Any = None) -> str:
     """Describe a fitted model in Markdown.
@@ -44,7 +47,7 @@ def model_card(model: Any, *, outcome: str = "the outcome", validation: Any = No
     # Model card: relapse by HCR
     """
     parts = [
-        f"# Model card: {outcome} by {model.feature_set_}",
+        f"{HEADING}: {outcome} by {model.feature_set_}",
         *_model(model),
         *_use(model, outcome),
         *_data(model),
@@ -74,7 +77,9 @@ def _model(model: Any) -> list[str]:
         ("feature set", model.feature_set_),
         ("classifier", model.classifier_name_),
         ("chosen by inner cross-validation", _listed(model.chosen_) or "nothing"),
-        ("columns before selection", blocks),
+        ("columns before any step", blocks),
+        ("clinical columns", ", ".join(facts.get("clinical", [])) or "none"),
+        ("steps before network and classifier", "; ".join(facts.get("steps", [])) or "none"),
         ("learned features", len(model.learned_names_) or "none"),
         ("compared with", "nothing" if model.reference_ is None else model.reference_.name),
         ("random seed", facts["seed"]),

@@ -230,3 +230,72 @@ def test_fit_says_in_words_that_an_interval_is_not_estimable(tmp_path, monkeypat
     result = run(tmp_path, monkeypatch, "fit all.csv --target relapse -o m.skops --folds 3")
     assert "AUC 1.000 (interval not estimable: every pair of held-out" in result.output
     assert "nan" not in result.output
+
+
+@pytest.fixture(scope="module")
+def stepped(folder):
+    """A model with all steps that an option makes, of centres whose numbers start with a zero."""
+    rng = np.random.default_rng(7)
+    table = pd.read_csv(folder / "here.csv")
+    for i in range(4):
+        table[f"original_glcm_F{i}"] = rng.normal(size=len(table))
+    table["centre"] = np.repeat(["01", "02"], 45)
+    table.to_csv(folder / "centres.csv", index=False)
+    names = [name for name in table if name.startswith("original_")]
+    noise = rng.normal(size=(len(table), len(names))) * ([0.1, 0.1] + [3] * 4)
+    table[names] += noise
+    table.to_csv(folder / "retest.csv", index=False)
+    table.assign(patient=table["patient"] + 900).to_csv(folder / "new.csv", index=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        result = run(
+            folder,
+            monkeypatch,
+            "fit centres.csv --target relapse -o steps.skops --folds 2 --clinical sex --centre "
+            "centre --harmonise --stable --repeat-measurements retest.csv --select mrmr:1",
+        )
+    assert result.exit_code == 0, result.output
+
+
+def test_steps_of_fit_are_applied_to_new_cases(folder, stepped, monkeypatch):
+    result = run(folder, monkeypatch, "predict steps.skops new.csv -o p.csv")
+    assert result.exit_code == 0, result.output
+    assert "not among its training samples" not in result.output
+    found = pd.read_csv(folder / "p.csv")["drivers"]
+    assert found.str.contains("original_shape_VoxelVolume").all()
+    assert not found.str.contains("glcm").any()
+    new = pd.read_csv(folder / "new.csv").assign(centre="03")
+    new.to_csv(folder / "third.csv", index=False)
+    result = run(folder, monkeypatch, "predict steps.skops third.csv -o p.csv")
+    assert result.output.count("not among its training samples") == 1
+    assert "03 (90)" in result.output
+    new.drop(columns="centre").to_csv(folder / "third.csv", index=False)
+    result = run(folder, monkeypatch, "predict steps.skops third.csv -o p.csv")
+    assert "lacks the columns ['centre']" in result.output
+
+
+def test_the_card_lists_clinical_columns_and_steps(folder, stepped):
+    card = (folder / "steps.md").read_text(encoding="utf-8")
+    assert "| clinical columns | sex |" in card
+    steps = next(line for line in card.splitlines() if line.startswith("| steps before"))
+    assert "Harmonise(unseen='reference'): 6 columns; " in steps
+    assert "StableFeatures(repeats=2): 2 columns; " in steps
+    assert "SelectFeatures(k=1" in steps
+    assert "1 column |" in steps
+
+
+def test_a_centre_without_harmonise_is_wrong_use(folder, stepped, monkeypatch):
+    result = run(folder, monkeypatch, "fit centres.csv --target relapse --centre centre -o m.skops")
+    assert result.exit_code == 2
+    assert "add --harmonise, or omit it" in result.output
+
+
+def test_a_file_that_is_no_card_is_not_overwritten(folder, monkeypatch):
+    (folder / "README.md").write_text("What this project is about.")
+    fit = "fit here.csv --target relapse -o README.skops --folds 0"
+    result = run(folder, monkeypatch, fit)
+    assert result.exit_code == 2
+    assert "would overwrite README.md, which is no card of a model" in result.output
+    assert (folder / "README.md").read_text() == "What this project is about."
+    for start in ("", "# Model card: an earlier one"):
+        (folder / "README.md").write_text(start)
+        assert run(folder, monkeypatch, fit).exit_code == 0
