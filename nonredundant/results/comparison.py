@@ -115,7 +115,8 @@ class FeatureSetComparison:
         have a `reason` alone.
     heterogeneity : DataFrame
         `feature_set, reference, classifier, metric, what`, then the fields of
-        `statistics.Heterogeneity`: how scores and differences vary between these centres.
+        `statistics.Heterogeneity`: how scores and differences vary between these centres; and
+        `left_out`, the centres whose estimate is not in the mean, as it has no error.
     centre_coding : DataFrame
         `features`, then the fields of `metrics.CentreCoding`: how well hand-crafted features,
         before and after the steps, and learned ones tell the centre that `centre` names.
