@@ -70,14 +70,10 @@ def training_performance(held: Mapping[str, np.ndarray], n_classes: int) -> pd.D
     table = [(shown.get(one, one), *found[:3], found.reason) for one, found in scored.items()]
     if n_classes == 2 and has_probabilities(held["response"], n_classes):
         found = calibration_summary(held["y"], held["response"][:, 1], groups=held.get("group"))
-        table += [
-            (
-                f"calibration {one}",
-                *(found[f"{one}{end}"] for end in ("", "_low", "_high")),
-                "" if found[one] == found[one] else NO_SLOPE,
-            )
-            for one in ("intercept", "slope")
-        ]
+        for one in ("intercept", "slope"):
+            reason = "" if found[one] == found[one] else NO_SLOPE
+            ends = found[f"{one}_low"], found[f"{one}_high"]
+            table.append((f"calibration {one}", found[one], *ends, reason))
     return pd.DataFrame(table, columns=COLUMNS)
 
 

@@ -12,6 +12,8 @@ import pandas as pd
 
 #: Number of labels that a message names.
 _SHOWN = 5
+#: How whole numbers are written: 1, 1.0.
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 #: How Python and other software write truth values, and the numbers that they stand for.
 _TRUTH = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
 
@@ -184,15 +186,7 @@ def _plain(label: Any) -> str:
     text = str(label).strip()
     if text in _TRUTH:
         return _TRUTH[text]
-    number = label if isinstance(label, Real) else _number(text)
-    if number is None or not float(number).is_integer():
-        return text
-    return str(int(number))
-
-
-def _number(text: str) -> float | None:
-    """Return a whole number that is written as 1 or 1.0; None for other text."""
-    return float(text) if re.fullmatch(r"[+-]?\d+(\.0*)?", text) else None
+    return str(int(float(text))) if _WHOLE.fullmatch(text) else text
 
 
 def check_one_kind(labels: Any, name: str) -> None:

@@ -140,6 +140,11 @@ def _performance(model: Any, validation: Any) -> list[str]:
             "this card is fitted on all of them.",
             _table(["measure", "estimate", "95 % interval"], rows),
         ]
+    if not len(model.classes_):
+        parts.append(
+            "Of times to an event the model gives a risk alone: no interval of the time, no "
+            "conformal set, and no net benefit, which is known of classes only."
+        )
     if hasattr(model, "predict_set"):
         smallest = min(model.facts_["outcome"].values())
         parts.append(

@@ -206,6 +206,7 @@ def test_times_have_concordance_events_and_gain():
         found.plot()
     assert not hasattr(made, "predict_set")
     assert made.contributions(other).shape[0] == 70
+    assert "no interval of the time" in model_card(made)
 
 
 def test_three_classes_have_sets_and_one_calibration_each():
