@@ -132,7 +132,8 @@ def _fold_scores(held: Mapping[str, np.ndarray], name: str, n_classes: int) -> n
         rows: Any = held["fold"] == k
         if not n_classes:
             event, time = held["event"][rows], held["time"][rows]
-            if event.any():
+            # An event after which nobody is followed up is in no pair of known order.
+            if event.any() and time[event].min() < time.max():
                 scores.append(concordance_index(event, time, held[name][rows, -1]))
         elif len(np.unique(held["y"][rows])) == n_classes:
             scores.append(roc_auc_score(held["y"][rows], held[name][rows], multi_class="ovr"))

@@ -320,3 +320,5 @@ def test_folds_of_one_class_each_are_told():
     held["y"] = np.array([0, 0, 1, 2])
     held["response"] = np.eye(4)[:, :3]
     assert training_performance(held, 3)["reason"].tolist() == [first["reason"]]
+    last = {"event": np.array([False, True] * 2), "time": np.array([1.0, 2.0, 1.0, 2.0])}
+    assert training_performance(held | last, 0)["reason"].tolist() == [first["reason"]]
