@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -56,35 +57,49 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
 def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
     """List the quantities in which each case is outside of the training ranges; empty if none."""
     check_same_cases(X, table)
-    now = _acquisition(table, X, root)
     # By row: several may have the same label.
     reasons: list[list[str]] = [[] for _ in table.index]
+    for row, reason in chain(
+        _odd_acquisition(marks, _acquisition(table, X, root)),
+        _unseen_categories(marks, X),
+        _odd_features(marks, table),
+    ):
+        reasons[row].append(reason)
+    return pd.Series(["; ".join(parts) for parts in reasons], table.index, dtype=str)
+
+
+def _odd_acquisition(
+    marks: dict[str, Any], now: dict[str, np.ndarray]
+) -> Iterator[tuple[int, str]]:
+    """Yield the rows with grey levels or voxels outside of the training range, and which."""
     units = {"levels": "grey levels", "spacing": "mm voxels"}
-    for name in now:
+    for name in (one for one in now if one in marks):
         image, _, kind = name.rpartition("_")
         what = f"{units[kind]} in {image}" if image else units[kind]
-        if name in marks:
-            low, high = marks[name]
-            margin = _MARGIN * (high - low) + 1e-6 * abs(high)
-            for own, value in zip(reasons, now[name], strict=True):
-                if not low - margin <= value <= high + margin and not np.isnan(value):
-                    own.append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
-    for row, unseen in _unseen_categories(marks, X):
-        reasons[row].append(unseen)
+        low, high = marks[name]
+        margin = _MARGIN * (high - low) + 1e-6 * abs(high)
+        for row, value in enumerate(now[name]):
+            if not low - margin <= value <= high + margin and not np.isnan(value):
+                yield row, f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})"
+
+
+def _odd_features(marks: dict[str, Any], table: LesionTable) -> Iterator[tuple[int, str]]:
+    """Yield the rows with many features out of the training range, or missing, and how many."""
     fine = (table.status == "ok").to_numpy()
     for name, (columns, low, high) in _blocks(marks, table).items():
+        if not columns.shape[1]:
+            continue
         what = f"columns of {name}" if name else "features"
         margin = _MARGIN * (high - low)
         values = pool_samples(table, columns).to_numpy()
         odd = (values < low - margin) | (values > high + margin)
         gone = np.isnan(values) & np.isfinite(low) & fine[:, None]
         usual = max(_SHARE_OUTSIDE, marks.get("lacking", {}).get(name, 0.0))
-        for own, out, missing in zip(reasons, odd, gone, strict=True):
-            if out.size and out.mean() > _SHARE_OUTSIDE:
-                own.append(f"{int(out.sum())} of {len(out)} {what} out of range")
-            if missing.size and missing.mean() > usual:
-                own.append(f"{int(missing.sum())} of {len(missing)} {what} missing")
-    return pd.Series(["; ".join(parts) for parts in reasons], table.index, dtype=str)
+        for row, (out, missing) in enumerate(zip(odd, gone, strict=True)):
+            if out.mean() > _SHARE_OUTSIDE:
+                yield row, f"{int(out.sum())} of {len(out)} {what} out of range"
+            if missing.mean() > usual:
+                yield row, f"{int(missing.sum())} of {len(missing)} {what} missing"
 
 
 def missing_throughout(
@@ -149,16 +164,15 @@ def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
     return [name for name in words if any(str(name) in one for one in made)]
 
 
-def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[int, str]]:
-    """List the rows with a category that was not seen in training, and which."""
-    found, X = [], _cells(X)
+def _unseen_categories(marks: dict[str, Any], X: Any) -> Iterator[tuple[int, str]]:
+    """Yield the rows with a category that was not seen in training, and which."""
+    X = _cells(X)
     for name, seen in marks.get("categories", {}).items():
         if not isinstance(X, pd.DataFrame) or name not in X.columns:
             continue
         cells = X[name].reset_index(drop=True).dropna().astype(str)
         for row, cell in cells[~cells.isin(seen)].items():
-            found.append((int(row), f"{name}: category {cell!r} was not seen in training"))
-    return found
+            yield int(row), f"{name}: category {cell!r} was not seen in training"
 
 
 def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
