@@ -299,3 +299,29 @@ def test_a_file_that_is_no_card_is_not_overwritten(folder, monkeypatch):
     for start in ("", "# Model card: an earlier one"):
         (folder / "README.md").write_text(start)
         assert run(folder, monkeypatch, fit).exit_code == 0
+
+
+def test_rows_of_one_patient_are_validated_by_row(folder, fused, monkeypatch):
+    twice = pd.read_csv(folder / "there.csv")
+    twice.loc[1, "patient"] = twice.loc[0, "patient"]
+    twice.to_csv(folder / "twice.csv", index=False)
+    deep = pd.read_csv(folder / "there_deep.csv", dtype={"patient": str})
+    validate = "validate fused.skops twice.csv --target relapse -o twice --embedding M="
+    result = run(folder, monkeypatch, f"{validate}there_deep.csv")
+    assert result.exit_code == 2
+    assert (
+        "several rows of one patient, and the embedding M has none for ['500 #2']" in result.output
+    )
+    deep.loc[1, "patient"] = "500 #2"
+    deep.to_csv(folder / "twice_deep.csv", index=False)
+    result = run(folder, monkeypatch, f"{validate}twice_deep.csv")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(folder / "twice" / "tables" / "predictions.csv")
+    run(
+        folder,
+        monkeypatch,
+        "validate fused.skops there.csv --target relapse -o once --embedding M=there_deep.csv",
+    )
+    once = pd.read_csv(folder / "once" / "tables" / "predictions.csv")
+    assert found["sample"].head(2).tolist() == ["500", "500 #2"]
+    pd.testing.assert_frame_equal(found.drop(columns="sample"), once.drop(columns="sample"))
