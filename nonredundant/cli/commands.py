@@ -14,6 +14,37 @@ from nonredundant._version import __version__
 from nonredundant.cli.centres import centre_steps, folds_of
 from nonredundant.cli.features import read_embeddings, read_lesions
 from nonredundant.cli.model_files import load_model
+from nonredundant.cli.options import (
+    BinWidth,
+    Cases,
+    Channel,
+    Clinical,
+    Coverage,
+    Embeddings,
+    Epochs,
+    Event,
+    FillSlices,
+    Harmonised,
+    Hcr,
+    Images,
+    Jobs,
+    Lesions,
+    Modality,
+    OnMissing,
+    Patch,
+    Patients,
+    RepeatMeasurements,
+    Roi,
+    Root,
+    SavedModel,
+    Seed,
+    Select,
+    Settings,
+    Stable,
+    StableThreshold,
+    Tables,
+    Target,
+)
 from nonredundant.cli.outputs import prepare_file, prepare_folder
 from nonredundant.cli.repeats import stable_steps
 from nonredundant.cli.selection import selection_steps
@@ -53,104 +84,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-Cases = Annotated[
-    Path, typer.Argument(help="CSV with the columns image, mask and others.", metavar="CASES.csv")
-]
-Root = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder that relative paths of the CSV start from and may not leave; by default that "
-        "of the CSV.",
-        metavar="FOLDER",
-    ),
-]
-Modality = Annotated[
-    str | None, typer.Option(help="CT, PET or MR: preset of spacing and grey levels.")
-]
-Images = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--image",
-        help="One of several images per case, in the column image_NAME, and its preset: pet=PET, "
-        "ct=CT; give it once for each image.",
-        metavar="NAME=MODALITY",
-    ),
-]
-OnMissing = Annotated[
-    str,
-    typer.Option(help="raise: a case that lacks an image fails; nan: its features are missing."),
-]
-Settings = Annotated[
-    Path | None, typer.Option(help="pyradiomics parameter file (YAML or JSON).", metavar="FILE")
-]
-BinWidth = Annotated[float | None, typer.Option(help="Width of a grey level.")]
-Patch = Annotated[int, typer.Option(help="Side of the network's patches in voxels.")]
-Jobs = Annotated[int, typer.Option(help="Processes; 0: one per core.")]
-Seed = Annotated[int, typer.Option(help="Random seed.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of the network.")]
-Clinical = Annotated[str | None, typer.Option(help="Clinical columns.", metavar="COL,COL")]
-Target = Annotated[str, typer.Option(help="Column with the label.", metavar="COL")]
-Event = Annotated[
-    str | None,
-    typer.Option(
-        help="Column that is 1 where the event was seen; the target is its time.", metavar="COL"
-    ),
-]
-Lesions = Annotated[
-    str, typer.Option(help="Definition of a lesion: label, components or labels of the mask.")
-]
-Roi = Annotated[
-    str | None,
-    typer.Option(help="Region of a structure set or segmentation, or a pattern such as GTV*."),
-]
-Channel = Annotated[
-    int | None,
-    typer.Option(
-        "--label-channel",
-        min=0,
-        help="Channel with the labels, from 0, of masks with several values per voxel.",
-    ),
-]
-FillSlices = Annotated[
-    bool, typer.Option("--fill-slices", help="Interpolate contours on slices that were skipped.")
-]
-Embeddings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--embedding",
-        help="Deep features by the name of their model; CSV, Parquet or NPZ. Repeatable.",
-        metavar="NAME=FILE",
-    ),
-]
-Hcr = Annotated[
-    str | None,
-    typer.Option(
-        help="Radiomics columns of a CSV without images, such as 'original_*'.",
-        metavar="PATTERN,PATTERN",
-    ),
-]
-Tables = Annotated[
-    Path,
-    typer.Argument(
-        help="CSV with the columns image, mask and others; or with radiomics.",
-        metavar="CASES.csv",
-    ),
-]
-SavedModel = Annotated[Path, typer.Argument(help="File of `fit`.", metavar="MODEL.skops")]
-Coverage = Annotated[
-    float,
-    typer.Option(
-        min=0.5, max=0.99, help="Share of the cases of each class whose sets are to hold it."
-    ),
-]
-Patients = Annotated[
-    str,
-    typer.Option(
-        help="How several lesions make one prediction: graph, or one or several of mean, max, "
-        "min, std, sum, largest, volume.",
-        metavar="HOW,HOW",
-    ),
-]
 
 
 def _version(value: bool) -> None:
@@ -268,14 +201,7 @@ def evaluate(
             metavar="NAME,NAME",
         ),
     ] = None,
-    select: Annotated[
-        str | None,
-        typer.Option(
-            help="Select radiomics in each fold: mrmr, univariate, lasso, correlation or boruta, "
-            "and how many, such as mrmr:20.",
-            metavar="METHOD:K",
-        ),
-    ] = None,
+    select: Select = None,
     scoring: Annotated[str, typer.Option(help="scikit-learn scoring names.")] = "roc_auc",
     folds: Annotated[int, typer.Option(min=2, help="Folds of cross-validation.")] = 5,
     repeats: Annotated[
@@ -290,10 +216,7 @@ def evaluate(
         str | None,
         typer.Option(help="Centres, within which added information is tested.", metavar="COL"),
     ] = None,
-    harmonise: Annotated[
-        bool,
-        typer.Option("--harmonise", help="Harmonise the radiomics of centres in each fold."),
-    ] = False,
+    harmonise: Harmonised = False,
     leave_centre_out: Annotated[
         bool,
         typer.Option("--leave-centre-out", help="Test on each centre, trained on the others."),
@@ -308,26 +231,9 @@ def evaluate(
     controls: Annotated[
         bool, typer.Option(help="Repeat the tests where there is nothing to see.")
     ] = True,
-    stable: Annotated[
-        bool,
-        typer.Option(
-            "--stable",
-            help="Keep hand-crafted features that come back when images and masks are perturbed, "
-            "or in --repeat-measurements; learned in each fold.",
-        ),
-    ] = False,
-    stable_threshold: Annotated[
-        float,
-        typer.Option(min=0, max=1, help="ICC(1,1) whose lower bound a stable feature reaches."),
-    ] = 0.75,
-    repeat_measurements: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Second measurement of the same cases (retest, other reader), for --stable. "
-            "Repeatable.",
-            metavar="CASES.csv",
-        ),
-    ] = None,
+    stable: Stable = False,
+    stable_threshold: StableThreshold = 0.75,
+    repeat_measurements: RepeatMeasurements = None,
     epochs: Epochs = None,
     jobs: Jobs = 0,
     seed: Seed = 0,
@@ -461,6 +367,14 @@ def fit(
     label_channel: Channel = None,
     fill_slices: FillSlices = False,
     patients: Patients = "mean",
+    select: Select = None,
+    centre: Annotated[
+        str | None, typer.Option(help="Centres, for --harmonise.", metavar="COL")
+    ] = None,
+    harmonise: Harmonised = False,
+    stable: Stable = False,
+    stable_threshold: StableThreshold = 0.75,
+    repeat_measurements: RepeatMeasurements = None,
     folds: Annotated[
         int,
         typer.Option(
@@ -474,24 +388,28 @@ def fit(
     seed: Seed = 0,
 ) -> int:
     """Fit one feature set and classifier on all cases; save them, and a card that tells of them."""
-    from nonredundant.cli.saved_models import card_of, fit_model, save_model
+    from nonredundant.cli.saved_models import check_card, fit_model, save_model
     from nonredundant.evaluation.cohort import NoCaseError
 
     check_ending(output, ".skops", "a saved model")
     names, images = split_list(clinical), parse_images(image)
     check_not_clinical(names, target, event)
+    of_centres = centre_steps(centre, harmonise=harmonise, leave_out=False)
+    if centre is not None and not harmonise:
+        raise ValueError("--centre names what --harmonise makes alike: add --harmonise, or omit it")
+    selected = selection_steps(select)
     given = read_embeddings(embedding or [], [target, event])
     table: Any
     if has_images(cases):
         if hcr is not None:
             raise ValueError(f"--hcr chooses columns, and {cases} has images to measure: omit it")
         needed = [target, *names, *([event] if event else [])]
-        table = read_cases(cases, *needed, root=root, images=images)
+        table = read_cases(cases, *needed, centre=centre, root=root, images=images)
         labels = read_labels(table, target, cases, event)
     else:
         options: dict[str, Any] = {"clinical": names, "hcr": split_list(hcr), "embeddings": given}
-        table, labels = read_lesions(cases, target, event=event, **options)
-    for file in (output, card_of(output)):
+        table, labels = read_lesions(cases, target, event=event, centre=centre, **options)
+    for file in (output, check_card(output)):
         prepare_file(file, cases)
     extractor = _extractor(
         modality,
@@ -507,6 +425,16 @@ def fit(
         label_channel=label_channel,
         fill_slices=fill_slices,
     )
+    of_repeats = stable_steps(
+        stable,
+        stable_threshold,
+        repeat_measurements or [],
+        table,
+        cases,
+        extractor,
+        root=root,
+        seed=seed,
+    )
     try:
         model = fit_model(
             table,
@@ -515,6 +443,7 @@ def fit(
             clinical=clinical_columns(getattr(table, "samples", table), names),
             feature_set=feature_set,
             embeddings=list(given),
+            steps=[*of_centres, *of_repeats, *selected],
             classifier=classifier,
             patients=parse_patients(patients),
             cvae=_cvae(epochs),
@@ -540,6 +469,8 @@ def predict(
 ) -> int:
     """Apply a saved model to new cases; warn of those outside of the training cohort."""
     from nonredundant.cli.saved_models import predictions, read_new_cases
+    from nonredundant.evaluation.validation import missing_columns
+    from nonredundant.results.validation import describe_missing
 
     check_ending(output, ".csv", "predictions")
     fitted = load_model(model)
@@ -555,6 +486,9 @@ def predict(
         name = printable(label)
         echo_stderr(f"Warning: {name} lies outside of the training cohort: {one_line(reason)}")
     n_predicted = int((lesions.status == "ok").sum())
+    missing = describe_missing(missing_columns(fitted, lesions), n_predicted)
+    if missing:
+        echo_stderr(f"Warning: {missing}")
     echo(f"{n_predicted} of {len(found)} cases predicted\nwritten to {output}")
     return report_failures(lesions.status)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nonredundant.cli.tools import echo_stderr, read_cases, read_labels
+from nonredundant.cli.tools import echo_stderr, read_cases, read_labels, repeated_ids
 
 #: Columns as pyradiomics names them, whatever stands before the filter of the image.
 _RADIOMICS = re.compile(r".+_(shape|shape2D|firstorder|glcm|glrlm|glszm|gldm|ngtdm)_\w+")
@@ -111,6 +111,7 @@ def read_lesions(
     there = [name for name in _POSITIONS if name in rows]
     given = {}
     for name, frame in (embeddings or {}).items():
+        _check_repeated_ids(samples, name, frame, path)
         given[name] = rows_of_cases(frame, samples.index)
         left = len(frame) - len(given[name])
         if left:
@@ -128,6 +129,22 @@ def read_lesions(
         embeddings=given or None,
     )
     return table, labels
+
+
+def _check_repeated_ids(samples: Any, name: str, embedding: Any, path: Path) -> None:
+    """Raise if an embedding has no rows of its own for the rows of an id that has several."""
+    ids = repeated_ids(samples)
+    if not ids:
+        return
+    twice = samples.index[samples[ids].duplicated().to_numpy()]
+    there = embedding.index.get_level_values(0)
+    missing = twice[~twice.isin(there)].tolist()
+    if missing:
+        raise ValueError(
+            f"{path} has several rows of one {ids}, and the embedding {name} has none for "
+            f"{missing[:_SHOWN]}: label its rows so, the second row of an id ending in ' #2', or "
+            "leave one row per id"
+        )
 
 
 def read_measured(path: Path, table: Any) -> Any:

@@ -19,8 +19,8 @@ def stable_steps(
     extractor: Any,
     *,
     root: Path | None,
-    cache: Path,
     seed: int,
+    cache: Path | None = None,
 ) -> list[Any]:
     """Return the step of the option --stable, with the repeats that it learns from.
 
@@ -40,10 +40,10 @@ def stable_steps(
         For images.
     root : Path or None
         Folder that relative paths start from.
-    cache : Path
-        Where measurements are kept.
     seed : int
         Seed of perturbations.
+    cache : Path or None
+        Where measurements are kept.
 
     Returns
     -------
@@ -73,7 +73,8 @@ def stable_steps(
             )
         repeats = [cases, *(read_measured(one, cases) for one in files)]
         return [StableFeatures(repeats, threshold=threshold)]
-    plain = clone(extractor).set_params(clinical=None, embeddings=None, memory=str(cache))
+    plain = clone(extractor).set_params(clinical=None, embeddings=None)
+    plain.set_params(memory=None if cache is None else str(cache))
     if not files:
         echo("Perturbing each case, for the stability of its features")
         plain.set_params(patch_shape=None)

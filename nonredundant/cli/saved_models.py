@@ -15,6 +15,7 @@ from nonredundant.cli.tools import (
     read_labels,
     repeated_ids,
 )
+from nonredundant.report.model_card import HEADING
 from nonredundant.utils.files import replaced_file, write_text
 
 #: Number of features that the drivers of a prediction name.
@@ -29,6 +30,7 @@ def fit_model(
     clinical: Any,
     feature_set: str | None,
     embeddings: Sequence[str],
+    steps: Sequence[Any] = (),
     **settings: Any,
 ) -> Any:
     """Fit a model, and its known features alone, on images or on a table of radiomics.
@@ -47,6 +49,8 @@ def fit_model(
         The set; None: the default one of what there is.
     embeddings : sequence of str
         Names of given embeddings.
+    steps : sequence of transformer
+        What is learned after clinical columns are encoded.
     **settings
         Further parameters of the model.
 
@@ -62,11 +66,11 @@ def fit_model(
     is_table = isinstance(cases, LesionTable)
     block = f"{embeddings[0]}-MI" if embeddings else "DLR-MI"
     default = "HCR" if is_table and not embeddings else f"HCR+{block}"
-    steps = [EncodeClinical(clinical)] if is_table and clinical is not None else []
+    encoders = [EncodeClinical(clinical)] if is_table and clinical is not None else []
     model = FeatureSetClassifier(
         feature_set or default,
         extractor=None if is_table else extractor.set_params(clinical=clinical),
-        steps=steps,
+        steps=[*encoders, *steps],
         reference=True,
         **settings,
     )
@@ -83,6 +87,7 @@ def save_model(model: Any, output: Path, *, outcome: str) -> None:
     import skops.io
 
     from nonredundant.classifiers.builtin import long_name
+    from nonredundant.report.formatting import format_estimate
     from nonredundant.report.model_card import model_card
 
     with replaced_file(output) as file:
@@ -94,16 +99,33 @@ def save_model(model: Any, output: Path, *, outcome: str) -> None:
     measured = model.performance()
     if not measured.empty:
         first, n_folds = measured.iloc[0], len(model.fold_models_)
-        echo(
-            f"{first['measure']} {first['estimate']:.3f} ({first['low']:.3f} to "
-            f"{first['high']:.3f}) in {n_folds} folds"
-        )
+        echo(f"{first['measure']} {format_estimate(first)} in {n_folds} folds")
     echo(f"written to {output}, its card to {card_of(output)}")
 
 
 def card_of(output: Path) -> Path:
     """Return the file of a model's card."""
     return output.with_suffix(".md")
+
+
+def check_card(output: Path) -> Path:
+    """Return the file of a model's card; raise if it is another file, which would be lost.
+
+    Raises
+    ------
+    ValueError
+        If there is such a file that is no card.
+    """
+    card = card_of(output)
+    if card.is_file():
+        with card.open("rb") as file:
+            start = file.read(len(HEADING))
+        if start and start != HEADING.encode():
+            raise ValueError(
+                f"the card of {output} would overwrite {card}, which is no card of a model: choose "
+                "another name of the model, or move that file"
+            )
+    return card
 
 
 def check_event(fitted: Any, model: Path, event: str | None) -> None:
@@ -160,12 +182,18 @@ def read_new_cases(
     ValueError
         If the file lacks images, columns or embeddings of the model.
     """
+    from nonredundant.folds.harmonise import Harmonise
+    from nonredundant.folds.steps import named_columns
+
     given = read_embeddings(embedding, [target, event])
     _check_embeddings(given, fitted, model)
+    steps = getattr(getattr(fitted, "steps_", None), "steps", [])
+    # Centres are text as written, as at the fit.
+    centre = next((step.centre for _, step in steps if isinstance(step, Harmonise)), None)
     if hasattr(fitted, "extractor_"):
         images = getattr(fitted.extractor_, "images", None)
         outcome = [name for name in (target, event) if name]
-        cases = read_cases(path, *outcome, root=root, images=images)
+        cases = read_cases(path, *outcome, centre=centre, root=root, images=images)
         labels = None if target is None else read_labels(cases, target, path, event)
         fitted.extractor_.set_params(n_jobs=cores(jobs))
         if given:
@@ -176,13 +204,11 @@ def read_new_cases(
             f"{model} was not fitted on images and cannot read any: give a CSV with its "
             "features, or fit a model on images with `nonredundant fit`"
         )
-    from nonredundant.folds.steps import named_columns
-
-    steps = [] if fitted.steps_ is None else fitted.steps_.steps
     table, labels = read_lesions(
         path,
         target,
         event=event,
+        centre=centre,
         clinical=named_columns(steps),
         columns=[name for name, block in fitted.blocks_.items() if block == "hcr"],
         embeddings=given,
@@ -206,23 +232,24 @@ def predictions(fitted: Any, lesions: Any, coverage: float) -> Any:
     import pandas as pd
 
     from nonredundant.evaluation.validation import describe_sets
+    from nonredundant.lesions.labels import among_all
 
-    fine = lesions.status == "ok"
-    read = lesions[fine.to_numpy()]
+    fine = (lesions.status == "ok").to_numpy()
+    read = lesions[fine]
     if len(fitted.classes_):
         p = fitted.predict_proba(lesions)
         found = pd.DataFrame(p, index=lesions.index, columns=[f"p_{c}" for c in fitted.classes_])
-        best = fitted.classes_[p[fine].argmax(1)]
-        found.insert(0, "predicted", pd.Series(best, found.index[fine]))
+        best = pd.Series(fitted.classes_[p[fine].argmax(1)])
+        found.insert(0, "predicted", among_all(best, fine, found.index))
     else:
-        risk = fitted.predict(read) if fine.any() else []
-        found = pd.DataFrame({"risk": pd.Series(risk, lesions.index[fine])}, lesions.index)
+        risk = pd.Series(fitted.predict(read) if fine.any() else [], dtype=float)
+        found = pd.DataFrame({"risk": among_all(risk, fine, lesions.index)})
     if hasattr(fitted, "predict_set") and fine.any():
         sets = fitted.predict_set(read, coverage=coverage)
-        found["set"] = describe_sets(sets).reindex(found.index)
+        found["set"] = among_all(describe_sets(sets), fine, found.index)
     if hasattr(fitted, "contributions") and fine.any():
-        parts = fitted.contributions(read)
-        found["drivers"] = parts.apply(_drivers, axis=1).reindex(found.index)
+        drivers = fitted.contributions(read).apply(_drivers, axis=1)
+        found["drivers"] = among_all(drivers, fine, found.index)
     return found
 
 

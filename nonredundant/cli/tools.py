@@ -60,7 +60,7 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _shower()
             warnings.filterwarnings("ignore", category=DeprecationWarning)
             warnings.filterwarnings("ignore", category=FutureWarning)
             try:
@@ -80,9 +80,17 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
     return run
 
 
-def _show_warning(message: Any, category: Any, *_: Any, **__: Any) -> None:
-    """Print a warning without the line of code that raised it."""
-    echo_stderr(f"Warning: {one_line(message)}")
+def _shower() -> Callable[..., None]:
+    """Return what prints a warning without the line of code that raised it, each text once."""
+    told: set[str] = set()
+
+    def show(message: Any, category: Any, *_: Any, **__: Any) -> None:
+        text = one_line(message)
+        if text not in told:
+            told.add(text)
+            echo_stderr(f"Warning: {text}")
+
+    return show
 
 
 def has_images(path: Path) -> bool:

@@ -25,7 +25,7 @@ from nonredundant.evaluation.cohort_fit import CohortFit, HeldOut
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.fingerprint import fingerprint, outside_of
 from nonredundant.evaluation.parameters import check_estimator
-from nonredundant.evaluation.performance import training_performance
+from nonredundant.evaluation.performance import COLUMNS, training_performance
 from nonredundant.evaluation.predictor import Predictor
 from nonredundant.evaluation.training_facts import fitted_baseline, training_facts
 from nonredundant.folds.outcome import Outcome
@@ -33,7 +33,7 @@ from nonredundant.folds.splits import whole_cohort
 from nonredundant.folds.stable_features import StableFeatures
 from nonredundant.folds.steps import EncodeClinical, check_clinical_cells, check_steps
 from nonredundant.lesions.features import check_columns, check_usable, read_table
-from nonredundant.lesions.labels import align
+from nonredundant.lesions.labels import align, among_all
 from nonredundant.lesions.table import LesionTable
 from nonredundant.nn.state import seal, unseal
 from nonredundant.statistics.conformal import conformal_p_values
@@ -246,9 +246,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.chosen_ = dict(fitted.chosen)
         self._keep(predictor, whole.fits[1][0] if len(whole.fits) > 1 else None, held)
         self.baseline_ = fitted_baseline(predictor, cohort.table, cohort.outcome)
-        self.facts_ = training_facts(cohort, seed)
+        self.facts_ = training_facts(cohort, seed, getattr(predictor.steps, "steps", []))
         self.fingerprint_ = fingerprint(
-            cohort.table, X, self._root(), whole.data.table.columns_of("clinical")
+            cohort.table, X[read.kept], self._root(), whole.data.table.columns_of("clinical")
         )
         return self
 
@@ -422,8 +422,9 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self, "model_")
         table = self.extract(X)
         fine = (table.status == "ok").to_numpy()
-        found = self.predictor_.contributions(table[fine]) if fine.any() else pd.DataFrame()
-        return found.reindex(table.index)
+        if not fine.any():
+            return pd.DataFrame(index=table.index)
+        return among_all(self.predictor_.contributions(table[fine]), fine, table.index)
 
     def performance(self) -> pd.DataFrame:
         """Return the scores of the training samples by the models of the folds, with intervals.
@@ -431,11 +432,12 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         Returns
         -------
         DataFrame
-            `measure, estimate, low, high`; empty if `cv` was None, and nothing was measured.
+            `measure, estimate, low, high, reason`, which says why something is not estimable; empty
+            if `cv` was None, and nothing was measured.
         """
         check_is_fitted(self, "model_")
         if self.out_of_fold_ is None:
-            return pd.DataFrame(columns=["measure", "estimate", "low", "high"])
+            return pd.DataFrame(columns=COLUMNS)
         return training_performance(self.out_of_fold_, len(self.classes_))
 
     def __sklearn_tags__(self) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from nonredundant.evaluation.performance import has_probabilities, score_name
+from nonredundant.evaluation.performance import NO_SLOPE, has_probabilities, score_name
 from nonredundant.statistics.calibration import calibration_of_times, calibration_summary
 from nonredundant.statistics.delong import delong_interval, delong_test, placements
 from nonredundant.statistics.estimates import Difference, Estimate
@@ -150,7 +150,10 @@ class ExternalCohort:
             found = calibration_of_times(
                 self.truth["event"], self.truth["time"], response[:, -1], parts
             )
-            return [("", name, 1.0, *values, "") for name, values in found.items()]
+            return [
+                ("", name, 1.0, *values, "" if values[0] == values[0] else "too few events")
+                for name, values in found.items()
+            ]
         if not has_probabilities(response, self.n_classes):
             return []
         rows: list[tuple[Any, ...]] = []
@@ -158,7 +161,7 @@ class ExternalCohort:
         for k in range(first, self.n_classes):
             label, truth = str(self.model.classes_[k]), self.truth["y"] == k
             one = calibration_summary(truth, response[:, k], groups=self.groups)
-            few = "" if one["slope"] == one["slope"] else "too few cases, or separated classes"
+            few = "" if one["slope"] == one["slope"] else NO_SLOPE
             for name, key, ideal in (
                 ("calibration in the large", "intercept", 0.0),
                 ("calibration slope", "slope", 1.0),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from nonredundant.io.errors import CaseError
 from nonredundant.io.images import read_spacing
 from nonredundant.lesions.features import non_numeric_columns
 from nonredundant.lesions.images import settings_by_image
+from nonredundant.lesions.labels import check_same_cases
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -36,6 +38,11 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
     low, high = _range(table, table.hcr)
     marks: dict[str, Any] = {"n_samples": len(table), "low": low, "high": high}
     marks["embeddings"] = {name: _range(table, own) for name, own in table.embeddings.items()}
+    # The largest share of the columns of a block that a sample lacked.
+    marks["lacking"] = {
+        name: float(pool_samples(table, own).isna().mean(axis=1).max()) if own.shape[1] else 0.0
+        for name, own in {"": table.hcr, **table.embeddings}.items()
+    }
     cells = _cells(X)
     marks["categories"] = {
         name: sorted(cells[name].dropna().astype(str).unique().tolist())
@@ -49,31 +56,86 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
 
 def outside_of(marks: dict[str, Any], table: LesionTable, X: Any, root: Any) -> pd.Series:
     """List the quantities in which each case is outside of the training ranges; empty if none."""
-    now = _acquisition(table, X, root)
-    reasons: dict[Any, list[str]] = {label: [] for label in table.index}
+    check_same_cases(X, table)
+    # By row: several may have the same label.
+    reasons: list[list[str]] = [[] for _ in table.index]
+    for row, reason in chain(
+        _odd_acquisition(marks, _acquisition(table, X, root)),
+        _unseen_categories(marks, X),
+        _odd_features(marks, table),
+    ):
+        reasons[row].append(reason)
+    return pd.Series(["; ".join(parts) for parts in reasons], table.index, dtype=str)
+
+
+def _odd_acquisition(
+    marks: dict[str, Any], now: dict[str, np.ndarray]
+) -> Iterator[tuple[int, str]]:
+    """Yield the rows with grey levels or voxels outside of the training range, and which."""
     units = {"levels": "grey levels", "spacing": "mm voxels"}
-    for name in now:
+    for name in (one for one in now if one in marks):
         image, _, kind = name.rpartition("_")
         what = f"{units[kind]} in {image}" if image else units[kind]
-        if name in marks:
-            low, high = marks[name]
-            margin = _MARGIN * (high - low) + 1e-6 * abs(high)
-            for label, value in zip(table.index, now[name], strict=True):
-                if not low - margin <= value <= high + margin and not np.isnan(value):
-                    reasons[label].append(f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})")
-    for label, unseen in _unseen_categories(marks, X):
-        reasons[label].append(unseen)
-    blocks = {"features": (table.hcr, marks["low"], marks["high"])}
-    for name, (low, high) in marks.get("embeddings", {}).items():
-        blocks[f"columns of {name}"] = table.embeddings[name], low, high
-    for what, (columns, low, high) in blocks.items():
+        low, high = marks[name]
+        margin = _MARGIN * (high - low) + 1e-6 * abs(high)
+        for row, value in enumerate(now[name]):
+            if not low - margin <= value <= high + margin and not np.isnan(value):
+                yield row, f"{value:.3g} {what} (trained {low:.3g}-{high:.3g})"
+
+
+def _odd_features(marks: dict[str, Any], table: LesionTable) -> Iterator[tuple[int, str]]:
+    """Yield the rows with many features out of the training range, or missing, and how many."""
+    fine = (table.status == "ok").to_numpy()
+    for name, (columns, low, high) in _blocks(marks, table).items():
+        if not columns.shape[1]:
+            continue
+        what = f"columns of {name}" if name else "features"
         margin = _MARGIN * (high - low)
         values = pool_samples(table, columns).to_numpy()
         odd = (values < low - margin) | (values > high + margin)
-        for label, row in zip(table.index, odd, strict=True):
-            if row.size and row.mean() > _SHARE_OUTSIDE:
-                reasons[label].append(f"{int(row.sum())} of {len(row)} {what} out of range")
-    return pd.Series({label: "; ".join(parts) for label, parts in reasons.items()}, dtype=str)
+        gone = np.isnan(values) & np.isfinite(low) & fine[:, None]
+        usual = max(_SHARE_OUTSIDE, marks.get("lacking", {}).get(name, 0.0))
+        for row, (out, missing) in enumerate(zip(odd, gone, strict=True)):
+            if out.mean() > _SHARE_OUTSIDE:
+                yield row, f"{int(out.sum())} of {len(out)} {what} out of range"
+            if missing.mean() > usual:
+                yield row, f"{int(missing.sum())} of {len(missing)} {what} missing"
+
+
+def missing_throughout(
+    marks: dict[str, Any], table: LesionTable, cells: Sequence[str]
+) -> list[str]:
+    """List the columns that the training cohort had, and that no sample of a table has.
+
+    Parameters
+    ----------
+    marks : dict
+        The fingerprint of the training cohort.
+    table : LesionTable
+        Samples that could be read.
+    cells : sequence of str
+        Columns of `table.samples` that a model reads.
+
+    Returns
+    -------
+    list of str
+        Names of features, of columns of embeddings and of these columns.
+    """
+    found = []
+    for columns, low, _ in _blocks(marks, table).values():
+        gone = columns.isna().all(axis=0).to_numpy() & np.isfinite(low)
+        found += columns.columns[gone].tolist()
+    found += [name for name, column in table.clinical.items() if column.isna().all()]
+    there = [name for name in dict.fromkeys(cells) if name in table.samples]
+    return found + [name for name in there if table.samples[name].isna().all()]
+
+
+def _blocks(marks: dict[str, Any], table: LesionTable) -> dict[str, tuple[Any, Any, Any]]:
+    """Return the columns of each block with their least and largest values; "" is HCR."""
+    blocks = {"": (table.hcr, marks["low"], marks["high"])}
+    for name, (low, high) in marks.get("embeddings", {}).items():
+        blocks[name] = table.embeddings[name], low, high
+    return blocks
 
 
 def _range(table: LesionTable, columns: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -102,16 +164,15 @@ def _clinical_words(made: Sequence[str], X: Any) -> list[str]:
     return [name for name in words if any(str(name) in one for one in made)]
 
 
-def _unseen_categories(marks: dict[str, Any], X: Any) -> list[tuple[Any, str]]:
-    """List the samples with a category that was not seen in training, and which."""
-    found, X = [], _cells(X)
+def _unseen_categories(marks: dict[str, Any], X: Any) -> Iterator[tuple[int, str]]:
+    """Yield the rows with a category that was not seen in training, and which."""
+    X = _cells(X)
     for name, seen in marks.get("categories", {}).items():
         if not isinstance(X, pd.DataFrame) or name not in X.columns:
             continue
-        cells = X[name].dropna().astype(str)
-        for label, cell in cells[~cells.isin(seen)].items():
-            found.append((label, f"{name}: category {cell!r} was not seen in training"))
-    return found
+        cells = X[name].reset_index(drop=True).dropna().astype(str)
+        for row, cell in cells[~cells.isin(seen)].items():
+            yield int(row), f"{name}: category {cell!r} was not seen in training"
 
 
 def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]:
@@ -130,24 +191,23 @@ def _acquisition(table: LesionTable, X: Any, root: Any) -> dict[str, np.ndarray]
     if not isinstance(X, pd.DataFrame):
         return found
     if "" in by_image:
-        return found | {"spacing": _voxel_sizes(read_rows(X, root), X, table)}
+        return found | {"spacing": _voxel_sizes(read_rows(X, root))}
     rows = read_image_rows(X, list(by_image), root)
     for image in by_image:
         sources = [row.parts[image] for row in rows]
-        found[f"{image}_spacing"] = _voxel_sizes(sources, X, table)
+        found[f"{image}_spacing"] = _voxel_sizes(sources)
     return found
 
 
-def _voxel_sizes(rows: list[Sources], X: pd.DataFrame, table: LesionTable) -> np.ndarray:
+def _voxel_sizes(rows: list[Sources]) -> np.ndarray:
     """Return the cube root of the voxel volume of each image in mm; NaN if it cannot be read."""
     sizes = []
-    sources = dict(zip(X.index, rows, strict=True))
-    for label in table.index:
-        if sources[label].image is None:
+    for row in rows:
+        if row.image is None:
             sizes.append(np.nan)
             continue
         try:
-            spacing = read_spacing(sources[label].image, spacing=sources[label].spacing)
+            spacing = read_spacing(row.image, spacing=row.spacing)
         except CaseError:
             # The extraction has reported what is wrong with it.
             sizes.append(np.nan)

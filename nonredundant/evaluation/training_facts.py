@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.evaluation.predictor import Predictor
+from nonredundant.extraction.case_table import clinical_sources
 from nonredundant.folds.cohort import Cohort
 from nonredundant.folds.outcome import Outcome
+from nonredundant.folds.steps import EncodeClinical, Step
 from nonredundant.lesions.images import settings_by_image
 from nonredundant.lesions.table import LesionTable
+from nonredundant.report.formatting import count
 from nonredundant.results.settings import software_versions
 from nonredundant.statistics.survival import baseline_hazard
 
 
-def training_facts(cohort: Cohort, seed: int) -> dict[str, Any]:
+def training_facts(cohort: Cohort, seed: int, steps: Iterable[Step]) -> dict[str, Any]:
     """Return counts, settings and versions, in plain types; neither ids nor paths.
 
     Parameters
@@ -25,12 +29,16 @@ def training_facts(cohort: Cohort, seed: int) -> dict[str, Any]:
         The samples.
     seed : int
         The random seed of the fit.
+    steps : iterable of (str, transformer)
+        The fitted steps.
 
     Returns
     -------
     dict
         `n_samples, n_lesions, n_failed, n_groups, outcome` (samples by class or state), `blocks`
-        (columns by block), `settings` (pyradiomics' settings by image), `versions, made, seed`.
+        (columns by block), `clinical` (clinical columns, as they were before any step encoded
+        them), `steps` (what else was learned before network and classifier), `settings`
+        (pyradiomics' settings by image), `versions, made, seed`.
     """
     table, outcome = cohort.table, cohort.outcome
     counts = np.bincount(outcome.strata, minlength=len(outcome.states))
@@ -43,6 +51,8 @@ def training_facts(cohort: Cohort, seed: int) -> dict[str, Any]:
         "n_groups": None if cohort.groups is None else len(np.unique(cohort.groups)),
         "outcome": {str(k): int(n) for k, n in zip(outcome.states, counts, strict=True)},
         "blocks": {str(name): int(n) for name, n in blocks.items()},
+        "clinical": [*table.columns_of("clinical"), *_encoded(steps)],
+        "steps": [_described(step) for _, step in steps if not isinstance(step, EncodeClinical)],
         "settings": {image: _plain(own.get("parameters", {})) for image, own in by_image.items()},
         "versions": software_versions(),
         "made": pd.Timestamp.now().isoformat(timespec="seconds"),
@@ -59,6 +69,23 @@ def fitted_baseline(
     risk = predictor.respond(table)[:, -1]
     times, hazard = baseline_hazard(outcome.y["event"], outcome.y["time"], risk)
     return {"time": times, "hazard": hazard}
+
+
+def _encoded(steps: Iterable[Step]) -> list[str]:
+    """List the columns that steps encode; of those chosen by a rule, what they were made to."""
+    found: list[str] = []
+    for _, step in steps:
+        if isinstance(step, EncodeClinical):
+            sources = clinical_sources(step.transformer_) or step.get_feature_names_out()
+            found += map(str, sources)
+    return found
+
+
+def _described(step: Any) -> str:
+    """Describe a fitted step in one line, with the number of columns that it has learned."""
+    text = " ".join(repr(step).split())
+    columns = getattr(step, "columns_", None)
+    return text if columns is None else f"{text}: {count(len(columns), 'column')}"
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -12,8 +12,15 @@ from nonredundant.evaluation.availability import check_coverage
 from nonredundant.evaluation.classifier import FeatureSetClassifier
 from nonredundant.evaluation.cohort import NoCaseError
 from nonredundant.evaluation.external_cohort import ExternalCohort
+from nonredundant.evaluation.fingerprint import missing_throughout
 from nonredundant.evaluation.groups import read_groups
-from nonredundant.lesions.labels import align
+from nonredundant.folds.steps import named_columns
+from nonredundant.lesions.labels import (
+    align,
+    among_all,
+    check_same_cases,
+    class_positions,
+)
 from nonredundant.lesions.table import LesionTable
 from nonredundant.results.validation import ModelValidation
 from nonredundant.statistics.estimates import LEVEL
@@ -100,6 +107,7 @@ def validate_model(
     if not isinstance(model, FeatureSetClassifier):
         raise TypeError(f"model must be a fitted FeatureSetClassifier, got {type(model).__name__}")
     table = model.extract(X) if lesions is None else lesions
+    check_same_cases(X, table)
     fine = (table.status == "ok").to_numpy()
     if not fine.any():
         raise NoCaseError(table.status)
@@ -135,10 +143,34 @@ def validate_model(
             "n_failed": int((~fine).sum()),
             "n_trained": model.fingerprint_["n_samples"],
             "n_outside": int(((cases["outside"] != "").to_numpy() & fine).sum()),
+            "missing": missing_columns(model, kept),
             "coverage": coverage,
             "made": pd.Timestamp.now().isoformat(timespec="seconds"),
         },
     )
+
+
+def missing_columns(model: FeatureSetClassifier, table: LesionTable) -> list[str]:
+    """List what no case has of what the training cohort had, and a model imputes.
+
+    Parameters
+    ----------
+    model : FeatureSetClassifier
+        A fitted model.
+    table : LesionTable
+        What it extracted of new cases.
+
+    Returns
+    -------
+    list of str
+        Features, and columns of `samples` that clinical features are made of; none if no case
+        could be read.
+    """
+    read = table[(table.status == "ok").to_numpy()]
+    if not len(read):
+        return []
+    cells = named_columns([] if model.steps_ is None else model.steps_.steps)
+    return missing_throughout(model.fingerprint_, read, cells)
 
 
 def _read_truth(model: FeatureSetClassifier, y: Any, n: int) -> dict[str, np.ndarray]:
@@ -149,9 +181,7 @@ def _read_truth(model: FeatureSetClassifier, y: Any, n: int) -> dict[str, np.nda
     labels = np.asarray(y)
     if labels.shape != (n,):
         raise ValueError(f"y has the shape {labels.shape}, and there are {n} cases: one label each")
-    if model.classes_.dtype.kind == "U":
-        labels = labels.astype(str)
-    positions = pd.Index(model.classes_).get_indexer(labels)
+    positions = class_positions(labels, model.classes_)
     if (positions < 0).any():
         odd = pd.unique(labels[positions < 0])[:5].tolist()
         raise ValueError(
@@ -184,9 +214,9 @@ def _predictions(
             names = [f"{prefix}score"] if len(classes) else [f"{prefix}risk"]
             response = response[:, -1:]
         for name, values in zip(names, response.T, strict=True):
-            found[name] = pd.Series(values, table.index[fine])
+            found[name] = among_all(pd.Series(values), fine, table.index)
     if sets is not None:
-        found["set"] = describe_sets(sets).reindex(found.index)
+        found["set"] = among_all(describe_sets(sets), fine, table.index)
     found["status"] = table.status
     return found
 

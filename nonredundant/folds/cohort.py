@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nonredundant.folds.outcome import Outcome
+from nonredundant.folds.select_features import SelectFeatures
 from nonredundant.folds.steps import Step, sees_labels
 from nonredundant.lesions.table import LesionTable
 
@@ -54,3 +55,15 @@ class Cohort:
     def depends_on_labels(self) -> bool:
         """Whether a step sees the outcome."""
         return any(sees_labels(step) for _, step in self.steps)
+
+    @property
+    def labels_reach_networks(self) -> bool:
+        """Whether a step sees the outcome, and what it makes of it reaches networks.
+
+        Networks are given the columns that steps leave out, too, so that selections after all other
+        steps change nothing for them.
+        """
+        steps = [step for _, step in self.steps]
+        while steps and type(steps[-1]) is SelectFeatures:
+            steps.pop()
+        return any(sees_labels(step) for step in steps)

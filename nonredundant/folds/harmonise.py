@@ -11,7 +11,9 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.lesions.blocks import LEFT_OUT
 from nonredundant.lesions.features import check_usable
+from nonredundant.lesions.measures import MEASURED, volume_column
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.combat import (
     PRIORS,
@@ -55,7 +57,8 @@ class Harmonise(  # type: ignore[call-arg]
     unseen : {"refuse", "reference"}, default="refuse"
         Samples of a centre that was not among the training samples are refused, or kept as they
         are, as if they came from the pooled reference that the training centres are mapped to; a
-        warning names them.
+        warning names them. A category of a covariate that was not among them is refused, or taken
+        as the reference category, the first one of `levels_`, with a warning.
 
     Attributes
     ----------
@@ -69,6 +72,9 @@ class Harmonise(  # type: ignore[call-arg]
         The categories of covariates that are no numbers; the first is their reference.
     mean_, spread_ : array of shape (n_columns,)
         Mean and spread within centres of the pooled reference.
+    volume_ : str or None
+        The column of volumes, where samples have several lesions. It is harmonised as others are;
+        lesions are pooled by their volumes as measured, which stay in the block "left out".
     slopes_ : array of shape (n_covariates, n_columns)
         Effects of the covariates.
     shift_, scale_ : array of shape (n_centres, n_columns)
@@ -175,6 +181,8 @@ class Harmonise(  # type: ignore[call-arg]
                 "Harmonise has nothing to harmonise: the table has neither hand-crafted features "
                 "nor a given embedding"
             )
+        volume = None if X.is_single else volume_column(X)
+        self.volume_ = volume if volume in self.columns_ else None
         self.levels_: dict[str, list[str]] = {}
         for name in self.covariates or ():
             column = _covariate(X, name)
@@ -207,8 +215,8 @@ class Harmonise(  # type: ignore[call-arg]
         Raises
         ------
         ValueError
-            If columns are missing, a centre or covariate is missing, or a centre is unseen and
-            `unseen="refuse"`.
+            If columns are missing, a centre or covariate is missing, or a centre or a category is
+            unseen and `unseen="refuse"`.
         """
         check_is_fitted(self, "shift_")
         check_usable(X)
@@ -226,7 +234,14 @@ class Harmonise(  # type: ignore[call-arg]
         even = without_effects(values, numbers[X.sample], self._design(X, at_fit=False), effects)
         features = X.features.copy()
         features[self.columns_] = even
-        return X.replace(features=features)
+        harmonised = X.replace(features=features)
+        # Files of earlier versions know of no volume.
+        name = getattr(self, "volume_", None)
+        measured = f"{name}{MEASURED}"
+        if name is None or measured in X.blocks:
+            return harmonised
+        volume = X.features[[name]].set_axis([measured], axis=1)
+        return harmonised.add_columns(volume, LEFT_OUT)
 
     def __sklearn_tags__(self) -> Any:
         """Declare that lesions are taken, and no labels."""
@@ -278,6 +293,7 @@ class Harmonise(  # type: ignore[call-arg]
                 columns.append((name, _as_numbers(column, name)))
                 continue
             text = column.astype(str).to_numpy()
+            self._tell_unseen_categories(name, text[~np.isin(text, levels)])
             columns += [(f"{name}={one}", (text == one).astype(float)) for one in levels[1:]]
         if at_fit:
             kept = [name for name, values in columns if np.ptp(values) > 0]
@@ -302,7 +318,7 @@ class Harmonise(  # type: ignore[call-arg]
         """Refuse or name samples of unseen centres."""
         if not len(names):
             return
-        found = ", ".join(f"{name} ({(names == name).sum()})" for name in sorted(set(names)))
+        found = _counted(names)
         if self.unseen == "refuse":
             raise ValueError(
                 f"Harmonise has no estimate of the centres {found}, which are not among those of "
@@ -313,6 +329,27 @@ class Harmonise(  # type: ignore[call-arg]
             "Harmonise leaves samples of centres that are not among its training samples as they "
             f"are, as if from the pooled reference: {found}"
         )
+
+    def _tell_unseen_categories(self, name: str, cells: np.ndarray) -> None:
+        """Refuse or name samples of categories that are not among those of the training samples."""
+        if not len(cells):
+            return
+        found, levels = _counted(cells), self.levels_[name]
+        if self.unseen == "refuse":
+            raise ValueError(
+                f"Harmonise: the covariate {name!r} has categories that are not among those of the "
+                f"training samples, {levels}: {found}; spell them alike, merge rare categories, or "
+                f"set unseen='reference' to take them as {levels[0]!r}"
+            )
+        warn_user(
+            f"Harmonise takes categories of the covariate {name!r} that are not among its training "
+            f"samples as the reference category {levels[0]!r}: {found}"
+        )
+
+
+def _counted(names: np.ndarray) -> str:
+    """List distinct names with their numbers of samples."""
+    return ", ".join(f"{name} ({(names == name).sum()})" for name in sorted(set(names)))
 
 
 def centre_name(centre: Any) -> str:

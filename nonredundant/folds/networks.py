@@ -225,7 +225,7 @@ def uses_labels(variant: Variant, cvae: Any) -> bool:
 
 def depends_on_labels(variant: Variant, cvae: Any, cohort: Cohort) -> bool:
     """Return whether labels affect a learned block: by its loss, its h or a step before it."""
-    return uses_labels(variant, cvae) or variant.selection.k > 0 or cohort.depends_on_labels
+    return uses_labels(variant, cvae) or variant.selection.k > 0 or cohort.labels_reach_networks
 
 
 @dataclass(frozen=True)
@@ -332,7 +332,12 @@ def selected_columns(variant: Variant, data: FoldData) -> list[str]:
     Whatever a step leaves out for classifiers, a network is kept from repeating.
     """
     train = data.train_of(data.table.replace(patches=None, masks=None)).with_left_out()
-    return SelectHCR(variant.selection).fit(train, data.y_train.target).columns_
+    found = SelectHCR(variant.selection).fit(train, data.y_train.target).columns_
+    if variant.selection.k:
+        return found
+    # What a step has left out stands behind the others, and an order by labels would be seen.
+    order = {name: place for place, name in enumerate(data.cohort.table.columns)}
+    return sorted(found, key=lambda name: order.get(name, len(order)))
 
 
 def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:

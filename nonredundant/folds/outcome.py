@@ -10,7 +10,12 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from nonredundant.classifiers.builtin import Kind
-from nonredundant.lesions.labels import check_one_kind, check_spelling, check_unlabelled
+from nonredundant.lesions.labels import (
+    check_one_kind,
+    check_spelling,
+    check_unlabelled,
+    class_positions,
+)
 from nonredundant.statistics.survival import check_survival, describe_uncensored, null_residuals
 from nonredundant.utils.user_warnings import warn_user
 
@@ -143,16 +148,16 @@ def read_outcome(y: Any, y_test: Any, n: int, n_test: int, *, continuous: bool =
     if y_test is None:
         return Outcome(codes, codes, classes)
     held = _labels(y_test, "the test set's y", n_test)
-    unknown = np.setdiff1d(held, classes)
-    if len(unknown):
+    codes_test = class_positions(held, classes)
+    if (codes_test < 0).any():
+        unknown = np.unique(held[codes_test < 0])
         raise ValueError(
             f"the test set has labels that are not in y: {unknown.tolist()}; those of y are "
             f"{classes.tolist()}"
         )
-    if len(np.unique(held)) < 2:
+    if len(np.unique(codes_test)) < 2:
         only = held.tolist()[0]
         raise ValueError(f"the test set contains only the class {only!r}; two are needed")
-    codes_test = pd.Index(classes).get_indexer(held)
     return Outcome(codes, codes, classes, Outcome(codes_test, codes_test, classes))
 
 

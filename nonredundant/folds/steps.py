@@ -30,6 +30,7 @@ from sklearn.feature_selection import (
     SelectPercentile,
 )
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import TargetEncoder
 from sklearn.utils import get_tags
 
 from nonredundant.extraction.case_table import (
@@ -205,30 +206,42 @@ def check_steps(steps: Any, caller: str) -> list[Step]:
     Returns
     -------
     list of (str, transformer)
-        The steps; those without a name are named after their class.
+        The steps, those of pipelines among them one by one, so that what is known of a step is
+        known of it there, too; those without a name are named after their class.
 
     Raises
     ------
     InvalidParameterError
         If one of them is no transformer.
     """
-    if isinstance(steps, Pipeline):
-        return list(steps.steps)
     wanted = (
         f"The 'steps' parameter of {caller} must be a list of transformers, each of which takes "
         "and returns a LesionTable."
     )
+    if isinstance(steps, Pipeline):
+        steps = steps.steps
     if isinstance(steps, str | type) or not isinstance(steps, Iterable):
         raise InvalidParameterError(f"{wanted} Got {steps!r} instead.")
     named: dict[str, Any] = {}
-    for number, step in enumerate(steps):
-        name, transformer = step if isinstance(step, tuple) and len(step) == 2 else ("", step)
+    for number, (name, transformer) in enumerate(_unfolded(steps)):
         usable = HasMethods(["fit", "transform", "get_params"]).is_satisfied_by(transformer)
         if isinstance(transformer, type) or not usable:
             raise InvalidParameterError(f"{wanted} Got {transformer!r} at position {number}.")
         name = name or type(transformer).__name__.lower()
         named[name if name not in named else f"{name}-{number}"] = transformer
     return list(named.items())
+
+
+def _unfolded(steps: Iterable[Any]) -> Iterator[Step]:
+    """Yield each step with its name, which may be empty; those of pipelines one by one."""
+    for step in steps:
+        name, transformer = step if isinstance(step, tuple) and len(step) == 2 else ("", step)
+        if not isinstance(transformer, Pipeline):
+            yield name, transformer
+            continue
+        for inner, part in _unfolded(transformer.steps):
+            if part is not None and not (isinstance(part, str) and part == "passthrough"):
+                yield f"{name}-{inner}" if name else inner, part
 
 
 def clinical_steps(clinical: Any) -> list[Step]:
@@ -263,12 +276,19 @@ def fit_steps(
 ) -> tuple[Pipeline, LesionTable]:
     """Fit clones of the steps on training samples; return them and the samples after them.
 
-    Random states that are None are set to the seed, as is NumPy's global generator meanwhile.
+    Random states that are None are set to the seed, as is NumPy's global generator meanwhile. An
+    outcome of numbers is one of numbers to a `TargetEncoder`, too, even where all are whole.
     """
     pipeline = clone(Pipeline(steps))
     params = pipeline.get_params(deep=True)
     unset = [name for name in params if name.endswith("random_state") and params[name] is None]
     pipeline.set_params(**dict.fromkeys(unset, seed))
+    if np.asarray(y).dtype.kind == "f":
+        # "auto" takes numbers for classes where all are whole.
+        automatic = [part for part in params.values() if isinstance(part, TargetEncoder)]
+        for encoder in automatic:
+            if encoder.target_type == "auto":
+                encoder.set_params(target_type="continuous")
     prepared, left_out = table, _LeftOut()
     with config_context(transform_output="default"), seeded_numpy(seed):
         for _, step in pipeline.steps:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 #: Number of labels that a message names.
 _SHOWN = 5
+#: How whole numbers are written: 1, 1.0.
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+#: How Python and other software write truth values, and the numbers that they stand for.
+_TRUTH = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
 
 
 def align(values: Any, X: Any, name: str) -> Any:
@@ -60,10 +66,67 @@ def align(values: Any, X: Any, name: str) -> Any:
         same = set(as_text.index) == set(index.map(str)) and own.is_unique and index.is_unique
         return as_text.loc[index.map(str)] if same else values
     other = own[~own.isin(index)].tolist()
+    if not other:
+        twice = own[own.duplicated()].union(index[index.duplicated()]).unique()[:_SHOWN].tolist()
+        raise ValueError(
+            f"{name} and the cases have their labels in another order, and some have several rows, "
+            f"{twice}: which belongs to which is not known; give an array in the order of the cases"
+        )
     raise ValueError(
         f"{name} has another index than the cases: {len(other)} of {len(values)} labels are not "
         f"among theirs, {other[:_SHOWN]}; the cases have {index[:_SHOWN].tolist()}. Give both the "
         "same index, or an array in the order of the cases"
+    )
+
+
+def among_all(found: Any, kept: Any, index: pd.Index) -> Any:
+    """Give values of some cases one row per case; the other cases have none.
+
+    Rows go by position, as cases may have the same label.
+
+    Parameters
+    ----------
+    found : Series or DataFrame
+        Values of the cases that were kept, in their order.
+    kept : bool array of shape (n_cases,)
+        Which of the cases they are.
+    index : Index
+        The labels of all cases.
+
+    Returns
+    -------
+    Series or DataFrame
+        The values. Whole numbers and truth values stay what they are beside gaps.
+
+    Examples
+    --------
+    >>> found = pd.Series([1, 0], index=["anna", "anna"])
+    >>> among_all(found, [True, False, True], pd.Index(["anna", "bert", "anna"])).to_dict()
+    {'anna': 0, 'bert': nan}
+    """
+    mask = np.asarray(kept, dtype=bool)
+    rows = np.where(mask, np.cumsum(mask) - 1, -1)
+    values = found.reset_index(drop=True)
+    whole = isinstance(values, pd.Series) and values.dtype.kind in "biu" and not mask.all()
+    return (values.astype(object) if whole else values).reindex(rows).set_axis(index, axis=0)
+
+
+def check_same_cases(X: Any, lesions: Any) -> None:
+    """Raise unless lesions are those of the cases, in their order.
+
+    Raises
+    ------
+    ValueError
+        If their number or their labels differ.
+    """
+    labels = getattr(X, "index", None)
+    if len(lesions) == len(X) and (labels is None or labels.equals(lesions.index)):
+        return
+    raise ValueError(
+        f"lesions={lesions!r} are not those of the {len(X)} cases in their order: their labels "
+        f"are {lesions.index[:_SHOWN].tolist()}, and those of the cases "
+        f"{list(range(len(X)) if labels is None else labels)[:_SHOWN]}; give what `extract` "
+        "returns of these cases"
     )
 
 
@@ -82,6 +145,48 @@ def only_counts(index: pd.Index) -> bool:
 def _is_numbered(index: pd.Index) -> bool:
     """Check whether the labels are whole numbers, which may count the rows of a larger table."""
     return pd.api.types.is_integer_dtype(index.dtype)
+
+
+def class_positions(labels: Any, classes: Any) -> np.ndarray:
+    """Return the position of the class of each label; -1 where there is none.
+
+    What is written in another way is the same label: 1, 1.0, True, "1" and "True".
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_samples,)
+        The labels.
+    classes : array-like of shape (n_classes,)
+        The classes.
+
+    Returns
+    -------
+    array of shape (n_samples,)
+        The positions.
+
+    Examples
+    --------
+    >>> class_positions([True, False], [0, 1]).tolist()
+    [1, 0]
+    >>> class_positions(["1", "no"], [0.0, 1.0]).tolist()
+    [1, -1]
+    """
+    known: dict[str, int] = {}
+    for position, one in enumerate(classes):
+        for name in {str(one), _plain(one)}:
+            # Two classes may differ by what is the same elsewhere, such as "1" and "True".
+            known[name] = position if known.get(name, position) == position else -1
+    known |= {str(one): position for position, one in enumerate(classes)}
+    found = [known.get(str(one), known.get(_plain(one), -1)) for one in labels]
+    return np.array(found, dtype=int)
+
+
+def _plain(label: Any) -> str:
+    """Return how a label is written that may be a truth value or a whole number."""
+    text = str(label).strip()
+    if text in _TRUTH:
+        return _TRUTH[text]
+    return str(int(float(text))) if _WHOLE.fullmatch(text) else text
 
 
 def check_one_kind(labels: Any, name: str) -> None:

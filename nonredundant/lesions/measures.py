@@ -18,6 +18,8 @@ VOLUME_COLUMNS = (
     "original_shape2D_MeshSurface",
 )
 _MAXIMUM = "original_firstorder_Maximum"
+#: End of the name of a volume as it was measured, beside the column that a step has changed.
+MEASURED = " (measured)"
 
 
 def volume_column(table: LesionTable) -> str | None:
@@ -37,8 +39,9 @@ def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
     table : LesionTable
         The lesions.
     column : str or None, default=None
-        The feature with the volumes. None: that of pyradiomics, else the size of the mask (its
-        number of voxels if the table has no spacing).
+        The feature with the volumes, as it was measured if a harmonisation has changed it. None:
+        that of pyradiomics, else the size of the mask (its number of voxels if the table has no
+        spacing).
 
     Returns
     -------
@@ -54,7 +57,9 @@ def lesion_volumes(table: LesionTable, column: str | None = None) -> np.ndarray:
         raise ValueError(f"volume_column={column!r} is not among the table's features")
     column = column or volume_column(table)
     if column is not None:
-        return table.features[column].to_numpy(dtype=np.float64)
+        measured = f"{column}{MEASURED}"
+        name = measured if measured in table.blocks else column
+        return table.features[name].to_numpy(dtype=np.float64)
     if table.masks is not None:
         voxel = 1.0 if table.spacing is None else table.spacing.prod(axis=1)
         voxels = map_rows(lambda part: part.reshape(len(part), -1).sum(axis=1), table.masks)

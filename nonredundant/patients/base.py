@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.lesions.blocks import LEFT_OUT
 from nonredundant.lesions.edges import LesionEdges, lesion_edges
 from nonredundant.lesions.features import constant_columns, read_table
 from nonredundant.lesions.scaler import FeatureScaler
@@ -85,7 +86,7 @@ class PatientGraphEstimator(NetworkEstimator):
         edges = lesion_edges(table, self.edges, self.n_neighbors, self.radius)
         starts = np.searchsorted(table.sample, np.arange(table.n_samples))
         # Given embeddings are features of the lesions, as hand-crafted ones are.
-        lesions = table.features.drop(columns=clinical_names)
+        lesions = table.features.drop(columns=[*clinical_names, *table.columns_of(LEFT_OUT)])
         clinical = table.features[clinical_names].iloc[starts]
         if reset:
             self._is_matrix = not isinstance(X, LesionTable)

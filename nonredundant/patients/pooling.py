@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.lesions.blocks import LEFT_OUT
 from nonredundant.lesions.dissemination import COLUMNS, dissemination_features, lesion_sizes
 from nonredundant.lesions.features import constant_columns, read_table
 from nonredundant.lesions.measures import lesion_volumes, volume_column
@@ -19,6 +20,7 @@ from nonredundant.utils.validation import StrOptions
 
 #: Pooling methods; the names of the output columns start with them.
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
+_SHOWN = 5
 
 
 class LesionPooling(NamedOutputMixin, TransformerMixin, BaseEstimator):
@@ -121,7 +123,8 @@ default="mean"
         if self.dissemination:
             lesion_sizes(table)
         clinical = set(constant_columns(table))
-        self._lesion_columns = [name for name in table.columns if name not in clinical]
+        others = clinical | set(table.columns_of(LEFT_OUT))
+        self._lesion_columns = [name for name in table.columns if name not in others]
         self._clinical_columns = [name for name in table.columns if name in clinical]
         return self
 
@@ -283,6 +286,8 @@ default="mean"
         weights = np.ones(len(values))
         if how in ("largest", "volume"):
             weights = np.nan_to_num(self._volumes(table))
+        if how == "volume":
+            _check_weights(weights, table)
         if how == "largest":
             weights = (weights == np.maximum.reduceat(weights, starts)[table.sample]) * 1.0
         mean = _weighted_mean(values, weights, starts)
@@ -296,6 +301,18 @@ default="mean"
         if column is None and volume_column(table) is None and "volume" in table.blocks:
             column = "volume"
         return lesion_volumes(table, column)
+
+
+def _check_weights(volumes: np.ndarray, table: LesionTable) -> None:
+    """Raise if a lesion has a negative volume."""
+    odd = np.flatnonzero(volumes < 0)
+    if len(odd):
+        of = list(dict.fromkeys(table.index[table.sample[odd]]))[:_SHOWN]
+        raise ValueError(
+            f"lesions are weighted by volume, and {len(odd)} of {table.n_lesions} volumes are "
+            f"negative, such as {volumes[odd[0]]:g}, of the samples {of}: a step before has scaled "
+            "or shifted them; name a column as measured by `volume_column`, or pool by the mean"
+        )
 
 
 def _weighted_mean(values: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:

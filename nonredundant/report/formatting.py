@@ -85,6 +85,27 @@ def format_interval(low: Any, high: Any, *, signed: bool = False) -> str:
     return NOT_ESTIMABLE if NOTHING in ends else " to ".join(ends)
 
 
+def format_estimate(row: Any, *, signed: bool = False) -> str:
+    """Format an estimate with its interval, or with the reason why there is none.
+
+    Examples
+    --------
+    >>> format_estimate({"estimate": 0.8, "low": 0.7, "high": 0.9})
+    '0.800 (0.700 to 0.900)'
+    >>> nothing = float("nan")
+    >>> format_estimate({"estimate": 1.0, "low": nothing, "high": nothing, "reason": "one fold"})
+    '1.000 (interval not estimable: one fold)'
+    """
+    estimate = format_number(row["estimate"], signed=signed)
+    interval = format_interval(row["low"], row["high"], signed=signed)
+    if interval == NOT_ESTIMABLE:
+        reason = f": {row['reason']}" if row.get("reason") else ""
+        if estimate == NOTHING:
+            return f"{NOT_ESTIMABLE}{reason}"
+        interval = f"interval {NOT_ESTIMABLE}{reason}"
+    return f"{estimate} ({interval})"
+
+
 def format_p(value: float) -> str:
     """Format a p-value without the letter; a dash for NaN."""
     return p_number(value) or NOTHING

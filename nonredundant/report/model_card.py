@@ -13,6 +13,9 @@ from typing import Any
 from nonredundant.report.formatting import count, format_interval, format_number
 from nonredundant.report.sections.checklist import METRICS
 
+#: How every card starts.
+HEADING = "# Model card"
+
 
 def model_card(model: Any, *, outcome: str = "the outcome", validation: Any = None) -> str:
     """Describe a fitted model in Markdown.
@@ -44,7 +47,7 @@ def model_card(model: Any, *, outcome: str = "the outcome", validation: Any = No
     # Model card: relapse by HCR
     """
     parts = [
-        f"# Model card: {outcome} by {model.feature_set_}",
+        f"{HEADING}: {outcome} by {model.feature_set_}",
         *_model(model),
         *_use(model, outcome),
         *_data(model),
@@ -74,7 +77,9 @@ def _model(model: Any) -> list[str]:
         ("feature set", model.feature_set_),
         ("classifier", model.classifier_name_),
         ("chosen by inner cross-validation", _listed(model.chosen_) or "nothing"),
-        ("columns before selection", blocks),
+        ("columns before any step", blocks),
+        ("clinical columns", ", ".join(facts.get("clinical", [])) or "none"),
+        ("steps before network and classifier", "; ".join(facts.get("steps", [])) or "none"),
         ("learned features", len(model.learned_names_) or "none"),
         ("compared with", "nothing" if model.reference_ is None else model.reference_.name),
         ("random seed", facts["seed"]),
@@ -127,8 +132,7 @@ def _performance(model: Any, validation: Any) -> list[str]:
         parts.append("Not measured: the model was fitted without folds.")
     else:
         rows = [
-            (row.measure, format_number(row.estimate), format_interval(row.low, row.high))
-            for row in found.itertuples()
+            (row.measure, format_number(row.estimate), _interval(row)) for row in found.itertuples()
         ]
         n = len(model.fold_models_)
         parts += [
@@ -136,6 +140,11 @@ def _performance(model: Any, validation: Any) -> list[str]:
             "this card is fitted on all of them.",
             _table(["measure", "estimate", "95 % interval"], rows),
         ]
+    if not len(model.classes_):
+        parts.append(
+            "Of times to an event the model gives a risk alone: no interval of the time, no "
+            "conformal set, and no net benefit, which is known of classes only."
+        )
     if hasattr(model, "predict_set"):
         smallest = min(model.facts_["outcome"].values())
         parts.append(
@@ -145,6 +154,12 @@ def _performance(model: Any, validation: Any) -> list[str]:
     if validation is not None:
         parts += ["On an external cohort:", validation.answer()]
     return parts
+
+
+def _interval(row: Any) -> str:
+    """Return the interval of an estimate, or why there is none."""
+    interval = format_interval(row.low, row.high)
+    return f"{interval}: {row.reason}" if row.reason else interval
 
 
 def _limits(model: Any, validation: Any) -> list[str]:

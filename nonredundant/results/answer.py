@@ -201,8 +201,10 @@ def does_help(found: Evidence) -> Finding:
     set_name = found.chosen["feature_set"]
     if found.test is None or found.base is None:
         low, high = found.fused["low"], found.fused["high"]
-        interval = "" if np.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
-        reached = f"{metric} {found.fused['mean']:.3f}{interval} {found.where}"
+        interval = "interval not estimable"
+        if not np.isnan(low):
+            interval = f"95 % interval {low:.3f} to {high:.3f}"
+        reached = f"{metric} {found.fused['mean']:.3f} ({interval}) {found.where}"
         opening = f"{set_name} was not compared with another set"
         return Finding("not compared", f"{opening}: with {name} it reached {reached}.")
     reference = str(found.test["reference"])

@@ -38,7 +38,7 @@ BY_CENTRE = [
 ]
 #: Which sets and which classifier a row is about.
 _PLACE = ["feature_set", "reference", "classifier", "metric"]
-HETEROGENEITY = [*_PLACE, "what", *Heterogeneity.__annotations__]
+HETEROGENEITY = [*_PLACE, "what", *Heterogeneity.__annotations__, "left_out"]
 CODING = ["features", *CentreCoding.__annotations__]
 _AUC_ONLY = "errors of one centre are known for the AUC of two classes only"
 
@@ -148,7 +148,8 @@ def heterogeneity_table(by_centre: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         The columns of `HETEROGENEITY`, a row per set and classifier for the score and one for the
-        difference; only those that have an error.
+        difference; only those that have an error. `left_out` names the centres with an estimate
+        that is not in the mean, as it has no error: such as an AUC of 1.
     """
     rows = []
     for names, group in by_centre.groupby(_PLACE, sort=False):
@@ -157,10 +158,20 @@ def heterogeneity_table(by_centre: pd.DataFrame) -> pd.DataFrame:
             values = group[[what, error]].astype(float)
             if values[error].notna().any():
                 found = heterogeneity(values[what], values[error])
+                left_out = _without_error(group["centre"], values[what], values[error])
                 # A t interval is unbounded, an AUC and a difference of two are not.
                 low, high = np.clip((found.low, found.high), 0.0 if what == "score" else -1.0, 1.0)
-                rows.append({**place, "what": what, **found._replace(low=low, high=high)._asdict()})
+                own = {"what": what, **found._replace(low=low, high=high)._asdict()}
+                rows.append({**place, **own, "left_out": left_out})
     return pd.DataFrame(rows, columns=HETEROGENEITY)
+
+
+def _without_error(centres: pd.Series, values: pd.Series, errors: pd.Series) -> str:
+    """Name the centres with an estimate that has no error, or none that is known."""
+    found = zip(centres, values, errors, strict=True)
+    return ", ".join(
+        f"{name} ({value:.3f})" for name, value, e in found if value == value and not e > 0
+    )
 
 
 def coding_table(study: Study, results: FitResults) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from nonredundant.inspection.atlas import LatentAtlas
 from nonredundant.report.agreement import rows_with
 from nonredundant.report.descriptions import where_tested
 from nonredundant.report.exports import COLUMN_WIDTHS, save_figures, save_tables
+from nonredundant.report.formatting import NOT_ESTIMABLE
 from nonredundant.report.methods_text import methods_text
 from nonredundant.report.page import write_report
 from nonredundant.results.anonymity import anonymised_parts
@@ -114,7 +115,8 @@ class FeatureSetComparison:
         have a `reason` alone.
     heterogeneity : DataFrame
         `feature_set, reference, classifier, metric, what`, then the fields of
-        `statistics.Heterogeneity`: how scores and differences vary between these centres.
+        `statistics.Heterogeneity`: how scores and differences vary between these centres; and
+        `left_out`, the centres whose estimate is not in the mean, as it has no error.
     centre_coding : DataFrame
         `features`, then the fields of `metrics.CentreCoding`: how well hand-crafted features,
         before and after the steps, and learned ones tell the centre that `centre` names.
@@ -218,7 +220,9 @@ class FeatureSetComparison:
     def _repr_html_(self) -> str:
         """Return the answer and the scores for a notebook."""
         columns = ["feature_set", "classifier", "metric", "mean", "low", "high"]
-        table = self.summary[columns].to_html(index=False, float_format="{:.3f}".format)
+        table = self.summary[columns].to_html(
+            index=False, float_format="{:.3f}".format, na_rep=NOT_ESTIMABLE
+        )
         return f"<p>{html.escape(self.answer())}</p>\n{table}"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from nonredundant.displays import style as look
 from nonredundant.displays.calibration import CalibrationBandDisplay
 from nonredundant.displays.names import p_text
 from nonredundant.displays.net_benefit import NetBenefitDisplay
+from nonredundant.report.formatting import format_estimate, format_interval
 from nonredundant.report.validation_page import write_validation_page
 from nonredundant.utils.files import make_folder, write_text
 
+#: Number of columns that a message names.
+_SHOWN = 10
 _TABLES = ("scores", "gain", "net_benefit", "coverage", "predictions", "training")
 
 
@@ -48,7 +52,8 @@ class ModelValidation:
     training : DataFrame
         `FeatureSetClassifier.performance`: the scores in the folds of the training cohort.
     settings : dict
-        Names of model, reference and classifier, numbers of cases, and the date.
+        Names of model, reference and classifier, numbers of cases, columns that are missing in all
+        of them, which the model imputes, and the date.
 
     Examples
     --------
@@ -75,6 +80,7 @@ class ModelValidation:
         """Say in words how the model does on this cohort, one sentence or two a line."""
         lines = [self._discrimination(), self._gain(), self._calibration(), self._coverage()]
         n_outside, n = self.settings["n_outside"], self.settings["n"]
+        lines.append(describe_missing(self.settings["missing"], n))
         if n_outside:
             lines.append(
                 f"{n_outside} of {n} cases lie outside of the training cohort: the model does not "
@@ -187,35 +193,28 @@ class ModelValidation:
         s, first = self.settings, self.scores.iloc[0]
         found = (
             f"{s['feature_set']} with {long_name(s['classifier'])}, fitted on {s['n_trained']} "
-            f"cases, on {s['n']} others: {first['measure']} {first['estimate']:.3f}"
-            f"{_interval(first)}"
+            f"cases, on {s['n']} others: {first['measure']} {format_estimate(first)}"
         )
         if self.training.empty:
             return f"{found}."
         before = self.training.iloc[0]
-        return (
-            f"{found}; in the folds of its training cohort {before['estimate']:.3f}"
-            f"{_interval(before)}."
-        )
+        return f"{found}; in the folds of its training cohort {format_estimate(before)}."
 
     def _gain(self) -> str:
         """Tell what the learned features add."""
         if self.gain.empty:
             return ""
         first, reference = self.gain.iloc[0], self.settings["reference"]
-        estimate = f"{first['measure']} {first['estimate']:+.3f}"
+        estimate = f"{first['measure']} {format_estimate(first, signed=True)}"
         if np.isnan(first["low"]):
-            return f"Its learned features beyond {reference}: {estimate} ({first['reason']})."
+            return f"Its learned features beyond {reference}: {estimate}."
         p = p_text(first["p_value"])
         verdict = "whether they help here is open"
         if first["low"] > 0:
             verdict = "they help here"
         elif first["high"] < 0:
             verdict = "they harm here"
-        return (
-            f"Its learned features beyond {reference}: {estimate}{_interval(first, '+')}, {p}; "
-            f"{verdict}."
-        )
+        return f"Its learned features beyond {reference}: {estimate}, {p}; {verdict}."
 
     def _calibration(self) -> str:
         """Tell whether predictions are too high or too extreme."""
@@ -255,11 +254,24 @@ class ModelValidation:
         return f"{text}: they fail here ({names}), as this cohort is unlike that of the training."
 
 
-def _interval(row: Any, sign: str = "") -> str:
-    """Write an interval in brackets; nothing if it is not estimable."""
-    if np.isnan(row["low"]) or np.isnan(row["high"]):
+def describe_missing(names: Sequence[str], n: int) -> str:
+    """Say which columns of a model no case has; nothing if there are none.
+
+    Examples
+    --------
+    >>> describe_missing(["age", "volume"], 70)
+    'The model imputes 2 columns, which are missing in all 70 cases: age, volume.'
+    """
+    if not names:
         return ""
-    return f" ({row['low']:{sign}.3f} to {row['high']:{sign}.3f})"
+    what = "1 column, which is" if len(names) == 1 else f"{len(names)} columns, which are"
+    shown = f"{', '.join(names[:_SHOWN])}{', …' if len(names) > _SHOWN else ''}"
+    return f"The model imputes {what} missing in all {n} cases: {shown}."
+
+
+def _interval(row: Any) -> str:
+    """Write an interval in brackets."""
+    return f" ({format_interval(row['low'], row['high'])})"
 
 
 def _verdict(row: Any, name: str, above: str, below: str) -> str:

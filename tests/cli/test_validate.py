@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from cohorts_for_tests import make_table
 from typer.testing import CliRunner
 
 from nonredundant.cli import app
+from nonredundant.cli.saved_models import predictions
 from nonredundant.datasets import make_lesions
+from nonredundant.evaluation import FeatureSetClassifier
 
 #: The commands print warnings; as errors they would never get there.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -194,3 +197,131 @@ def test_images_beside_an_embedding(tmp_path, monkeypatch):
     result = run(tmp_path, monkeypatch, "predict m.skops cases.csv -o p.csv --jobs 1")
     assert result.exit_code == 2
     assert "needs the embeddings ['M']" in result.output
+
+
+def test_labels_keep_their_type_beside_cases_that_failed(tmp_path):
+    table, y = make_table(60)
+    model = FeatureSetClassifier("HCR", classifier="LR", random_state=0).fit(table, y)
+    broken = table.replace(status=["the mask is empty", *["ok"] * 59])
+    predictions(model, broken, 0.9).to_csv(tmp_path / "p.csv")
+    written = pd.read_csv(tmp_path / "p.csv", dtype=str)["predicted"]
+    assert written.isna().tolist() == [True] + [False] * 59
+    assert set(written[1:]) == {"0", "1"}
+
+
+def test_columns_that_no_new_case_has_are_named(folder, fused, monkeypatch):
+    new = pd.read_csv(folder / "there.csv").assign(original_glcm_Contrast=np.nan, sex="")
+    new.to_csv(folder / "gaps.csv", index=False)
+    told = "imputes 2 columns, which are missing in all 70 cases: original_glcm_Contrast, sex."
+    deep = "--embedding M=there_deep.csv"
+    result = run(folder, monkeypatch, f"predict fused.skops gaps.csv -o p.csv {deep}")
+    assert f"Warning: The model {told}" in result.output
+    run(folder, monkeypatch, f"validate fused.skops gaps.csv --target relapse -o gaps {deep}")
+    assert told in (folder / "gaps" / "tables" / "answer.txt").read_text(encoding="utf-8")
+    assert told in (folder / "gaps" / "index.html").read_text(encoding="utf-8")
+
+
+def test_fit_says_in_words_that_an_interval_is_not_estimable(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    y = np.tile([0, 1], 30)
+    volume = 100.0 * y + rng.normal(size=60)
+    table = pd.DataFrame({"patient": range(60), "relapse": y, "original_shape_VoxelVolume": volume})
+    table.to_csv(tmp_path / "all.csv", index=False)
+    result = run(tmp_path, monkeypatch, "fit all.csv --target relapse -o m.skops --folds 3")
+    assert "AUC 1.000 (interval not estimable: every pair of held-out" in result.output
+    assert "nan" not in result.output
+
+
+@pytest.fixture(scope="module")
+def stepped(folder):
+    """A model with all steps that an option makes, of centres whose numbers start with a zero."""
+    rng = np.random.default_rng(7)
+    table = pd.read_csv(folder / "here.csv")
+    for i in range(4):
+        table[f"original_glcm_F{i}"] = rng.normal(size=len(table))
+    table["centre"] = np.repeat(["01", "02"], 45)
+    table.to_csv(folder / "centres.csv", index=False)
+    names = [name for name in table if name.startswith("original_")]
+    noise = rng.normal(size=(len(table), len(names))) * ([0.1, 0.1] + [3] * 4)
+    table[names] += noise
+    table.to_csv(folder / "retest.csv", index=False)
+    table.assign(patient=table["patient"] + 900).to_csv(folder / "new.csv", index=False)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        result = run(
+            folder,
+            monkeypatch,
+            "fit centres.csv --target relapse -o steps.skops --folds 2 --clinical sex --centre "
+            "centre --harmonise --stable --repeat-measurements retest.csv --select mrmr:1",
+        )
+    assert result.exit_code == 0, result.output
+
+
+def test_steps_of_fit_are_applied_to_new_cases(folder, stepped, monkeypatch):
+    result = run(folder, monkeypatch, "predict steps.skops new.csv -o p.csv")
+    assert result.exit_code == 0, result.output
+    assert "not among its training samples" not in result.output
+    found = pd.read_csv(folder / "p.csv")["drivers"]
+    assert found.str.contains("original_shape_VoxelVolume").all()
+    assert not found.str.contains("glcm").any()
+    new = pd.read_csv(folder / "new.csv").assign(centre="03")
+    new.to_csv(folder / "third.csv", index=False)
+    result = run(folder, monkeypatch, "predict steps.skops third.csv -o p.csv")
+    assert result.output.count("not among its training samples") == 1
+    assert "03 (90)" in result.output
+    new.drop(columns="centre").to_csv(folder / "third.csv", index=False)
+    result = run(folder, monkeypatch, "predict steps.skops third.csv -o p.csv")
+    assert "lacks the columns ['centre']" in result.output
+
+
+def test_the_card_lists_clinical_columns_and_steps(folder, stepped):
+    card = (folder / "steps.md").read_text(encoding="utf-8")
+    assert "| clinical columns | sex |" in card
+    steps = next(line for line in card.splitlines() if line.startswith("| steps before"))
+    assert "Harmonise(unseen='reference'): 6 columns; " in steps
+    assert "StableFeatures(repeats=2): 2 columns; " in steps
+    assert "SelectFeatures(k=1" in steps
+    assert "1 column |" in steps
+
+
+def test_a_centre_without_harmonise_is_wrong_use(folder, stepped, monkeypatch):
+    result = run(folder, monkeypatch, "fit centres.csv --target relapse --centre centre -o m.skops")
+    assert result.exit_code == 2
+    assert "add --harmonise, or omit it" in result.output
+
+
+def test_a_file_that_is_no_card_is_not_overwritten(folder, monkeypatch):
+    (folder / "README.md").write_text("What this project is about.")
+    fit = "fit here.csv --target relapse -o README.skops --folds 0"
+    result = run(folder, monkeypatch, fit)
+    assert result.exit_code == 2
+    assert "would overwrite README.md, which is no card of a model" in result.output
+    assert (folder / "README.md").read_text() == "What this project is about."
+    for start in ("", "# Model card: an earlier one"):
+        (folder / "README.md").write_text(start)
+        assert run(folder, monkeypatch, fit).exit_code == 0
+
+
+def test_rows_of_one_patient_are_validated_by_row(folder, fused, monkeypatch):
+    twice = pd.read_csv(folder / "there.csv")
+    twice.loc[1, "patient"] = twice.loc[0, "patient"]
+    twice.to_csv(folder / "twice.csv", index=False)
+    deep = pd.read_csv(folder / "there_deep.csv", dtype={"patient": str})
+    validate = "validate fused.skops twice.csv --target relapse -o twice --embedding M="
+    result = run(folder, monkeypatch, f"{validate}there_deep.csv")
+    assert result.exit_code == 2
+    assert (
+        "several rows of one patient, and the embedding M has none for ['500 #2']" in result.output
+    )
+    deep.loc[1, "patient"] = "500 #2"
+    deep.to_csv(folder / "twice_deep.csv", index=False)
+    result = run(folder, monkeypatch, f"{validate}twice_deep.csv")
+    assert result.exit_code == 0, result.output
+    found = pd.read_csv(folder / "twice" / "tables" / "predictions.csv")
+    run(
+        folder,
+        monkeypatch,
+        "validate fused.skops there.csv --target relapse -o once --embedding M=there_deep.csv",
+    )
+    once = pd.read_csv(folder / "once" / "tables" / "predictions.csv")
+    assert found["sample"].head(2).tolist() == ["500", "500 #2"]
+    pd.testing.assert_frame_equal(found.drop(columns="sample"), once.drop(columns="sample"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -13,9 +14,12 @@ from cohorts_for_tests import CheapNetwork, make_patients, make_table, make_time
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
+from nonredundant import LesionTable
 from nonredundant.cli.model_files import load_model
 from nonredundant.evaluation import FeatureSetClassifier, validate_model
+from nonredundant.evaluation.performance import training_performance
 from nonredundant.report import model_card
+from nonredundant.report.formatting import format_estimate
 from nonredundant.statistics import calibration_summary, concordance_index, net_benefit
 
 PLAIN = LogisticRegression(C=0.1)
@@ -202,6 +206,7 @@ def test_times_have_concordance_events_and_gain():
         found.plot()
     assert not hasattr(made, "predict_set")
     assert made.contributions(other).shape[0] == 70
+    assert "no interval of the time" in model_card(made)
 
 
 def test_three_classes_have_sets_and_one_calibration_each():
@@ -235,3 +240,85 @@ def test_labels_that_do_not_fit_are_named(model, other, labels, message):
 def test_only_fitted_models_are_validated(other):
     with pytest.raises(TypeError, match="must be a fitted FeatureSetClassifier"):
         validate_model(PLAIN, *other)
+
+
+def test_rows_of_one_patient_keep_their_own_values(model, other):
+    table, y = other
+    far = table.features.copy()
+    far.iloc[1] += 1e3
+    ids = [f"P{i // 2}" for i in range(200)]
+    twice = table.replace(
+        features=far, index=ids, status=["ok", "ok", "the mask is empty", *["ok"] * 197]
+    )
+    rows = validate_model(model, twice, y).predictions
+    plain = validate_model(model, twice.replace(index=range(200)), y).predictions
+    assert rows.index.tolist() == ids
+    pd.testing.assert_frame_equal(rows.reset_index(drop=True), plain)
+    assert rows["outside"].iloc[:3].tolist() == ["", "8 of 8 features out of range", ""]
+    assert model.contributions(twice).isna().all(axis=1).tolist() == (rows["p_1"].isna()).tolist()
+
+
+def test_lesions_of_other_cases_are_refused(model, other):
+    table, y = other
+    with pytest.raises(ValueError, match=r"are not those of the 200 cases .* \['other001'"):
+        validate_model(model, table, y, lesions=table[1:])
+    with pytest.raises(ValueError, match="are not those of the 200 cases"):
+        model.outside(table, lesions=table[::-1])
+
+
+@pytest.mark.parametrize("kind", [bool, float, str])
+def test_labels_that_are_written_otherwise_are_the_same(model, other, found, kind):
+    table, y = other
+    pd.testing.assert_frame_equal(
+        validate_model(model, table, y.astype(kind)).gain[:1], found.gain[:1]
+    )
+
+
+def test_what_no_case_has_is_named_and_cases_without_most_features_are_outside(model, other):
+    table, y = other
+    name = "original_glcm_F1"
+    gone = table.replace(features=table.features.assign(**{name: np.nan}))
+    found = validate_model(model, gone, y)
+    assert found.settings["missing"] == [name]
+    told = f"The model imputes 1 column, which is missing in all 200 cases: {name}."
+    assert told in found.answer()
+    assert (found.predictions["outside"] == "").sum() > 190
+    empty = table.features.copy()
+    empty.iloc[4] = np.nan
+    some = validate_model(model, table.replace(features=empty), y)
+    assert some.settings["missing"] == []
+    assert some.predictions["outside"].iloc[4] == "8 of 8 features missing"
+
+
+def test_scores_without_an_interval_say_why():
+    y = np.tile([0, 1], 30)
+    rng = np.random.default_rng(0)
+    table = LesionTable(pd.DataFrame({"uptake": 100.0 * y + rng.normal(size=60)}))
+    made = FeatureSetClassifier("HCR", cv=3, random_state=0).fit(table, y)
+    reasons = made.performance().set_index("measure")["reason"]
+    assert reasons["AUC"] == "every pair of held-out cases is ordered alike"
+    assert reasons["calibration slope"] == "too few cases, or separated classes"
+    found = validate_model(made, table, y)
+    told = "1.000 (interval not estimable: every pair of held-out cases is ordered alike)"
+    assert f"in the folds of its training cohort {told}." in found.answer()
+    card = model_card(made, validation=found)
+    assert "| AUC | 1.000 | not estimable: every pair of held-out cases is ordered alike |" in card
+    for text in (found.answer(), card):
+        assert re.search(r"\bnan\b", text) is None
+
+
+def test_folds_of_one_class_each_are_told():
+    held = {
+        "y": np.array([0, 0, 1, 1]),
+        "fold": np.array([0, 0, 1, 1]),
+        "response": np.array([[0.4, 0.6], [0.7, 0.3], [0.2, 0.8], [0.5, 0.5]]),
+    }
+    first = training_performance(held, 2).iloc[0]
+    assert np.isnan(first["estimate"])
+    assert first["reason"] == "no fold holds every class, or an event"
+    assert format_estimate(first) == f"not estimable: {first['reason']}"
+    held["y"] = np.array([0, 0, 1, 2])
+    held["response"] = np.eye(4)[:, :3]
+    assert training_performance(held, 3)["reason"].tolist() == [first["reason"]]
+    last = {"event": np.array([False, True] * 2), "time": np.array([1.0, 2.0, 1.0, 2.0])}
+    assert training_performance(held | last, 0)["reason"].tolist() == [first["reason"]]

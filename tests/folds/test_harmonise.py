@@ -15,6 +15,7 @@ from sklearn.model_selection import PredefinedSplit
 from nonredundant import Harmonise, LesionTable
 from nonredundant.cli.model_files import load_model
 from nonredundant.evaluation import FeatureSetClassifier
+from nonredundant.patients import LesionPooling
 from nonredundant.utils.validation import InvalidParameterError
 
 #: Thirty rows of three centres, and what neuroCombat 0.2.12 and combatlearn 2.3.0 (`fortin`, with
@@ -312,3 +313,69 @@ def test_a_saved_model_harmonises_new_samples(tmp_path):
     skops.io.dump(model, tmp_path / "model.skops")
     loaded = load_model(tmp_path / "model.skops")
     np.testing.assert_array_equal(loaded.predict_proba(table), model.predict_proba(table))
+
+
+def test_an_unseen_category_of_a_covariate_is_refused_or_told_with_its_rule():
+    rng = np.random.default_rng(0)
+    centre = np.where(np.arange(80) % 2, "A", "B")
+    sex = rng.choice(["F", "M"], 80)
+    values = rng.normal(size=(80, 3)) + 2.0 * (sex == "M")[:, None]
+    train = table_of(values, centre, sex=sex)
+    new = train.replace(samples=train.samples.assign(sex=["X", "X", "m", *sex[3:]]))
+    step = Harmonise(covariates=["sex"]).fit(train)
+    with pytest.raises(ValueError, match=r"'sex' has categories .*\['F', 'M'\]: X \(2\), m \(1\);"):
+        step.transform(new)
+    step = Harmonise(covariates=["sex"], unseen="reference").fit(train)
+    with pytest.warns(UserWarning, match=r"reference category 'F': X \(2\), m \(1\)"):
+        found = step.transform(new)
+    as_first = step.transform(
+        train.replace(samples=train.samples.assign(sex=["F"] * 3 + [*sex[3:]]))
+    )
+    np.testing.assert_array_equal(found.features, as_first.features)
+
+
+def several_lesions(n=60, seed=0):
+    """Return patients of two centres with three lesions each, whose volumes differ by a lot."""
+    rng = np.random.default_rng(seed)
+    sample = np.repeat(np.arange(n), 3)
+    centre = np.where(np.arange(n) % 2, "A", "B")
+    volume = rng.lognormal(sigma=1.5, size=3 * n) * np.where(centre == "B", 20, 1)[sample]
+    features = pd.DataFrame(
+        {"original_shape_VoxelVolume": volume, "uptake": rng.normal(size=3 * n)}
+    )
+    samples = pd.DataFrame({"centre": centre}, index=[f"P{i}" for i in range(n)])
+    y = (rng.normal(size=n) > 0).astype(int)
+    return LesionTable(features, sample=sample, index=samples.index, samples=samples), y
+
+
+def test_lesions_are_weighted_by_their_volumes_as_measured():
+    table, y = several_lesions()
+    step = Harmonise(blocks=["hcr"]).fit(table)
+    even = step.transform(table)
+    assert (even.features["original_shape_VoxelVolume"] < 0).any()
+    pooling = LesionPooling("volume").fit(even)
+    assert pooling.get_feature_names_out().tolist() == [f"volume__{name}" for name in table.hcr]
+    found = pooling.pool_values(even.features[["uptake"]].to_numpy(), even)
+    # The uptake as harmonised, weighted by what was measured.
+    weights = table.features["original_shape_VoxelVolume"].to_numpy().reshape(-1, 3)
+    uptake = even.features["uptake"].to_numpy().reshape(-1, 3)
+    np.testing.assert_allclose(found[:, 0], (weights * uptake).sum(axis=1) / weights.sum(axis=1))
+    assert list(even.hcr) == list(table.hcr)
+    assert Harmonise().fit(even).transform(even).columns.equals(even.columns)
+    # One lesion per sample of the new cases: the columns are those of the training cohort.
+    single = table[:4]
+    rows = np.searchsorted(single.sample, np.arange(4))
+    one = LesionTable(single.features.iloc[rows].reset_index(drop=True), samples=single.samples)
+    assert step.transform(one).columns.equals(even.columns)
+    found = compare(
+        table, y, feature_sets=["HCR"], steps=[Harmonise()], patients="volume", centre="centre"
+    )
+    assert found.scores["score"].between(0, 1).all()
+
+
+def test_negative_volumes_are_no_weights():
+    table, _ = several_lesions()
+    features = table.features - table.features.mean()
+    shifted = table.replace(features=features)
+    with pytest.raises(ValueError, match=r"of 180 volumes are negative, such as -.* 'P"):
+        LesionPooling("volume").fit_transform(shifted)

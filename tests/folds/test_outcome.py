@@ -98,9 +98,15 @@ def test_what_is_no_label_is_refused(y, message):
         read_outcome(y, None, 4, 0)
 
 
-def test_labels_of_a_test_set_that_are_spelled_otherwise_are_named():
-    with pytest.raises(ValueError, match=r"not in y: \['0', '1'\]; those of y are \[0, 1\]"):
-        read_outcome([0, 1, 0, 1], ["0", "1"], 4, 2)
+@pytest.mark.parametrize("held", [[True, False], ["1", "0"], [1.0, 0.0], ["True", "False"]])
+@pytest.mark.parametrize("y", [[0, 1], [False, True], ["0", "1"], [0.0, 1.0]])
+def test_labels_of_a_test_set_may_be_written_otherwise(y, held):
+    assert read_outcome(y * 2, held, 4, 2).test.y.tolist() == [1, 0]
+
+
+def test_labels_of_a_test_set_that_are_unknown_are_named():
+    with pytest.raises(ValueError, match=r"not in y: \['2', 'no'\]; those of y are \[0, 1\]"):
+        read_outcome([0, 1, 0, 1], ["0", "1", "no", "2"], 4, 4)
     with pytest.raises(ValueError, match="test set contains only the class 1;"):
         read_outcome([0, 1, 0, 1], [1, 1], 4, 2)
     assert read_outcome([[0], [1]], None, 2, 0).classes.tolist() == [0, 1]

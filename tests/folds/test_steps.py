@@ -19,7 +19,13 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler, TargetEncoder
 from sklearn.svm import SVC
 
-from nonredundant import EncodeClinical, LesionTable, RadiomicsExtractor
+from nonredundant import (
+    EncodeClinical,
+    Harmonise,
+    LesionTable,
+    RadiomicsExtractor,
+    SelectFeatures,
+)
 from nonredundant.datasets import make_lesions
 from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.folds.cohort import Cohort
@@ -27,10 +33,11 @@ from nonredundant.folds.feature_sets import parse_feature_set
 from nonredundant.folds.fitting import FitOptions
 from nonredundant.folds.fold_data import prepare
 from nonredundant.folds.fold_model import FoldModel
+from nonredundant.folds.networks import LearnTask
 from nonredundant.folds.outcome import read_outcome
 from nonredundant.folds.patient_level import PatientLevel
-from nonredundant.folds.splits import Fold
-from nonredundant.folds.steps import check_steps, sees_labels
+from nonredundant.folds.splits import Fold, whole_cohort
+from nonredundant.folds.steps import check_steps, fit_steps, sees_labels
 from nonredundant.utils.validation import InvalidParameterError
 
 SETS = ["HCR", "HCR+DLR-MI"]
@@ -196,6 +203,91 @@ def test_no_network_behind_a_step_that_sees_labels_is_fitted_to_the_whole_cohort
         )
         assert CountingNetwork.fits.count(60) == n_whole
         assert len(found.added_information) == 2 + n_whole
+
+
+class ReadsColumns(CheapNetwork):
+    """Stands in for a network whose latents depend on its columns and on their order."""
+
+    def transform(self, X):
+        weights = np.random.default_rng(1).normal(size=X.features.shape[1])
+        return super().transform(X) + (X.features.to_numpy() @ weights)[:, None]
+
+
+def test_labels_of_a_selection_do_not_reach_networks():
+    table, y = make_table(60)
+    select = [StandardFeatures(), SelectFeatures("univariate", k=3)]
+    found = []
+    for labels in (y, np.random.default_rng(0).permutation(y)):
+        cohort = Cohort(table, read_outcome(labels, None, 60, 0), check_steps(select, "test"))
+        assert cohort.depends_on_labels
+        assert not cohort.labels_reach_networks
+        data = prepare(cohort, whole_cohort(60, 0))
+        variant = parse_feature_set("HCR+DLR").variant
+        found.append((list(data.table.hcr), LearnTask(data, variant, ReadsColumns()).run().lesions))
+    assert found[0][0] != found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    for steps in ([*select, StandardFeatures()], [KnowsLabels(), *select]):
+        found = Cohort(table, read_outcome(y, None, 60, 0), check_steps(steps, "test"))
+        assert found.labels_reach_networks
+    CountingNetwork.fits.clear()
+    sets = ["HCR", "HCR+DLR-MI"]
+    seen = compare(table, y, cvae=CountingNetwork(), feature_sets=sets, steps=select)
+    assert CountingNetwork.fits.count(60) == 1
+    assert set(seen.added_information["unit"]) == {"cohort"}
+    assert set(seen.added_information["method"]) == {"permutation", "double-residual", "similarity"}
+
+
+class StandardFeatures(TransformerMixin, BaseEstimator):
+    """Divides each hand-crafted feature by its deviation."""
+
+    def fit(self, X, y=None):
+        self.spread_ = X.hcr.std()
+        return self
+
+    def transform(self, X):
+        return X.replace(features=X.features.assign(**(X.hcr / self.spread_)))
+
+
+def test_steps_of_pipelines_are_unfolded():
+    scaler, select = StandardScaler(), SelectFeatures(k=2)
+    inner = Pipeline([("a", scaler), ("nothing", "passthrough"), ("b", make_pipeline(select))])
+    found = check_steps([("first", inner), inner, scaler], "test")
+    assert [name for name, _ in found] == [
+        "first-a",
+        "first-b-selectfeatures",
+        "a",
+        "b-selectfeatures",
+        "standardscaler",
+    ]
+    assert [type(step) for _, step in found] == [StandardScaler, SelectFeatures] * 2 + [
+        StandardScaler
+    ]
+    with pytest.raises(InvalidParameterError, match="Got 'word' at position 1"):
+        check_steps(Pipeline([("a", scaler), ("b", "word")]), "test")
+
+
+def test_what_is_known_of_a_step_is_known_of_it_in_a_pipeline():
+    table, y = two_centres(2.0)
+    nested = [make_pipeline(Harmonise())]
+    with pytest.raises(ValueError, match="cv='centre' holds out centres that the step 'harmonise'"):
+        compare(table, y, feature_sets=["HCR"], steps=nested, cv="centre", centre="centre")
+
+
+def test_whole_numbers_of_an_outcome_are_no_classes_to_a_target_encoder():
+    rng = np.random.default_rng(0)
+    wards = pd.DataFrame({"ward": rng.choice(list("abc"), 60)})
+    table = LesionTable(pd.DataFrame(rng.normal(size=(60, 2))).add_prefix("f"), samples=wards)
+    for encoder in (TargetEncoder(), make_pipeline(TargetEncoder())):
+        columns = ColumnTransformer([("ward", encoder, ["ward"])])
+        steps = [("clinical", EncodeClinical(columns))]
+        numbers = read_outcome(rng.integers(0, 8, 60), None, 60, 0, continuous=True)
+        pipeline, after = fit_steps(steps, table, numbers.target, 0)
+        assert after.clinical.shape[1] == 1
+        assert after.clinical.to_numpy().max() > 1
+        classes = read_outcome(np.arange(60) % 3, None, 60, 0)
+        assert fit_steps(steps, table, classes.target, 0)[1].clinical.shape[1] == 3
+    # What was given stays as it was.
+    assert columns.transformers[0][1].get_params()["targetencoder__target_type"] == "auto"
 
 
 class Rows(TransformerMixin, BaseEstimator):

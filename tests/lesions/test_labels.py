@@ -7,7 +7,13 @@ import pandas as pd
 import pytest
 from cohorts_for_tests import make_rows
 
-from nonredundant.lesions.labels import align, check_one_kind, check_spelling
+from nonredundant.lesions.labels import (
+    align,
+    among_all,
+    check_one_kind,
+    check_spelling,
+    class_positions,
+)
 
 
 def test_labels_in_another_order_are_aligned():
@@ -57,3 +63,26 @@ def test_labels_are_of_one_kind_and_spelled_alike():
     check_spelling([0, 1])
     with pytest.raises(ValueError, match=r"\[\['no', 'No '\]\]; are they one class"):
         check_spelling(["no", "yes", "No "])
+
+
+def test_repeated_labels_in_another_order_are_refused():
+    table = make_rows().replace(index=["a", "a", "b", "b", "c", "d"])
+    y = pd.Series(range(6), index=table.index)
+    assert align(y, table, "y").tolist() == y.tolist()
+    with pytest.raises(ValueError, match=r"some have several rows, \['a', 'b'\]"):
+        align(y.iloc[::-1], table, "y")
+
+
+def test_classes_that_differ_by_what_is_alike_elsewhere_are_told_apart():
+    assert class_positions(["True", "1", True, 1], ["1", "True"]).tolist() == [1, 0, 1, 0]
+    assert class_positions([1.0, 2.5, None, "x"], [1, 2, "x"]).tolist() == [0, -1, -1, 2]
+
+
+def test_values_of_some_cases_keep_their_type():
+    index = pd.Index(["a", "a", "b"])
+    kept = [True, False, True]
+    for values in ([1, 0], [True, False], ["x", "y"]):
+        found = among_all(pd.Series(values), kept, index)
+        assert [found.iloc[0], found.iloc[2]] == values
+        assert type(found.iloc[0]) is type(values[0])
+        assert found.isna().tolist() == [False, True, False]

@@ -199,3 +199,28 @@ def test_numbers_are_scored_in_every_centre_whatever_their_quarters():
     )
     assert found.by_centre["score"].notna().sum() == 4
     assert found.by_centre["events"].isna().all()
+
+
+def test_a_centre_without_an_error_is_named_as_not_in_the_mean(tmp_path):
+    table, y = hospitals()
+    known = table.samples["hospital"].to_numpy() == "B"
+    features = table.features.copy()
+    # In one hospital a feature tells the outcome, and the model knows which.
+    for name in ("original_firstorder_Maximum", "original_glcm_F0"):
+        features[name] = np.where(known, 50.0 * y, y + features[name])
+    easy = table.replace(features=features)
+    found = compare(
+        easy,
+        y,
+        feature_sets=["HCR", "H4"],
+        cv="centre",
+        centre="hospital",
+    )
+    by_centre = found.by_centre.set_index(["feature_set", "centre"])
+    assert by_centre.loc[("HCR", "B"), ["score", "error"]].tolist() == [1.0, 0.0]
+    spread = found.heterogeneity.set_index(["feature_set", "what"])
+    assert spread.loc[("HCR", "score"), "left_out"] == "B (1.000)"
+    assert spread.loc[("HCR", "score"), "n_centres"] == 3
+    page = write_report(found, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "B (1.000)" in page
+    assert "Centres that are not in the mean" in page

@@ -42,6 +42,7 @@ _HETEROGENEITY = (
     p_column("p_value", "p"),
     number_column("i2", "I²", 2),
     number_column("tau2", "tau²", 4),
+    text_column("left_out", "not in the mean"),
 )
 _CODING = (
     text_column("features", "features"),
@@ -91,6 +92,14 @@ def _content(comparison: Any) -> list[Block] | None:
                 "Means and intervals of this table are of a random-effects model (Hartung and "
                 "Knapp), those of the comparison of Student's t over centres. With few centres Q "
                 "has little power, and an I² of 0 does not say that centres are alike."
+            )
+        )
+    if len(spread) and spread["left_out"].any():
+        blocks.append(
+            note(
+                "Centres that are not in the mean have no error by which they could be weighted: "
+                "all pairs of their samples are ordered alike, such as by an AUC of 1, or too few "
+                "samples are independent. An AUC of 1 that is left out makes the mean too low."
             )
         )
     if len(comparison.centre_coding):
