@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+
+from nonredundant.extraction.perturbations import GROWN
 
 #: By how much second differences (1, -2, 1) along two axes enlarge white noise.
 _GAIN = 6.0
@@ -65,10 +69,14 @@ def depth_of(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         Distance from the border. Along an axis on which the lesion is one slice thick, nothing
         lies near it but this slice.
     """
-    flat = [np.ptp(where) == 0 for where in np.nonzero(inside)]
+    ends = [(where.min(), where.max()) for where in np.nonzero(inside)]
     # A slice as thick as the world: the distance is that within the slice.
-    sampling = np.where(flat, _THICK, spacing)
-    return distance_transform_edt(inside, sampling) - distance_transform_edt(~inside, sampling)
+    sampling = np.where([low == high for low, high in ends], _THICK, spacing)
+    depth = -distance_transform_edt(~inside, sampling)
+    # The voxel outside that is nearest to one inside is not beyond the ring around the lesion.
+    ring = tuple(slice(max(low - 1, 0), high + 2) for low, high in ends)
+    depth[ring] += distance_transform_edt(inside[ring], sampling)
+    return depth
 
 
 def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndarray:
@@ -96,10 +104,14 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
     >>> [int(grown(depth, change, rng).sum()) for change in (1 / 3, 0.0, -8 / 9)]
     [12, 9, 1]
     """
-    inside = depth > 0
-    n = min(max(round((1 + volume) * int(inside.sum())), 1), depth.size)
     ranked = depth + _TIE * rng.random(depth.shape)
-    return ranked >= np.partition(ranked, -n, axis=None)[-n]
+    return ranked >= _border(ranked, (1 + volume) * int((depth > 0).sum()))
+
+
+def _border(depth: np.ndarray, n_voxels: float) -> float:
+    """Return the depth of the border of so many voxels that lie deepest."""
+    n = min(max(round(n_voxels), 1), depth.size)
+    return float(np.partition(depth, -n, axis=None)[-n])
 
 
 def supervoxel_edge(inside: np.ndarray, spacing: np.ndarray) -> float:
@@ -111,32 +123,66 @@ def supervoxel_edge(inside: np.ndarray, spacing: np.ndarray) -> float:
     return min(_EDGE, volume ** (1 / inside.ndim))
 
 
-def supervoxels(values: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Divide the surroundings of a lesion into supervoxels of similar intensity.
+def supervoxels(values: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Divide a lesion and its surroundings into supervoxels of similar intensity.
 
     Parameters
     ----------
     values : float array
         Intensities.
-    inside : bool array of the same shape
-        The lesion.
+    depth : float array of the same shape
+        What `depth_of` returned for the lesion.
     spacing : array of shape (n_dim,)
         Voxel size in mm, in the order of the axes.
 
     Returns
     -------
     int array of the same shape
-        Numbers of the supervoxels, by SLIC (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120).
+        Numbers of the supervoxels, by SLIC (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120)
+        without enforced connectivity. 0 where a lesion that grows by half does not come within
+        the edge of a supervoxel.
     """
-    import SimpleITK as sitk
-
+    inside = depth > 0
+    edge = supervoxel_edge(inside, spacing)
+    near = depth >= _border(depth, (1 + GROWN) * int(inside.sum())) - edge
     low, high = values[inside].min(), values[inside].max()
     around = _AROUND * (high - low)
     scaled = np.clip(values, low - around, high + around) - low
     scaled = gaussian_filter(scaled / (high - low if high > low else 1.0), 1.0)
-    image = sitk.GetImageFromArray(scaled.astype(np.float32))
-    size = np.maximum(np.round(supervoxel_edge(inside, spacing) / spacing[::-1]), 1).astype(int)
-    return sitk.GetArrayFromImage(sitk.SLIC(image, size.tolist(), _COMPACTNESS, _ITERATIONS))
+    size = np.maximum(np.round(edge / spacing), 1).astype(int)
+    labels = np.zeros(depth.shape, dtype=np.intp)
+    labels[near] = _clustered(scaled[near], np.argwhere(near), size)
+    return labels
+
+
+def _clustered(values: np.ndarray, index: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Cluster voxels by intensity and place; return the number of the cluster of each, from 1.
+
+    A cluster begins as a cell of a grid. A voxel joins the nearest of the clusters whose cells'
+    centres are within a cell's size along each axis: two along axes where the size is even, or
+    three.
+    """
+    cell, place = np.divmod(index, size)
+    shape = cell.max(axis=0) + 3
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1)
+    labels = (cell + 1) @ strides
+    even = size % 2 == 0
+    first = labels - np.where(even, 2 * place < size, True) @ strides
+    steps = [np.arange(2 if one else 3) * stride for one, stride in zip(even, strides, strict=True)]
+    candidates = functools.reduce(np.add.outer, steps).ravel()
+    points = np.column_stack([values, _COMPACTNESS * index / size])
+    for _ in range(_ITERATIONS):
+        count = np.bincount(labels, minlength=int(shape.prod()))
+        sums = [np.bincount(labels, one, minlength=count.size) for one in points.T]
+        # A cluster without voxels is near to none.
+        centres = np.where(count > 0, sums / np.maximum(count, 1), np.inf).T
+        best = np.full(len(points), np.inf)
+        for candidate in candidates:
+            offset = points - centres.take(first + candidate, axis=0)
+            distance = np.einsum("ij,ij->i", offset, offset)
+            labels = np.where(distance < best, first + candidate, labels)
+            np.minimum(best, distance, out=best)
+    return labels
 
 
 def randomised(inside: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -146,7 +146,7 @@ def test_contours_follow_supervoxels():
     rng = np.random.default_rng(0)
     mask = ball(7)
     image = np.where(mask, 10.0, 0.0) + rng.normal(size=mask.shape)
-    labels = make_supervoxels(image, mask, np.ones(3))
+    labels = make_supervoxels(image, depth_of(mask, np.ones(3)), np.ones(3))
     share = np.bincount(labels.ravel(), mask.ravel()) / np.bincount(labels.ravel()).clip(1)
     new = randomised(mask, labels, rng)
     inner, outer = (share >= 0.9)[labels], (share < 0.2)[labels]
@@ -155,7 +155,7 @@ def test_contours_follow_supervoxels():
     # The image has an edge where the contour is, so that it hardly moves.
     dice = 2 * (new & mask).sum() / (new.sum() + mask.sum())
     assert dice > 0.85
-    without = make_supervoxels(rng.normal(size=mask.shape), mask, np.ones(3))
+    without = make_supervoxels(rng.normal(size=mask.shape), depth_of(mask, np.ones(3)), np.ones(3))
     moved = randomised(mask, without, rng)
     assert 2 * (moved & mask).sum() / (moved.sum() + mask.sum()) < dice
 
