@@ -325,15 +325,15 @@ def _interpolate(
     along, nearest, outside = [], [], []
     for axis, n in enumerate(part.shape):
         place = (np.arange(size[axis]) - (size[axis] - 1) / 2) * step / voxel[axis] - corner[axis]
-        smoothing = _smoothing(n, float(blur[axis] / voxel[axis]))
+        smoothed = smoothing(n, float(blur[axis] / voxel[axis]))
         beyond = (place < -0.5) | (place > n - 0.5)
         place = np.clip(place, 0, n - 1)
         low = np.minimum(np.floor(place).astype(int), max(n - 2, 0))
         share = (place - low)[:, None]
-        high = smoothing[np.minimum(low + 1, n - 1)]
-        linear = (1 - share) * smoothing[low] + share * high
+        high = smoothed[np.minimum(low + 1, n - 1)]
+        linear = (1 - share) * smoothed[low] + share * high
         along.append(linear if repeat else np.where(beyond[:, None], 0.0, linear))
-        nearest.append(smoothing[np.floor(place + 0.5).astype(int)])
+        nearest.append(smoothed[np.floor(place + 0.5).astype(int)])
         outside.append(beyond)
     values = _along_axes(part, along)
     if repeat and any(beyond.any() for beyond in outside):
@@ -351,8 +351,28 @@ def _along_axes(array: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray
     return found
 
 
-def _smoothing(n: int, deviation: float) -> np.ndarray:
-    """Return the matrix that smooths a line of n voxels, whose ends are repeated."""
+def smoothing(n: int, deviation: float) -> np.ndarray:
+    """Return the matrix that smooths a line of n voxels, whose ends are repeated.
+
+    Parameters
+    ----------
+    n : int
+        Number of voxels.
+    deviation : float
+        Standard deviation of the Gaussian in voxels; 0 is no smoothing.
+
+    Returns
+    -------
+    array of shape (n, n)
+        The matrix.
+
+    Examples
+    --------
+    >>> smoothing(3, 0.5).round(2)
+    array([[0.9 , 0.1 , 0.01],
+           [0.1 , 0.79, 0.1 ],
+           [0.01, 0.1 , 0.9 ]])
+    """
     kernel = gaussian_kernel(deviation)
     reach = kernel.size // 2
     columns = np.clip(np.arange(n)[:, None] + np.arange(-reach, reach + 1), 0, n - 1)

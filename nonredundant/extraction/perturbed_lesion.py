@@ -15,13 +15,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.ndimage import find_objects
 
 from nonredundant.extraction.memory import check_grid, memory_limit
 from nonredundant.extraction.one_case import (
     Plan,
     depends_on_box_alone,
-    region_features,
+    patch_shape_of,
     shape_alone,
     shape_classes,
 )
@@ -32,10 +31,12 @@ from nonredundant.extraction.perturbed_masks import (
     grown,
     noise_level,
     randomised,
+    reach_of,
     supervoxel_edge,
     supervoxels,
 )
-from nonredundant.extraction.regions import OK, Region, find_regions
+from nonredundant.extraction.radiomics import compute_features
+from nonredundant.extraction.regions import OK, Region, box_of
 from nonredundant.extraction.resampling import (
     feature_spacing,
     interpolator_of,
@@ -104,8 +105,8 @@ class LesionToPerturb:
         self.old = np.array(image.GetSpacing())
         self.spacing = feature_spacing(image, region, self.parameters)
         self.padding = _padding(self.parameters, n_dim)
-        limit = memory_limit(plan.max_memory)
-        check_grid(region.extent[::-1], self.old, self.spacing, self.padding, limit)
+        self.limit = memory_limit(plan.max_memory)
+        check_grid(region.extent[::-1], self.old, self.spacing, self.padding, self.limit)
         self.first, self.last = (
             np.array([getattr(one, end) for one in region.box[::-1]]) for end in ("start", "stop")
         )
@@ -146,9 +147,14 @@ class LesionToPerturb:
         return depth_of(self.inside, self.old[::-1])
 
     @cached_property
+    def reach(self) -> float:
+        """Least depth of a voxel of any perturbed mask, but for its contour."""
+        return reach_of(self.depth)
+
+    @cached_property
     def labels(self) -> np.ndarray:
         """Supervoxels of the core."""
-        return supervoxels(self.values, self.depth, self.old[::-1])
+        return supervoxels(self.values, self.depth, self.old[::-1], self.reach)
 
     @cached_property
     def content(self) -> int:
@@ -306,7 +312,7 @@ def _patch_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _Gr
     """Place a patch around a mask as `crop_patch` does, but along the turned axes."""
     plan, order = lesion.plan, lesion.order
     size = np.empty(len(order), dtype=int)
-    size[order] = plan.patch_shape[-len(order) :]
+    size[order] = patch_shape_of(lesion.image, plan)
     size = size[::-1]
     fitting = float(((ends[1] - ends[0] + lesion.old) / np.maximum(size - 2, 1)).max())
     step = fitting if plan.patch_spacing == "fit" else float(plan.patch_spacing)
@@ -317,10 +323,12 @@ def _patch_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _Gr
 
 def _changed_mask(lesion: LesionToPerturb, change: Perturbation, rng: np.random.Generator) -> _Part:
     """Return the mask after growth and with another contour, cropped to its box."""
-    inside = grown(lesion.depth, change.volume, rng) if change.volume else lesion.inside
+    inside = lesion.inside
+    if change.volume:
+        inside = grown(lesion.depth, change.volume, rng, lesion.reach)
     if change.contour:
         inside = randomised(inside, lesion.labels, rng)
-    box = find_objects(inside.view(np.uint8))[0]
+    box = box_of(inside)
     return _Part(inside[box], lesion.corner + [one.start for one in box[::-1]])
 
 
@@ -360,34 +368,29 @@ def _features(
     """Interpolate changed intensities and mask on the turned grid, and compute the features."""
     import SimpleITK as sitk
 
-    setting = lesion.parameters["setting"]
     # The nearest voxels of a turned mask have a rougher surface than any drawn mask.
     found = (
         share(*core.on(grid), _UNSMOOTHED) >= _HALF if grid.is_turned else nearest(*core.on(grid))
     )
-    inside = found.reshape(grid.size[::-1]).view(np.uint8)
-    if not inside.any():
+    found = found.reshape(grid.size[::-1])
+    if not found.any():
         raise CaseError("no voxel of the grid of the features lies in the perturbed lesion")
-    (region,), _ = find_regions(
-        inside,
-        lesions="label",
-        label=1,
-        min_voxels=1,
-        min_dims=setting.get("minimumROIDimensions", 2),
-    )
     left = without_resampling(lesion.parameters)
     if depends_on_box_alone(left):
-        grid = grid.cropped(region.box)
-        region = replace(region, box=tuple(slice(0, n) for n in region.inside.shape))
-        inside = region.inside.view(np.uint8)
-    # Shape reads no intensities.
-    read = changed is not None and lesion.reads_intensities
-    image = sitk.GetImageFromArray(_interpolated(lesion, changed, grid) if read else inside)
-    image.SetSpacing(grid.spacing.tolist())
-    if read and lesion.plan.modality == "CT":
-        # As IBSI asks for Hounsfield units, and as the extraction does.
-        image = sitk.Round(image)
-    return region_features(image, region, left, lesion.plan)[0]
+        box = box_of(found)
+        grid, found = grid.cropped(box), found[box]
+    mask = sitk.GetImageFromArray(found.view(np.uint8))
+    if changed is not None and lesion.reads_intensities:
+        image = sitk.GetImageFromArray(_interpolated(lesion, changed, grid))
+        if lesion.plan.modality == "CT":
+            # As IBSI asks for Hounsfield units, and as the extraction does.
+            image = sitk.Round(image)
+    else:
+        image = sitk.GetImageFromArray(found.astype(np.int32))
+    for one in (image, mask):
+        one.SetSpacing(grid.spacing.tolist())
+    plain = lesion.plan.plain_formulas
+    return compute_features(image, mask, left, plain=plain, limit=lesion.limit)[0]
 
 
 def _interpolated(lesion: LesionToPerturb, changed: _Part, grid: _Grid) -> np.ndarray:

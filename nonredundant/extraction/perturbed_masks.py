@@ -8,6 +8,7 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from nonredundant.extraction.perturbations import GROWN
+from nonredundant.extraction.regions import box_of
 
 #: By how much second differences (1, -2, 1) along two axes enlarge white noise.
 _GAIN = 6.0
@@ -69,17 +70,40 @@ def depth_of(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         Distance from the border. Along an axis on which the lesion is one slice thick, nothing
         lies near it but this slice.
     """
-    ends = [(where.min(), where.max()) for where in np.nonzero(inside)]
+    import SimpleITK as sitk
+
+    box = box_of(inside)
     # A slice as thick as the world: the distance is that within the slice.
-    sampling = np.where([low == high for low, high in ends], _THICK, spacing)
-    depth = -distance_transform_edt(~inside, sampling)
+    sampling = np.where([one.stop - one.start == 1 for one in box], _THICK, spacing)
+    image = sitk.GetImageFromArray(inside.view(np.uint8))
+    image.SetSpacing(sampling[::-1].tolist())
+    squares = sitk.SignedMaurerDistanceMap(image, False, True, True)
+    depth = -np.sqrt(np.maximum(sitk.GetArrayFromImage(squares).astype(np.float64), 0.0))
     # The voxel outside that is nearest to one inside is not beyond the ring around the lesion.
-    ring = tuple(slice(max(low - 1, 0), high + 2) for low, high in ends)
+    ring = tuple(slice(max(one.start - 1, 0), one.stop + 1) for one in box)
     depth[ring] += distance_transform_edt(inside[ring], sampling)
     return depth
 
 
-def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndarray:
+def reach_of(depth: np.ndarray) -> float:
+    """Return the depth of the border of a lesion that has grown as far as one may.
+
+    Parameters
+    ----------
+    depth : float array
+        What `depth_of` returned for the mask.
+
+    Returns
+    -------
+    float
+        Least depth of a voxel of it.
+    """
+    return _border(depth, (1 + GROWN) * int((depth > 0).sum()))
+
+
+def grown(
+    depth: np.ndarray, volume: float, rng: np.random.Generator, reach: float = -np.inf
+) -> np.ndarray:
     """Grow or shrink a mask by a share of its volume, evenly along its border.
 
     Parameters
@@ -90,6 +114,8 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
         Relative change of the number of voxels.
     rng : Generator
         Chooses among voxels at the same distance.
+    reach : float, default=-inf
+        What `reach_of` returned; without it all voxels are ranked, and the mask is the same.
 
     Returns
     -------
@@ -104,8 +130,11 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
     >>> [int(grown(depth, change, rng).sum()) for change in (1 / 3, 0.0, -8 / 9)]
     [12, 9, 1]
     """
-    ranked = depth + _TIE * rng.random(depth.shape)
-    return ranked >= _border(ranked, (1 + volume) * int((depth > 0).sum()))
+    near = depth >= reach
+    ranked = depth[near] + _TIE * rng.random(depth.shape)[near]
+    found = np.zeros(depth.shape, dtype=bool)
+    found[near] = ranked >= _border(ranked, (1 + volume) * int((depth > 0).sum()))
+    return found
 
 
 def _border(depth: np.ndarray, n_voxels: float) -> float:
@@ -123,7 +152,9 @@ def supervoxel_edge(inside: np.ndarray, spacing: np.ndarray) -> float:
     return min(_EDGE, volume ** (1 / inside.ndim))
 
 
-def supervoxels(values: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+def supervoxels(
+    values: np.ndarray, depth: np.ndarray, spacing: np.ndarray, reach: float = -np.inf
+) -> np.ndarray:
     """Divide a lesion and its surroundings into supervoxels of similar intensity.
 
     Parameters
@@ -134,6 +165,8 @@ def supervoxels(values: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> n
         What `depth_of` returned for the lesion.
     spacing : array of shape (n_dim,)
         Voxel size in mm, in the order of the axes.
+    reach : float, default=-inf
+        What `reach_of` returned; without it all voxels are divided.
 
     Returns
     -------
@@ -144,7 +177,7 @@ def supervoxels(values: np.ndarray, depth: np.ndarray, spacing: np.ndarray) -> n
     """
     inside = depth > 0
     edge = supervoxel_edge(inside, spacing)
-    near = depth >= _border(depth, (1 + GROWN) * int(inside.sum())) - edge
+    near = depth >= reach - edge
     low, high = values[inside].min(), values[inside].max()
     around = _AROUND * (high - low)
     scaled = np.clip(values, low - around, high + around) - low
@@ -170,17 +203,19 @@ def _clustered(values: np.ndarray, index: np.ndarray, size: np.ndarray) -> np.nd
     first = labels - np.where(even, 2 * place < size, True) @ strides
     steps = [np.arange(2 if one else 3) * stride for one, stride in zip(even, strides, strict=True)]
     candidates = functools.reduce(np.add.outer, steps).ravel()
-    points = np.column_stack([values, _COMPACTNESS * index / size])
+    points = np.column_stack([values, _COMPACTNESS * index / size]).astype(np.float32)
     for _ in range(_ITERATIONS):
         count = np.bincount(labels, minlength=int(shape.prod()))
         sums = [np.bincount(labels, one, minlength=count.size) for one in points.T]
         # A cluster without voxels is near to none.
-        centres = np.where(count > 0, sums / np.maximum(count, 1), np.inf).T
-        best = np.full(len(points), np.inf)
+        centres = np.where(count > 0, sums / np.maximum(count, 1), np.inf).T.astype(np.float32)
+        best = np.full(len(points), np.inf, dtype=np.float32)
         for candidate in candidates:
-            offset = points - centres.take(first + candidate, axis=0)
+            number = first + candidate
+            offset = centres.take(number, axis=0)
+            offset -= points
             distance = np.einsum("ij,ij->i", offset, offset)
-            labels = np.where(distance < best, first + candidate, labels)
+            np.copyto(labels, number, where=distance < best)
             np.minimum(best, distance, out=best)
     return labels
 

@@ -1,26 +1,28 @@
 """Interpolate an image on a grid that is turned about the axis across its slices.
 
-The slices of such a grid are parallel to those of the image. So a value is a sum along z of sums
-within slices, and each of the two steps is a product with a sparse matrix. Within a slice, the
-weight of a voxel is the product of one along y and one along x, whatever the angle, smoothing
-included: no voxel is smoothed that is not read.
+The slices of such a grid are parallel to those of the image. So slices are interpolated along z
+first, by a product with a matrix that also smooths along z, or finds the coefficients of splines.
+What is left of these is done along y and x, and then the few voxels around each place within the
+slices are summed, by a product with a sparse matrix, the same for all slices.
 
 The values are those of SimpleITK's `Resample` (after `DiscreteGaussian`) to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import spline_filter1d
 from scipy.sparse import csr_array
 
-from nonredundant.extraction.patches import gaussian_kernel
+from nonredundant.extraction.patches import gaussian_kernel, smoothing
 
 #: Distance in voxels by which a point may be outside by rounding.
 _TIE = 1e-6
+#: No matrix along z, y and x.
+_UNFILTERED = (None, None, None)
 
 
 class TurnedGrid(NamedTuple):
@@ -52,11 +54,11 @@ class TurnedGrid(NamedTuple):
 class _Weights(NamedTuple):
     """Voxels of an axis that are read for each place on it, and their weights: (n_places, n)."""
 
-    index: np.ndarray
+    voxels: np.ndarray
     weights: np.ndarray
 
 
-def linear(values: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) -> np.ndarray:
+def linear(values: np.ndarray, grid: TurnedGrid, deviations: np.ndarray) -> np.ndarray:
     """Smooth by a Gaussian and interpolate linearly.
 
     Parameters
@@ -65,7 +67,7 @@ def linear(values: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) ->
         Intensities. Beyond them the nearest voxel is repeated.
     grid : TurnedGrid
         Where they are wanted.
-    deviations : sequence of 3 floats
+    deviations : array of shape (3,)
         Standard deviations of the Gaussian in voxels.
 
     Returns
@@ -77,18 +79,14 @@ def linear(values: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) ->
     --------
     >>> ramp = np.broadcast_to(np.arange(4.0), (1, 4, 4))
     >>> diagonal = np.array([[0.5, 1.5, 2.5]])
-    >>> linear(ramp, TurnedGrid(np.zeros(1), diagonal, diagonal), (0, 0, 0)).tolist()
+    >>> linear(ramp, TurnedGrid(np.zeros(1), diagonal, diagonal), np.zeros(3)).tolist()
     [[[0.5, 1.5, 2.5]]]
     """
-    kernels = [gaussian_kernel(float(one)) for one in deviations]
-    found = [
-        _linear(np.clip(place, 0, n - 1), kernel)
-        for place, n, kernel in zip(_places(grid), values.shape, kernels, strict=True)
-    ]
-    return _extended(_summed(values, found, grid), values, grid, kernels)
+    filters = _smoothing(values, deviations)
+    return _extended(_summed(values, grid, _linear, filters), values, grid, filters)
 
 
-def share(inside: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) -> np.ndarray:
+def share(inside: np.ndarray, grid: TurnedGrid, deviations: np.ndarray) -> np.ndarray:
     """Smooth and interpolate a mask as `linear` does intensities; beyond the array it is empty.
 
     Parameters
@@ -97,7 +95,7 @@ def share(inside: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) -> 
         The mask.
     grid : TurnedGrid
         Where it is wanted.
-    deviations : sequence of 3 floats
+    deviations : array of shape (3,)
         Standard deviations of the Gaussian in voxels.
 
     Returns
@@ -108,12 +106,13 @@ def share(inside: np.ndarray, grid: TurnedGrid, deviations: Sequence[float]) -> 
     Examples
     --------
     >>> grid = TurnedGrid(np.zeros(1), np.zeros((1, 4)), np.arange(4)[None] - 1.25)
-    >>> share(np.ones((1, 1, 2), dtype=bool), grid, (0, 0, 0)).tolist()
+    >>> share(np.ones((1, 1, 2), dtype=bool), grid, np.zeros(3)).tolist()
     [[[0.0, 0.75, 1.0, 0.25]]]
     """
-    kernels = [gaussian_kernel(float(one)) for one in deviations]
-    found = [_linear(*one) for one in zip(_places(grid), kernels, strict=True)]
-    return _summed(inside, [_emptied(*one) for one in zip(found, inside.shape, strict=True)], grid)
+    room = [gaussian_kernel(float(one)).size // 2 + 1 for one in deviations]
+    padded = np.pad(inside, [(n, n) for n in room])
+    where = TurnedGrid(*(axis + n for axis, n in zip(grid, room, strict=True)))
+    return _summed(padded, where, _linear, _smoothing(padded, deviations))
 
 
 def nearest(inside: np.ndarray, grid: TurnedGrid) -> np.ndarray:
@@ -137,10 +136,8 @@ def nearest(inside: np.ndarray, grid: TurnedGrid) -> np.ndarray:
     >>> nearest(np.ones((1, 1, 2), dtype=bool), grid).tolist()
     [[[False, True, True, False]]]
     """
-    found = [_nearest(place, np.ones(1)) for place in _places(grid)]
-    return (
-        _summed(inside, [_emptied(*one) for one in zip(found, inside.shape, strict=True)], grid) > 0
-    )
+    where = TurnedGrid(*(axis + 1 for axis in grid))
+    return _summed(np.pad(inside, 1), where, _nearest, _UNFILTERED) > 0
 
 
 def cubic(values: np.ndarray, grid: TurnedGrid) -> np.ndarray:
@@ -165,110 +162,89 @@ def cubic(values: np.ndarray, grid: TurnedGrid) -> np.ndarray:
     >>> cubic(ramp, grid).round(6).tolist()
     [[[12.0, 12.5]]]
     """
-    z, y, x = (
-        _mirrored(_cubic(place), n) for place, n in zip(_places(grid), values.shape, strict=True)
-    )
-    # Of the coefficients along z only those of few slices are needed.
-    filtered = spline_filter1d(np.eye(len(values)), mode="mirror", axis=0)
-    slices = np.tensordot(_matrix(z, len(values)) @ filtered, values, 1)
-    for axis in (1, 2):
-        slices = spline_filter1d(slices, mode="mirror", axis=axis)
-    return _extended(_within(slices, y, x, grid), values, grid, [np.ones(1)] * 3)
+    # The coefficients are linear in the values.
+    filters = [spline_filter1d(np.eye(n), axis=0, mode="mirror") for n in values.shape]
+    return _extended(_summed(values, grid, _cubic, filters), values, grid, _UNFILTERED)
 
 
-def _places(grid: TurnedGrid) -> list[np.ndarray]:
-    """Return the places along z of the slices, and those along y and x of the voxels of each."""
-    return [axis.ravel() for axis in grid]
+def _smoothing(values: np.ndarray, deviations: np.ndarray) -> list[np.ndarray | None]:
+    """Return the matrices that smooth each axis of an array; None for no smoothing."""
+    return [
+        smoothing(n, float(one)) if one > 0 else None
+        for n, one in zip(values.shape, deviations, strict=True)
+    ]
 
 
-def _linear(place: np.ndarray, kernel: np.ndarray) -> _Weights:
-    """Return the weights of linear interpolation after smoothing."""
+def _linear(place: np.ndarray, n: int) -> _Weights:
+    """Return the weights of linear interpolation; beyond n voxels the last is repeated."""
+    place = np.clip(place, 0, n - 1)
     low = np.floor(place)
-    beyond = (place - low)[:, None]
-    weights = (1 - beyond) * np.append(kernel, 0) + beyond * np.append(0, kernel)
-    return _Weights(_around(low, kernel.size + 1, kernel.size // 2), weights)
+    above = place - low
+    index = np.minimum(_around(low, 2, 0), n - 1)
+    return _Weights(index, np.stack([1 - above, above], axis=1))
 
 
-def _nearest(place: np.ndarray, kernel: np.ndarray) -> _Weights:
-    """Return the weights of the nearest voxel after smoothing."""
-    index = _around(np.floor(place + 0.5), kernel.size, kernel.size // 2)
-    return _Weights(index, np.broadcast_to(kernel, index.shape))
+def _nearest(place: np.ndarray, n: int) -> _Weights:
+    """Return the weights of the nearest voxel; beyond n voxels it is the last."""
+    index = _around(np.clip(np.floor(place + 0.5), 0, n - 1), 1, 0)
+    return _Weights(index, np.ones(index.shape))
 
 
-def _cubic(place: np.ndarray) -> _Weights:
-    """Return the weights of the coefficients of cubic B-splines."""
+def _cubic(place: np.ndarray, n: int) -> _Weights:
+    """Return the weights of coefficients of cubic splines, mirrored at the last of n voxels."""
     low = np.floor(place)
     t = place - low
     weights = [(1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, 3 * (t + t**2 - t**3) + 1, t**3]
-    return _Weights(_around(low, 4, 1), np.stack(weights, axis=1) / 6)
-
-
-def _mirrored(found: _Weights, n: int) -> _Weights:
-    """Return weights whose voxels are mirrored at the centre of the last one, as splines are."""
     period = max(2 * n - 2, 1)
-    index = found.index % period
-    return _Weights(np.minimum(index, period - index) if n > 1 else index, found.weights)
+    index = _around(low, 4, 1) % period
+    return _Weights(np.minimum(index, (period - index) % period), np.stack(weights, axis=1) / 6)
 
 
 def _around(low: np.ndarray, n: int, before: int) -> np.ndarray:
     """Return n successive indices for each place, of which some are before its own."""
-    return low.astype(int)[:, None] + np.arange(n) - before
-
-
-def _emptied(found: _Weights, n: int) -> _Weights:
-    """Return weights that are 0 beyond an axis of n voxels."""
-    there = (found.index >= 0) & (found.index < n)
-    return _Weights(found.index, np.where(there, found.weights, 0.0))
+    return low.astype(np.int32)[:, None] + np.arange(n, dtype=np.int32) - np.int32(before)
 
 
 def _extended(
-    found: np.ndarray, values: np.ndarray, grid: TurnedGrid, kernels: Sequence[np.ndarray]
+    found: np.ndarray, values: np.ndarray, grid: TurnedGrid, filters: Sequence[np.ndarray | None]
 ) -> np.ndarray:
     """Set interpolated values beyond the array to the nearest voxel's: nearest along all axes."""
     across, *within = (
-        (place < -0.5 - _TIE) | (place > n - 0.5 + _TIE)
-        for place, n in zip(_places(grid), values.shape, strict=True)
+        (axis.ravel() < -0.5 - _TIE) | (axis.ravel() > n - 0.5 + _TIE)
+        for axis, n in zip(grid, values.shape, strict=True)
     )
     columns = np.flatnonzero(within[0] | within[1] | across.any())
     if not columns.size:
         return found
-    part = TurnedGrid(
-        grid.slices, *(axis.reshape(1, -1)[:, columns] for axis in (grid.rows, grid.columns))
-    )
-    weights = [
-        _nearest(np.clip(place, 0, n - 1), kernel)
-        for place, n, kernel in zip(_places(part), values.shape, kernels, strict=True)
-    ]
+    part = TurnedGrid(grid.slices, *(axis.ravel()[None, columns] for axis in grid[1:]))
     beyond = across[:, None] | (within[0] | within[1])[columns]
     flat = found.reshape(len(across), -1)
-    near = _summed(values, weights, part).reshape(beyond.shape)
+    near = _summed(values, part, _nearest, filters).reshape(beyond.shape)
     flat[:, columns] = np.where(beyond, near, flat[:, columns])
     return flat.reshape(grid.shape)
 
 
-def _summed(values: np.ndarray, found: Sequence[_Weights], grid: TurnedGrid) -> np.ndarray:
-    """Sum the voxels of an array by their weights along z, y and x; its ends are repeated."""
-    z, y, x = (
-        _Weights(np.clip(index, 0, n - 1), weights)
-        for (index, weights), n in zip(found, values.shape, strict=True)
-    )
-    flat = values.reshape(len(values), -1).astype(np.float64, copy=False)
-    slices = (_matrix(z, len(values)) @ flat).reshape(-1, *values.shape[1:])
-    return _within(slices, y, x, grid)
-
-
-def _within(slices: np.ndarray, y: _Weights, x: _Weights, grid: TurnedGrid) -> np.ndarray:
-    """Sum the voxels of each slice by their weights along y and x."""
-    n_y, n_x = slices.shape[1:]
-    index = y.index[:, :, None] * n_x + x.index[:, None, :]
+def _summed(
+    values: np.ndarray,
+    grid: TurnedGrid,
+    weights_of: Callable[[np.ndarray, int], _Weights],
+    filters: Sequence[np.ndarray | None],
+) -> np.ndarray:
+    """Filter an array along its axes, and sum its voxels by their weights for each place."""
+    n_z, n_y, n_x = values.shape
+    z, y, x = (weights_of(axis.ravel(), n) for axis, n in zip(grid, values.shape, strict=True))
+    along_z = np.zeros((len(z.voxels), n_z))
+    np.add.at(along_z, (np.arange(len(z.voxels))[:, None], z.voxels), z.weights)
+    if filters[0] is not None:
+        along_z = along_z @ filters[0]
+    slices = (along_z @ values.reshape(n_z, -1)).reshape(-1, n_y, n_x)
+    if filters[1] is not None:
+        slices = filters[1] @ slices
+    if filters[2] is not None:
+        slices = slices @ filters[2].T
+    index = y.voxels[:, :, None] * np.int32(n_x) + x.voxels[:, None, :]
     weights = y.weights[:, :, None] * x.weights[:, None, :]
-    n = len(index)
-    matrix = _matrix(_Weights(index.reshape(n, -1), weights.reshape(n, -1)), n_y * n_x)
-    return (matrix @ np.ascontiguousarray(slices.reshape(len(slices), -1).T)).T.reshape(grid.shape)
-
-
-def _matrix(found: _Weights, n_columns: int) -> csr_array:
-    """Return the sparse matrix whose rows have the weights of each place."""
-    rows, n = found.index.shape
-    ends = np.arange(0, rows * n + 1, n)
-    return csr_array((found.weights.ravel(), found.index.ravel(), ends), (rows, n_columns))
+    ends = np.arange(0, index.size + 1, index[0].size, dtype=np.int32)
+    within = csr_array((weights.ravel(), index.ravel(), ends), (len(index), n_y * n_x))
+    found = within @ np.ascontiguousarray(slices.reshape(len(slices), -1).T)
+    return found.T.reshape(grid.shape)
