@@ -32,7 +32,8 @@ from nonredundant.extraction.perturbed_masks import (
     noise_level,
     randomised,
     reach_of,
-    supervoxel_edge,
+    room_to_grow,
+    supervoxel_size,
     supervoxels,
 )
 from nonredundant.extraction.radiomics import compute_features
@@ -52,15 +53,13 @@ if TYPE_CHECKING:
     import SimpleITK as sitk
 
 #: Voxels around the new grid that interpolation reads: a cubic spline's weight falls to 4e-4.
-_CONTEXT = 6
+_SPLINE = 6
 #: Voxels of a patch that smoothing reads around it: three standard deviations are 1.3 at most.
-_SMOOTHED = 1.3
+_SMOOTHED = 2
 #: Share of a voxel that lies in the lesion from which on it belongs to the mask, but for rounding.
 _HALF = 0.5 - 1e-6
 #: Standard deviations of no smoothing.
 _UNSMOOTHED = np.zeros(3)
-#: Share of a lesion's extent by which its border moves where its volume grows by half.
-_GROWTH = 0.08
 #: Voxels around a lesion that filters of images read which are not resampled.
 _FILTERED = 16
 
@@ -110,15 +109,17 @@ class LesionToPerturb:
         self.first, self.last = (
             np.array([getattr(one, end) for one in region.box[::-1]]) for end in ("start", "stop")
         )
-        # The border may move by a supervoxel, and as far as a growth by half needs.
-        edge = supervoxel_edge(region.inside, self.old[::-1])
-        room = np.ceil((edge + _GROWTH * region.extent[::-1] * self.old) / self.old).astype(int)
-        low = np.maximum(self.first - room, 0)
-        high = np.minimum(self.last + room, image.GetSize())
-        #: The box within which the mask may change: its first index, x-y-z, and its slices.
-        self.corner, self.core = low, _slices(low, high)
-        self.inside = np.zeros((high - low)[::-1], dtype=bool)
-        self.inside[_slices(self.first - low, self.last - low)] = region.inside
+        #: Edges of the supervoxels in voxels, z-y-x.
+        self.edges = supervoxel_size(region.inside, self.old[::-1])
+        room = np.ceil(room_to_grow(region.inside, self.old[::-1]) / self.old).astype(int) + 1
+        #: First index, x-y-z, of the box within which the mask may grow.
+        self.corner, end = self._box(room)
+        self.inside = np.zeros((end - self.corner)[::-1], dtype=bool)
+        self.inside[_slices(self.first - self.corner, self.last - self.corner)] = region.inside
+        low, high = self._box(room + self.edges[::-1])
+        #: The box within which its contour may change, and how much larger that is on each side.
+        self.around = _slices(low, high)
+        self.margin = list(zip((self.corner - low)[::-1], (high - end)[::-1], strict=True))
         #: The order of array axes in the patch, and those that it flips.
         self.order, self.flipped = axes_to_lps(image)
 
@@ -129,12 +130,16 @@ class LesionToPerturb:
         is_shape = bool(classes) and classes == shape_classes(self.parameters)
         return not is_shape or setting.get("resegmentRange") is not None
 
+    def _box(self, room: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the first index and the end, x-y-z, of the box of the lesion with some room."""
+        return np.maximum(self.first - room, 0), np.minimum(self.last + room, self.image.GetSize())
+
     @cached_property
     def values(self) -> np.ndarray:
-        """Intensities of the core."""
+        """Intensities of the lesion and its surroundings."""
         import SimpleITK as sitk
 
-        return sitk.GetArrayViewFromImage(self.image)[self.core].astype(np.float64)
+        return sitk.GetArrayViewFromImage(self.image)[self.around].astype(np.float64)
 
     @cached_property
     def noise(self) -> float:
@@ -143,7 +148,7 @@ class LesionToPerturb:
 
     @cached_property
     def depth(self) -> np.ndarray:
-        """Depth of the voxels of the core in the lesion."""
+        """Depth of the voxels in the lesion, within the box in which it may grow."""
         return depth_of(self.inside, self.old[::-1])
 
     @cached_property
@@ -153,13 +158,19 @@ class LesionToPerturb:
 
     @cached_property
     def labels(self) -> np.ndarray:
-        """Supervoxels of the core."""
-        return supervoxels(self.values, self.depth, self.old[::-1], self.reach)
+        """Supervoxels of the surroundings."""
+        inside, reached = (
+            np.pad(one, self.margin) for one in (self.inside, self.depth >= self.reach)
+        )
+        return supervoxels(self.values, inside, reached, self.edges)
 
     @cached_property
     def content(self) -> int:
         """A number that stands for the voxels of the lesion, whatever its place in a table."""
-        return zlib.crc32(np.ascontiguousarray(self.values[self.inside]).tobytes())
+        import SimpleITK as sitk
+
+        box = sitk.GetArrayViewFromImage(self.image)[self.region.box]
+        return zlib.crc32(box[self.region.inside].astype(np.float64).tobytes())
 
     @property
     def is_flat(self) -> np.ndarray:
@@ -253,7 +264,7 @@ class _Frame(NamedTuple):
 class _Grid:
     """A grid along turned axes, x-y-z: its first voxel in mm from the anchor, voxel size and size.
 
-    `context` is the number of voxels around it that are read.
+    `context` and `room` are the voxels of the grid and of the image around it that are read.
     """
 
     frame: _Frame
@@ -261,7 +272,8 @@ class _Grid:
     origin: np.ndarray
     spacing: np.ndarray
     size: np.ndarray
-    context: int = 0
+    context: int
+    room: int
 
     @property
     def is_turned(self) -> bool:
@@ -276,7 +288,7 @@ class _Grid:
         index = (
             self.frame.anchor + (self.origin + steps * self.spacing) @ self.frame.own.T / self.old
         )
-        return index.min(axis=0), index.max(axis=0)
+        return index.min(axis=0) - self.room, index.max(axis=0) + self.room
 
     def cropped(self, box: tuple[slice, ...]) -> _Grid:
         """Return the part of the grid in a box, z-y-x."""
@@ -305,7 +317,7 @@ def _feature_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _
     high = np.ceil(ends[1] / lesion.spacing - frame.shift) + lesion.padding
     origin = (low + frame.shift) * lesion.spacing
     size = (high - low + 1).astype(int)
-    return _Grid(frame, lesion.old, origin, lesion.spacing, size)
+    return _Grid(frame, lesion.old, origin, lesion.spacing, size, context=0, room=_SPLINE)
 
 
 def _patch_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _Grid:
@@ -318,18 +330,19 @@ def _patch_grid(lesion: LesionToPerturb, frame: _Frame, ends: np.ndarray) -> _Gr
     step = fitting if plan.patch_spacing == "fit" else float(plan.patch_spacing)
     origin = ends.mean(axis=0) + (frame.shift - (size - 1) / 2) * step
     spacing = np.full(len(size), step)
-    return _Grid(frame, lesion.old, origin, spacing, size, math.ceil(_SMOOTHED))
+    return _Grid(frame, lesion.old, origin, spacing, size, context=_SMOOTHED, room=1)
 
 
 def _changed_mask(lesion: LesionToPerturb, change: Perturbation, rng: np.random.Generator) -> _Part:
     """Return the mask after growth and with another contour, cropped to its box."""
-    inside = lesion.inside
+    inside, corner = lesion.inside, lesion.corner
     if change.volume:
         inside = grown(lesion.depth, change.volume, rng, lesion.reach)
     if change.contour:
-        inside = randomised(inside, lesion.labels, rng)
+        inside = randomised(np.pad(inside, lesion.margin), lesion.labels, rng)
+        corner = corner - [before for before, _ in lesion.margin[::-1]]
     box = box_of(inside)
-    return _Part(inside[box], lesion.corner + [one.start for one in box[::-1]])
+    return _Part(inside[box], corner + [one.start for one in box[::-1]])
 
 
 def _rotation(degrees: float, n_dim: int) -> np.ndarray:
@@ -350,10 +363,8 @@ def _changed_values(
     last = np.array(lesion.image.GetSize()) - 1
     low = np.min([one for one, _ in ends], axis=0)
     high = np.max([one for _, one in ends], axis=0)
-    low = np.clip(np.floor(low) - _CONTEXT, 0, last).astype(int)
-    high = np.clip(np.ceil(high) + _CONTEXT, 0, last).astype(int) + 1
-    low = np.minimum(low, lesion.corner)
-    high = np.maximum(high, lesion.corner + lesion.inside.shape[::-1])
+    low = np.clip(np.floor(low), 0, last).astype(int)
+    high = np.clip(np.ceil(high), 0, last).astype(int) + 1
     values = sitk.GetArrayViewFromImage(lesion.image)[_slices(low, high)].astype(np.float64)
     if change.noise > 0 and lesion.noise > 0:
         noise = rng.standard_normal(values.shape)
@@ -425,13 +436,15 @@ def _patch(lesion: LesionToPerturb, changed: _Part, core: _Part, grid: _Grid) ->
     """Crop changed intensities and mask to the grid of the patch, in its order of axes."""
     deviations = (matched_blur(grid.spacing[0], lesion.old) / lesion.old)[::-1]
     deviations = np.append(np.zeros(3 - deviations.size), deviations)
+    values, where = changed.on(grid)
     values, inside = (
         np.flip(
             one.reshape(grid.size[::-1]).transpose(lesion.order),
             tuple(np.flatnonzero(lesion.flipped)),
         )
         for one in (
-            linear(*changed.on(grid), deviations),
+            # Patches have single precision.
+            linear(values.astype(np.float32), where, deviations),
             share(*core.on(grid), deviations),
         )
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import math
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 
 from nonredundant.extraction.perturbations import GROWN
 from nonredundant.extraction.regions import box_of
@@ -143,17 +144,46 @@ def _border(depth: np.ndarray, n_voxels: float) -> float:
     return float(np.partition(depth, -n, axis=None)[-n])
 
 
-def supervoxel_edge(inside: np.ndarray, spacing: np.ndarray) -> float:
-    """Return the edge of the supervoxels of a lesion in mm.
+def room_to_grow(inside: np.ndarray, spacing: np.ndarray) -> float:
+    """Return how far the border of a lesion moves, at most, where it grows as far as one may.
+
+    Parameters
+    ----------
+    inside : bool array
+        The lesion in its bounding box.
+    spacing : array of shape (n_dim,)
+        Voxel size in mm, in the order of the axes.
+
+    Returns
+    -------
+    float
+        The distance in mm, which is that of a ball: no other shape of the same volume needs more
+        (Brunn and Minkowski).
+
+    Examples
+    --------
+    >>> round(room_to_grow(np.ones((10, 10, 10), dtype=bool), np.ones(3)), 2)
+    0.9
+    """
+    thick = np.array(inside.shape) > 1
+    n = max(int(thick.sum()), 1)
+    volume = float(inside.sum() * np.prod(spacing[thick]))
+    radius = (volume * math.gamma(n / 2 + 1)) ** (1 / n) / math.sqrt(math.pi)
+    return ((1 + GROWN) ** (1 / n) - 1) * radius
+
+
+def supervoxel_size(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Return the edges of the supervoxels of a lesion in voxels, in the order of the axes.
 
     They have 0.5 cm³, or a twentieth of a lesion of less than 10 cm³.
     """
     volume = float(inside.sum() * np.prod(spacing)) / _FEWEST
-    return min(_EDGE, volume ** (1 / inside.ndim))
+    edge = min(_EDGE, volume ** (1 / inside.ndim))
+    return np.maximum(np.round(edge / spacing), 1).astype(int)
 
 
 def supervoxels(
-    values: np.ndarray, depth: np.ndarray, spacing: np.ndarray, reach: float = -np.inf
+    values: np.ndarray, inside: np.ndarray, reached: np.ndarray, size: np.ndarray
 ) -> np.ndarray:
     """Divide a lesion and its surroundings into supervoxels of similar intensity.
 
@@ -161,29 +191,25 @@ def supervoxels(
     ----------
     values : float array
         Intensities.
-    depth : float array of the same shape
-        What `depth_of` returned for the lesion.
-    spacing : array of shape (n_dim,)
-        Voxel size in mm, in the order of the axes.
-    reach : float, default=-inf
-        What `reach_of` returned; without it all voxels are divided.
+    inside : bool array of the same shape
+        The lesion.
+    reached : bool array of the same shape
+        Voxels that the lesion may have after growth.
+    size : array of shape (n_dim,)
+        Edges of the supervoxels in voxels.
 
     Returns
     -------
     int array of the same shape
         Numbers of the supervoxels, by SLIC (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120)
-        without enforced connectivity. 0 where a lesion that grows by half does not come within
-        the edge of a supervoxel.
+        without enforced connectivity; 0 where none comes near to the lesion.
     """
-    inside = depth > 0
-    edge = supervoxel_edge(inside, spacing)
-    near = depth >= reach - edge
+    near = maximum_filter(reached, 2 * size + 1)
     low, high = values[inside].min(), values[inside].max()
     around = _AROUND * (high - low)
     scaled = np.clip(values, low - around, high + around) - low
     scaled = gaussian_filter(scaled / (high - low if high > low else 1.0), 1.0)
-    size = np.maximum(np.round(edge / spacing), 1).astype(int)
-    labels = np.zeros(depth.shape, dtype=np.intp)
+    labels = np.zeros(values.shape, dtype=np.intp)
     labels[near] = _clustered(scaled[near], np.argwhere(near), size)
     return labels
 

@@ -5,13 +5,14 @@ first, by a product with a matrix that also smooths along z, or finds the coeffi
 What is left of these is done along y and x, and then the few voxels around each place within the
 slices are summed, by a product with a sparse matrix, the same for all slices.
 
-The values are those of SimpleITK's `Resample` (after `DiscreteGaussian`) to rounding.
+The values are those of SimpleITK's `Resample` (after `DiscreteGaussian`) to rounding, which is that
+of single precision unless the array is of double precision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.ndimage import spline_filter1d
@@ -232,18 +233,20 @@ def _summed(
 ) -> np.ndarray:
     """Filter an array along its axes, and sum its voxels by their weights for each place."""
     n_z, n_y, n_x = values.shape
+    kind: Any = np.float64 if values.dtype == np.float64 else np.float32
     z, y, x = (weights_of(axis.ravel(), n) for axis, n in zip(grid, values.shape, strict=True))
     along_z = np.zeros((len(z.voxels), n_z))
     np.add.at(along_z, (np.arange(len(z.voxels))[:, None], z.voxels), z.weights)
     if filters[0] is not None:
         along_z = along_z @ filters[0]
-    slices = (along_z @ values.reshape(n_z, -1)).reshape(-1, n_y, n_x)
+    flat = values.reshape(n_z, -1).astype(kind, copy=False)
+    slices = (along_z.astype(kind, copy=False) @ flat).reshape(-1, n_y, n_x)
     if filters[1] is not None:
-        slices = filters[1] @ slices
+        slices = filters[1].astype(kind, copy=False) @ slices
     if filters[2] is not None:
-        slices = slices @ filters[2].T
+        slices = slices @ filters[2].T.astype(kind, copy=False)
     index = y.voxels[:, :, None] * np.int32(n_x) + x.voxels[:, None, :]
-    weights = y.weights[:, :, None] * x.weights[:, None, :]
+    weights = (y.weights[:, :, None] * x.weights[:, None, :]).astype(kind, copy=False)
     ends = np.arange(0, index.size + 1, index[0].size, dtype=np.int32)
     within = csr_array((weights.ravel(), index.ravel(), ends), (len(index), n_y * n_x))
     found = within @ np.ascontiguousarray(slices.reshape(len(slices), -1).T)

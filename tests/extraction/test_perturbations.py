@@ -10,7 +10,13 @@ from cases_for_tests import assert_same, cohort, on_disk, quick
 
 from nonredundant.extraction import perturbed_cases
 from nonredundant.extraction.perturbations import Amounts, Perturbation, draw_perturbations
-from nonredundant.extraction.perturbed_masks import depth_of, grown, noise_level, randomised
+from nonredundant.extraction.perturbed_masks import (
+    depth_of,
+    grown,
+    noise_level,
+    randomised,
+    supervoxel_size,
+)
 from nonredundant.extraction.perturbed_masks import supervoxels as make_supervoxels
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -146,7 +152,8 @@ def test_contours_follow_supervoxels():
     rng = np.random.default_rng(0)
     mask = ball(7)
     image = np.where(mask, 10.0, 0.0) + rng.normal(size=mask.shape)
-    labels = make_supervoxels(image, depth_of(mask, np.ones(3)), np.ones(3))
+    everywhere, size = np.ones_like(mask), supervoxel_size(mask, np.ones(3))
+    labels = make_supervoxels(image, mask, everywhere, size)
     share = np.bincount(labels.ravel(), mask.ravel()) / np.bincount(labels.ravel()).clip(1)
     new = randomised(mask, labels, rng)
     inner, outer = (share >= 0.9)[labels], (share < 0.2)[labels]
@@ -155,7 +162,7 @@ def test_contours_follow_supervoxels():
     # The image has an edge where the contour is, so that it hardly moves.
     dice = 2 * (new & mask).sum() / (new.sum() + mask.sum())
     assert dice > 0.85
-    without = make_supervoxels(rng.normal(size=mask.shape), depth_of(mask, np.ones(3)), np.ones(3))
+    without = make_supervoxels(rng.normal(size=mask.shape), mask, everywhere, size)
     moved = randomised(mask, without, rng)
     assert 2 * (moved & mask).sum() / (moved.sum() + mask.sum()) < dice
 
