@@ -44,7 +44,7 @@ from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import InvalidParameterError
 
 #: Part of every cache key; raised whenever the same input gives other values.
-_FORMAT = 1
+_FORMAT = 2
 #: Begins the status of a lesion that one perturbation has left nothing to measure of.
 _LOST = "not measured when perturbed"
 

@@ -16,7 +16,7 @@ _GAIN = 6.0
 #: Median of the absolute values of a standard normal law.
 _MEDIAN = 0.6745
 #: Thickness of a slice in mm that has no neighbours, and a distance that breaks ties.
-_THICK, _TIE = 1e6, 1e-6
+_THICK, _TIE = 1e6, 1e-4
 #: Edge of a supervoxel of 0.5 cm³ in mm, and the least number of them that a lesion has.
 _EDGE, _FEWEST = 7.94, 20
 #: Weight of distance against intensity, of which 0 to 1 is the range in the lesion.
