@@ -22,7 +22,7 @@ _EDGE, _FEWEST = 7.94, 20
 #: Weight of distance against intensity, of which 0 to 1 is the range in the lesion.
 _COMPACTNESS = 0.05
 #: Rounds of the clustering: supervoxels that shake a contour need not have converged.
-_ITERATIONS = 3
+_ITERATIONS = 2
 #: Intensities within this share of the lesion's range around it count.
 _AROUND = 0.1
 #: Supervoxels of more than the upper share in the lesion stay, of less than the lower one do not.
