@@ -92,7 +92,7 @@ def crop_patch(
     >>> bool((patch.values[0] == pixels).all()), patch.spacing
     (True, 1.0)
     """
-    order, flipped = _axes_to_lps(image)
+    order, flipped = axes_to_lps(image)
     voxel = np.array(image.GetSpacing()[::-1])[order]
     shape_in = np.array(image.GetSize()[::-1])[order]
     box = [_turned(lesion.box[k], shape_in[i], flipped[i]) for i, k in enumerate(order)]
@@ -102,8 +102,7 @@ def crop_patch(
     step = fitting if spacing == "fit" else float(spacing)
     centre = np.array([(one.start + one.stop - 1) / 2 for one in box])
     # Along an axis where the image has one slice there is nothing to smooth or interpolate.
-    ratio = step / voxel
-    blur = np.where(ratio > 1, voxel * np.sqrt(np.maximum(ratio**2 - 1, 0)) / _FWHM, 0.0)
+    blur = matched_blur(step, voxel)
     reach = (size * step / 2 + 3 * blur) / voxel + _CONTEXT
     low = np.clip(np.floor(centre - reach), 0, shape_in - 1).astype(int)
     high = np.clip(np.ceil(centre + reach) + 1, low + 1, shape_in).astype(int)
@@ -153,8 +152,7 @@ def regrid_patch(
     ((8, 8, 8), 1.0, True)
     """
     size, voxel = np.array(shape), np.full(values.ndim, float(spacing))
-    ratio = step / spacing
-    blur = voxel * np.sqrt(max(ratio**2 - 1, 0)) / _FWHM
+    blur = matched_blur(step, voxel)
     corner = -(np.array(values.shape) - 1) / 2
     resampled = _interpolate(values, corner, voxel, size, step, blur, repeat=True)
     return resampled, _resample_mask(inside, corner, voxel, size, step, blur)
@@ -184,59 +182,11 @@ def patch_grid(image: sitk.Image, lesion: Region, spacing: float) -> PatchGrid:
     >>> patch_grid(sitk.Image(8, 8, sitk.sitkFloat32), whole_image((8, 8)), 1.0).centre
     array([3.5, 3.5])
     """
-    order, flipped = _axes_to_lps(image)
+    order, flipped = axes_to_lps(image)
     centre = [(one.start + one.stop - 1) / 2 for one in lesion.box[::-1]]
     place = image.TransformContinuousIndexToPhysicalPoint(centre)
     axes = _cosines(image)[:, order] * np.where(flipped, -1.0, 1.0)
     return PatchGrid(np.array(place)[::-1], axes, float(spacing))
-
-
-def turned_grid(
-    image: sitk.Image,
-    box: np.ndarray,
-    shape: Sequence[int],
-    spacing: float | str,
-    *,
-    turn: np.ndarray,
-    shift: np.ndarray,
-) -> PatchGrid:
-    """Place a patch around a lesion as `crop_patch` does, with axes that are turned.
-
-    Parameters
-    ----------
-    image : SimpleITK.Image
-        The image, whose axes say which of the patch's are nearest to superior, posterior, left.
-    box : array of shape (2, n_dim)
-        The first and the last corner of the lesion, in mm along the turned axes, x-y-z, from the
-        origin of the world.
-    shape : sequence of int
-        Number of voxels of the patch, z-y-x.
-    spacing : float or "fit"
-        Voxel size in mm; "fit": the smallest at which the box fits, with a voxel on each side.
-    turn : array of shape (n_dim, n_dim)
-        Directions of the turned axes in the world, x-y-z; column i is axis i.
-    shift : array of shape (n_dim,)
-        By how many voxels the patch is shifted along the turned axes, x-y-z.
-
-    Returns
-    -------
-    PatchGrid
-        The grid, for `crop_channel`.
-
-    Examples
-    --------
-    >>> import SimpleITK as sitk
-    >>> image, box = sitk.Image(8, 8, sitk.sitkFloat32), np.array([[1.5, 1.5], [5.5, 5.5]])
-    >>> turned_grid(image, box, (8, 8), "fit", turn=np.eye(2), shift=np.array([0.0, 0.5])).centre
-    array([3.83333333, 3.5       ])
-    """
-    order, flipped = _axes_to_lps(image)
-    extent = (box[1] - box[0])[::-1][order]
-    fitting = float((extent / np.maximum(np.array(shape) - 2, 1)).max())
-    step = fitting if spacing == "fit" else float(spacing)
-    centre = turn @ (box.mean(axis=0) + shift * step)
-    axes = turn[::-1, ::-1][:, order] * np.where(flipped, -1.0, 1.0)
-    return PatchGrid(centre[::-1], axes, step)
 
 
 def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np.ndarray:
@@ -268,14 +218,13 @@ def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np
     """
     import SimpleITK as sitk
 
-    order, flipped = _axes_to_lps(image)
+    order, flipped = axes_to_lps(image)
     voxel = np.array(image.GetSpacing()[::-1])[order]
     shape_in, size = np.array(image.GetSize()[::-1])[order], np.array(shape)
     place = image.TransformPhysicalPointToContinuousIndex(grid.centre[::-1].tolist())
     centre = np.array(place)[::-1][order]
     centre = np.where(flipped, shape_in - 1 - centre, centre)
-    ratio = grid.spacing / voxel
-    blur = np.where(ratio > 1, voxel * np.sqrt(np.maximum(ratio**2 - 1, 0)) / _FWHM, 0.0)
+    blur = matched_blur(grid.spacing, voxel)
     # Axes of the image as seen from the patch, and how far the patch reaches along each of them.
     turn = grid.axes.T @ (_cosines(image)[:, order] * np.where(flipped, -1.0, 1.0))
     reach = (np.abs(turn.T) @ (size * grid.spacing / 2) + 3 * blur) / voxel + _CONTEXT
@@ -293,13 +242,36 @@ def crop_channel(image: sitk.Image, grid: PatchGrid, shape: Sequence[int]) -> np
     return sitk.GetArrayFromImage(values)[None]
 
 
+def matched_blur(step: float, voxel: np.ndarray) -> np.ndarray:
+    """Return the standard deviation, in mm, of the Gaussian that matches voxels to larger ones.
+
+    Parameters
+    ----------
+    step : float
+        Size of the voxels of a patch in mm.
+    voxel : array of shape (n_dim,)
+        That of the image's voxels.
+
+    Returns
+    -------
+    array of shape (n_dim,)
+        0 along axes on which the voxels of the patch are not larger.
+
+    Examples
+    --------
+    >>> matched_blur(2.0, np.array([1.0, 3.0])).round(3)
+    array([0.736, 0.   ])
+    """
+    return voxel * np.sqrt(np.maximum((step / voxel) ** 2 - 1, 0)) / _FWHM
+
+
 def _cosines(image: sitk.Image) -> np.ndarray:
     """Return the directions of the array axes: rows world z-y-x, columns array axes z-y-x."""
     n_dim = image.GetDimension()
     return np.array(image.GetDirection()).reshape(n_dim, n_dim)[::-1, ::-1]
 
 
-def _axes_to_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
+def axes_to_lps(image: sitk.Image) -> tuple[np.ndarray, np.ndarray]:
     """Find the order of the array axes (z-y-x) that is closest to LPS, and the axes to flip.
 
     In this order the axes point to superior, posterior and left, whatever way the file is stored.
@@ -353,15 +325,15 @@ def _interpolate(
     along, nearest, outside = [], [], []
     for axis, n in enumerate(part.shape):
         place = (np.arange(size[axis]) - (size[axis] - 1) / 2) * step / voxel[axis] - corner[axis]
-        smoothing = _smoothing(n, float(blur[axis] / voxel[axis]))
+        smoothed = smoothing(n, float(blur[axis] / voxel[axis]))
         beyond = (place < -0.5) | (place > n - 0.5)
         place = np.clip(place, 0, n - 1)
         low = np.minimum(np.floor(place).astype(int), max(n - 2, 0))
         share = (place - low)[:, None]
-        high = smoothing[np.minimum(low + 1, n - 1)]
-        linear = (1 - share) * smoothing[low] + share * high
+        high = smoothed[np.minimum(low + 1, n - 1)]
+        linear = (1 - share) * smoothed[low] + share * high
         along.append(linear if repeat else np.where(beyond[:, None], 0.0, linear))
-        nearest.append(smoothing[np.floor(place + 0.5).astype(int)])
+        nearest.append(smoothed[np.floor(place + 0.5).astype(int)])
         outside.append(beyond)
     values = _along_axes(part, along)
     if repeat and any(beyond.any() for beyond in outside):
@@ -379,9 +351,29 @@ def _along_axes(array: np.ndarray, matrices: Sequence[np.ndarray]) -> np.ndarray
     return found
 
 
-def _smoothing(n: int, deviation: float) -> np.ndarray:
-    """Return the matrix that smooths a line of n voxels, whose ends are repeated."""
-    kernel = _kernel(deviation)
+def smoothing(n: int, deviation: float) -> np.ndarray:
+    """Return the matrix that smooths a line of n voxels, whose ends are repeated.
+
+    Parameters
+    ----------
+    n : int
+        Number of voxels.
+    deviation : float
+        Standard deviation of the Gaussian in voxels; 0 is no smoothing.
+
+    Returns
+    -------
+    array of shape (n, n)
+        The matrix.
+
+    Examples
+    --------
+    >>> smoothing(3, 0.5).round(2)
+    array([[0.9 , 0.1 , 0.01],
+           [0.1 , 0.79, 0.1 ],
+           [0.01, 0.1 , 0.9 ]])
+    """
+    kernel = gaussian_kernel(deviation)
     reach = kernel.size // 2
     columns = np.clip(np.arange(n)[:, None] + np.arange(-reach, reach + 1), 0, n - 1)
     matrix = np.zeros((n, n))
@@ -390,8 +382,24 @@ def _smoothing(n: int, deviation: float) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=64)
-def _kernel(deviation: float) -> np.ndarray:
-    """Return the weights of ITK's discrete Gaussian of a standard deviation in voxels."""
+def gaussian_kernel(deviation: float) -> np.ndarray:
+    """Return the weights of ITK's discrete Gaussian.
+
+    Parameters
+    ----------
+    deviation : float
+        Standard deviation in voxels; 0 is no smoothing.
+
+    Returns
+    -------
+    array of odd length
+        The weights, whose sum is 1.
+
+    Examples
+    --------
+    >>> gaussian_kernel(0.0), gaussian_kernel(0.5).round(2)
+    (array([1.]), array([0.01, 0.1 , 0.79, 0.1 , 0.01]))
+    """
     if deviation == 0:
         return np.ones(1)
     import SimpleITK as sitk

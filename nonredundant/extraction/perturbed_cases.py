@@ -44,7 +44,7 @@ from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import InvalidParameterError
 
 #: Part of every cache key; raised whenever the same input gives other values.
-_FORMAT = 1
+_FORMAT = 2
 #: Begins the status of a lesion that one perturbation has left nothing to measure of.
 _LOST = "not measured when perturbed"
 
@@ -169,6 +169,11 @@ class _Opened:
         by = normalisation(image, plan.parameters["setting"])
         return [LesionToPerturb(image, one, plan, by) for one in regions]
 
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Where the unchanged lesions are, in mm."""
+        return np.array([position_of(one.image, one.region) for one in self.lesions])
+
     def perturbed(self, perturbation: Perturbation) -> CaseMeasurement:
         """Measure the lesions under one perturbation; NaN where one cannot be measured."""
         rows: list[dict[str, float]] = []
@@ -192,7 +197,7 @@ class _Opened:
             n_dim=image.GetDimension(),
             joined_names="\n".join(names),
             features=features,
-            positions=np.array([position_of(image, one.region) for one in self.lesions]),
+            positions=self.positions,
             status=status,
             levels={},
             notes={},

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
+
+from nonredundant.extraction.perturbations import GROWN
+from nonredundant.extraction.regions import box_of
 
 #: By how much second differences (1, -2, 1) along two axes enlarge white noise.
 _GAIN = 6.0
 #: Median of the absolute values of a standard normal law.
 _MEDIAN = 0.6745
 #: Thickness of a slice in mm that has no neighbours, and a distance that breaks ties.
-_THICK, _TIE = 1e6, 1e-6
+_THICK, _TIE = 1e6, 1e-4
 #: Edge of a supervoxel of 0.5 cm³ in mm, and the least number of them that a lesion has.
 _EDGE, _FEWEST = 7.94, 20
 #: Weight of distance against intensity, of which 0 to 1 is the range in the lesion.
 _COMPACTNESS = 0.05
 #: Rounds of the clustering: supervoxels that shake a contour need not have converged.
-_ITERATIONS = 3
+_ITERATIONS = 2
 #: Intensities within this share of the lesion's range around it count.
 _AROUND = 0.1
 #: Supervoxels of more than the upper share in the lesion stay, of less than the lower one do not.
@@ -65,13 +71,40 @@ def depth_of(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
         Distance from the border. Along an axis on which the lesion is one slice thick, nothing
         lies near it but this slice.
     """
-    flat = [np.ptp(where) == 0 for where in np.nonzero(inside)]
+    import SimpleITK as sitk
+
+    box = box_of(inside)
     # A slice as thick as the world: the distance is that within the slice.
-    sampling = np.where(flat, _THICK, spacing)
-    return distance_transform_edt(inside, sampling) - distance_transform_edt(~inside, sampling)
+    sampling = np.where([one.stop - one.start == 1 for one in box], _THICK, spacing)
+    image = sitk.GetImageFromArray(inside.view(np.uint8))
+    image.SetSpacing(sampling[::-1].tolist())
+    squares = sitk.SignedMaurerDistanceMap(image, False, True, True)
+    depth = -np.sqrt(np.maximum(sitk.GetArrayFromImage(squares).astype(np.float64), 0.0))
+    # The voxel outside that is nearest to one inside is not beyond the ring around the lesion.
+    ring = tuple(slice(max(one.start - 1, 0), one.stop + 1) for one in box)
+    depth[ring] += distance_transform_edt(inside[ring], sampling)
+    return depth
 
 
-def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndarray:
+def reach_of(depth: np.ndarray) -> float:
+    """Return the depth of the border of a lesion that has grown as far as one may.
+
+    Parameters
+    ----------
+    depth : float array
+        What `depth_of` returned for the mask.
+
+    Returns
+    -------
+    float
+        Least depth of a voxel of it.
+    """
+    return _border(depth, (1 + GROWN) * int((depth > 0).sum()))
+
+
+def grown(
+    depth: np.ndarray, volume: float, rng: np.random.Generator, reach: float = -np.inf
+) -> np.ndarray:
     """Grow or shrink a mask by a share of its volume, evenly along its border.
 
     Parameters
@@ -82,6 +115,8 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
         Relative change of the number of voxels.
     rng : Generator
         Chooses among voxels at the same distance.
+    reach : float, default=-inf
+        What `reach_of` returned; without it all voxels are ranked, and the mask is the same.
 
     Returns
     -------
@@ -96,23 +131,61 @@ def grown(depth: np.ndarray, volume: float, rng: np.random.Generator) -> np.ndar
     >>> [int(grown(depth, change, rng).sum()) for change in (1 / 3, 0.0, -8 / 9)]
     [12, 9, 1]
     """
-    inside = depth > 0
-    n = min(max(round((1 + volume) * int(inside.sum())), 1), depth.size)
-    ranked = depth + _TIE * rng.random(depth.shape)
-    return ranked >= np.partition(ranked, -n, axis=None)[-n]
+    near = depth >= reach
+    ranked = depth[near] + _TIE * rng.random(depth.shape)[near]
+    found = np.zeros(depth.shape, dtype=bool)
+    found[near] = ranked >= _border(ranked, (1 + volume) * int((depth > 0).sum()))
+    return found
 
 
-def supervoxel_edge(inside: np.ndarray, spacing: np.ndarray) -> float:
-    """Return the edge of the supervoxels of a lesion in mm.
+def _border(depth: np.ndarray, n_voxels: float) -> float:
+    """Return the depth of the border of so many voxels that lie deepest."""
+    n = min(max(round(n_voxels), 1), depth.size)
+    return float(np.partition(depth, -n, axis=None)[-n])
+
+
+def room_to_grow(inside: np.ndarray, spacing: np.ndarray) -> float:
+    """Return how far the border of a lesion moves, at most, where it grows as far as one may.
+
+    Parameters
+    ----------
+    inside : bool array
+        The lesion in its bounding box.
+    spacing : array of shape (n_dim,)
+        Voxel size in mm, in the order of the axes.
+
+    Returns
+    -------
+    float
+        The distance in mm, which is that of a ball: no other shape of the same volume needs more
+        (Brunn and Minkowski).
+
+    Examples
+    --------
+    >>> round(room_to_grow(np.ones((10, 10, 10), dtype=bool), np.ones(3)), 2)
+    0.9
+    """
+    thick = np.array(inside.shape) > 1
+    n = max(int(thick.sum()), 1)
+    volume = float(inside.sum() * np.prod(spacing[thick]))
+    radius = (volume * math.gamma(n / 2 + 1)) ** (1 / n) / math.sqrt(math.pi)
+    return ((1 + GROWN) ** (1 / n) - 1) * radius
+
+
+def supervoxel_size(inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
+    """Return the edges of the supervoxels of a lesion in voxels, in the order of the axes.
 
     They have 0.5 cm³, or a twentieth of a lesion of less than 10 cm³.
     """
     volume = float(inside.sum() * np.prod(spacing)) / _FEWEST
-    return min(_EDGE, volume ** (1 / inside.ndim))
+    edge = min(_EDGE, volume ** (1 / inside.ndim))
+    return np.maximum(np.round(edge / spacing), 1).astype(int)
 
 
-def supervoxels(values: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> np.ndarray:
-    """Divide the surroundings of a lesion into supervoxels of similar intensity.
+def supervoxels(
+    values: np.ndarray, inside: np.ndarray, reached: np.ndarray, size: np.ndarray
+) -> np.ndarray:
+    """Divide a lesion and its surroundings into supervoxels of similar intensity.
 
     Parameters
     ----------
@@ -120,23 +193,57 @@ def supervoxels(values: np.ndarray, inside: np.ndarray, spacing: np.ndarray) -> 
         Intensities.
     inside : bool array of the same shape
         The lesion.
-    spacing : array of shape (n_dim,)
-        Voxel size in mm, in the order of the axes.
+    reached : bool array of the same shape
+        Voxels that the lesion may have after growth.
+    size : array of shape (n_dim,)
+        Edges of the supervoxels in voxels.
 
     Returns
     -------
     int array of the same shape
-        Numbers of the supervoxels, by SLIC (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120).
+        Numbers of the supervoxels, by SLIC (Achanta et al. 2012, doi 10.1109/TPAMI.2012.120)
+        without enforced connectivity; 0 where none comes near to the lesion.
     """
-    import SimpleITK as sitk
-
+    near = maximum_filter(reached, 2 * size + 1)
     low, high = values[inside].min(), values[inside].max()
     around = _AROUND * (high - low)
     scaled = np.clip(values, low - around, high + around) - low
     scaled = gaussian_filter(scaled / (high - low if high > low else 1.0), 1.0)
-    image = sitk.GetImageFromArray(scaled.astype(np.float32))
-    size = np.maximum(np.round(supervoxel_edge(inside, spacing) / spacing[::-1]), 1).astype(int)
-    return sitk.GetArrayFromImage(sitk.SLIC(image, size.tolist(), _COMPACTNESS, _ITERATIONS))
+    labels = np.zeros(values.shape, dtype=np.intp)
+    labels[near] = _clustered(scaled[near], np.argwhere(near), size)
+    return labels
+
+
+def _clustered(values: np.ndarray, index: np.ndarray, size: np.ndarray) -> np.ndarray:
+    """Cluster voxels by intensity and place; return the number of the cluster of each, from 1.
+
+    A cluster begins as a cell of a grid. A voxel joins the nearest of the clusters whose cells'
+    centres are within a cell's size along each axis: two along axes where the size is even, or
+    three.
+    """
+    cell, place = np.divmod(index, size)
+    shape = cell.max(axis=0) + 3
+    strides = np.append(np.cumprod(shape[:0:-1])[::-1], 1)
+    labels = (cell + 1) @ strides
+    even = size % 2 == 0
+    first = labels - np.where(even, 2 * place < size, True) @ strides
+    steps = [np.arange(2 if one else 3) * stride for one, stride in zip(even, strides, strict=True)]
+    candidates = functools.reduce(np.add.outer, steps).ravel()
+    points = np.column_stack([values, _COMPACTNESS * index / size]).astype(np.float32)
+    for _ in range(_ITERATIONS):
+        count = np.bincount(labels, minlength=int(shape.prod()))
+        sums = [np.bincount(labels, one, minlength=count.size) for one in points.T]
+        # A cluster without voxels is near to none.
+        centres = np.where(count > 0, sums / np.maximum(count, 1), np.inf).T.astype(np.float32)
+        best = np.full(len(points), np.inf, dtype=np.float32)
+        for candidate in candidates:
+            number = first + candidate
+            offset = centres.take(number, axis=0)
+            offset -= points
+            distance = np.einsum("ij,ij->i", offset, offset)
+            np.copyto(labels, number, where=distance < best)
+            np.minimum(best, distance, out=best)
+    return labels
 
 
 def randomised(inside: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:

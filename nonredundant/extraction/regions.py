@@ -78,6 +78,29 @@ def whole_image(shape: tuple[int, ...]) -> Region:
     return Region(tuple(slice(0, size) for size in shape), np.ones(shape, dtype=bool), 1)
 
 
+def box_of(inside: np.ndarray) -> tuple[slice, ...]:
+    """Return the bounding box of a mask that has voxels.
+
+    Parameters
+    ----------
+    inside : bool array
+        The mask.
+
+    Returns
+    -------
+    tuple of slice
+        Its first and last voxel along each axis.
+
+    Examples
+    --------
+    >>> box_of(np.array([[False, False, False], [False, True, True]]))
+    (slice(1, 2, None), slice(1, 3, None))
+    """
+    axes = range(inside.ndim)
+    lines = [np.flatnonzero(inside.any(axis=tuple(k for k in axes if k != one))) for one in axes]
+    return tuple(slice(int(line[0]), int(line[-1]) + 1) for line in lines)
+
+
 @dataclass(frozen=True)
 class SizeLimits:
     """The size below which a region is tiny, and what is done with tiny regions.

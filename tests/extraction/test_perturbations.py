@@ -8,9 +8,16 @@ import pytest
 import SimpleITK as sitk
 from cases_for_tests import assert_same, cohort, on_disk, quick
 
-from nonredundant.extraction import perturbed_cases
+from nonredundant.extraction import perturbed_cases, perturbed_lesion
 from nonredundant.extraction.perturbations import Amounts, Perturbation, draw_perturbations
-from nonredundant.extraction.perturbed_masks import depth_of, grown, noise_level, randomised
+from nonredundant.extraction.perturbed_masks import (
+    depth_of,
+    grown,
+    noise_level,
+    randomised,
+    room_to_grow,
+    supervoxel_size,
+)
 from nonredundant.extraction.perturbed_masks import supervoxels as make_supervoxels
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -23,6 +30,11 @@ def ball(radius, shape=(24, 24, 24), spacing=(1.0, 1.0, 1.0)):
     return sum((axis * step) ** 2 for axis, step in zip(axes, spacing, strict=True)) < radius**2
 
 
+def _resampled(interpolator):
+    """Return settings with another interpolator."""
+    return {"setting": {"interpolator": interpolator, "resampledPixelSpacing": [1.7, 1.7, 1.7]}}
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -32,6 +44,10 @@ def ball(radius, shape=(24, 24, 24), spacing=(1.0, 1.0, 1.0)):
         {"lesions": "components"},
         {"patch_spacing": 1.5, "patch_shape": (8, 12, 10)},
         {"settings": {"setting": {"normalize": True, "binWidth": 0.1}}},
+        {"settings": _resampled("sitkLinear")},
+        {"settings": _resampled("sitkHammingWindowedSinc")},
+        {"modality": "CT", "spacing": 0.9, "image_types": ("Original", "Wavelet")},
+        {"feature_classes": ["shape"], "patch_shape": None},
     ],
 )
 @pytest.mark.filterwarnings("ignore:.*volume on the grid", "ignore:The discretisation")
@@ -40,10 +56,43 @@ def test_no_change_is_the_plain_extraction(settings):
     (same,) = extractor.perturb(cases, [Perturbation()])
     plain = extractor.fit_transform(cases)
     pd.testing.assert_frame_equal(same.features, plain.features, rtol=1e-9)
+    np.testing.assert_allclose(same.positions, plain.positions)
+    if extractor.patch_shape is None:
+        assert same.patches is None
+        return
     np.testing.assert_allclose(same.patches, plain.patches, atol=1e-5)
     np.testing.assert_array_equal(same.masks, plain.masks)
     np.testing.assert_allclose(same.spacing, plain.spacing)
-    np.testing.assert_allclose(same.positions, plain.positions)
+
+
+@pytest.mark.filterwarnings("ignore:.*touch the border")
+def test_a_lesion_at_the_border_of_its_image_ends_there():
+    mask = np.zeros((14, 14, 14), dtype=bool)
+    mask[:6, 2:12, 7:] = True
+    cases = pd.DataFrame({"image": [np.random.default_rng(0).gamma(4, 1, mask.shape)]})
+    cases["mask"] = [mask]
+    extractor = quick(patch_shape=(16, 16, 16), patch_spacing=1.5)
+    same, turned = extractor.perturb(cases, [Perturbation(), Perturbation(rotation=10)])
+    plain = extractor.fit_transform(cases)
+    np.testing.assert_array_equal(same.masks, plain.masks)
+    np.testing.assert_allclose(same.patches, plain.patches, atol=1e-5)
+    assert turned.masks.sum() == pytest.approx(plain.masks.sum(), rel=0.3)
+
+
+def test_nothing_is_computed_that_is_not_asked(monkeypatch):
+    def refuse(*_):
+        raise AssertionError("computed")
+
+    cases, changes = cohort(2), draw_perturbations(2, "PET")
+    whole = quick().perturb(cases, changes)
+    monkeypatch.setattr(perturbed_lesion, "_patch", refuse)
+    quick(patch_shape=None).perturb(cases, changes)
+    for name in ("_changed_values", "_interpolated"):
+        monkeypatch.setattr(perturbed_lesion, name, refuse)
+    shape = quick(patch_shape=None, feature_classes=["shape"]).perturb(cases, changes)
+    for one, other in zip(whole, shape, strict=True):
+        columns = list(other.features)
+        pd.testing.assert_frame_equal(one.features[columns], other.features)
 
 
 def test_oblique_files_and_two_dimensions_are_unchanged_without_a_change(tmp_path):
@@ -111,6 +160,20 @@ def test_masks_grow_by_their_volume(change):
     assert not (smaller & ~larger).any()
 
 
+@pytest.mark.parametrize("shape", [(12, 12, 12), (3, 20, 30), (1, 16, 16), (40, 4, 4)])
+def test_a_lesion_has_room_to_grow_by_half(shape):
+    spacing = np.array([2.0, 1.0, 0.7])
+    inside = np.ones(shape, dtype=bool)
+    room = np.ceil(room_to_grow(inside, spacing) / spacing).astype(int) + 1
+    small, large = (np.pad(inside, [(n, n) for n in more]) for more in (room, 3 * room + 9))
+    new, wanted = (
+        grown(depth_of(one, spacing), 0.5, np.random.default_rng(0)) for one in (small, large)
+    )
+    assert new.sum() == wanted.sum() == round(1.5 * inside.sum())
+    depth = depth_of(large, spacing)
+    assert depth_of(small, spacing)[new].min() == pytest.approx(depth[wanted].min(), rel=1e-5)
+
+
 def test_a_lesion_of_one_slice_stays_in_its_slice():
     mask = np.zeros((9, 24, 24), dtype=bool)
     mask[4] = ball(6, shape=(24, 24), spacing=(1.0, 1.0))
@@ -146,7 +209,8 @@ def test_contours_follow_supervoxels():
     rng = np.random.default_rng(0)
     mask = ball(7)
     image = np.where(mask, 10.0, 0.0) + rng.normal(size=mask.shape)
-    labels = make_supervoxels(image, mask, np.ones(3))
+    everywhere, size = np.ones_like(mask), supervoxel_size(mask, np.ones(3))
+    labels = make_supervoxels(image, mask, everywhere, size)
     share = np.bincount(labels.ravel(), mask.ravel()) / np.bincount(labels.ravel()).clip(1)
     new = randomised(mask, labels, rng)
     inner, outer = (share >= 0.9)[labels], (share < 0.2)[labels]
@@ -155,7 +219,11 @@ def test_contours_follow_supervoxels():
     # The image has an edge where the contour is, so that it hardly moves.
     dice = 2 * (new & mask).sum() / (new.sum() + mask.sum())
     assert dice > 0.85
-    without = make_supervoxels(rng.normal(size=mask.shape), mask, np.ones(3))
+    reached = ball(8)
+    few = make_supervoxels(image, mask, reached, size)
+    assert few[reached].all()
+    assert few[0, 0, 0] == 0
+    without = make_supervoxels(rng.normal(size=mask.shape), mask, everywhere, size)
     moved = randomised(mask, without, rng)
     assert 2 * (moved & mask).sum() / (moved.sum() + mask.sum()) < dice
 
