@@ -147,6 +147,23 @@ def _is_numbered(index: pd.Index) -> bool:
     return pd.api.types.is_integer_dtype(index.dtype)
 
 
+def category_name(category: Any) -> str:
+    """Return the name of a category, such as a centre: the same for 1, 1.0 and "1".
+
+    Examples
+    --------
+    >>> category_name(1.0), category_name("Lyon ")
+    ('1', 'Lyon')
+    """
+    if (
+        isinstance(category, Real)
+        and not isinstance(category, bool)
+        and float(category).is_integer()
+    ):
+        return str(int(float(category)))
+    return str(category).strip()
+
+
 def class_positions(labels: Any, classes: Any) -> np.ndarray:
     """Return the position of the class of each label; -1 where there is none.
 
