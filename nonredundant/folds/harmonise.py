@@ -280,7 +280,8 @@ class Harmonise(  # type: ignore[call-arg]
 
     def _numbers(self, names: np.ndarray) -> np.ndarray:
         """Return the number of the centre of each sample; -1 for one that is unseen."""
-        return pd.Index(self.centres_).get_indexer(names)
+        # Files of earlier versions may hold 1.0 as such.
+        return pd.Index(map(category_name, self.centres_)).get_indexer(names)
 
     def _design(self, X: LesionTable, *, at_fit: bool) -> np.ndarray:
         """Return the covariates of each lesion as numbers; at fit those that vary."""

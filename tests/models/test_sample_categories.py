@@ -102,7 +102,8 @@ def test_centres_are_numbers_or_text():
         model = NonRedundantEmbedding(2, independent_of=("centre",)).fit(with_centre(given))
         assert list(model.category_shares_["centre"]) == ["0", "1", "2"]
         expected = model.transform(with_centre(number))
-        for written in (number.astype(float), number.astype(str), pd.Categorical(number)):
+        decimals = number.astype(float)
+        for written in (decimals, decimals.astype(str), number.astype(str), pd.Categorical(number)):
             assert (model.transform(with_centre(written)) == expected).all()
 
 
