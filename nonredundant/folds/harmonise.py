@@ -281,7 +281,7 @@ class Harmonise(  # type: ignore[call-arg]
     def _numbers(self, names: np.ndarray) -> np.ndarray:
         """Return the number of the centre of each sample; -1 for one that is unseen."""
         # Files of earlier versions may hold 1.0 as such.
-        return pd.Index(map(category_name, self.centres_)).get_indexer(names)
+        return pd.Index([category_name(one) for one in self.centres_]).get_indexer(pd.Index(names))
 
     def _design(self, X: LesionTable, *, at_fit: bool) -> np.ndarray:
         """Return the covariates of each lesion as numbers; at fit those that vary."""
