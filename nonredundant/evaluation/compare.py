@@ -113,8 +113,9 @@ def compare_feature_sets(
     cvae : NonRedundantCVAE, optional
         The network; sets named `-MI` use its independence term.
     embedding : NonRedundantEmbedding, optional
-        How given embeddings are reduced to components, by default to 16. Its other parameters are
-        set by the names of the feature sets.
+        How given embeddings are reduced to components, by default to 16. The `-MI` sets are
+        independent of the known columns, and of columns of samples that its `independent_of` names,
+        such as the centre; its other parameters are set by the names of the feature sets.
     steps : list of transformers, or Pipeline
         What is learned in each fold before networks and classifiers, and in this order, for
         instance `SelectFeatures`: each takes and returns a `LesionTable` of the same

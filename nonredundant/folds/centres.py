@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from nonredundant.folds.harmonise import Harmonise, centre_name
+from nonredundant.folds.harmonise import Harmonise
 from nonredundant.folds.outcome import Outcome
 from nonredundant.folds.steps import Step
+from nonredundant.lesions.labels import category_name
 from nonredundant.lesions.table import LesionTable
 
 #: The value of `cv` that leaves out one centre after the other.
@@ -62,7 +63,7 @@ def leave_one_centre_out(
 
 def centre_names(centres: Any) -> np.ndarray:
     """Return the name of the centre of each sample as text."""
-    return np.array([centre_name(one) for one in centres], dtype=object)
+    return np.array([category_name(one) for one in centres], dtype=object)
 
 
 def _few(outcome: Outcome, rows: np.ndarray) -> str:

@@ -68,7 +68,8 @@ class FoldModel:
         for variant in variants_of(sets):
             if variant.kind == "residual":
                 source = self.learned[variant.source]
-                self.learned[variant] = residualise(source, variant, self.data)
+                model = self.embedding if variant.embedding else self.cvae
+                self.learned[variant] = residualise(source, variant, self.data, model)
 
     def represent(self, feature_set: FeatureSet, *, graph: bool) -> Representation:
         """Select the columns of a feature set, of samples or of the lesions of a graph."""

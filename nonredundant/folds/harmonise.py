@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nonredundant.lesions.blocks import LEFT_OUT
 from nonredundant.lesions.features import check_usable
+from nonredundant.lesions.labels import category_name
 from nonredundant.lesions.measures import MEASURED, volume_column
 from nonredundant.lesions.table import LesionTable
 from nonredundant.statistics.combat import (
@@ -276,11 +276,12 @@ class Harmonise(  # type: ignore[call-arg]
                 f"the centre is missing for {len(gaps)} samples: {gaps[:_SHOWN].tolist()}; fill "
                 f"the column {self.centre!r}, or leave them out"
             )
-        return np.array([centre_name(one) for one in column], dtype=object)
+        return np.array([category_name(one) for one in column], dtype=object)
 
     def _numbers(self, names: np.ndarray) -> np.ndarray:
         """Return the number of the centre of each sample; -1 for one that is unseen."""
-        return pd.Index(self.centres_).get_indexer(names)
+        # Files of earlier versions may hold 1.0 as such.
+        return pd.Index([category_name(one) for one in self.centres_]).get_indexer(pd.Index(names))
 
     def _design(self, X: LesionTable, *, at_fit: bool) -> np.ndarray:
         """Return the covariates of each lesion as numbers; at fit those that vary."""
@@ -350,19 +351,6 @@ class Harmonise(  # type: ignore[call-arg]
 def _counted(names: np.ndarray) -> str:
     """List distinct names with their numbers of samples."""
     return ", ".join(f"{name} ({(names == name).sum()})" for name in sorted(set(names)))
-
-
-def centre_name(centre: Any) -> str:
-    """Return the name of a centre, the same for 1, 1.0 and "1".
-
-    Examples
-    --------
-    >>> centre_name(1.0), centre_name("Lyon ")
-    ('1', 'Lyon')
-    """
-    if isinstance(centre, Real) and not isinstance(centre, bool) and float(centre).is_integer():
-        return str(int(float(centre)))
-    return str(centre).strip()
 
 
 def _covariate(X: LesionTable, name: str) -> pd.Series:

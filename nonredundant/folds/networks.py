@@ -26,6 +26,12 @@ from nonredundant.lesions.table import LesionTable
 from nonredundant.models.baselines import PatchPCA
 from nonredundant.models.cvae import NonRedundantCVAE, gates_of
 from nonredundant.models.residualiser import Residualiser
+from nonredundant.models.sample_categories import (
+    KNOWN_BLOCKS,
+    category_columns,
+    category_shares,
+    split_condition,
+)
 from nonredundant.utils.context import one_thread, recorded_warnings
 
 #: The label of samples for networks that are given none.
@@ -50,6 +56,9 @@ class PatchEncoder:
         Name of the embedding that is transformed in place of patches; empty for patches.
     median : array of shape (n_learned,) or None
         What lesions without an embedding get in place of residuals.
+    shares : dict or None
+        The columns of samples, such as the centre, that an embedding is made independent of beside
+        the known columns, with the share of each category of the training lesions.
     """
 
     network: Any
@@ -58,6 +67,7 @@ class PatchEncoder:
     residualiser: Residualiser | None = None
     embedding: str = ""
     median: np.ndarray | None = None
+    shares: dict[str, dict[str, float]] | None = None
 
     def transform(self, table: LesionTable) -> np.ndarray:
         """Return the learned features, shape (n_lesions, n_learned)."""
@@ -74,11 +84,19 @@ class PatchEncoder:
             return float("nan")
         return self.residualiser.share_explained
 
+    def condition(self, table: LesionTable) -> pd.DataFrame:
+        """Return h, which the residuals are made independent of."""
+        h = network_input(table, self.hcr).features
+        if not self.shares:
+            return h
+        categories = category_columns(table.samples.iloc[table.sample], self.shares)
+        return pd.concat([h.reset_index(drop=True), pd.DataFrame(categories)], axis=1)
+
     def residuals(self, table: LesionTable, values: np.ndarray) -> np.ndarray:
         """Return what known columns do not predict of learned features; these without a model."""
         if self.residualiser is None:
             return values
-        found = self.residualiser.transform(network_input(table, self.hcr).features, values)
+        found = self.residualiser.transform(self.condition(table), values)
         if self.median is not None:
             found[without_embedding(table, self.embedding)] = self.median
         return found
@@ -337,11 +355,14 @@ def selected_columns(variant: Variant, data: FoldData) -> list[str]:
         return found
     # What a step has left out stands behind the others, and an order by labels would be seen.
     order = {name: place for place, name in enumerate(data.cohort.table.columns)}
-    return sorted(found, key=lambda name: order.get(name, len(order)))
+    return sorted(found, key=lambda name: (order.get(name, len(order)), str(name)))
 
 
-def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
-    """Remove from learned features what known columns predict, fitted on training lesions."""
+def residualise(source: Learned, variant: Variant, data: FoldData, model: Any) -> Learned:
+    """Remove from learned features what known columns predict, fitted on training lesions.
+
+    So is what the categories of samples predict that `independent_of` of the model names.
+    """
     start = time.perf_counter()
     with recorded_warnings() as messages, one_thread(torch_too=False):
         hcr = selected_columns(variant, data)
@@ -349,9 +370,10 @@ def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
         # Without an embedding there is nothing to regress.
         missing = without_embedding(table, name)
         rows = data.train_lesions & ~missing
-        h, model = network_input(table, hcr).features, Residualiser()
-        model.fit(h[rows], source.lesions[rows], groups=table.sample[rows])
-        encoder = PatchEncoder(source.encoder.network, hcr, source.columns, model, name)
+        encoder = PatchEncoder(source.encoder.network, hcr, source.columns, embedding=name)
+        encoder.shares = _shares(model, table, rows, data)
+        h = encoder.condition(table)[rows]
+        encoder.residualiser = Residualiser().fit(h, source.lesions[rows], table.sample[rows])
         lesions = encoder.residuals(table, source.lesions)
         if name:
             encoder.median = np.median(lesions[rows], axis=0)
@@ -362,6 +384,17 @@ def residualise(source: Learned, variant: Variant, data: FoldData) -> Learned:
     record = Learned.of(variant, data, encoder, lesions, cross_fitted)
     record.seconds, record.warnings = time.perf_counter() - start, messages
     return record
+
+
+def _shares(
+    model: Any, table: LesionTable, rows: np.ndarray, data: FoldData
+) -> dict[str, dict[str, float]]:
+    """Return the categories of the training lesions of what a model is independent of."""
+    named = model.get_params().get("independent_of")
+    columns = [one for one in named or () if one not in KNOWN_BLOCKS] if named != "auto" else []
+    if columns:
+        split_condition(columns, table.samples.iloc[data.fold.train], table.blocks)
+    return category_shares(table.samples.iloc[table.sample[rows]], columns)
 
 
 def _estimator(variant: Variant, cvae: Any, seed: int) -> Any:

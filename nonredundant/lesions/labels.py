@@ -14,6 +14,8 @@ import pandas as pd
 _SHOWN = 5
 #: How whole numbers are written: 1, 1.0.
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
+#: How a whole number is written as a decimal: 1.0.
+_DECIMAL = re.compile(r"^(-?[1-9]\d*|0)\.0+$")
 #: How Python and other software write truth values, and the numbers that they stand for.
 _TRUTH = {"True": "1", "TRUE": "1", "true": "1", "False": "0", "FALSE": "0", "false": "0"}
 
@@ -145,6 +147,21 @@ def only_counts(index: pd.Index) -> bool:
 def _is_numbered(index: pd.Index) -> bool:
     """Check whether the labels are whole numbers, which may count the rows of a larger table."""
     return pd.api.types.is_integer_dtype(index.dtype)
+
+
+def category_name(category: Any) -> str:
+    """Return the name of a category, such as a centre: the same for 1, 1.0, "1" and "1.0".
+
+    Examples
+    --------
+    >>> category_name(1.0), category_name("Lyon "), category_name("01")
+    ('1', 'Lyon', '01')
+    """
+    text = str(category).strip()
+    if isinstance(category, Real) and not isinstance(category, bool):
+        return str(int(float(category))) if float(category).is_integer() else text
+    # A column of whole numbers with a gap is written as one of decimals.
+    return _DECIMAL.sub(r"\1", text)
 
 
 def class_positions(labels: Any, classes: Any) -> np.ndarray:

@@ -89,7 +89,8 @@ class ConditionedVAE(VAEEstimator):
             self.independent_of_ = ("hcr", "clinical") if "clinical" in there else ("hcr",)
             return
         self.independent_of_ = tuple(self.independent_of)
-        split_condition(self.independent_of_, cohort.samples, cohort.blocks)
+        first = np.unique(cohort.sample, return_index=True)[1]
+        split_condition(self.independent_of_, cohort.samples.iloc[first], cohort.blocks)
 
     def _fit_scalers(self, cohort: Cohort) -> None:
         """Fit the scalers that compute h and impute the features of the output."""
@@ -110,7 +111,9 @@ class ConditionedVAE(VAEEstimator):
                 for block, scaler in scalers.items()
                 if block in self.independent_of_
             ]
-            cohort.h = np.hstack([*parts, category_columns(cohort.samples, self.category_shares_)])
+            # Files of earlier versions know of no categories.
+            shares = getattr(self, "category_shares_", {})
+            cohort.h = np.hstack([*parts, category_columns(cohort.samples, shares)])
         return cohort.h
 
     def _condition_frame(self, cohort: Cohort) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from nonredundant.models.sample_categories import (
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.output import NamedOutputMixin
 from nonredundant.utils.user_warnings import warn_user
-from nonredundant.utils.validation import Interval, StrOptions
+from nonredundant.utils.validation import Interval, InvalidParameterError, StrOptions
 
 #: With more rows and columns than this, the leading components are found by random projections.
 _EXACT_SIZE = 1000
@@ -159,8 +159,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         self._validate_params()  # type: ignore[attr-defined]
         table = read_table(self, X, reset=True)
         self.embedding_, columns = self._find(X)
-        self.category_shares_: dict[str, dict[str, float]] = {}
-        blocks = self._known_blocks(table) if isinstance(X, LesionTable) else {}
+        blocks = self._known_blocks(table, is_table=isinstance(X, LesionTable))
         self._known_columns = list(blocks)
         with_clinical = [name for name, block in blocks.items() if block == "clinical"]
         self._clinical_columns = with_clinical
@@ -258,7 +257,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
                     "the residuals alone do not tell the embedding, which depends on the known "
                     "columns: set output='fused'"
                 )
-            if any(self.category_shares_.values()):
+            if any(getattr(self, "category_shares_", {}).values()):
                 raise ValueError(
                     "the residuals do not tell the embedding, which depends on "
                     f"{list(self.category_shares_)} of the samples, no column of X"
@@ -317,13 +316,21 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         name = names[0] if name is None else name
         return name, X.columns_of(name)
 
-    def _known_blocks(self, table: LesionTable) -> dict[str, str]:
-        """Return the known columns and their blocks, and check the blocks that are named."""
+    def _known_blocks(self, table: LesionTable, *, is_table: bool) -> dict[str, str]:
+        """Return the known columns and their blocks, and check what is named."""
         columns: tuple[str, ...] = ()
         if isinstance(self.independent_of, tuple | list):
-            _, columns = split_condition(self.independent_of, table.samples, table.blocks)
+            blocks, columns = split_condition(self.independent_of, table.samples, table.blocks)
+            # A matrix is an embedding without known columns.
+            lacking = [one for one in blocks if is_table and not table.columns_of(one)]
+            if lacking:
+                raise InvalidParameterError(
+                    f"independent_of={self.independent_of!r} names {lacking[0]!r}, but the table "
+                    "has no such columns: leave it out, or give them to LesionTable"
+                )
         self.category_shares_ = category_shares(table.samples.iloc[table.sample], columns)
-        return {name: kind for name, kind in table.blocks.items() if kind in KNOWN_BLOCKS}
+        known = table.blocks.items() if is_table else ()
+        return {name: kind for name, kind in known if kind in KNOWN_BLOCKS}
 
     # Components ----------------------------------------------------------------------------
 
@@ -385,7 +392,9 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         h = known[:, np.array(given, dtype=bool)]
         if table is not None:
             samples = table.samples.iloc[table.sample]
-            h = np.hstack([h, category_columns(samples, self.category_shares_)])
+            # Files of earlier versions know of no categories.
+            shares = getattr(self, "category_shares_", {})
+            h = np.hstack([h, category_columns(samples, shares)])
         return pd.DataFrame(h).add_prefix("h")
 
     def _fit_residualiser(self, h: pd.DataFrame, d: np.ndarray, sample: np.ndarray) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from nonredundant.lesions.labels import category_name
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.validation import InvalidParameterError
 
@@ -36,7 +37,8 @@ def split_condition(
     Raises
     ------
     InvalidParameterError
-        If nothing is named, or a name is neither, or a block has no features.
+        If nothing is named, a name is neither, the clinical block has no features, or a column has
+        more categories than half of its samples.
     """
     blocks = tuple(name for name in names if name in KNOWN_BLOCKS)
     columns = tuple(name for name in names if name not in KNOWN_BLOCKS)
@@ -54,7 +56,22 @@ def split_condition(
             "columns is clinical: extract clinical columns with "
             "RadiomicsExtractor(clinical=[...]), or leave 'clinical' out"
         )
+    for name in columns:
+        _check_categories(name, samples[name])
     return blocks, columns
+
+
+def _check_categories(name: str, column: pd.Series) -> None:
+    """Raise if a column is numbers or ids, of which nothing could be removed from other samples."""
+    counts = pd.Series(_names(column)).value_counts()
+    n = int(counts.sum())
+    if len(counts) > max(1, n / 2):
+        raise InvalidParameterError(
+            f"independent_of names the column {name!r} of the samples, which has {len(counts)} "
+            f"categories in {n} samples, such as {counts.index[:3].tolist()}: a category needs "
+            "several samples; give numbers as clinical columns and name 'clinical', or merge rare "
+            "categories"
+        )
 
 
 def category_shares(samples: pd.DataFrame, columns: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -74,7 +91,7 @@ def category_shares(samples: pd.DataFrame, columns: Sequence[str]) -> dict[str, 
     """
     found = {}
     for name in columns:
-        counts = samples[name].dropna().astype(str).value_counts(normalize=True).sort_index()
+        counts = pd.Series(_names(samples[name])).value_counts(normalize=True).sort_index()
         shares = {str(category): float(share) for category, share in counts.items()}
         found[name] = shares if len(shares) > 1 else {}
     return found
@@ -110,10 +127,19 @@ def category_columns(
                 f"the model was made independent of the column {name!r} of the samples, which X "
                 f"lacks: add it to LesionTable.samples; its columns are {list(samples.columns)}"
             )
-        labels = samples[name].astype(str).to_numpy()[:, None]
+        labels = _names(samples[name])[:, None]
         categories = np.array(list(share), dtype=object)[None, :]
         own = (labels == categories).reshape(len(samples), len(share)).astype(float)
         mean = np.array(list(share.values()))
         scaled = (own - mean) / np.sqrt(mean * (1 - mean))
         parts.append(np.where(own.any(axis=1, keepdims=True), scaled, 0.0))
     return np.hstack(parts)
+
+
+def _names(column: pd.Series) -> np.ndarray:
+    """Return the category of each row as text, the same for 1, 1.0 and "1"; None where missing."""
+    missing = column.isna()
+    names = [
+        None if gone else category_name(one) for one, gone in zip(column, missing, strict=True)
+    ]
+    return np.array(names, dtype=object)

@@ -379,3 +379,21 @@ def test_negative_volumes_are_no_weights():
     shifted = table.replace(features=features)
     with pytest.raises(ValueError, match=r"of 180 volumes are negative, such as -.* 'P"):
         LesionPooling("volume").fit_transform(shifted)
+
+
+def test_a_centre_is_the_same_as_a_number_and_as_text():
+    rng = np.random.default_rng(0)
+    number = np.arange(60) % 3 + 1
+    hcr = pd.DataFrame(rng.normal(size=(60, 3)) + number[:, None]).add_prefix("f")
+
+    def lesions(centre):
+        return LesionTable(hcr, samples=pd.DataFrame({"centre": centre}))
+
+    step = Harmonise().fit(lesions(number))
+    expected = step.transform(lesions(number)).features
+    decimals = number.astype(float)
+    for written in (decimals, number.astype(str), decimals.astype(str)):
+        pd.testing.assert_frame_equal(step.transform(lesions(written)).features, expected)
+    # So do centres of a file of an earlier version.
+    step.centres_ = ["1.0", "2.0", "3.0"]
+    pd.testing.assert_frame_equal(step.transform(lesions(number)).features, expected)

@@ -213,9 +213,32 @@ class ReadsColumns(CheapNetwork):
         return super().transform(X) + (X.features.to_numpy() @ weights)[:, None]
 
 
-def test_labels_of_a_selection_do_not_reach_networks():
+class StandardFeatures(TransformerMixin, BaseEstimator):
+    """Divides each hand-crafted feature by its deviation."""
+
+    def fit(self, X, y=None):
+        self.spread_ = X.hcr.std()
+        return self
+
+    def transform(self, X):
+        return X.replace(features=X.features.assign(**(X.hcr / self.spread_)))
+
+
+class AddsSquares(TransformerMixin, BaseEstimator):
+    """Adds the square of each hand-crafted feature."""
+
+    def fit(self, X, y=None):
+        self.fitted_ = True
+        return self
+
+    def transform(self, X):
+        return X.replace(features=X.features.join((X.hcr**2).add_suffix(" squared")))
+
+
+@pytest.mark.parametrize("before", [StandardFeatures, AddsSquares])
+def test_labels_of_a_selection_do_not_reach_networks(before):
     table, y = make_table(60)
-    select = [StandardFeatures(), SelectFeatures("univariate", k=3)]
+    select = [before(), SelectFeatures("univariate", k=3)]
     found = []
     for labels in (y, np.random.default_rng(0).permutation(y)):
         cohort = Cohort(table, read_outcome(labels, None, 60, 0), check_steps(select, "test"))
@@ -235,17 +258,6 @@ def test_labels_of_a_selection_do_not_reach_networks():
     assert CountingNetwork.fits.count(60) == 1
     assert set(seen.added_information["unit"]) == {"cohort"}
     assert set(seen.added_information["method"]) == {"permutation", "double-residual", "similarity"}
-
-
-class StandardFeatures(TransformerMixin, BaseEstimator):
-    """Divides each hand-crafted feature by its deviation."""
-
-    def fit(self, X, y=None):
-        self.spread_ = X.hcr.std()
-        return self
-
-    def transform(self, X):
-        return X.replace(features=X.features.assign(**(X.hcr / self.spread_)))
 
 
 def test_steps_of_pipelines_are_unfolded():

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from nonredundant import LesionTable, NonRedundantCVAE, NonRedundantEmbedding
+from nonredundant.evaluation import FeatureSetClassifier
 from nonredundant.metrics import centre_coding
 from nonredundant.models.sample_categories import category_columns, category_shares
 from nonredundant.utils.validation import InvalidParameterError
@@ -85,3 +86,59 @@ def test_new_samples_need_the_column():
         model.transform(table().replace(samples=None))
     with pytest.raises(ValueError, match=r"depends on \['centre'\] of the samples"):
         model.inverse_transform(model.transform(table()))
+
+
+def with_centre(centre):
+    """Return the lesions with other names of their centres."""
+    lesions = table(len(centre))
+    return lesions.replace(samples=pd.DataFrame({"centre": centre}, index=lesions.index))
+
+
+def test_centres_are_numbers_or_text():
+    number = np.arange(60) % 3
+    gaps = np.where(np.arange(60) < 2, np.nan, number)
+    # A column of whole numbers with gaps is one of floats.
+    for given in (number, gaps):
+        model = NonRedundantEmbedding(2, independent_of=("centre",)).fit(with_centre(given))
+        assert list(model.category_shares_["centre"]) == ["0", "1", "2"]
+        expected = model.transform(with_centre(number))
+        decimals = number.astype(float)
+        for written in (decimals, decimals.astype(str), number.astype(str), pd.Categorical(number)):
+            assert (model.transform(with_centre(written)) == expected).all()
+
+
+@pytest.mark.parametrize("make", [NonRedundantCVAE, NonRedundantEmbedding])
+@pytest.mark.parametrize("values", [np.arange(60), np.linspace(40, 80, 60)], ids=["ids", "ages"])
+def test_ids_and_numbers_are_no_categories(make, values):
+    with pytest.raises(InvalidParameterError, match="'centre'.*60 categories in 60 samples"):
+        make(independent_of=("hcr", "centre")).fit(with_centre(values))
+
+
+def test_what_an_embedding_has_not_is_refused():
+    values = np.random.default_rng(0).normal(size=(40, 6))
+    alone = LesionTable(pd.DataFrame(index=range(40)), embeddings={"M": pd.DataFrame(values)})
+    with pytest.raises(InvalidParameterError, match="names 'hcr', but the table has no such"):
+        NonRedundantEmbedding(independent_of=("hcr",)).fit(alone)
+    with pytest.raises(InvalidParameterError, match=r"'centre'\); the columns are \[\]"):
+        NonRedundantEmbedding(independent_of=("hcr", "centre")).fit(values)
+
+
+@pytest.mark.parametrize("name", ["M-MI", "DLR-residual"])
+def test_a_comparison_makes_residuals_independent_of_the_centre(name):
+    train, new = table(90, seed=0), table(90, seed=1)
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], 45))
+    codes = {}
+    for of in ("auto", ("hcr", "centre")):
+        model = FeatureSetClassifier(
+            name,
+            cvae=NonRedundantCVAE(4, independent_of=of, max_epochs=5),
+            embedding=NonRedundantEmbedding(4, independent_of=of),
+            cv=None,
+            random_state=0,
+        ).fit(train, y)
+        found = centre_coding(pd.DataFrame(model.predictor_.inputs(new)), new.samples["centre"])
+        codes[of] = found.estimate - found.null_mean
+    assert codes["auto"] > 0.5
+    assert codes["hcr", "centre"] < 0.4 * codes["auto"]
+    with pytest.raises(ValueError, match="independent of the column 'centre' of the samples"):
+        model.predict(new.replace(samples=None))
