@@ -35,6 +35,7 @@ from nonredundant.folds.steps import EncodeClinical, check_clinical_cells, check
 from nonredundant.lesions.features import check_columns, check_usable, read_table
 from nonredundant.lesions.labels import align, among_all
 from nonredundant.lesions.table import LesionTable
+from nonredundant.models.sample_categories import named_categories
 from nonredundant.nn.state import seal, unseal
 from nonredundant.statistics.conformal import conformal_p_values
 from nonredundant.statistics.survival import check_survival, concordance_index
@@ -215,6 +216,7 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
             groups=groups,
             extractor=self.extractor,
             steps=self.steps,
+            models=(self.cvae, self.embedding),
             ids_are_groups=True,
         )
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
@@ -248,7 +250,11 @@ class FeatureSetClassifier(ClassifierMixin, BaseEstimator):
         self.baseline_ = fitted_baseline(predictor, cohort.table, cohort.outcome)
         self.facts_ = training_facts(cohort, seed, getattr(predictor.steps, "steps", []))
         self.fingerprint_ = fingerprint(
-            cohort.table, X[read.kept], self._root(), whole.data.table.columns_of("clinical")
+            cohort.table,
+            X[read.kept],
+            self._root(),
+            whole.data.table.columns_of("clinical"),
+            [*named_categories(self.cvae), *named_categories(self.embedding)],
         )
         return self
 

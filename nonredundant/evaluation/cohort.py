@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ from nonredundant.folds.steps import (
 from nonredundant.lesions.features import check_usable
 from nonredundant.lesions.labels import align
 from nonredundant.lesions.table import LesionTable
+from nonredundant.models.sample_categories import named_categories
 
 
 class NoCaseError(ValueError):
@@ -182,6 +184,7 @@ def read_cohort(
     extractor: Any = None,
     steps: Any = (),
     centre: str | None = None,
+    models: Sequence[Any] = (),
     continuous: bool = False,
     ids_are_groups: bool = False,
 ) -> Given:
@@ -205,6 +208,8 @@ def read_cohort(
         Steps of each fold, after the encoding of the extractor's clinical columns.
     centre : str, optional
         The column of the cases that holds their centre.
+    models : sequence of estimator or None
+        The untrained network and the reduction of embeddings, which may name columns of samples.
     continuous : bool
         Whether labels are numbers to be predicted, not classes.
     ids_are_groups : bool
@@ -230,7 +235,8 @@ def read_cohort(
     outcomes = {*getattr(y, "columns", ()), getattr(y, "name", None)}
     is_table = isinstance(X, LesionTable)
     listed = listed_embedding_columns({} if is_table else _embeddings(extractor))
-    check_target(y, X, [*named_columns(steps), *(c for c in listed if c in outcomes)])
+    named = [*named_columns(steps), *chain.from_iterable(map(named_categories, models))]
+    check_target(y, X, [*named, *(c for c in listed if c in outcomes)])
     groups, held_groups = _read_groups(X, held, groups, held_groups)
     if ids_are_groups:
         groups = read_groups(groups, X)

@@ -256,6 +256,7 @@ def compare_feature_sets(
         test=test,
         groups=groups,
         centre=centre,
+        models=(cvae, embedding),
         continuous=asks_for_numbers(scoring),
         extractor=extractor,
         steps=steps,

@@ -20,7 +20,7 @@ from nonredundant.io.errors import CaseError
 from nonredundant.io.images import read_spacing
 from nonredundant.lesions.features import non_numeric_columns
 from nonredundant.lesions.images import settings_by_image
-from nonredundant.lesions.labels import check_same_cases
+from nonredundant.lesions.labels import category_name, check_same_cases
 from nonredundant.lesions.measures import pool_samples
 from nonredundant.lesions.table import LesionTable
 
@@ -30,10 +30,17 @@ _SHARE_OUTSIDE = 0.25
 _MARGIN = 0.1
 
 
-def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) -> dict[str, Any]:
+def fingerprint(
+    table: LesionTable,
+    X: Any,
+    root: Any,
+    clinical: Sequence[str],
+    categories: Sequence[str] = (),
+) -> dict[str, Any]:
     """Return the ranges of features, grey levels and voxel sizes of the training cohort.
 
-    `clinical` are the names of the clinical columns as encoded.
+    `clinical` are the names of the clinical columns as encoded, `categories` other columns of
+    the samples, such as the centre, that a network was made independent of.
     """
     low, high = _range(table, table.hcr)
     marks: dict[str, Any] = {"n_samples": len(table), "low": low, "high": high}
@@ -45,8 +52,9 @@ def fingerprint(table: LesionTable, X: Any, root: Any, clinical: Sequence[str]) 
     }
     cells = _cells(X)
     marks["categories"] = {
-        name: sorted(cells[name].dropna().astype(str).unique().tolist())
-        for name in _clinical_words(clinical, cells)
+        name: sorted(set(cells[name].dropna().map(category_name)))
+        for name in (*_clinical_words(clinical, cells), *categories)
+        if name in cells
     }
     for name, found in _acquisition(table, X, root).items():
         if np.isfinite(found).any():
@@ -170,8 +178,8 @@ def _unseen_categories(marks: dict[str, Any], X: Any) -> Iterator[tuple[int, str
     for name, seen in marks.get("categories", {}).items():
         if not isinstance(X, pd.DataFrame) or name not in X.columns:
             continue
-        cells = X[name].reset_index(drop=True).dropna().astype(str)
-        for row, cell in cells[~cells.isin(seen)].items():
+        cells = X[name].reset_index(drop=True).dropna().map(category_name)
+        for row, cell in cells[~cells.isin([category_name(one) for one in seen])].items():
             yield int(row), f"{name}: category {cell!r} was not seen in training"
 
 

@@ -27,9 +27,9 @@ from nonredundant.models.baselines import PatchPCA
 from nonredundant.models.cvae import NonRedundantCVAE, gates_of
 from nonredundant.models.residualiser import Residualiser
 from nonredundant.models.sample_categories import (
-    KNOWN_BLOCKS,
     category_columns,
     category_shares,
+    named_categories,
     split_condition,
 )
 from nonredundant.utils.context import one_thread, recorded_warnings
@@ -390,8 +390,7 @@ def _shares(
     model: Any, table: LesionTable, rows: np.ndarray, data: FoldData
 ) -> dict[str, dict[str, float]]:
     """Return the categories of the training lesions of what a model is independent of."""
-    named = model.get_params().get("independent_of")
-    columns = [one for one in named or () if one not in KNOWN_BLOCKS] if named != "auto" else []
+    columns = named_categories(model)
     if columns:
         split_condition(columns, table.samples.iloc[data.fold.train], table.blocks)
     return category_shares(table.samples.iloc[table.sample[rows]], columns)

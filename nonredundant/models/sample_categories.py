@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.lesions.labels import category_name
 from nonredundant.utils.close_names import suggest_names
+from nonredundant.utils.user_warnings import warn_user
 from nonredundant.utils.validation import InvalidParameterError
 
 #: The blocks of features that can be made independent of.
 KNOWN_BLOCKS = ("hcr", "clinical")
+
+
+def named_categories(model: Any) -> list[str]:
+    """Return the columns of samples that a model, or None, is to be made independent of."""
+    named = getattr(model, "independent_of", None)
+    names = named if isinstance(named, tuple | list) else ()
+    return [name for name in names if name not in KNOWN_BLOCKS]
 
 
 def split_condition(
@@ -128,12 +137,24 @@ def category_columns(
                 f"lacks: add it to LesionTable.samples; its columns are {list(samples.columns)}"
             )
         labels = _names(samples[name])[:, None]
+        _tell_unseen(name, labels[:, 0], share)
         categories = np.array(list(share), dtype=object)[None, :]
         own = (labels == categories).reshape(len(samples), len(share)).astype(float)
         mean = np.array(list(share.values()))
         scaled = (own - mean) / np.sqrt(mean * (1 - mean))
         parts.append(np.where(own.any(axis=1, keepdims=True), scaled, 0.0))
     return np.hstack(parts)
+
+
+def _tell_unseen(name: str, labels: np.ndarray, share: Mapping[str, float]) -> None:
+    """Warn of samples of categories that no training sample had."""
+    unseen = sorted({one for one in labels if one is not None} - set(share))
+    if unseen and share:
+        warn_user(
+            f"samples with {name} {unseen[:5]} are of no category of the training samples, "
+            f"{list(share)[:5]}: what their own {name} does to the learned features is not removed",
+            f"unseen {name}",
+        )
 
 
 def _names(column: pd.Series) -> np.ndarray:

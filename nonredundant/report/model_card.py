@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from nonredundant.models.sample_categories import named_categories
 from nonredundant.report.formatting import count, format_interval, format_number
 from nonredundant.report.sections.checklist import METRICS
 
@@ -73,6 +74,7 @@ def _model(model: Any) -> list[str]:
     """Describe the model."""
     facts = model.facts_
     blocks = ", ".join(f"{n:,} {name}" for name, n in facts["blocks"].items())
+    categories = dict.fromkeys([*named_categories(model.cvae), *named_categories(model.embedding)])
     rows = [
         ("feature set", model.feature_set_),
         ("classifier", model.classifier_name_),
@@ -81,6 +83,7 @@ def _model(model: Any) -> list[str]:
         ("clinical columns", ", ".join(facts.get("clinical", [])) or "none"),
         ("steps before network and classifier", "; ".join(facts.get("steps", [])) or "none"),
         ("learned features", len(model.learned_names_) or "none"),
+        ("made independent of columns of the samples", ", ".join(categories) or "none"),
         ("compared with", "nothing" if model.reference_ is None else model.reference_.name),
         ("random seed", facts["seed"]),
         ("made", facts["made"]),

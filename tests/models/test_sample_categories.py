@@ -63,7 +63,8 @@ def test_categories_of_no_training_row_have_the_mean():
     assert columns[:3].mean(axis=0) == pytest.approx([0, 0])
     assert columns[:3].std(axis=0) == pytest.approx([1, 1])
     assert (columns[3] == 0).all()
-    other = category_columns(pd.DataFrame({"centre": ["z", "a"]}), shares)
+    with pytest.warns(UserWarning, match=r"centre \['z'\] are of no category"):
+        other = category_columns(pd.DataFrame({"centre": ["z", "a"]}), shares)
     assert (other[0] == 0).all()
     assert (other[1] == columns[0]).all()
     assert category_shares(samples[:2], ["centre"]) == {"centre": {}}
@@ -142,3 +143,26 @@ def test_a_comparison_makes_residuals_independent_of_the_centre(name):
     assert codes["hcr", "centre"] < 0.4 * codes["auto"]
     with pytest.raises(ValueError, match="independent of the column 'centre' of the samples"):
         model.predict(new.replace(samples=None))
+
+
+def test_new_centres_are_told_and_the_outcome_is_no_centre():
+    lesions = table(60)
+    y = np.random.default_rng(0).permutation(np.repeat([0, 1], 30))
+    model = FeatureSetClassifier(
+        "HCR+M-MI",
+        embedding=NonRedundantEmbedding(2, independent_of=("hcr", "centre")),
+        cv=None,
+        random_state=0,
+    )
+    new = with_centre(["a", "b", "z"])
+    found = model.fit(lesions, y).outside(new)
+    assert found.str.contains("centre: category 'z' was not seen in training").tolist() == [
+        False,
+        False,
+        True,
+    ]
+    with pytest.warns(UserWarning, match=r"centre \['z'\] are of no category"):
+        model.predict(new)
+    known = lesions.replace(samples=pd.DataFrame({"centre": y}, index=lesions.index))
+    with pytest.raises(ValueError, match="'centre'.*told the answer"):
+        model.fit(known, y)
