@@ -2,7 +2,8 @@
 
 Each kind of deep features is made independent of the hand-crafted ones on the training lesions,
 joined with them, and given to one logistic regression; the AUC of held-out lesions is compared
-with that of the hand-crafted features alone. `--only phantoms` restricts the cohorts.
+with that of the hand-crafted features alone. `--only phantoms` restricts the cohorts, `--sizes 100
+400` the numbers of training lesions.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,38 +47,38 @@ PHOTOGRAPHS = ((0.498, 0.502),) * 3
 Cohort = tuple[LesionTable, np.ndarray]
 
 
-def phantoms(noise: float) -> Cohort:
+def phantoms(n: int, noise: float) -> Cohort:
     """Draw lesions; the more noise, the harder the hidden factor is to see."""
-    cases, y, _ = make_lesions(max(SIZES) + N_TEST, image_noise=noise, random_state=3)
+    cases, y, _ = make_lesions(n, image_noise=noise, random_state=3)
     extractor = RadiomicsExtractor(
         bin_count=32, patch_shape=(16,) * 3, feature_classes=["shape", "firstorder"], n_jobs=2
     )
     return extractor.fit_transform(cases), np.asarray(y)
 
 
-def radiographs() -> Cohort:
+def radiographs(n: int) -> Cohort:
     """Read PneumoniaMNIST."""
-    return _sampled(fetch_pneumonia, patch_shape=(28, 28), bin_width=25, whole_image=True)
+    return _sampled(n, fetch_pneumonia, patch_shape=(28, 28), bin_width=25, whole_image=True)
 
 
-def glands() -> Cohort:
+def glands(n: int) -> Cohort:
     """Read AdrenalMNIST3D."""
     return _sampled(
-        fetch_adrenal, patch_shape=(16,) * 3, patch_spacing=4.0, feature_classes=["shape"]
+        n, fetch_adrenal, patch_shape=(16,) * 3, patch_spacing=4.0, feature_classes=["shape"]
     )
 
 
-def _sampled(fetch: Callable[..., Any], **settings: Any) -> Cohort:
-    """Return as many lesions as are needed, or all that there are."""
+def _sampled(n: int, fetch: Callable[..., Any], **settings: Any) -> Cohort:
+    """Return n lesions, or all that there are."""
     found = fetch()
-    kept = np.random.default_rng(0).permutation(len(found.data))[: max(SIZES) + N_TEST]
+    kept = np.random.default_rng(0).permutation(len(found.data))[:n]
     table = RadiomicsExtractor(**settings, n_jobs=2).fit_transform(found.data.iloc[kept])
     return table, np.asarray(found.target)[kept]
 
 
-COHORTS: dict[str, Callable[[], Cohort]] = {
-    "phantoms, little noise": lambda: phantoms(0.3),
-    "phantoms, more noise": lambda: phantoms(1.0),
+COHORTS: dict[str, Callable[[int], Cohort]] = {
+    "phantoms, little noise": lambda n: phantoms(n, 0.3),
+    "phantoms, much noise": lambda n: phantoms(n, 4.0),
     "PneumoniaMNIST": radiographs,
     "AdrenalMNIST3D": glands,
 }
@@ -161,16 +162,16 @@ def score(parts: list[np.ndarray], train_y: np.ndarray, held_y: np.ndarray) -> f
     return float(roc_auc_score(held_y, classifier.decision_function(parts[1])))
 
 
-def measure(name: str) -> list[dict[str, Any]]:
+def measure(name: str, sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Return the held-out AUC of every kind of deep features, size and seed in a cohort."""
-    table, y = COHORTS[name]()
+    table, y = COHORTS[name](max(sizes) + N_TEST)
     table = with_encoders(table)
     kinds = ("HCR", "DLR", "Pooled", "Untrained", "Photographs")
     rows = []
     for seed in SEEDS:
         order = np.random.default_rng(seed).permutation(len(table))
         test, rest = order[:N_TEST], order[N_TEST:]
-        for size in SIZES:
+        for size in sizes:
             chosen = np.sort(rest[:size])
             for kind in kinds:
                 parts = fused(kind, table[chosen], table[np.sort(test)], seed)
@@ -211,12 +212,13 @@ def main() -> None:
     """Measure the chosen cohorts and write the section."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="Words in the names of cohorts.")
+    parser.add_argument("--sizes", nargs="*", type=int, default=SIZES, help="Training lesions.")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     start, rows = time.perf_counter(), []
     for name in COHORTS:
         if not options.only or any(word in name for word in options.only):
-            rows += measure(name)
+            rows += measure(name, options.sizes)
     write_section(
         "which_deep_features.py",
         "Which deep features add most?",
