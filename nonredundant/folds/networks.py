@@ -29,8 +29,8 @@ from nonredundant.models.residualiser import Residualiser
 from nonredundant.models.sample_categories import (
     category_columns,
     category_shares,
+    check_condition,
     named_categories,
-    split_condition,
 )
 from nonredundant.utils.context import one_thread, recorded_warnings
 
@@ -392,7 +392,7 @@ def _shares(
     """Return the categories of the training lesions of what a model is independent of."""
     columns = named_categories(model)
     if columns:
-        split_condition(columns, table.samples.iloc[data.fold.train], table.blocks)
+        check_condition(columns, table.samples.iloc[data.fold.train], table.blocks)
     return category_shares(table.samples.iloc[table.sample[rows]], columns)
 
 

@@ -32,10 +32,10 @@ from nonredundant.models.base import VAE_CONSTRAINTS, WEIGHT, VAEEstimator
 from nonredundant.models.inputs import Cohort, encode_labels
 from nonredundant.models.residualiser import Residualiser
 from nonredundant.models.sample_categories import (
-    KNOWN_BLOCKS,
     category_columns,
     category_shares,
-    split_condition,
+    check_condition,
+    named_categories,
 )
 from nonredundant.nn.estimator import TrainingPlan
 from nonredundant.utils.context import unchanged_on_failure
@@ -90,7 +90,7 @@ class ConditionedVAE(VAEEstimator):
             return
         self.independent_of_ = tuple(self.independent_of)
         first = np.unique(cohort.sample, return_index=True)[1]
-        split_condition(self.independent_of_, cohort.samples.iloc[first], cohort.blocks)
+        check_condition(self.independent_of_, cohort.samples.iloc[first], cohort.blocks)
 
     def _fit_scalers(self, cohort: Cohort) -> None:
         """Fit the scalers that compute h and impute the features of the output."""
@@ -99,7 +99,7 @@ class ConditionedVAE(VAEEstimator):
         usable = cohort.features[cohort.usable]
         self.hcr_scaler_ = FeatureScaler(self.hcr_size if hcr else None).fit(usable[hcr])
         self.clinical_scaler_ = FeatureScaler().fit(usable[rest])
-        columns = [name for name in self.independent_of_ if name not in KNOWN_BLOCKS]
+        columns = named_categories(self)
         self.category_shares_ = category_shares(cohort.samples[cohort.usable], columns)
 
     def _condition(self, cohort: Cohort) -> np.ndarray:
@@ -107,9 +107,9 @@ class ConditionedVAE(VAEEstimator):
         if cohort.h is None:
             scalers = {"hcr": self.hcr_scaler_, "clinical": self.clinical_scaler_}
             parts = [
-                scaler.transform(cohort.features)
-                for block, scaler in scalers.items()
-                if block in self.independent_of_
+                scalers[block].transform(cohort.features)
+                for block in self.independent_of_
+                if block in scalers
             ]
             # Files of earlier versions know of no categories.
             shares = getattr(self, "category_shares_", {})

@@ -20,7 +20,8 @@ from nonredundant.models.sample_categories import (
     KNOWN_BLOCKS,
     category_columns,
     category_shares,
-    split_condition,
+    check_condition,
+    named_categories,
 )
 from nonredundant.utils.close_names import suggest_names
 from nonredundant.utils.output import NamedOutputMixin
@@ -202,9 +203,9 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self, "components_")
         table = read_table(self, X, reset=False)
-        known = table.features[self._known_columns]
+        known = self.known_scaler_.impute(table.features[self._known_columns])
         values = table.features[self._embedding_columns].to_numpy(dtype=np.float64)
-        h = self._condition(self.known_scaler_.impute(known), table)
+        h = self._condition(known, table)
         r = self._residuals(h, self._components_of(values))
         missing = np.isnan(values).all(axis=1)
         if missing.any():
@@ -217,7 +218,7 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
             )
             r[missing] = self.median_
         if self.output == "fused":
-            r = np.hstack([self.known_scaler_.impute(known), r])
+            r = np.hstack([known, r])
         if not table.is_single:
             names = list(self.get_feature_names_out())
             blocks = {name: "clinical" for name in self._clinical_columns if name in names}
@@ -318,17 +319,18 @@ class NonRedundantEmbedding(NamedOutputMixin, TransformerMixin, BaseEstimator):
 
     def _known_blocks(self, table: LesionTable, *, is_table: bool) -> dict[str, str]:
         """Return the known columns and their blocks, and check what is named."""
-        columns: tuple[str, ...] = ()
         if isinstance(self.independent_of, tuple | list):
-            blocks, columns = split_condition(self.independent_of, table.samples, table.blocks)
+            check_condition(self.independent_of, table.samples, table.blocks)
             # A matrix is an embedding without known columns.
-            lacking = [one for one in blocks if is_table and not table.columns_of(one)]
+            blocks = [one for one in self.independent_of if is_table and one in KNOWN_BLOCKS]
+            lacking = [one for one in blocks if not table.columns_of(one)]
             if lacking:
                 raise InvalidParameterError(
                     f"independent_of={self.independent_of!r} names {lacking[0]!r}, but the table "
                     "has no such columns: leave it out, or give them to LesionTable"
                 )
-        self.category_shares_ = category_shares(table.samples.iloc[table.sample], columns)
+        samples = table.samples.iloc[table.sample]
+        self.category_shares_ = category_shares(samples, named_categories(self))
         known = table.blocks.items() if is_table else ()
         return {name: kind for name, kind in known if kind in KNOWN_BLOCKS}
 

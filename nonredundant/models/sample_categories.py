@@ -24,10 +24,10 @@ def named_categories(model: Any) -> list[str]:
     return [name for name in names if name not in KNOWN_BLOCKS]
 
 
-def split_condition(
+def check_condition(
     names: Sequence[str], samples: pd.DataFrame, features: Mapping[str, str]
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Divide what `independent_of` names into blocks of features and columns of samples.
+) -> None:
+    """Check that `independent_of` names blocks of features and columns of samples.
 
     Parameters
     ----------
@@ -38,19 +38,13 @@ def split_condition(
     features : mapping of str to str
         The block of each feature.
 
-    Returns
-    -------
-    blocks, columns : tuple of str
-        The two parts.
-
     Raises
     ------
     InvalidParameterError
         If nothing is named, a name is neither, the clinical block has no features, or a column has
         more categories than half of its samples.
     """
-    blocks = tuple(name for name in names if name in KNOWN_BLOCKS)
-    columns = tuple(name for name in names if name not in KNOWN_BLOCKS)
+    columns = [name for name in names if name not in KNOWN_BLOCKS]
     there = list(map(str, samples.columns))
     unknown = [name for name in columns if name not in there]
     if unknown or not len(names):
@@ -59,7 +53,7 @@ def split_condition(
             f"as the centre, got {tuple(names)!r}; the columns are {there}"
             f"{suggest_names(unknown, [*KNOWN_BLOCKS, *there])}"
         )
-    if "clinical" in blocks and "clinical" not in features.values():
+    if "clinical" in names and "clinical" not in features.values():
         raise InvalidParameterError(
             f"independent_of={tuple(names)!r} names 'clinical', but none of the {len(features)} "
             "columns is clinical: extract clinical columns with "
@@ -67,7 +61,6 @@ def split_condition(
         )
     for name in columns:
         _check_categories(name, samples[name])
-    return blocks, columns
 
 
 def _check_categories(name: str, column: pd.Series) -> None:

@@ -20,6 +20,7 @@ from nonredundant.utils.validation import StrOptions
 
 #: Pooling methods; the names of the output columns start with them.
 POOLINGS = ("mean", "max", "min", "std", "sum", "largest", "volume")
+#: Number of samples that a message names.
 _SHOWN = 5
 
 
