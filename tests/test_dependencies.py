@@ -29,7 +29,7 @@ TYPES_ONLY = {"polars"}
 #: Programs that benchmarks compare with, each in an environment that the benchmark makes.
 PEERS = {"fastrad", "flash-radiomics", "mirp", "nyxus", "pydantic", "pythae"}
 #: Imported by another name: plugins, programs, stubs.
-TOOLS = {"bandit", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
+TOOLS = {"bandit", "codespell", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
 #: Named as text: by docs/conf.py, by the kernel of a notebook, by torch.utils.tensorboard.
 SITE = {
     "ipykernel",
