@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from nonredundant.statistics.estimates import LEVEL, check_scored
+from nonredundant.utils.context import unpenalised
 
 #: Probabilities are clipped to this distance from 0 and 1, where the logit is infinite.
 _EDGE = 1e-6
@@ -66,7 +67,9 @@ def calibration_summary(y: Any, p: Any, *, groups: Any = None) -> dict[str, floa
     rarer = min(int(positive.sum()), int((~positive).sum()))
     separated = x[positive].min() >= x[~positive].max() or x[positive].max() <= x[~positive].min()
     if np.ptp(x) > 0 and not separated and rarer >= _LEAST_CASES:
-        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
+        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+        with unpenalised():
+            model.fit(x[:, None], positive)
         fitted = model.predict_proba(x[:, None])[:, 1]
         slope = float(model.coef_[0, 0])
         reach = _reach(np.hstack([ones, x[:, None]]), positive, fitted, groups)
