@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from nonredundant.utils.context import unpenalised
+from nonredundant.statistics.calibration import unpenalised
 
 #: Least rise of the log-odds per standard deviation of the held-out margins.
 LEAST_RISE = 0.1

@@ -183,8 +183,8 @@ class LesionTable:
         if ordered != list(features.columns):
             features = features[ordered]
             self.blocks = {name: self.blocks[name] for name in ordered}
-        # A shallow copy: only the row labels are new, the values are shared with the caller. pandas 2
-        # copies the values, too, and lays them out by columns.
+        # A shallow copy: only the row labels are new, the values are shared with the caller.
+        # pandas 2 copies the values, too, and lays them out by columns.
         self.features = in_rows(features.set_axis(labels, axis=0))
 
     @classmethod

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from nonredundant.statistics.estimates import LEVEL, check_scored
-from nonredundant.utils.context import unpenalised
 
 #: Probabilities are clipped to this distance from 0 and 1, where the logit is infinite.
 _EDGE = 1e-6
 #: Cases of the rarer class below which a calibration slope means nothing.
 _LEAST_CASES = 10
+
+
+@contextlib.contextmanager
+def unpenalised() -> Iterator[None]:
+    """Let logistic regressions be fitted with C=inf, of which scikit-learn 1.8 warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting penalty=None will ignore the C")
+        yield
 
 
 def calibration_summary(y: Any, p: Any, *, groups: Any = None) -> dict[str, float]:

@@ -29,14 +29,6 @@ def recorded_warnings() -> Iterator[list[str]]:
 
 
 @contextlib.contextmanager
-def unpenalised() -> Iterator[None]:
-    """Let logistic regressions be fitted with C=inf, of which scikit-learn 1.8 warns."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Setting penalty=None will ignore the C")
-        yield
-
-
-@contextlib.contextmanager
 def silent_loggers(*names: str) -> Iterator[None]:
     """Raise the level of loggers above all messages, and restore it afterwards."""
     loggers = [logging.getLogger(name) for name in names]
