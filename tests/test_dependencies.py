@@ -29,7 +29,7 @@ TYPES_ONLY = {"polars"}
 #: Programs that benchmarks compare with, each in an environment that the benchmark makes.
 PEERS = {"fastrad", "flash-radiomics", "mirp", "nyxus", "pydantic", "pythae"}
 #: Imported by another name: plugins, programs, stubs.
-TOOLS = {"bandit", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
+TOOLS = {"bandit", "codespell", "mypy", "pandas-stubs", "pytest-xdist", "ruff", "types-tqdm"}
 #: Named as text: by docs/conf.py, by the kernel of a notebook, by torch.utils.tensorboard.
 SITE = {
     "ipykernel",
@@ -111,8 +111,3 @@ def test_constraints_pin_what_is_declared():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {normalised(line.split("==")[0]) for line in lines if line and line[0] != "#"}
     assert not {name for names in declared().values() for name in names} - pinned
-
-
-def test_version_is_the_one_to_cite():
-    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"version: {nonredundant.__version__}\n" in citation

@@ -85,8 +85,7 @@ def test_python_blocks_parse(page):
 
 @each_page
 def test_modules_and_names_import(page):
-    # Changes name the places where things once were.
-    text = page.read_text(encoding="utf-8").partition("### Changed names")[0]
+    text = page.read_text(encoding="utf-8")
     for path in sorted(set(re.findall(r"\bnonredundant(?:\.[A-Za-z_]\w*)+", text))):
         parts = path.split(".")
         module, depth = nr, 1
@@ -104,7 +103,7 @@ def test_modules_and_names_import(page):
 
 @each_page
 def test_files_named_in_the_text_exist(page):
-    text = page.read_text(encoding="utf-8").partition("### Changed names")[0]
+    text = page.read_text(encoding="utf-8")
     for path in sorted(set(re.findall(r"`((?:[\w.]+/)+[\w.]+\.(?:py|md|toml))`", text))):
         places = [ROOT, ROOT / "nonredundant", page.parent]
         assert any((place / path).exists() for place in places), f"{page.name} names {path}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import re
 import shlex
@@ -19,7 +20,17 @@ from nonredundant.cli.commands import app
 
 ROOT = Path(nonredundant.__file__).parents[1]
 #: Names in conda-forge that differ from those of the Python index.
-CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "SimpleITK": "simpleitk"}
+CONDA = {
+    "SimpleITK": "simpleitk",
+    "matplotlib": "matplotlib-base",
+    "ray": "ray-core",
+    "torch": "pytorch",
+    "torch-geometric": "pytorch_geometric",
+}
+#: Extras for people who work on the package.
+FOR_DEVELOPERS = {"dev", "docs"}
+#: Extras that options of the command line ask for.
+OF_THE_COMMANDS = {"dicom", "graph", "store", "survival"}
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "Containerfile").exists(), reason="the package is installed without its sources"
@@ -32,17 +43,42 @@ def instructions():
     return [line for line in text.splitlines() if line and not line.startswith("#")]
 
 
+def conda(lines):
+    """Return the bounds of requirements by their names in conda-forge."""
+    pairs = dict(one.split(">=") for one in lines)
+    return {CONDA.get(name, name): bound for name, bound in pairs.items()}
+
+
 def test_the_recipe_requires_what_pyproject_requires():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    pairs = dict(one.split(">=") for one in project["dependencies"])
-    # No conda package of it exists; the recipe says so.
-    del pairs["pyradiomics-cuda"]
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project, needed = settings["project"], settings["build-system"]["requires"]
     recipe = (ROOT / "recipe" / "meta.yaml").read_text(encoding="utf-8")
-    run = recipe.split("  run:\n")[1].split("\n\n")[0]
-    found = dict(re.findall(r"- (\S+) >=(\S+)", run))
-    assert found.pop("python") == project["requires-python"].removeprefix(">=")
-    assert found == {CONDA.get(name, name): bound for name, bound in pairs.items()}
+    parts = re.split(r"^  (host|run|run_constrained):\n", recipe, flags=re.M)
+    found = {
+        name: dict(re.findall(r"^    - (\S+) >=(\S+)$", text.split("\n\n")[0], re.M))
+        for name, text in zip(parts[1::2], parts[2::2], strict=True)
+    }
+    python = {"python": project["requires-python"].removeprefix(">=")}
+    assert found["host"] == python | conda(needed)
+    # No conda package of it exists; the recipe says so.
+    required = [one for one in project["dependencies"] if "pyradiomics-cuda" not in one]
+    assert found["run"] == python | conda(required)
+    extras = project["optional-dependencies"]
+    optional = [one for extra in extras.keys() - FOR_DEVELOPERS for one in extras[extra]]
+    assert found["run_constrained"] == conda(optional)
     assert f'version = "{nonredundant.__version__}"' in recipe
+    ((name, target),) = project["scripts"].items()
+    assert f"- {name} = {target}\n" in recipe
+
+
+def test_the_image_installs_the_extras_that_the_commands_ask_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (line,) = [one for one in instructions() if "/source[" in one]
+    extras = set(line.split("/source[")[1].split("]")[0].split(","))
+    assert extras == OF_THE_COMMANDS <= project["optional-dependencies"].keys()
+    lowest = project["requires-python"].removeprefix(">=")
+    bases = [one.split()[1] for one in instructions() if one.startswith("FROM ")]
+    assert set(bases) == {f"python:{lowest}-slim"}
 
 
 def test_the_image_copies_files_that_exist():
@@ -77,11 +113,16 @@ def test_phantoms_of_the_image_are_a_cohort_on_disk(tmp_path):
 
 def test_files_of_a_release_have_its_number():
     number = nonredundant.__version__
-    assert f"\nversion: {number}\n" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert re.findall(r"^## (\S+)", changes, re.M)[0] == number
+    releases = re.split(r"^## ", changes, flags=re.M)[1:]
+    latest, date = re.match(r"(\S+) \((\S+)\)\n", releases[0]).groups()
+    assert latest == number
+    cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {number}\n" in cited
+    dated = [] if date == "unreleased" else [str(datetime.date.fromisoformat(date))]
+    assert re.findall(r"^date-released: (\S+)$", cited, re.M) == dated
     # What a user reads of a release is a page, not a log.
-    assert len(changes.splitlines()) < 150
+    assert max(len(one.splitlines()) for one in releases) < 80
     switch = json.loads((ROOT / "docs" / "_static" / "switcher.json").read_text(encoding="utf-8"))
     assert number in [entry["version"] for entry in switch]
 

@@ -6,6 +6,8 @@ import ast
 import contextlib
 import gzip
 import io
+import os
+import pickle
 import resource
 import shutil
 import struct
@@ -166,12 +168,16 @@ def test_the_command_line_reads_no_relative_path_outside_of_its_root(tmp_path):
     assert cases["image"].tolist() == [str(tmp_path / f"p{i}_image.nii.gz") for i in (0, 1)]
 
 
-def test_devices_are_no_images():
-    # They would be read without an end.
-    with pytest.raises(ImageFileError, match="/dev/zero is a device or pipe"):
-        content_key("/dev/zero")
-    with pytest.raises(ImageFileError, match="/dev/zero is a device or pipe"):
-        read_image("/dev/zero")
+@pytest.mark.parametrize("kind", ["device", "pipe"])
+def test_devices_and_pipes_are_no_images(tmp_path, kind):
+    # They would be read, or waited for, without an end.
+    path = "/dev/zero" if kind == "device" else str(tmp_path / "pipe.nii")
+    if kind == "pipe":
+        os.mkfifo(path)
+    with pytest.raises(ImageFileError, match=f"{path} is a device or pipe"):
+        content_key(path)
+    with pytest.raises(ImageFileError, match=f"{path} is a device or pipe"):
+        read_image(path)
 
 
 def _npz(path, arrays, method=zipfile.ZIP_STORED):
@@ -365,3 +371,58 @@ def test_headers_that_claim_more_than_the_file_can_hold_are_refused(tmp_path, na
         path.write_bytes(path.read_bytes().replace(b"DimSize = 8 8 8", b"DimSize = 9999 9999 99"))
     with pytest.raises(ImageFileError, match="which a file of .* bytes cannot hold"):
         read_image(path)
+
+
+# What SECURITY.md says that such files can do ---------------------------------------------------
+
+
+class Code:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_model_can_name_a_settings_file_that_is_read(tmp_path):
+    path = tmp_path / "settings.yaml"
+    path.write_text("setting:\n  binWidth: 0.1\n", encoding="utf-8")
+    model = FeatureSetClassifier(
+        "HCR", classifier="LR", extractor=quick(settings=str(path), bin_width=None), random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(cohort(8), np.arange(8) % 2)
+    skops.io.dump(model, tmp_path / "model.skops")
+    loaded = load_model(tmp_path / "model.skops")
+    path.write_text("no settings", encoding="utf-8")
+    with pytest.raises(ValueError, match="pyradiomics' layout"):
+        loaded.predict_proba(cohort(2))
+
+
+def test_a_cache_can_run_code(tmp_path):
+    cases = cohort(2)
+    quick(memory=tmp_path / "cache").fit_transform(cases)
+    kept = sorted((tmp_path / "cache").rglob("output.pkl"))
+    assert kept
+    for one in kept:
+        one.write_bytes(pickle.dumps(Code(tmp_path / "ran")))
+    with contextlib.suppress(Exception):
+        quick(memory=tmp_path / "cache").fit_transform(cases)
+    assert (tmp_path / "ran").exists()
+
+
+def test_a_header_and_a_link_can_lead_to_other_files(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    image = sitk.GetImageFromArray(np.arange(512, dtype=np.int16).reshape(8, 8, 8))
+    sitk.WriteImage(image, str(tmp_path / "other.mhd"))
+    header = (tmp_path / "other.mhd").read_text(encoding="utf-8")
+    (folder / "a.mhd").write_text(header.replace("other.raw", "../other.raw"), encoding="utf-8")
+    (folder / "b.mha").symlink_to(tmp_path / "c.mha")
+    sitk.WriteImage(image, str(tmp_path / "c.mha"))
+    for name in ("a.mhd", "b.mha"):
+        found = sitk.GetArrayFromImage(read_image(folder / name))
+        np.testing.assert_array_equal(found, sitk.GetArrayFromImage(image))

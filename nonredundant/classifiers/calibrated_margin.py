@@ -11,6 +11,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from nonredundant.statistics.calibration import unpenalised
+
 #: Least rise of the log-odds per standard deviation of the held-out margins.
 LEAST_RISE = 0.1
 
@@ -194,7 +196,8 @@ def _sigmoid(margin: np.ndarray, positive: np.ndarray, *, rises: bool) -> tuple[
     if rises:
         both = np.concatenate([z, z])[:, None]
         labels, weights = np.repeat([1, 0], len(z)), np.concatenate([target, 1 - target])
-        model = LogisticRegression(C=np.inf).fit(both, labels, sample_weight=weights)
+        with unpenalised():
+            model = LogisticRegression(C=np.inf).fit(both, labels, sample_weight=weights)
         if model.coef_[0, 0] > LEAST_RISE:
             slope, intercept = model.coef_[0, 0], model.intercept_[0]
     slope = slope / spread

@@ -507,7 +507,11 @@ def write_results(comparison: Any, output: Path, *more: str) -> None:
 
 def remove_cache(folder: Path) -> None:
     """Remove what joblib keeps in a folder, and the folder if nothing else is in it."""
-    shutil.rmtree(folder / "joblib", ignore_errors=True)
+    kept = folder / "joblib"
+    if kept.is_symlink():
+        # `rmtree` leaves links, and what lies behind one would be read as the cache.
+        kept.unlink()
+    shutil.rmtree(kept, ignore_errors=True)
     with contextlib.suppress(OSError):
         if [path.name for path in folder.iterdir()] == [".gitignore"]:
             # Joblib has written this file.

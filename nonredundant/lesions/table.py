@@ -184,7 +184,8 @@ class LesionTable:
             features = features[ordered]
             self.blocks = {name: self.blocks[name] for name in ordered}
         # A shallow copy: only the row labels are new, the values are shared with the caller.
-        self.features = in_rows(features).set_axis(labels, axis=0)
+        # pandas 2 copies the values, too, and lays them out by columns.
+        self.features = in_rows(features.set_axis(labels, axis=0))
 
     @classmethod
     def from_arrays(

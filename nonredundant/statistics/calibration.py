@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,14 @@ from nonredundant.statistics.estimates import LEVEL, check_scored
 _EDGE = 1e-6
 #: Cases of the rarer class below which a calibration slope means nothing.
 _LEAST_CASES = 10
+
+
+@contextlib.contextmanager
+def unpenalised() -> Iterator[None]:
+    """Let logistic regressions be fitted with C=inf, of which scikit-learn 1.8 warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Setting penalty=None will ignore the C")
+        yield
 
 
 def calibration_summary(y: Any, p: Any, *, groups: Any = None) -> dict[str, float]:
@@ -66,7 +77,9 @@ def calibration_summary(y: Any, p: Any, *, groups: Any = None) -> dict[str, floa
     rarer = min(int(positive.sum()), int((~positive).sum()))
     separated = x[positive].min() >= x[~positive].max() or x[positive].max() <= x[~positive].min()
     if np.ptp(x) > 0 and not separated and rarer >= _LEAST_CASES:
-        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000).fit(x[:, None], positive)
+        model = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
+        with unpenalised():
+            model.fit(x[:, None], positive)
         fitted = model.predict_proba(x[:, None])[:, 1]
         slope = float(model.coef_[0, 0])
         reach = _reach(np.hstack([ones, x[:, None]]), positive, fitted, groups)

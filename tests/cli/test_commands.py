@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -183,6 +187,36 @@ def test_a_model_that_was_not_fitted_on_images_says_so(folder, monkeypatch):
     result = run(folder, monkeypatch, "predict", "table.skops", "cases.csv", "-o", "p.csv")
     assert result.exit_code == 2
     assert "table.skops was not fitted on images and cannot read any" in result.output
+
+
+class Code:
+    """Makes a file when it is unpickled."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("ran"),)
+
+
+def test_only_a_resumed_run_reads_the_cache_of_an_earlier_one(folder, monkeypatch):
+    options = [
+        "evaluate", "cases.csv", "--target", "relapse", "-o", "cached", "--feature-sets", "HCR",
+        "--classifiers", "LR", "--folds", "2", "--repeats", "1", "--no-baselines", *QUICK,
+    ]  # fmt: skip
+    cache = folder / "cached" / "cache"
+    kept = folder / "kept"
+    with monkeypatch.context() as patched:
+        patched.setattr("nonredundant.cli.commands.remove_cache", lambda folder: None)
+        assert run(folder, monkeypatch, *options).exit_code == 0
+    assert list(cache.rglob("output.pkl"))
+    for one in cache.rglob("output.pkl"):
+        one.write_bytes(pickle.dumps(Code()))
+    shutil.copytree(cache, kept)
+    result = run(folder, monkeypatch, *options)
+    assert result.exit_code == 0, result.output
+    assert not (folder / "ran").exists()
+    assert not list(cache.rglob("output.pkl"))
+    shutil.copytree(kept, cache, dirs_exist_ok=True)
+    run(folder, monkeypatch, *options, "--resume")
+    assert (folder / "ran").exists()
 
 
 def test_evaluate_writes_report_and_tables(folder, monkeypatch):

@@ -211,6 +211,15 @@ def test_only_what_joblib_keeps_is_removed(tmp_path):
     remove_cache(tmp_path / "none")
 
 
+def test_a_link_in_place_of_the_cache_is_removed_and_its_target_stays(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "joblib").symlink_to(tmp_path / "elsewhere")
+    remove_cache(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    assert (tmp_path / "elsewhere").is_dir()
+
+
 def test_what_an_id_holds_cannot_steer_the_terminal(capsys):
     ids = ["Zoë 李\u200d", "\x1b]0;title\x07", "a\nError: fake", "\u202egnp", "\udc80"]
     status = {one: f"{one}: no file\r\nError: fake" for one in ids}

@@ -75,6 +75,14 @@ def test_settings_that_pyradiomics_does_not_know_are_named(settings, message):
         resolve_parameters(**settings)
 
 
+def test_a_parameter_file_runs_nothing(tmp_path):
+    text = f"setting: !!python/object/apply:os.mkdir ['{tmp_path / 'ran'}']\n"
+    (tmp_path / "p.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"p\.yaml is neither YAML nor JSON"):
+        resolve_parameters(settings=tmp_path / "p.yaml")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_parameter_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "model.skops").write_bytes(b"PK\x03\x04\xfb\xff")
     message = "settings: .*model.skops is neither YAML nor JSON: .*; give a parameter file"

@@ -307,7 +307,7 @@ def injection(keyword, value):
         ("GML", lambda one, k: setattr(one, "SUVType", "BW" if k else "LBM"), "SUVType"),
         ("BQML", injection("RadionuclideTotalDose", 3.7e7), r"RadionuclideTotalDose .*\(1\)"),
         ("BQML", injection("RadiopharmaceuticalStartTime", "073000"), "StartTime"),
-        ("BQML", lambda one, k: setattr(one, "CorrectedImage", "DECY" if k else "ATTN"), "Correc"),
+        ("BQML", lambda one, k: setattr(one, "CorrectedImage", "DECY" if k else "ATTN"), "Corr"),
         ("BQML", lambda one, k: setattr(one, "SeriesTime", f"0{8 + k % 2}0000"), "SeriesTime"),
         ("CNTS", factor_of(0.001), r"SUV factor \(7053,xx00\): 0.001 \(5\), 0.002 \(1\)"),
     ],
