@@ -150,6 +150,14 @@ def write_math(display: str) -> Any:
     return visit
 
 
+def wrap_figures(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
+    """Put each figure of an example into a box, in which wide ones scroll on a phone."""
+    if pagename.startswith("gallery/"):
+        figure = r'(<img [^>]*class = "sphx-glr-single-img"/>)'
+        box = r'<div class="figure-of-example">\1</div>'
+        context["body"] = re.sub(figure, box, context.get("body", ""))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect the hooks above."""
     app.add_html_math_renderer(
@@ -160,4 +168,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-skip-member", skip_inherited)
     link_diagrams()
     app.connect("source-read", link_gallery)
+    app.connect("html-page-context", wrap_figures)
     return {"parallel_read_safe": True}
