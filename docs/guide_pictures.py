@@ -1,6 +1,7 @@
 """Draw the pictures of the user guide from phantoms and simulated numbers; no network is trained.
 
-Run `python docs/guide_pictures.py` (a minute; `python docs/guide_pictures.py pet` draws one) after a change of extraction or of phantoms.
+Run `python docs/guide_pictures.py` (a minute), or with the names of some pages, after a change of
+extraction or of phantoms.
 """
 
 from __future__ import annotations
