@@ -111,6 +111,16 @@ linkcheck_workers = 4
 
 # Networks of the examples are trained for moments; the pages say so where it matters.
 warnings.filterwarnings("ignore", message=".*latents are collapsed")
+# A centre that is left out is left as it is: the page says so.
+warnings.filterwarnings("ignore", message="Harmonise leaves samples")
+
+
+def format_warning(message: Any, category: type[Warning], *place: Any) -> str:
+    """Write a warning on a page of an example without the path of the script."""
+    return f"{category.__name__}: {message}\n"
+
+
+warnings.formatwarning = format_warning
 
 
 def skip_inherited(
