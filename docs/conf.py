@@ -111,6 +111,16 @@ linkcheck_workers = 4
 
 # Networks of the examples are trained for moments; the pages say so where it matters.
 warnings.filterwarnings("ignore", message=".*latents are collapsed")
+# A centre that is left out is left as it is: the page says so.
+warnings.filterwarnings("ignore", message="Harmonise leaves samples")
+
+
+def format_warning(message: Any, category: type[Warning], *place: Any) -> str:
+    """Write a warning on a page of an example without the path of the script."""
+    return f"{category.__name__}: {message}\n"
+
+
+warnings.formatwarning = format_warning
 
 
 def skip_inherited(
@@ -150,6 +160,14 @@ def write_math(display: str) -> Any:
     return visit
 
 
+def wrap_figures(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
+    """Put each figure of an example into a box, in which wide ones scroll on a phone."""
+    if pagename.startswith("gallery/"):
+        figure = r'(<img [^>]*class = "sphx-glr-single-img"/>)'
+        box = r'<div class="figure-of-example">\1</div>'
+        context["body"] = re.sub(figure, box, context.get("body", ""))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """Connect the hooks above."""
     app.add_html_math_renderer(
@@ -160,4 +178,5 @@ def setup(app: Any) -> dict[str, bool]:
     app.connect("autodoc-skip-member", skip_inherited)
     link_diagrams()
     app.connect("source-read", link_gallery)
+    app.connect("html-page-context", wrap_figures)
     return {"parallel_read_safe": True}

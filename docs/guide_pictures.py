@@ -1,10 +1,13 @@
-"""Draw the pictures of the user guide from phantoms; nothing is trained.
+"""Draw the pictures of the user guide from phantoms and simulated numbers; no network is trained.
 
-Run `python docs/guide_pictures.py` (half a minute) after a change of extraction or of phantoms.
+Run `python docs/guide_pictures.py` (a minute), or with the names of some pages, after a change of
+extraction or of phantoms.
 """
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,12 +15,15 @@ from typing import Any
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import SimpleITK as sitk
 from PIL import Image
 
-from nonredundant import RadiomicsExtractor
+from nonredundant import LesionTable, RadiomicsExtractor, SelectFeatures, compare_feature_sets
 from nonredundant.datasets import make_lesions, make_survival_times
+from nonredundant.displays import SelectionFrequencyDisplay
 from nonredundant.displays.style import COLOURS
+from nonredundant.stability import draw_perturbations, repeat_stability
 
 IMAGES = Path(__file__).resolve().parent / "images"
 #: Inches and dots per inch: 840 pixels, the width of a page.
@@ -178,6 +184,68 @@ def draw_large_cohorts() -> Any:
     return figure
 
 
+def draw_numbers() -> Any:
+    """Draw predicted beside true numbers, from features alone and with an embedding."""
+    rng = np.random.default_rng(0)
+    radiomics, deep = rng.normal(size=(80, 3)), rng.normal(size=(80, 5))
+    y = radiomics[:, 0] + deep[:, 0] + 0.5 * rng.normal(size=80)
+    table = LesionTable(
+        pd.DataFrame(radiomics).add_prefix("feature"), embeddings={"FMCIB": pd.DataFrame(deep)}
+    )
+    settings = {"scoring": "r2", "classifiers": "Ridge", "n_repeats": 1, "random_state": 0}
+    found = compare_feature_sets(table, y, baselines=False, controls=False, **settings)
+    figure, axes = plt.subplots(1, 2, figsize=(WIDTH * 0.8, HEIGHT * 1.1), sharex=True, sharey=True)
+    for ax, name, colour in zip(axes, ("HCR", "HCR+FMCIB-MI"), COLOURS[2:0:-1], strict=True):
+        own = found.predictions.query("feature_set == @name")
+        r2 = found.summary.query("feature_set == @name")["mean"].item()
+        ax.axline((0, 0), slope=1, color="0.5", linestyle="--", linewidth=1)
+        ax.plot(own["score"], own["y"], ".", color=colour)
+        ax.set(title=f"{name}: R² {r2:.2f}", xlabel="predicted number")
+    axes[0].set_ylabel("true number")
+    return figure
+
+
+def draw_selection() -> Any:
+    """Draw how often folds choose features: two copies each of factors, three of which matter."""
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(150, 6))
+    y = factors[:, :3] @ [2.0, 1.6, 1.2] + rng.logistic(size=150) > 0
+    copies = np.repeat(factors, 2, axis=1) + 0.6 * rng.normal(size=(150, 12))
+    names = [f"factor {i}, {copy}" for i in range(1, 7) for copy in ("first", "second")]
+    found = compare_feature_sets(
+        LesionTable(pd.DataFrame(copies, columns=names)),
+        y,
+        feature_sets=["HCR"],
+        classifiers="LR",
+        steps=[SelectFeatures("mrmr", k=4)],
+        baselines=False,
+        n_repeats=2,
+        random_state=0,
+    )
+    figure, ax = plt.subplots(figsize=(WIDTH * 0.8, HEIGHT * 1.1))
+    SelectionFrequencyDisplay.from_comparison(found, k=10, ax=ax)
+    return figure
+
+
+def draw_stability() -> Any:
+    """Draw a lesion as it is and under two changes, and how well the features come back."""
+    cases, _y, _truth = make_lesions(30, random_state=3)
+    extractor = RadiomicsExtractor(
+        "PET", feature_classes=["shape", "firstorder", "glcm"], patch_shape=(24, 24, 24)
+    )
+    repeats = extractor.perturb(cases, draw_perturbations(4, "PET", random_state=0))
+    figure = plt.figure(figsize=(WIDTH, HEIGHT * 1.2))
+    left, right = figure.subfigures(1, 2, width_ratios=(2, 3))
+    ax = left.subplots()
+    place = int(repeats[0].masks[0, 0].sum(axis=(1, 2)).argmax())
+    ax.imshow(repeats[0].patches[0, 0, place], cmap="gray_r")
+    for table, colour in zip(repeats, COLOURS[1:], strict=False):
+        ax.contour(table.masks[0, 0, place], levels=[0.5], colors=colour, linewidths=1.2)
+    ax.set(title="four contours of a lesion", xticks=[], yticks=[])
+    repeat_stability(repeats).plot(ax=right.subplots())
+    return figure
+
+
 #: Picture of each page.
 DRAWN = {
     "nifti": draw_nifti,
@@ -189,15 +257,18 @@ DRAWN = {
     "imbalance": draw_imbalance,
     "survival": draw_survival,
     "large_cohorts": draw_large_cohorts,
+    "numbers": draw_numbers,
+    "selection": draw_selection,
+    "stability": draw_stability,
 }
 
 
-def main() -> None:
-    """Save every picture, with few colours and so small."""
+def main(names: Sequence[str]) -> None:
+    """Save pictures, with few colours and so small."""
     mpl.use("Agg")
     mpl.rcParams.update({"font.size": 9, "figure.constrained_layout.use": True})
-    for name, draw in DRAWN.items():
-        figure, stream = draw(), BytesIO()
+    for name in names:
+        figure, stream = DRAWN[name](), BytesIO()
         figure.savefig(stream, dpi=DPI, bbox_inches="tight")
         plt.close(figure)
         image = Image.open(stream).convert("RGB").quantize(64)
@@ -205,4 +276,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:] or list(DRAWN))

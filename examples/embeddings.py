@@ -50,7 +50,14 @@ table
 
 # %%
 found = nr.compare_feature_sets(
-    table, y, classifiers="LR", n_repeats=1, controls=False, audit=["dcor"], random_state=0
+    table,
+    y,
+    classifiers="LR",
+    n_repeats=1,
+    baselines=False,
+    controls=False,
+    audit=["dcor"],
+    random_state=0,
 )
 print(found.answer())
 

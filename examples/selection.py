@@ -18,7 +18,7 @@ from nonredundant.displays import SelectionFrequencyDisplay
 from nonredundant.statistics import selection_stability
 
 rng = np.random.default_rng(0)
-n = 120
+n = 200
 factors = rng.normal(size=(n, 40))
 logit = factors[:, :3] @ [1.6, 1.2, 0.8]
 y = (logit + rng.logistic(size=n) > 0).astype(int)

@@ -22,7 +22,8 @@ from nonredundant.stability import draw_perturbations, repeat_stability
 
 # %%
 changes = draw_perturbations(6, "PET", random_state=0)
-changes[:2]
+for change in changes:
+    print(f"turned by {change.rotation:+.1f}°, volume {change.volume:+.0%}, noise {change.noise:g}")
 
 # %% [markdown]
 # The network learns from 50 lesions, as they are. Thirty others are measured under each change;

@@ -12,9 +12,11 @@ import io
 import os
 import re
 import shlex
+import sys
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +27,13 @@ from dicom_for_tests import circle, write_contours, write_pet
 
 import nonredundant as nr
 from nonredundant.cli import app
-from nonredundant.datasets import make_lesions
+from nonredundant.datasets import make_lesions, make_survival_times
 from nonredundant.patients import LesionGraphClassifier
 
 ROOT = Path(nr.__file__).parent.parent
-#: Pages whose Python is run; `get_started` takes minutes on real images.
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+GUIDE = [page for page in sorted((ROOT / "docs" / "guide").glob("*.md")) if page.stem != "index"]
+#: Pages whose Python is run; `get_started` takes minutes on real images, `scaling` has clusters.
+PAGES = [ROOT / "README.md", *GUIDE, ROOT / "docs" / "faq.md"]
 WITH_COMMANDS = [*PAGES, ROOT / "docs" / "get_started.md"]
 #: A block of Python, and the output below it.
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.S | re.M)
@@ -60,6 +63,22 @@ QUICK = {
     "feature_sets": ("HCR", "HCR+DLR-MI"),
 }
 
+#: The patients of the pages come from three centres, whose images differ a little.
+PHANTOMS = {
+    "visible_effect": 3.0,
+    "hidden_effect": 1.5,
+    "clinical_effect": 1.0,
+    "spacing": 3.0,
+    "n_centres": 3,
+    "centre_effect": 0.5,
+}
+RADIOMICS = (
+    *("shape_MeshVolume", "shape_SurfaceArea", "shape_Maximum3DDiameter"),
+    *("firstorder_Mean", "firstorder_Median", "firstorder_Maximum"),
+    *("glcm_Contrast", "glcm_Correlation", "glcm_JointEntropy"),
+    *("glrlm_RunEntropy", "gldm_DependenceVariance", "ngtdm_Coarseness"),
+)
+
 pytestmark = pytest.mark.skipif(
     not (ROOT / "docs").is_dir(), reason="the package is installed without its documents"
 )
@@ -70,10 +89,11 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.S | re.M)
 
 
-def write_cases(folder: Path, name: str, cases: pd.DataFrame, y: np.ndarray) -> None:
+def write_cases(
+    folder: Path, name: str, cases: pd.DataFrame, y: np.ndarray, truth: pd.DataFrame
+) -> None:
     """Write phantoms as NIfTI files, and their table with an outcome of each kind."""
-    rng = np.random.default_rng(0)
-    n = len(cases)
+    times = make_survival_times(truth, random_state=0)
     table = pd.DataFrame(index=pd.Index(cases.index, name="patient_id"))
     for role in ("image", "mask"):
         table[role] = [f"{name}_{case}_{role}.nii" for case in cases.index]
@@ -82,11 +102,11 @@ def write_cases(folder: Path, name: str, cases: pd.DataFrame, y: np.ndarray) -> 
             volume.SetSpacing(spacing)
             sitk.WriteImage(volume, folder / path)
     table["relapse"] = table["lung_metastasis"] = y
-    table["age"] = rng.normal(60, 10, n).round()
-    table["sex"] = rng.choice(["f", "m"], n)
-    table["centre"] = np.resize(["A", "B", "C"], n)
-    table["months"] = rng.exponential(24, n).round(1) + 0.1
-    table["event"] = rng.integers(0, 2, n)
+    table["age"] = cases["age"].round()
+    table["sex"] = np.random.default_rng(0).choice(["f", "m"], len(cases))
+    table["centre"] = cases["centre"].map({"centre0": "A", "centre1": "B", "centre2": "C"})
+    table["months"] = times["time"].round(1) + 0.1
+    table["event"] = times["event"].astype(int)
     table.to_csv(folder / f"{name}.csv")
 
 
@@ -95,12 +115,13 @@ def cohort(tmp_path_factory) -> Path:
     """Write the files that the pages name."""
     folder = tmp_path_factory.mktemp("cohort")
     for name, n_lesions in (("cases", 1), ("many", (1, 3))):
-        cases, _y, truth = make_lesions(24, n_lesions=n_lesions, spacing=3.0, random_state=0)
-        # Both classes are in each centre and among the first twenty.
-        write_cases(folder, name, cases, (truth["visible"] > truth["visible"].median()).to_numpy())
-    others, *_ = make_lesions(12, spacing=3.0, random_state=1)
-    others = others.set_axis([f"other {i}" for i in range(12)], axis=0)
-    write_cases(folder, "unlabelled", others, np.full(12, np.nan))
+        cases, y, truth = make_lesions(48, n_lesions=n_lesions, random_state=0, **PHANTOMS)
+        write_cases(folder, name, cases, y, truth)
+        if name == "cases":
+            write_embedding(folder / "embedding.csv", truth)
+    others, _y, truth = make_lesions(24, random_state=1, **PHANTOMS)
+    others = others.set_axis([f"other {i}" for i in range(24)], axis=0)
+    write_cases(folder, "unlabelled", others, np.full(24, np.nan), truth)
     values = np.random.default_rng(0).gamma(9, 500, (8, 20, 20))
     (folder / "anna" / "PET").mkdir(parents=True)
     write_pet(folder / "anna" / "PET" / "image", values)
@@ -114,14 +135,29 @@ def cohort(tmp_path_factory) -> Path:
     return folder
 
 
-def write_features(folder: Path) -> None:
-    """Write radiomics with an outcome, and an embedding of the same patients in another order."""
+def write_embedding(path: Path, truth: pd.DataFrame) -> None:
+    """Write an embedding of phantoms that knows their uptake, their size and the hidden factor."""
     rng = np.random.default_rng(0)
-    ids = pd.Index([f"p{i}" for i in range(40)], name="patient_id")
-    rows = pd.DataFrame(rng.normal(size=(40, 3)), index=ids).add_prefix("original_glcm_")
-    rows.assign(relapse=np.arange(40) % 2).to_csv(folder / "radiomics.csv")
-    values = pd.DataFrame(rng.normal(size=(40, 50)), index=ids)
-    values.sample(frac=1, random_state=0).to_csv(folder / "fmcib.csv")
+    known = truth[["visible", "radius", "hidden"]].rename_axis("patient_id")
+    values = known.to_numpy() @ rng.normal(size=(3, 64)) + rng.normal(size=(len(truth), 64))
+    pd.DataFrame(values, index=known.index).to_csv(path)
+
+
+def write_features(folder: Path) -> None:
+    """Write radiomics with an outcome, and an embedding of the same patients in another order.
+
+    The radiomics measure four factors, three columns each. The embedding repeats these and knows
+    one more, which they do not see.
+    """
+    rng, n = np.random.default_rng(0), 120
+    ids = pd.Index([f"p{i:03d}" for i in range(n)], name="patient_id")
+    seen, unseen = rng.normal(size=(n, 4)), rng.normal(size=(n, 1))
+    y = seen[:, 0] + unseen[:, 0] + rng.logistic(scale=0.5, size=n) > 0
+    rows = np.repeat(seen, 3, axis=1) + 0.5 * rng.normal(size=(n, 12))
+    names = [f"original_{name}" for name in RADIOMICS]
+    pd.DataFrame(rows, ids, names).assign(relapse=y.astype(int)).to_csv(folder / "radiomics.csv")
+    deep = np.hstack([seen, unseen]) @ rng.normal(size=(5, 64)) + rng.normal(size=(n, 64))
+    pd.DataFrame(deep, ids).sample(frac=1, random_state=0).to_csv(folder / "fmcib.csv")
 
 
 @pytest.fixture
@@ -133,22 +169,22 @@ def quick(monkeypatch):
         monkeypatch.setitem(estimator.__init__.__kwdefaults__, "max_epochs", 2)
 
 
-def run(page: Path) -> Iterator[tuple[re.Match[str], str]]:
-    """Run the Python of a page in one namespace; yield each block with what it prints."""
+def run(page: Path, change: Callable[[str], str] = str) -> Iterator[tuple[re.Match[str], str]]:
+    """Run the changed Python of a page in one namespace; yield each block with what it prints."""
     names: dict[str, object] = {"__name__": "__main__"}
     for number, block in enumerate(BLOCK.finditer(page.read_text("utf-8")), start=1):
         printed = io.StringIO()
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             # A cohort of 24 is small, and two epochs are few: the warnings say so.
             warnings.simplefilter("ignore", UserWarning)
-            exec(compile(block[1], f"{page.name}, block {number}", "exec"), names)
+            exec(compile(change(block[1]), f"{page.name}, block {number}", "exec"), names)
         yield block, printed.getvalue()
 
 
-def check_outputs(page: Path, *, exact: bool = False) -> None:
+def check_outputs(page: Path, *, exact: bool = False, change: Callable[[str], str] = str) -> None:
     """Run a page and compare its outputs, or write them."""
     short, found = False, []
-    for block, printed in run(page):
+    for block, printed in run(page, change):
         # What is computed from here on has other numbers under the short settings.
         short = short or (not exact and bool(SHORTENED.search(block[1])))
         found.append((block, printed))
@@ -221,6 +257,36 @@ def test_get_started_runs(tmp_path, monkeypatch, capsys):
     page = ROOT / "docs" / "get_started.md"
     check_outputs(page, exact=True)
     assert (tmp_path / "report.html").stat().st_size > 100_000
+
+
+def on_this_machine(code: str) -> str:
+    """Name a folder and processes of this machine instead of a cluster's.
+
+    What needs a scheduler of the reader's own is not run.
+    """
+    if "SLURMCluster" in code or "ray.init" in code:
+        return ""
+    return re.sub(r"n_jobs=\d+", "n_jobs=2", code.replace("/shared", "."))
+
+
+@pytest.mark.slow
+def test_scaling_runs_with_a_cluster_on_this_machine(cohort, request, monkeypatch, capsys):
+    distributed = pytest.importorskip("distributed")
+    if not WRITE:
+        request.getfixturevalue("quick")
+    local = partial(distributed.Client, n_workers=2, threads_per_worker=1, dashboard_address=None)
+    monkeypatch.setattr(distributed, "Client", lambda _address: local())
+    monkeypatch.setattr(sys, "argv", ["extract.py", "0", "16"])
+    monkeypatch.chdir(cohort)
+    check_outputs(ROOT / "docs" / "scaling.md", change=on_this_machine)
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)
+def test_a_page_of_the_guide_shows_what_its_code_prints_and_a_picture(page):
+    text = page.read_text("utf-8")
+    without = [block[1] for block in BLOCK.finditer(text) if not block[2]]
+    assert not without, f"{page.name} has code without an output:\n{without}"
+    assert re.search(r"^!\[[^]]+\]\(\.\./images/", text, re.M), f"{page.name} has no picture"
 
 
 @pytest.mark.parametrize("page", WITH_COMMANDS, ids=lambda page: page.stem)
