@@ -141,7 +141,7 @@ are kept where 20 are asked for):
 {markdown(stability)}
 
 CPU seconds of one fit on {names[0]}: {fits}. A comparison fits a step once per fold and, where it \
-sees labels, once per inner split (5 to 20), so that "boruta" was not compared. All of this took \
+sees labels, once per inner split (5 or 10), so that "boruta" was not compared. All of this took \
 {(time.perf_counter() - start) / 60:.0f} minutes on two cores."""
     write_section("selection.py", "Selection of features, and classifiers", body)
 

@@ -39,9 +39,7 @@ class Augmentation:
     def __call__(self, x: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Return the augmented patches and masks."""
         n_dim = x.ndim - 2
-        axes = self._axes_to_flip()
-        if axes:
-            x, mask = x.flip(axes), None if mask is None else mask.flip(axes)
+        x, mask = flipped(x, mask, self.axes_to_flip())
         for kind in self.kinds:
             if kind == "noise":
                 x = x + 0.1 * _spread(x) * torch.randn_like(x)
@@ -51,12 +49,24 @@ class Augmentation:
                 x, mask = _shift(x, mask, n_dim)
         return x, mask
 
-    def _axes_to_flip(self) -> list[int]:
+    @property
+    def flips_alone(self) -> bool:
+        """Whether a batch is changed by its orientation alone."""
+        return len(self._flipped) == len(self.kinds)
+
+    def axes_to_flip(self) -> list[int]:
         """Return the axes to flip in the next batch."""
         if not self._orientations:
             self._orientations = torch.randperm(2 ** len(self._flipped)).tolist()
         orientation = self._orientations.pop()
         return [axis for i, axis in enumerate(self._flipped) if orientation >> i & 1]
+
+
+def flipped(x: Tensor, mask: Tensor | None, axes: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+    """Return patches and masks, flipped along axes."""
+    if not axes:
+        return x, mask
+    return x.flip(list(axes)), None if mask is None else mask.flip(list(axes))
 
 
 def _spread(x: Tensor) -> Tensor:

@@ -39,13 +39,23 @@ class LesionDataset(Dataset):
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """Return a whole batch with one indexing operation."""
+        batch = self.plain(positions)
+        if self.augment is None:
+            return batch
+        x, mask = self.augment(batch.x, batch.mask)
+        return batch._replace(x=x, mask=mask)
+
+    def plain(self, positions: Sequence[int]) -> Batch:
+        """Return a batch that is not augmented."""
         rows = self.rows[np.asarray(positions)]
         x = torch.from_numpy(np.asarray(self.x[rows]))
         mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
-        if self.augment is not None:
-            x, mask = self.augment(x, mask)
-        h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
-        return Batch(x, mask, h, y, weight)
+        return Batch(x, mask, *self.known(positions))
+
+    def known(self, positions: Sequence[int]) -> tuple[torch.Tensor, ...]:
+        """Return conditions, labels and weights of a batch."""
+        rows = self.rows[np.asarray(positions)]
+        return tuple(torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
 
 
 def as_is(batch: Any) -> Any:

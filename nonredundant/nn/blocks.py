@@ -11,8 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from nonredundant.nn.losses import Batch
+
 _CONVOLUTION = {2: nn.Conv2d, 3: nn.Conv3d}
 _TRANSPOSED = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_CHANNELS_LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
 _INSTANCE_NORM = {2: nn.InstanceNorm2d, 3: nn.InstanceNorm3d}
 #: Target grid side of the blocks of the first layer, and grid side that is not halved further.
 COARSE_SIDE = 8
@@ -45,14 +48,15 @@ class IntensityScaler(nn.Module):
         scaled = torch.clamp(x, low, high).sub_(self.mean.view(tail)).div_(self.scale.view(tail))
         return scaled if mask is None else scaled * mask
 
-    def cut(
-        self, x: Tensor, mask: Tensor | None, layout: PatchLayout
-    ) -> tuple[Tensor, Tensor | None]:
+    def cut(self, batch: Batch, layout: PatchLayout) -> tuple[Tensor, Tensor | None]:
         """Return the masked patch in standardised intensities, and the mask, in a layout.
 
         A channel of NaN is that of a missing image: the encoder is given the mean intensity of the
         cohort, and its voxels do not count.
         """
+        x, mask = batch.x, batch.mask
+        if batch.is_cut:
+            return x, None if mask is None else mask.to(x.dtype)
         scaled, present = self(x, None), None
         if x.ndim > 2 and self.low.numel() > 1:
             present = ~x.flatten(2)[:, :, 0].isnan()
@@ -249,6 +253,9 @@ class ConvDecoder(nn.Module):
     def forward(self, z: Tensor, *, whole: bool = True) -> Tensor:
         """Return the patch of each vector, or the blocks of the patch."""
         x = self.activation(self.head(z).unflatten(1, self.coarsest))
+        # The memory format of the encoder's blocks, to which the output is compared. The last
+        # convolution takes a fifth of the time then, and the loss no copy.
+        x = x.contiguous(memory_format=_CHANNELS_LAST[x.ndim - 2])
         for level, grid in zip(self.levels, self.grids[-2::-1], strict=True):
             # A side that the encoder rounded up is one voxel too long here.
             x = self.activation(crop(level(x), grid))

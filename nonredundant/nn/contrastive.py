@@ -102,7 +102,7 @@ class CommonSalientVAE(nn.Module):
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return q(c, s | x*) of a batch in the units of the images, side by side."""
-        pair = self.posteriors(*self.scaler.cut(batch.x, batch.mask, self.layout))
+        pair = self.posteriors(*self.scaler.cut(batch, self.layout))
         return Posterior(*(torch.cat(parts, dim=1) for parts in zip(*pair, strict=True)))
 
     def added(self, s: Tensor) -> Tensor:
@@ -140,7 +140,7 @@ class CommonSalientVAE(nn.Module):
         The label is unknown here. The larger of the bounds for background and target is still a
         bound, up to the prior of the labels.
         """
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         qc, qs = self.posteriors(x_star, mask)
         bounds = []
         for is_target in (False, True):
@@ -180,7 +180,7 @@ class SepVAEModule(CommonSalientVAE):
         + κ I(c; s) − γ E log p(y | s) + φ dCor²(y; c), where p(s | background) =
         N(0, background_scale² I), p(s | target) = N(0, I).
         """
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         target = (batch.y > 0)[:, None]
         qc, qs = self.posteriors(x_star, mask)
         c, s = qc.sample(), qs.sample()
@@ -226,7 +226,7 @@ class ContrastiveVAEModule(CommonSalientVAE):
         N(0, I)) + κ I(c; s | target) + μ {MMD²(c of background, c of targets) + MMD²(s of
         background, 0)}.
         """
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         target = (batch.y > 0)[:, None]
         qc, qs = self.posteriors(x_star, mask)
         c, s = qc.sample(), qs.sample()
@@ -312,7 +312,7 @@ class SalientConditionalVAE(ConditionalVAE):
         −E log p(x* | h, [y > 0] d) + β KL(q(d | x*, h) ‖ p(d | y)) + κ I(h; d) + γ CE(y | h, d),
         where p(d | background) = N(0, background_scale² I), p(d | target) = N(0, I).
         """
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         target = (batch.y > 0)[:, None]
         qd = self.inference(x_star, batch.h)
         zero = qd.mean.new_zeros(())
@@ -330,7 +330,7 @@ class SalientConditionalVAE(ConditionalVAE):
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return −(reconstruction + β KL) of each lesion for the label with the larger value."""
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         qd = self.inference(x_star, batch.h)
         bounds = []
         for is_target in (False, True):

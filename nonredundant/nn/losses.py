@@ -16,19 +16,22 @@ TERM_NAMES = ("reconstruction", "kl", "independence", "label")
 
 
 class Batch(NamedTuple):
-    """A batch of lesions: patches, masks, conditions, labels and weights in the label term."""
+    """A batch of lesions: patches, masks, conditions, labels and weights in the label term.
+
+    `is_cut` says that patches and masks are as `IntensityScaler.cut` returns them.
+    """
 
     x: Tensor
     mask: Tensor | None
     h: Tensor
     y: Tensor
     weight: Tensor
+    is_cut: bool = False
 
     def to(self, device: Any) -> Batch:
         """Return the batch on a device."""
-        mask = None if self.mask is None else self.mask.to(device)
-        tensors = {n: v.to(device) for n, v in self._asdict().items() if n != "mask"}
-        return Batch(mask=mask, **tensors)
+        parts = self._asdict().items()
+        return Batch(**{n: v.to(device) if isinstance(v, Tensor) else v for n, v in parts})
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,8 @@ class _SquaredError(torch.autograd.Function):
             error = error.mul_(mask.to(x.dtype))
         ctx.save_for_backward(error)
         ctx.needed = px.dtype
-        return error.flatten(1).square().sum(1)
+        # A sum over the axes as they lie in memory; to flatten channels-last blocks copies them.
+        return error.square().sum(tuple(range(1, error.ndim)))
 
     @staticmethod
     @once_differentiable

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from nonredundant.nn.batches import LesionDataset, batches
 from nonredundant.nn.callbacks import ScheduledUpdate
+from nonredundant.nn.cut import cut_once
 from nonredundant.nn.losses import Batch
 from nonredundant.nn.memory import memory_kept
 from nonredundant.nn.net import TermNet
@@ -60,7 +61,7 @@ class VAENet(TermNet):
     def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> VAENet:
         """Run the epochs; the memory of a step is kept for the next one."""
         with memory_kept():
-            return super().fit_loop(X, y, **settings)
+            return super().fit_loop(cut_once(X, self.network, self.device), y, **settings)
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the total loss, d and the terms by name."""

@@ -120,7 +120,7 @@ class ConditionalVAE(nn.Module):
 
     def posterior(self, batch: Batch) -> Posterior:
         """Return q(d | x*, h) of a batch in the units of the images."""
-        return self.inference(self.scaler.cut(batch.x, batch.mask, self.layout)[0], batch.h)
+        return self.inference(self.scaler.cut(batch, self.layout)[0], batch.h)
 
     def inference(self, x_star: Tensor, h: Tensor) -> Posterior:
         """Return q(d | x*, h) for masked, standardised patches in the layout of the networks.
@@ -157,7 +157,7 @@ class ConditionalVAE(nn.Module):
         mean total variance of the training cohort, so that it is the unexplained fraction of
         variance and no weight depends on the patch size.
         """
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         qd = self.inference(x_star, batch.h)
         zero = qd.mean.new_zeros(())
         terms = LossTerms(
@@ -178,7 +178,7 @@ class ConditionalVAE(nn.Module):
 
     def elbo(self, batch: Batch, beta: float) -> Tensor:
         """Return −(reconstruction + β KL) of each lesion at the posterior mean."""
-        x_star, mask = self.scaler.cut(batch.x, batch.mask, self.layout)
+        x_star, mask = self.scaler.cut(batch, self.layout)
         qd = self.inference(x_star, batch.h)
         error = self.reconstruction(x_star, mask, qd.mean, batch.h)
         return -(error + beta * gaussian_kl(*qd))
