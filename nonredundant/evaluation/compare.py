@@ -38,7 +38,7 @@ from nonredundant.evaluation.cohort import Given, Read, read_cohort
 from nonredundant.evaluation.design import Design, read_design, reducer
 from nonredundant.evaluation.parameters import check_digests, check_parameters
 from nonredundant.evaluation.registration import plan_of, register
-from nonredundant.folds.audit import LEAST_AUDIT_ROWS, AuditOptions
+from nonredundant.folds.audit import AuditOptions
 from nonredundant.folds.centres import CENTRE, leave_one_centre_out, unnamed_centre
 from nonredundant.folds.feature_sets import FeatureSet, choose_feature_sets
 from nonredundant.folds.outcome import Outcome
@@ -406,10 +406,10 @@ def _check_pairs(outcome: Outcome, folds: list[Fold]) -> None:
 
 def _audit_options(audit: bool | Sequence[str], folds: list[Fold]) -> AuditOptions | None:
     """Return the methods of the audit that the number of held-out samples allows."""
-    smallest = min(len(fold.test) for fold in folds)
-    if audit is False or smallest < LEAST_AUDIT_ROWS:
+    if audit is False:
         return None
     if audit is True:
+        smallest = min(len(fold.test) for fold in folds)
         return AuditOptions(AUDIT if smallest >= _AUDIT_ROWS else SMALL_AUDIT)
     return AuditOptions(tuple(audit))
 

@@ -97,19 +97,23 @@ def audit_all(
 ) -> list[Audit]:
     """Audit every variant on the held-out samples of the first repeat's folds.
 
-    A fold that holds out too few groups, such as one hospital, has nothing that a permutation
-    could exchange, and is left out; a variant without any other fold gets rows that say so.
+    A fold that holds out too few samples or groups, such as one hospital, has nothing that a
+    permutation could exchange, and is left out; a variant without any other fold gets rows that
+    say so.
     """
     if options is None:
         return []
     tasks: list[AuditTask] = []
     blocks: dict[str, None] = {}
+    unit = ""
     for model in models:
         if model.data.fold.repeat != 0 or not model.learned:
             continue
         blocks |= dict.fromkeys(variant.name for variant in model.learned)
         groups, fold = model.data.test_groups, model.data.fold
-        if groups is not None and len(np.unique(groups)) < LEAST_AUDIT_ROWS:
+        n_units = len(fold.test) if groups is None else len(np.unique(groups))
+        if n_units < LEAST_AUDIT_ROWS:
+            unit = "samples; use fewer folds" if groups is None else "groups"
             continue
         h = known_columns(model)
         tasks += [
@@ -117,7 +121,7 @@ def audit_all(
             for variant, record in model.learned.items()
         ]
     if not tasks:
-        return [_no_audit(block, options) for block in blocks]
+        return [_no_audit(block, options, unit) for block in blocks]
     if not tasks[0].h.shape[1]:
         return []
     return runner.run(tasks, "audit")
@@ -133,9 +137,9 @@ def known_columns(model: FoldModel) -> pd.DataFrame:
     return impute_medians(rows.test, rows.train)
 
 
-def _no_audit(block: str, options: AuditOptions) -> Audit:
+def _no_audit(block: str, options: AuditOptions, unit: str) -> Audit:
     """Return an audit without estimates, whose detail is the reason."""
     report = pd.DataFrame(np.nan, index=list(options.methods), columns=COLUMNS, dtype=object)
     report["unit"] = [METHODS[method] for method in options.methods]
-    report["detail"] = f"each fold holds out fewer than {LEAST_AUDIT_ROWS} groups"
+    report["detail"] = f"each fold holds out fewer than {LEAST_AUDIT_ROWS} {unit}"
     return Audit(block, report, {method: np.empty(0) for method in options.methods})

@@ -176,6 +176,17 @@ def test_an_audit_that_no_fold_allows_says_why():
     assert "was not audited: each fold holds out fewer than" in found.answer()
 
 
+@pytest.mark.parametrize(("n", "audited"), [(48, True), (30, False)])
+def test_folds_of_few_samples_are_left_out_of_the_audit_or_it_says_why(n, audited, tmp_path):
+    table, y = make_table(n)
+    found = compare(table, y, audit=("dcor",), cv=5, feature_sets=["HCR", "HCR+DLR-MI"])
+    reason = "was not audited: each fold holds out fewer than 10 samples; use fewer folds."
+    assert found.redundancy["estimate"].notna().all() == audited
+    assert (reason in found.answer()) != audited
+    found.to_html(tmp_path / "report.html")
+    assert ("use fewer folds" in (tmp_path / "report.html").read_text("utf-8")) != audited
+
+
 class Deadly(LogisticRegression):
     """A classifier that ends the process that fits it."""
 
