@@ -108,7 +108,7 @@ class RedundancyDisplay:
         Raises
         ------
         ValueError
-            If the comparison has no audit, or none of these sets.
+            If the comparison has no audit, or none of these sets, or no fold allowed one.
         """
         table = comparison.redundancy
         if feature_sets is not None:
@@ -116,6 +116,8 @@ class RedundancyDisplay:
         if table.empty:
             there = comparison.redundancy["feature_set"].unique().tolist()
             raise ValueError(f"no audit to draw: the comparison audited {there}")
+        if table["estimate"].isna().all():
+            raise ValueError(f"no audit to draw: {table['detail'].iloc[0]}")
         return cls(table.reset_index(drop=True)).plot(ax)
 
     def plot(self, ax: Any = None) -> RedundancyDisplay:

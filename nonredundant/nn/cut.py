@@ -18,6 +18,8 @@ from nonredundant.nn.losses import Batch
 #: Most bytes of the cut patches in all orientations. A quarter of the time of a step on a CPU is
 #: saved for some 200 patches of 32³ that are flipped along three axes, or 1,600 that are not.
 MOST_BYTES = 256 << 20
+#: Rows that are cut at a time.
+CHUNK = 64
 
 
 class CutLesions(Dataset):
@@ -58,11 +60,42 @@ class CutLesions(Dataset):
 
     @torch.no_grad()
     def _oriented(self, axes: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-        """Cut all rows in one orientation; what is 0 or 1 is kept in a byte."""
-        every = self.dataset.plain(range(len(self)))
-        x, mask = flipped(every.x, every.mask, axes)
-        x, inside = self.scaler.cut(every._replace(x=x, mask=mask), self.layout)
-        return x, None if inside is None else inside.to(torch.uint8)
+        """Cut all rows in one orientation, some at a time; what is 0 or 1 is kept in a byte."""
+        kept, insides = torch.empty(0), []
+        for start in range(0, len(self), CHUNK):
+            some = self.dataset.plain(range(start, min(start + CHUNK, len(self))))
+            x, mask = flipped(some.x, some.mask, axes)
+            x, inside = self.scaler.cut(some._replace(x=x, mask=mask), self.layout)
+            if not start:
+                kept = _room(x, len(self))
+            kept[start : start + len(x)] = x
+            insides.append(None if inside is None else inside.to(torch.uint8))
+        return kept, _joined(insides, len(self))
+
+
+def _room(x: Tensor, n_rows: int) -> Tensor:
+    """Return memory for rows like those of x, and as they lie there."""
+    if x.is_contiguous():
+        return x.new_empty((n_rows, *x.shape[1:]))
+    last = x.movedim(1, -1)
+    return last.new_empty((n_rows, *last.shape[1:])).movedim(-1, 1)
+
+
+def _joined(insides: list[Tensor | None], n_rows: int) -> Tensor | None:
+    """Join the masks of parts of the rows; a part without one counts whole."""
+    there = [inside for inside in insides if inside is not None]
+    if not there:
+        return None
+    # Only where an image of some row is missing has the mask of a part its channels.
+    shape = torch.broadcast_shapes(*(inside.shape[1:] for inside in there))
+    whole = torch.ones((), dtype=torch.uint8)
+    sizes = [min(CHUNK, n_rows - start) for start in range(0, n_rows, CHUNK)]
+    return torch.cat(
+        [
+            (whole if inside is None else inside).expand(size, *shape)
+            for inside, size in zip(insides, sizes, strict=True)
+        ]
+    )
 
 
 def _selected(part: Tensor, chosen: Tensor) -> Tensor:
@@ -94,7 +127,8 @@ def cut_once(dataset: Any, module: Any, device: str) -> Any:
         return dataset
     augment, x = dataset.augment, dataset.x
     flips = 0
-    if isinstance(augment, Augmentation) and augment.flips_alone:
+    # A subclass may change voxels.
+    if type(augment) is Augmentation and augment.flips_alone:
         flips = len(augment.kinds)
     elif augment is not None:
         return dataset

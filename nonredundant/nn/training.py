@@ -10,13 +10,17 @@ import torch
 from skorch.callbacks import Callback
 from torch import Tensor
 
-from nonredundant.nn.batches import LesionDataset, batches
+from nonredundant.nn.batches import LesionDataset, as_is, batches
 from nonredundant.nn.callbacks import ScheduledUpdate
 from nonredundant.nn.cut import cut_once
 from nonredundant.nn.losses import Batch
 from nonredundant.nn.memory import memory_kept
 from nonredundant.nn.net import TermNet
 from nonredundant.nn.penalties import LEAST_ROWS
+from nonredundant.nn.stored import LesionLoader
+
+#: Packages whose callbacks do not look into batches.
+_OWN = ("nonredundant", "skorch")
 
 
 class VAENet(TermNet):
@@ -61,7 +65,16 @@ class VAENet(TermNet):
     def fit_loop(self, X: Any, y: Any = None, **settings: Any) -> VAENet:
         """Run the epochs; the memory of a step is kept for the next one."""
         with memory_kept():
-            return super().fit_loop(cut_once(X, self.network, self.device), y, **settings)
+            return super().fit_loop(self._cut(X), y, **settings)
+
+    def _cut(self, dataset: Any) -> Any:
+        """Return a dataset whose patches are cut once, unless others than a step see them."""
+        loader = self.get_params_for("iterator_train")
+        own = self.iterator_train is LesionLoader and loader["collate_fn"] is as_is
+        # Each worker process would cut the cohort for itself, and again in each epoch.
+        if not own or loader.get("num_workers") or any(map(_shows_batches, self.callbacks_)):
+            return dataset
+        return cut_once(dataset, self.network, self.device)
 
     def objective(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Return the total loss, d and the terms by name."""
@@ -96,6 +109,13 @@ class VAENet(TermNet):
         pair = getattr(self.network, kept_apart)(batch, d)
         if len(pair[0]) >= LEAST_ROWS:
             term.update(*pair)
+
+
+def _shows_batches(named: tuple[str, Callback]) -> bool:
+    """Return whether a callback shows batches to code of the user, which expects images."""
+    callback = named[1]
+    package = type(callback).__module__.partition(".")[0]
+    return package not in _OWN or callable(getattr(callback, "scoring", None))
 
 
 @torch.no_grad()

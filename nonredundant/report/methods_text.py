@@ -247,7 +247,9 @@ def _tests(comparison: Any) -> Iterator[str]:
 
 def _audit(comparison: Any) -> Iterator[str]:
     """Describe the audit."""
-    methods = [name for name in dict.fromkeys(comparison.redundancy["method"]) if name != SHARE]
+    # Where no fold holds out enough samples, the table says so and nothing was measured.
+    measured = comparison.redundancy.dropna(subset="estimate")
+    methods = [name for name in dict.fromkeys(measured["method"]) if name != SHARE]
     if methods:
         named = ", ".join(method_name(name) for name in methods)
         yield (

@@ -20,6 +20,8 @@ from disks_for_tests import small_disk
 from sklearn.linear_model import LogisticRegression
 
 from nonredundant import NonRedundantCVAE
+from nonredundant.displays import RedundancyDisplay
+from nonredundant.report import methods_text
 from nonredundant.utils.cache import CacheError
 from nonredundant.utils.parallel import WorkerDiedError
 
@@ -184,7 +186,14 @@ def test_folds_of_few_samples_are_left_out_of_the_audit_or_it_says_why(n, audite
     assert found.redundancy["estimate"].notna().all() == audited
     assert (reason in found.answer()) != audited
     found.to_html(tmp_path / "report.html")
-    assert ("use fewer folds" in (tmp_path / "report.html").read_text("utf-8")) != audited
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert ("use fewer folds" in page) != audited
+    # Nothing says, or draws, that a dependence was measured which was not.
+    assert ("no more than chance" in page) == audited
+    assert ("was measured on held-out patients" in methods_text(found)) == audited
+    if not audited:
+        with pytest.raises(ValueError, match="no audit to draw: each fold holds out fewer"):
+            RedundancyDisplay.from_comparison(found)
 
 
 class Deadly(LogisticRegression):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import BatchScoring, Callback
 
 from nonredundant import LesionTable, NonRedundantCVAE
 from nonredundant.contrastive import SepVAE
@@ -23,6 +26,14 @@ def table(shape=(1, 16, 16, 16), *, masks=True, missing=False, n=24):
     return LesionTable.from_arrays(
         features=rng.normal(size=(n, 3)), patches=patches, masks=inside if masks else None
     )
+
+
+def own_networks(shape, n_channels, n_out, n_in):
+    """Make networks of the user, who sees patches as they are."""
+    n_voxels = n_channels * math.prod(shape)
+    decoder = [torch.nn.Linear(n_in, n_voxels), torch.nn.Unflatten(1, (n_channels, *shape))]
+    encoder = [torch.nn.Flatten(), torch.nn.Linear(n_voxels, n_out)]
+    return torch.nn.Sequential(*encoder), torch.nn.Sequential(*decoder)
 
 
 def model(**settings):
@@ -53,6 +64,7 @@ def kinds(monkeypatch):
         ({"shape": (2, 16, 16)}, {}),
         ({"shape": (2, 16, 16, 16), "missing": True}, {}),
         ({}, {"independence": "density-ratio", "net_params": {"validation_fraction": 0.3}}),
+        ({}, {"network": own_networks}),
     ],
 )
 def test_the_same_weights_as_when_each_step_cuts(case, settings, kinds, monkeypatch):
@@ -110,3 +122,56 @@ def test_blocks_stay_in_channels_last_memory():
     batch = kept.__getitems__([0, 5])
     assert batch.x.is_contiguous(memory_format=torch.channels_last_3d)
     assert batch.mask.dtype == torch.uint8
+
+
+class Seeing(Callback):
+    """Notes the patches that it is shown."""
+
+    def on_batch_begin(self, net, batch, **kwargs):
+        self.shape_ = tuple(batch[0].x.shape[1:])
+
+
+def mean_patch(net, X, y=None):
+    """Score a batch by its voxels."""
+    return float(X.x.mean())
+
+
+class Halved(Augmentation):
+    """Changes voxels, too."""
+
+    def __call__(self, x, mask):
+        return x / 2, mask
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        ({}, {"iterator_train__num_workers": 1}),
+        ({}, {"iterator_train__collate_fn": lambda batch: batch}),
+        ({}, {"callbacks": [BatchScoring(mean_patch, on_train=True)]}),
+        ({}, {"callbacks": [Seeing()]}),
+        ({"augment": Halved(["flip_x"])}, {}),
+    ],
+)
+def test_code_of_the_user_is_shown_images(settings, option, kinds):
+    found = model(net_params=option, **settings).fit(table())
+    assert all(isinstance(kind, LesionDataset) for kind in kinds)
+    for _, callback in found.net_.callbacks_:
+        if isinstance(callback, Seeing):
+            assert callback.shape_ == (1, 16, 16, 16)
+
+
+@pytest.mark.parametrize("network", [None, own_networks])
+@pytest.mark.parametrize("masks", [True, False])
+def test_parts_of_the_rows_are_cut_as_all(masks, network, monkeypatch):
+    lesions = table((2, 16, 16, 16), masks=masks)
+    # An image is missing in the first rows alone, whose masks have channels.
+    lesions.patches[:5, 1] = np.nan
+    module = ConditionalVAE((16, 16, 16), 2, 2, 3, network=network)
+    whole = cut.cut_once(dataset(lesions), module, "cpu").__getitems__(range(24))
+    monkeypatch.setattr(cut, "CHUNK", 10)
+    parts = cut.cut_once(dataset(lesions), module, "cpu").__getitems__(range(24))
+    torch.testing.assert_close(parts.x, whole.x, rtol=0, atol=0)
+    mask = whole.mask if masks or network is None else whole.mask.expand_as(parts.mask)
+    torch.testing.assert_close(parts.mask, mask, rtol=0, atol=0)
+    assert parts.x.stride() == whole.x.stride()

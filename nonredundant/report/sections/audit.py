@@ -42,7 +42,7 @@ _EMBEDDING = (
 
 def _figures(comparison: Any) -> list[Drawing]:
     """Draw the estimates against chance."""
-    if comparison.redundancy.empty:
+    if comparison.redundancy["estimate"].isna().all():
         return []
     return [
         Drawing(
