@@ -98,7 +98,7 @@ def time_bare_loop(table: LesionTable, model: Any, epochs: int) -> float:
     for _ in range(epochs):
         start = time.perf_counter()
         for rows in torch.randperm(len(table)).split(model.net_.batch_size):
-            batch = Batch(*(part[rows] for part in cohort))
+            batch = cohort.take(rows)
             if flip is not None:
                 x, mask = flip(batch.x, batch.mask)
                 batch = batch._replace(x=x, mask=mask)
@@ -130,7 +130,7 @@ def compare(name: str, table: LesionTable, rounds: int, epochs: int) -> str:
 def step_work(table: LesionTable, model: Any) -> Work:
     """Count the work of one step on the first batch of a fitted model."""
     net, module = model.net_, model.net_.module_
-    batch = Batch(*(part[: net.batch_size] for part in training_set(table, model))).to(net.device)
+    batch = training_set(table, model).take(slice(net.batch_size)).to(net.device)
     optimiser = torch.optim.AdamW(module.parameters(), lr=1e-9)
     module.train()
 

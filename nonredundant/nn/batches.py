@@ -52,10 +52,11 @@ class LesionDataset(Dataset):
         mask = None if self.masks is None else torch.from_numpy(np.asarray(self.masks[rows]))
         return Batch(x, mask, *self.known(positions))
 
-    def known(self, positions: Sequence[int]) -> tuple[torch.Tensor, ...]:
+    def known(self, positions: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return conditions, labels and weights of a batch."""
         rows = self.rows[np.asarray(positions)]
-        return tuple(torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
+        h, y, weight = (torch.from_numpy(part[rows]) for part in (self.h, self.y, self.weight))
+        return h, y, weight
 
 
 def as_is(batch: Any) -> Any:

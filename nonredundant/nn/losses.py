@@ -30,8 +30,15 @@ class Batch(NamedTuple):
 
     def to(self, device: Any) -> Batch:
         """Return the batch on a device."""
-        parts = self._asdict().items()
-        return Batch(**{n: v.to(device) if isinstance(v, Tensor) else v for n, v in parts})
+        mask = None if self.mask is None else self.mask.to(device)
+        x, h, y, weight = (part.to(device) for part in (self.x, self.h, self.y, self.weight))
+        return Batch(x, mask, h, y, weight, self.is_cut)
+
+    def take(self, rows: Any) -> Batch:
+        """Return rows of the batch."""
+        mask = None if self.mask is None else self.mask[rows]
+        x, h, y, weight = (part[rows] for part in (self.x, self.h, self.y, self.weight))
+        return Batch(x, mask, h, y, weight, self.is_cut)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,11 @@ class ResidentLesions(Dataset):
 
     def take(self, rows: Tensor) -> Batch:
         """Return a batch by its positions, which are on the device."""
-        x, mask, h, y, weight, _ = self.cohort
-        x, mask = x[rows], None if mask is None else mask[rows]
-        if self.augment is not None:
-            x, mask = self.augment(x, mask)
-        return Batch(x, mask, h[rows], y[rows], weight[rows])
+        batch = self.cohort.take(rows)
+        if self.augment is None:
+            return batch
+        x, mask = self.augment(batch.x, batch.mask)
+        return batch._replace(x=x, mask=mask)
 
 
 def _moved(part: np.ndarray, rows: np.ndarray, device: str) -> Tensor:
