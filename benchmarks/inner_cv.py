@@ -52,11 +52,11 @@ def measured(path: Path, draw: int) -> Iterator[dict[str, Any]]:
     y = frame.pop("Target").to_numpy().astype(int)
     columns = np.random.default_rng(draw).permutation(frame.shape[1])[:N_COLUMNS]
     X = frame.to_numpy(dtype=float)[:, columns]
+    if len(y) < 1.5 * N_TRAIN:
+        return
     train, test = train_test_split(
         np.arange(len(y)), train_size=N_TRAIN, stratify=y, random_state=draw
     )
-    if len(test) < N_TRAIN // 2 or np.bincount(y[test]).min() < 5:
-        return
     for name, numbers in VARIED.items():
         for number in numbers:
             start = time.process_time()

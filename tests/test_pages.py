@@ -12,11 +12,9 @@ import io
 import os
 import re
 import shlex
-import sys
 import textwrap
 import warnings
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -169,22 +167,22 @@ def quick(monkeypatch):
         monkeypatch.setitem(estimator.__init__.__kwdefaults__, "max_epochs", 2)
 
 
-def run(page: Path, change: Callable[[str], str] = str) -> Iterator[tuple[re.Match[str], str]]:
-    """Run the changed Python of a page in one namespace; yield each block with what it prints."""
+def run(page: Path) -> Iterator[tuple[re.Match[str], str]]:
+    """Run the Python of a page in one namespace; yield each block with what it prints."""
     names: dict[str, object] = {"__name__": "__main__"}
     for number, block in enumerate(BLOCK.finditer(page.read_text("utf-8")), start=1):
         printed = io.StringIO()
         with warnings.catch_warnings(), contextlib.redirect_stdout(printed):
             # A cohort of 24 is small, and two epochs are few: the warnings say so.
             warnings.simplefilter("ignore", UserWarning)
-            exec(compile(change(block[1]), f"{page.name}, block {number}", "exec"), names)
+            exec(compile(block[1], f"{page.name}, block {number}", "exec"), names)
         yield block, printed.getvalue()
 
 
-def check_outputs(page: Path, *, exact: bool = False, change: Callable[[str], str] = str) -> None:
+def check_outputs(page: Path, *, exact: bool = False) -> None:
     """Run a page and compare its outputs, or write them."""
     short, found = False, []
-    for block, printed in run(page, change):
+    for block, printed in run(page):
         # What is computed from here on has other numbers under the short settings.
         short = short or (not exact and bool(SHORTENED.search(block[1])))
         found.append((block, printed))
@@ -257,28 +255,6 @@ def test_get_started_runs(tmp_path, monkeypatch, capsys):
     page = ROOT / "docs" / "get_started.md"
     check_outputs(page, exact=True)
     assert (tmp_path / "report.html").stat().st_size > 100_000
-
-
-def on_this_machine(code: str) -> str:
-    """Name a folder and processes of this machine instead of a cluster's.
-
-    What needs a scheduler of the reader's own is not run.
-    """
-    if "SLURMCluster" in code or "ray.init" in code:
-        return ""
-    return re.sub(r"n_jobs=\d+", "n_jobs=2", code.replace("/shared", "."))
-
-
-@pytest.mark.slow
-def test_scaling_runs_with_a_cluster_on_this_machine(cohort, request, monkeypatch, capsys):
-    distributed = pytest.importorskip("distributed")
-    if not WRITE:
-        request.getfixturevalue("quick")
-    local = partial(distributed.Client, n_workers=2, threads_per_worker=1, dashboard_address=None)
-    monkeypatch.setattr(distributed, "Client", lambda _address: local())
-    monkeypatch.setattr(sys, "argv", ["extract.py", "0", "16"])
-    monkeypatch.chdir(cohort)
-    check_outputs(ROOT / "docs" / "scaling.md", change=on_this_machine)
 
 
 @pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.stem)

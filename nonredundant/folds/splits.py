@@ -18,8 +18,8 @@ _REPEATED, _MOST_REPEATS, _ONE_REPEAT = 250, 10, 200
 #: Number of the repeat and of the fold that trains on the whole cohort.
 WHOLE = -1
 #: With fewer samples inner cross-validation is done twice. Four times gained nothing where 50
-#: samples of twelve public tables trained (AUC 0.000 ± 0.003, of a support vector machine -0.001).
-_INNER_SCORES = 160
+#: samples of public tables trained (`benchmarks/inner_cv.py`).
+_ONE_INNER_REPEAT = 160
 
 
 @dataclass(frozen=True)
@@ -323,7 +323,7 @@ def inner_splits(
     where few groups hold a class, fewer and larger parts are tried; the list is empty if none of
     them holds every class on both sides.
     """
-    n_repeats = 2 if len(y) < _INNER_SCORES else 1
+    n_repeats = 2 if len(y) < _ONE_INNER_REPEAT else 1
     for n in range(max(2, min(n_splits, _smallest_class(y, groups))), 1, -1):
         found = [s for r in range(n_repeats) for s in _parts(y, groups, n, seed + r)]
         kept = [s for s in found if _has_all(y, s)]

@@ -15,8 +15,8 @@ from nonredundant.nn.batches import LesionDataset
 from nonredundant.nn.blocks import IntensityScaler, PatchLayout
 from nonredundant.nn.losses import Batch
 
-#: Most bytes of the cut patches in all orientations. A quarter of the time of a step on a CPU is
-#: saved for some 200 patches of 32³ that are flipped along three axes, or 1,600 that are not.
+#: Most bytes of the cut patches in all orientations: those of 204 patches of 32³ that are flipped
+#: along three axes, or of 1,638 that are not.
 MOST_BYTES = 256 << 20
 #: Rows that are cut at a time.
 CHUNK = 64

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,9 @@ from nonredundant.nn.stored import LesionLoader
 
 #: Packages whose callbacks do not look into batches.
 _OWN = ("nonredundant", "skorch")
+#: Methods of a callback that are given a batch, and those that are given the data.
+_OF_BATCHES = {"on_batch_begin", "on_batch_end", "on_grad_computed"}
+_OF_EPOCHS = {"on_epoch_begin", "on_epoch_end"}
 
 
 class VAENet(TermNet):
@@ -114,8 +118,18 @@ class VAENet(TermNet):
 def _shows_batches(named: tuple[str, Callback]) -> bool:
     """Return whether a callback shows batches to code of the user, which expects images."""
     callback = named[1]
-    package = type(callback).__module__.partition(".")[0]
-    return package not in _OWN or callable(getattr(callback, "scoring", None))
+    if callable(getattr(callback, "scoring", None)):
+        return True
+    if type(callback).__module__.partition(".")[0] in _OWN:
+        return False
+    own = {hook for hook in dir(callback) if _overrides(callback, hook)}
+    data = [inspect.signature(getattr(callback, hook)).parameters for hook in own & _OF_EPOCHS]
+    return bool(own & _OF_BATCHES) or any("dataset_train" in names for names in data)
+
+
+def _overrides(callback: Callback, hook: str) -> bool:
+    """Return whether a callback has a method of its own in the place of skorch's."""
+    return getattr(type(callback), hook, None) is not getattr(Callback, hook, None)
 
 
 @torch.no_grad()
