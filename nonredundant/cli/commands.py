@@ -69,6 +69,7 @@ from nonredundant.cli.tools import (
     remove_cache,
     report_failures,
     split_list,
+    start_without_cache,
     write_results,
 )
 from nonredundant.utils.files import write_text
@@ -272,7 +273,7 @@ def evaluate(
     prepare_folder(output)
     cache = output / "cache"
     if not resume:
-        remove_cache(cache)
+        start_without_cache(cache)
     samples = getattr(table, "samples", table)
     encoder = clinical_columns(samples, names)
     steps = [*(clinical_steps(encoder) if samples is not table else []), *of_centres]

@@ -506,17 +506,30 @@ def write_results(comparison: Any, output: Path, *more: str) -> None:
 
 
 def remove_cache(folder: Path) -> None:
-    """Remove what joblib keeps in a folder, and the folder if nothing else is in it."""
+    """Remove what joblib keeps in a folder, and the folder if nothing else is in it.
+
+    Of a link the link alone is removed, as what lies behind it would be read as the cache.
+    """
     kept = folder / "joblib"
-    if kept.is_symlink():
-        # `rmtree` leaves links, and what lies behind one would be read as the cache.
-        kept.unlink()
+    for link in (folder, kept):
+        if link.is_symlink():
+            link.unlink()
     shutil.rmtree(kept, ignore_errors=True)
     with contextlib.suppress(OSError):
         if [path.name for path in folder.iterdir()] == [".gitignore"]:
             # Joblib has written this file.
             (folder / ".gitignore").unlink()
         folder.rmdir()
+
+
+def start_without_cache(folder: Path) -> None:
+    """Remove the cache of an earlier run; raise if it would be read all the same."""
+    remove_cache(folder)
+    if (folder / "joblib").exists():
+        raise ValueError(
+            f"the results that an earlier run has kept in {folder / 'joblib'} cannot be removed: "
+            "delete this folder, or choose another one with --output"
+        )
 
 
 def cores(jobs: int) -> int:

@@ -18,6 +18,7 @@ from nonredundant.cli.tools import (
     read_labels,
     remove_cache,
     report_failures,
+    start_without_cache,
 )
 from nonredundant.utils.user_warnings import warn_user
 
@@ -218,6 +219,21 @@ def test_a_link_in_place_of_the_cache_is_removed_and_its_target_stays(tmp_path):
     remove_cache(tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
     assert (tmp_path / "elsewhere").is_dir()
+
+
+def test_a_link_in_place_of_the_folder_is_removed_and_its_target_stays(tmp_path):
+    (tmp_path / "elsewhere" / "joblib").mkdir(parents=True)
+    (tmp_path / "cache").symlink_to(tmp_path / "elsewhere")
+    remove_cache(tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+    assert (tmp_path / "elsewhere" / "joblib").is_dir()
+
+
+def test_a_cache_that_cannot_be_removed_is_not_read(tmp_path, monkeypatch):
+    (tmp_path / "joblib").mkdir()
+    monkeypatch.setattr("shutil.rmtree", lambda *args, **options: None)
+    with pytest.raises(ValueError, match="cannot be removed: delete this folder"):
+        start_without_cache(tmp_path)
 
 
 def test_what_an_id_holds_cannot_steer_the_terminal(capsys):
