@@ -14,6 +14,7 @@ from nonredundant.models.baselines import PatchPCA
 from nonredundant.models.inputs import cohort_of_table, intensity_statistics
 from nonredundant.nn.augment import Augmentation
 from nonredundant.nn.blocks import IntensityScaler, layout_of
+from nonredundant.nn.losses import Batch
 
 CVAE = NonRedundantCVAE(dlr_size=2, max_epochs=3, random_state=0, augment=None)
 
@@ -49,8 +50,9 @@ def test_a_missing_channel_is_the_mean_and_does_not_count(network, is_masked):
     x[1, 1] = torch.nan
     mask = torch.rand(3, 1, 9, 9) > 0.5 if is_masked else None
     layout = layout_of((9, 9), 2, network)
-    x_star, inside = scaler.cut(x, mask, layout)
-    whole, all_inside = scaler.cut(x.nan_to_num(0.0), mask, layout)
+    batch = Batch(x, mask, *(torch.zeros(3, 1) for _ in range(3)))
+    x_star, inside = scaler.cut(batch, layout)
+    whole, all_inside = scaler.cut(batch._replace(x=x.nan_to_num(0.0)), layout)
     inside = inside.expand_as(x_star)
     n = x_star.shape[1] // 2
     assert (x_star[1, n:] == 0).all()
