@@ -98,10 +98,7 @@ def time_bare_loop(table: LesionTable, model: Any, epochs: int) -> float:
     for _ in range(epochs):
         start = time.perf_counter()
         for rows in torch.randperm(len(table)).split(model.net_.batch_size):
-            batch = cohort.take(rows)
-            if flip is not None:
-                x, mask = flip(batch.x, batch.mask)
-                batch = batch._replace(x=x, mask=mask)
+            batch = cohort.take(rows).augmented(flip)
             terms, d = module.objective(batch, term.penalty)
             total = terms.total(weights)
             optimiser.zero_grad(set_to_none=True)

@@ -39,11 +39,7 @@ class LesionDataset(Dataset):
 
     def __getitems__(self, positions: Sequence[int]) -> Batch:
         """Return a whole batch with one indexing operation."""
-        batch = self.plain(positions)
-        if self.augment is None:
-            return batch
-        x, mask = self.augment(batch.x, batch.mask)
-        return batch._replace(x=x, mask=mask)
+        return self.plain(positions).augmented(self.augment)
 
     def plain(self, positions: Sequence[int]) -> Batch:
         """Return a batch that is not augmented."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -30,15 +30,24 @@ class Batch(NamedTuple):
 
     def to(self, device: Any) -> Batch:
         """Return the batch on a device."""
-        mask = None if self.mask is None else self.mask.to(device)
-        x, h, y, weight = (part.to(device) for part in (self.x, self.h, self.y, self.weight))
-        return Batch(x, mask, h, y, weight, self.is_cut)
+        return self.each(lambda part: part.to(device))
 
     def take(self, rows: Any) -> Batch:
         """Return rows of the batch."""
-        mask = None if self.mask is None else self.mask[rows]
-        x, h, y, weight = (part[rows] for part in (self.x, self.h, self.y, self.weight))
+        return self.each(lambda part: part[rows])
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """Return the batch with each of its tensors changed."""
+        mask = None if self.mask is None else change(self.mask)
+        x, h, y, weight = (change(part) for part in (self.x, self.h, self.y, self.weight))
         return Batch(x, mask, h, y, weight, self.is_cut)
+
+    def augmented(self, augment: Any) -> Batch:
+        """Return the batch with patches and masks augmented; None leaves them as they are."""
+        if augment is None:
+            return self
+        x, mask = augment(self.x, self.mask)
+        return self._replace(x=x, mask=mask)
 
 
 @dataclass(frozen=True)

@@ -52,11 +52,7 @@ class ResidentLesions(Dataset):
 
     def take(self, rows: Tensor) -> Batch:
         """Return a batch by its positions, which are on the device."""
-        batch = self.cohort.take(rows)
-        if self.augment is None:
-            return batch
-        x, mask = self.augment(batch.x, batch.mask)
-        return batch._replace(x=x, mask=mask)
+        return self.cohort.take(rows).augmented(self.augment)
 
 
 def _moved(part: np.ndarray, rows: np.ndarray, device: str) -> Tensor:

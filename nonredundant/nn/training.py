@@ -122,14 +122,14 @@ def _shows_batches(named: tuple[str, Callback]) -> bool:
         return True
     if type(callback).__module__.partition(".")[0] in _OWN:
         return False
-    own = {hook for hook in dir(callback) if _overrides(callback, hook)}
+    own = {hook for hook in _OF_BATCHES | _OF_EPOCHS if _overrides(callback, hook)}
     data = [inspect.signature(getattr(callback, hook)).parameters for hook in own & _OF_EPOCHS]
     return bool(own & _OF_BATCHES) or any("dataset_train" in names for names in data)
 
 
 def _overrides(callback: Callback, hook: str) -> bool:
     """Return whether a callback has a method of its own in the place of skorch's."""
-    return getattr(type(callback), hook, None) is not getattr(Callback, hook, None)
+    return getattr(type(callback), hook) is not getattr(Callback, hook)
 
 
 @torch.no_grad()
